@@ -1,0 +1,455 @@
+"""What people do: create, activate, roll back, deactivate, look back and compare; for the command line, web and API.
+
+Everything is checked before anything is written, and each change is one transaction that leaves its event.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from automagik_prompts import repository
+from automagik_prompts.db import Database
+from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
+from automagik_prompts.templates import check_exposed, compile_template
+from automagik_prompts.types import (
+    Action,
+    AgentInfo,
+    Event,
+    EventCreate,
+    Format,
+    Prompt,
+    PromptCreate,
+    check_format,
+    check_name,
+    check_optional,
+    check_text,
+)
+
+_HISTORY_LIMIT = 10_000
+"""Events that a rollback looks back over, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a write did.
+
+    Attributes:
+        agent: The agent after it; its `revision` is the token for the next optimistic write.
+        status_key: The status.
+        prompt: The version written or activated; `None` after a deactivation.
+        active_version: The version that is active now, if there is one.
+        previous_version: The version that was active before, if there was one.
+    """
+
+    agent: AgentInfo
+    status_key: str
+    prompt: Prompt | None
+    active_version: int | None
+    previous_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Who writes, why, and on what assumption.
+
+    Attributes:
+        author: By whom.
+        note: Why.
+        expected_revision: The agent's revision that the decision rests on; `None` to write in any case.
+    """
+
+    author: str | None = None
+    note: str | None = None
+    expected_revision: int | None = None
+
+    def __post_init__(self) -> None:
+        check_optional(self.author, "author")
+        check_optional(self.note, "note")
+
+
+async def create(
+    database: Database,
+    agent: str,
+    status_key: str,
+    text: str,
+    *,
+    format: Format = "handlebars",
+    name: str | None = None,
+    activate: bool = False,
+    new_agent: bool = False,
+    exposed: Collection[str] | None = None,
+    intent: Intent = Intent(),
+) -> Change:
+    """Write a new version of an agent's text for a status.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status_key: The status; it may be one that the agent did not have yet.
+        text: The text, kept byte for byte.
+        format: `"handlebars"`, or `"text"` to serve it verbatim.
+        name: A name for people.
+        activate: Whether to activate it at once.
+        new_agent: Whether an unknown agent may be added; otherwise a misspelt name would make one.
+        exposed: The variables that the text may use; `None` for the ones stored with the agent.
+        intent: Who writes, why, and on what assumption.
+
+    Raises:
+        InvalidPromptError: The text, a name or the template is refused.
+        PromptNotFoundError: There is no such agent.
+        ConflictError: Somebody else wrote first.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    check_name(agent, "agent name")
+    check_name(status_key, "status key")
+    check_text(text, agent=agent, status_key=status_key)
+    check_optional(name, "prompt name")
+    template = compile_template(text, check_format(format), agent=agent, status_key=status_key)
+    if new_agent:
+        await database.transaction(repository.add_agents, [AgentInfo(0, agent, default_status_key=status_key)])
+    known = await find_agent(database, agent)
+    check_exposed(template, known.variables if exposed is None else exposed, agent=agent, status_key=status_key)
+
+    async def write(db: BaseDBAsyncClient) -> Change:
+        locked = await _lock(db, known, intent)
+        before = await repository.get_active_prompt(db, locked.id, status_key)
+        data = PromptCreate(
+            agent_id=locked.id,
+            status_key=status_key,
+            prompt_text=text,
+            format=format,
+            name=name,
+            author=intent.author,
+            note=intent.note,
+        )
+        written = await repository.create_prompt(db, data)
+        await _record(db, locked, status_key, Action.CREATED, intent, to=written, before=None)
+        if not activate:
+            return _change(locked, status_key, written, before, before)
+        active = await _set_active(db, locked, status_key, written, before, Action.ACTIVATED, intent)
+        return _change(locked, status_key, active, active, before)
+
+    return await database.transaction(write)
+
+
+async def activate(
+    database: Database,
+    agent: str,
+    status_key: str,
+    version: int,
+    *,
+    exposed: Collection[str] | None = None,
+    intent: Intent = Intent(),
+) -> Change:
+    """Make a version the active one of its agent and status; every process follows.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status_key: The status.
+        version: The version's number.
+        exposed: The variables that the text may use; `None` for the ones stored with the agent.
+        intent: Who writes, why, and on what assumption.
+
+    Raises:
+        InvalidPromptError: The version could not be served: it is blank, no template, or uses unexposed variables.
+        PromptNotFoundError: There is no such agent, status or version.
+        ConflictError: Somebody else wrote first.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    known = await find_agent(database, agent)
+    wanted = await _find_version(database, known, status_key, version)
+    _check_servable(wanted, known, exposed)
+
+    async def write(db: BaseDBAsyncClient) -> Change:
+        locked = await _lock(db, known, intent)
+        before = await repository.get_active_prompt(db, locked.id, status_key)
+        active = await _set_active(db, locked, status_key, wanted, before, Action.ACTIVATED, intent)
+        return _change(locked, status_key, active, active, before)
+
+    return await database.transaction(write)
+
+
+async def rollback(
+    database: Database,
+    agent: str,
+    status_key: str,
+    *,
+    exposed: Collection[str] | None = None,
+    intent: Intent = Intent(),
+) -> Change:
+    """Activate the version that was active before the present one; said again, it goes back further.
+
+    After a deactivation it brings back the version that was deactivated.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status_key: The status.
+        exposed: The variables that the text may use; `None` for the ones stored with the agent.
+        intent: Who writes, why, and on what assumption.
+
+    Raises:
+        InvalidPromptError: The earlier version could not be served.
+        PromptNotFoundError: There is no such agent or status, or no version was active before.
+        ConflictError: Somebody else wrote first.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    known = await find_agent(database, agent)
+
+    async def write(db: BaseDBAsyncClient) -> Change:
+        locked = await _lock(db, known, intent)
+        before = await repository.get_active_prompt(db, locked.id, status_key)
+        earlier = await _version_before(db, locked, status_key, before)
+        _check_servable(earlier, locked, exposed)
+        active = await _set_active(db, locked, status_key, earlier, before, Action.ROLLED_BACK, intent)
+        return _change(locked, status_key, active, active, before)
+
+    return await database.transaction(write)
+
+
+async def deactivate(database: Database, agent: str, status_key: str, *, intent: Intent = Intent()) -> Change:
+    """Leave a status without an active version; its agents are served the primary status' text instead.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status_key: The status.
+        intent: Who writes, why, and on what assumption.
+
+    Raises:
+        PromptNotFoundError: There is no such agent or no active version.
+        ConflictError: Somebody else wrote first.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    known = await find_agent(database, agent)
+
+    async def write(db: BaseDBAsyncClient) -> Change:
+        locked = await _lock(db, known, intent)
+        before = await repository.get_active_prompt(db, locked.id, status_key)
+        if before is None:
+            raise PromptNotFoundError(
+                f"{agent}/{status_key} has no active version; there is nothing to deactivate.",
+                agent=agent,
+                status_key=status_key,
+            )
+        await repository.set_prompt_active(db, locked.id, None, status_key)
+        await _record(db, locked, status_key, Action.DEACTIVATED, intent, to=before, before=before)
+        return _change(locked, status_key, None, None, before)
+
+    return await database.transaction(write)
+
+
+async def history(
+    database: Database, agent: str, status_key: str | None = None, *, limit: int | None = None
+) -> list[Prompt]:
+    """Return an agent's versions, by status and then newest first.
+
+    Raises:
+        PromptNotFoundError: There is no such agent.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent)
+    return await database.run(repository.get_prompts_by_agent_id, known.id, status_key, limit=limit)
+
+
+async def events(
+    database: Database, agent: str, status_key: str | None = None, *, limit: int | None = None
+) -> list[Event]:
+    """Return what was done to an agent's prompts, newest first.
+
+    Raises:
+        PromptNotFoundError: There is no such agent.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent)
+    return await database.run(repository.get_events, known.id, status_key, limit=limit)
+
+
+async def diff(database: Database, agent: str, status_key: str, old: int, new: int) -> str:
+    """Return the difference between two versions as a unified diff; empty if their texts are equal.
+
+    Raises:
+        PromptNotFoundError: There is no such agent, status or version.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent)
+    first = await _find_version(database, known, status_key, old)
+    second = await _find_version(database, known, status_key, new)
+    return unified_diff(first.prompt_text, second.prompt_text, f"version {old}", f"version {new}")
+
+
+def unified_diff(old: str, new: str, old_label: str, new_label: str) -> str:
+    """Return the difference between two texts as a unified diff that tells a missing last line break."""
+    lines = []
+    for line in difflib.unified_diff(
+        old.splitlines(keepends=True), new.splitlines(keepends=True), old_label, new_label
+    ):
+        lines.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of text\n")
+    return "".join(lines)
+
+
+async def find_agent(database: Database, agent: str) -> AgentInfo:
+    """Return an agent.
+
+    Raises:
+        PromptNotFoundError: There is none of that name; the message names the nearest ones.
+    """
+    known = await database.run(repository.get_agent, agent)
+    if known is not None:
+        return known
+    names = [info.name for info in await database.run(repository.get_agents)]
+    raise PromptNotFoundError(
+        f"There is no agent {agent!r} in the database. {_nearest(agent, names, 'agents')} Declare it in code and start "
+        "the application, or run: automagik-prompts sync",
+        agent=agent,
+    )
+
+
+async def _find_version(database: Database, agent: AgentInfo, status_key: str, version: int) -> Prompt:
+    found = await database.run(repository.get_version, agent.id, status_key, version)
+    if found is not None:
+        return found
+    latest = await database.run(repository.get_latest_version_for_status, agent.id, status_key)
+    if latest is not None:
+        message = f"{agent.name}/{status_key} has no version {version}; its versions go from 1 to {latest}."
+    else:
+        message = await database.run(_no_such_status, agent, status_key)
+    raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
+
+
+async def _no_such_status(db: BaseDBAsyncClient, agent: AgentInfo, status_key: str) -> str:
+    known = await repository.get_status_keys(db, agent.id)
+    return f"{agent.name} has no prompts for the status {status_key!r}. {_nearest(status_key, known, 'statuses')}"
+
+
+def _nearest(name: str, known: Sequence[str], what: str) -> str:
+    """Say which names exist, the nearest first."""
+    if not known:
+        return f"There are no {what} yet."
+    if close := difflib.get_close_matches(name, known, n=3, cutoff=0.6):
+        return f"Did you mean {' or '.join(map(repr, close))}?"
+    return f"Known {what}: {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}."
+
+
+def _check_servable(prompt: Prompt, agent: AgentInfo, exposed: Collection[str] | None) -> None:
+    """Refuse a version that could not be served; it may have been written by plain SQL or for another release."""
+    where = {"agent": agent.name, "status_key": prompt.status_key}
+    try:
+        check_text(prompt.prompt_text, **where)
+        template = compile_template(prompt.prompt_text, check_format(prompt.format), **where)
+        check_exposed(template, agent.variables if exposed is None else exposed, **where)
+    except InvalidPromptError as error:
+        error.message = f"Version {prompt.version} cannot be activated. {error.message}"
+        error.args = (error.message,)
+        raise
+
+
+async def _lock(db: BaseDBAsyncClient, agent: AgentInfo, intent: Intent) -> AgentInfo:
+    """Raise the agent's revision, which is the lock, and compare it with what the caller expects."""
+    locked = await repository.lock_agent(db, agent.id)
+    if locked is None:
+        raise PromptNotFoundError(f"The agent {agent.name!r} was deleted meanwhile.", agent=agent.name)
+    expected, actual = intent.expected_revision, locked.revision - 1
+    if expected is not None and expected != actual:
+        raise ConflictError(
+            f"The agent {agent.name!r} has revision {actual}, not {expected}: somebody else wrote to it. Look at the "
+            "present state and decide again.",
+            expected=expected,
+            actual=actual,
+            agent=agent.name,
+        )
+    return locked
+
+
+async def _set_active(
+    db: BaseDBAsyncClient,
+    agent: AgentInfo,
+    status_key: str,
+    prompt: Prompt,
+    before: Prompt | None,
+    action: Action,
+    intent: Intent,
+) -> Prompt:
+    active = await repository.set_prompt_active(db, agent.id, prompt.id, status_key)
+    if active is None:
+        raise PromptNotFoundError(
+            f"Version {prompt.version} of {agent.name}/{status_key} was deleted meanwhile.",
+            agent=agent.name,
+            status_key=status_key,
+        )
+    await _record(db, agent, status_key, action, intent, to=active, before=before)
+    return active
+
+
+async def _record(
+    db: BaseDBAsyncClient,
+    agent: AgentInfo,
+    status_key: str,
+    action: Action,
+    intent: Intent,
+    *,
+    to: Prompt,
+    before: Prompt | None,
+) -> None:
+    event = EventCreate(
+        agent_id=agent.id,
+        status_key=status_key,
+        action=action,
+        revision=agent.revision,
+        prompt_id=to.id,
+        version=to.version,
+        from_version=before.version if before is not None else None,
+        author=intent.author,
+        note=intent.note,
+    )
+    await repository.add_events(db, [event])
+
+
+async def _version_before(
+    db: BaseDBAsyncClient, agent: AgentInfo, status_key: str, present: Prompt | None
+) -> Prompt:
+    """Replay the events and return the version that was active before the present one."""
+    actions = (Action.ACTIVATED, Action.ROLLED_BACK, Action.DEACTIVATED)
+    found = await repository.get_events(db, agent.id, status_key, actions=actions, limit=_HISTORY_LIMIT)
+    trail: list[int | None] = []
+    for event in reversed(found):
+        if event.action is Action.ROLLED_BACK and event.version in trail:
+            while trail[-1] != event.version:
+                trail.pop()
+            continue
+        active = None if event.action is Action.DEACTIVATED else event.version
+        if not trail or trail[-1] != active:
+            trail.append(active)
+    now = present.version if present is not None else None
+    if trail and trail[-1] == now:
+        trail.pop()
+    for version in reversed(trail):
+        if version is not None and version != now:
+            earlier = await repository.get_version(db, agent.id, status_key, version)
+            if earlier is not None:
+                return earlier
+    if await repository.get_latest_version_for_status(db, agent.id, status_key) is None:
+        message = await _no_such_status(db, agent, status_key)
+    else:
+        message = (
+            f"{agent.name}/{status_key} has no version that was active before. Activate one by its number: "
+            f"automagik-prompts activate {agent.name} {status_key} VERSION"
+        )
+    raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
+
+
+def _change(
+    agent: AgentInfo, status_key: str, prompt: Prompt | None, active: Prompt | None, before: Prompt | None
+) -> Change:
+    return Change(
+        agent=agent,
+        status_key=status_key,
+        prompt=prompt,
+        active_version=active.version if active is not None else None,
+        previous_version=before.version if before is not None else None,
+    )

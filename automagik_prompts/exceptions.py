@@ -1,0 +1,88 @@
+"""Every error this library raises, under one root.
+
+A message says what happened, with which agent and status, and what to do next; the same facts are attributes, so
+that a program need not read the message. No message contains a prompt's text.
+"""
+
+from __future__ import annotations
+
+
+class PromptsError(Exception):
+    """The root of all errors of this library.
+
+    Args:
+        message: What happened and what to do next.
+        agent: The agent concerned, where there is one.
+        status_key: The status key concerned, where there is one.
+    """
+
+    def __init__(self, message: str, *, agent: str | None = None, status_key: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.agent = agent
+        self.status_key = status_key
+
+
+class ConfigurationError(PromptsError):
+    """A setting has a value that cannot work, or an optional dependency that it needs is not installed."""
+
+
+class DeclarationError(PromptsError):
+    """A prompt declared in code cannot be right; raised where it is declared."""
+
+
+class InvalidPromptError(PromptsError, ValueError):
+    """A text, a name or a template was refused before anything was written."""
+
+
+class UnexposedVariableError(InvalidPromptError):
+    """A template uses a variable that the agent's code does not expose.
+
+    Args:
+        message: What happened and what to do next.
+        names: The variables that are not exposed.
+        agent: The agent concerned, where there is one.
+        status_key: The status key concerned, where there is one.
+    """
+
+    def __init__(
+        self, message: str, *, names: tuple[str, ...], agent: str | None = None, status_key: str | None = None
+    ) -> None:
+        super().__init__(message, agent=agent, status_key=status_key)
+        self.names = names
+
+
+class RenderError(PromptsError):
+    """A prompt could not be filled: a value is missing in mode `error`, or the result would be too long."""
+
+
+class NoActivePromptError(PromptsError, LookupError):
+    """Neither the database nor the code has a prompt that could be served for an agent and status."""
+
+
+class PromptNotFoundError(PromptsError, LookupError):
+    """The agent, the status or the version that was asked for does not exist in the database."""
+
+
+class ConflictError(PromptsError):
+    """Somebody else wrote to the agent since its revision was read; read again and decide again.
+
+    Args:
+        message: What happened and what to do next.
+        expected: The revision that the caller had read.
+        actual: The revision that the agent has now.
+        agent: The agent concerned.
+    """
+
+    def __init__(self, message: str, *, expected: int, actual: int, agent: str) -> None:
+        super().__init__(message, agent=agent)
+        self.expected = expected
+        self.actual = actual
+
+
+class DatabaseUnavailableError(PromptsError):
+    """The database cannot be reached or refuses the operation now; what is served is not affected."""
+
+
+class SchemaError(PromptsError):
+    """The database's schema is not the one that this release needs; the message names the command to run."""

@@ -1,0 +1,78 @@
+"""Giving agents their prompt when they are built: the one place where this library reaches into Pydantic AI."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pydantic_ai import Agent
+from pydantic_ai.capabilities import AbstractCapability
+
+from automagik_prompts.capability import ActivePrompt
+from automagik_prompts.constants import Registry
+from automagik_prompts.exceptions import ConfigurationError
+from automagik_prompts.types import PromptReader
+
+_lock = threading.Lock()
+_installed: tuple[PromptReader, Registry] | None = None
+_original: Callable[..., None] | None = None
+
+
+def install(plugin: PromptReader, registry: Registry) -> None:
+    """Hook the construction of agents.
+
+    Args:
+        plugin: What their `ActivePrompt` reads from.
+        registry: The declarations that say which agents get one.
+
+    Raises:
+        ConfigurationError: Another plugin is installed.
+    """
+    global _installed, _original
+    with _lock:
+        if _installed is not None:
+            if _installed[0] is not plugin:
+                raise ConfigurationError("Another plugin is installed. Uninstall it first; one gives agents their prompt.")
+            return
+        _installed = (plugin, registry)
+        if _original is None:
+            _original = Agent.__init__
+            Agent.__init__ = _hooked(_original)  # type: ignore[method-assign]  # there is no other way to see each agent
+
+
+def uninstall(plugin: PromptReader) -> None:
+    """Put the construction of agents back as it was; does nothing for a plugin that is not installed."""
+    global _installed, _original
+    with _lock:
+        if _installed is None or _installed[0] is not plugin:
+            return
+        _installed = None
+        # Where somebody has hooked it again after us, ours stays in the chain and does nothing.
+        if _original is not None and getattr(Agent.__init__, "__wrapped__", None) is _original:
+            Agent.__init__ = _original  # type: ignore[method-assign]  # puts back what was there
+            _original = None
+
+
+def _hooked(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def __init__(self: Agent[Any, Any], *args: Any, **kwargs: Any) -> None:
+        installed, name = _installed, kwargs.get("name")
+        if installed is not None and isinstance(name, str):
+            plugin, registry = installed
+            capabilities = list(kwargs.get("capabilities") or ())
+            if name in registry.agents and not _is_given(capabilities, name):
+                kwargs["capabilities"] = [*capabilities, ActivePrompt(name, plugin=plugin)]
+        original(self, *args, **kwargs)
+
+    return __init__
+
+
+def _is_given(capabilities: Iterable[object], name: str) -> bool:
+    """Say whether an agent was given its `ActivePrompt` explicitly, also inside another capability."""
+    found: list[AbstractCapability[Any]] = []
+    for capability in capabilities:
+        if isinstance(capability, AbstractCapability):
+            capability.apply(found.append)
+    return any(isinstance(capability, ActivePrompt) and capability.agent in {None, name} for capability in found)

@@ -1,0 +1,529 @@
+"""The facade: one plugin owns one thread and one snapshot, and offers everything an application needs."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeVar
+
+from automagik_prompts import discovery, editing, installation, seeding
+from automagik_prompts.constants import Registry, registry as default_registry
+from automagik_prompts.db import Database
+from automagik_prompts.editing import Change, Intent
+from automagik_prompts.exceptions import ConfigurationError, PromptsError, RenderError
+from automagik_prompts.refresher import Refresher, Status
+from automagik_prompts.seeding import Seeded
+from automagik_prompts.settings import load_settings
+from automagik_prompts.snapshot import Snapshot, code_snapshot
+from automagik_prompts.templates import ABSENT, builtin_value
+from automagik_prompts.types import (
+    Explanation,
+    Format,
+    MissingMode,
+    Prompt,
+    Selection,
+    ServedPrompt,
+    State,
+    Values,
+)
+from automagik_prompts.worker import Worker
+
+T = TypeVar("T")
+
+logger = logging.getLogger("automagik_prompts")
+
+_CLOSE_SECONDS = 2.0
+_EXIT_SECONDS = 0.5
+
+
+class PromptPlugin:
+    """Serves the active prompts of a database to the agents of this process.
+
+    Nothing starts and nothing is read before the first use. Agent runs only ever read memory.
+
+    Args:
+        database_url: `sqlite://file` or `postgresql://user:password@host/database`.
+        startup_timeout: Seconds that the first agent run waits for the first load, at most.
+        poll_interval: Seconds between two looks at the database.
+        missing: What a missing variable becomes: `"marker"`, `"empty"` or `"error"`.
+        modules: Modules with prompts to import, besides those of installed packages.
+        author: Who writes, where a call does not say.
+        registry: The declarations to serve; those of the process by default.
+
+    Raises:
+        ConfigurationError: A setting cannot work.
+    """
+
+    def __init__(
+        self,
+        database_url: str | None = None,
+        *,
+        startup_timeout: float | None = None,
+        poll_interval: float | None = None,
+        missing: MissingMode | None = None,
+        modules: tuple[str, ...] | list[str] | None = None,
+        author: str | None = None,
+        registry: Registry = default_registry,
+    ) -> None:
+        self.settings = load_settings(
+            database_url=database_url,
+            startup_timeout=startup_timeout,
+            poll_interval=poll_interval,
+            missing=missing,
+            modules=modules,
+            author=author,
+        )
+        self.registry = registry
+        self._snapshot: Snapshot | None = None
+        self._forget_thread()
+        self._closed = False
+        _plugins.add(self)
+
+    # Life.
+
+    def install(self) -> Self:
+        """Find the prompt modules of installed packages, and give every agent built from now on its prompt.
+
+        An agent gets it whose `name=` has declared prompts, unless it was given an `ActivePrompt` for them. Agents
+        that exist already stay as they are.
+
+        Raises:
+            DeclarationError: A prompt module cannot be imported or declares something that cannot be right.
+            ConfigurationError: Another plugin is installed.
+        """
+        discovery.import_prompt_modules(self.settings.modules)
+        installation.install(self, self.registry)
+        return self
+
+    def uninstall(self) -> None:
+        """Put the construction of agents back as it was; agents that got a prompt keep it."""
+        installation.uninstall(self)
+
+    def start(self) -> Self:
+        """Begin to follow the database, on a thread of its own; returns at once. A second call does nothing."""
+        with self._lock:
+            if self._worker is None:
+                self._closed = False
+                self._deadline = time.monotonic() + self.settings.startup_timeout
+                self._worker = Worker(
+                    lambda: Refresher(self.settings, self.registry, self._take, self._take_status)
+                )
+                self._worker.start()
+        return self
+
+    def close(self) -> None:
+        """End the thread and its connections; what was served last goes on being served."""
+        self._stop(_CLOSE_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        await self.ready()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await asyncio.to_thread(self.close)
+
+    @asynccontextmanager
+    async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
+        """Start and close with an ASGI application: `FastAPI(lifespan=plugin.lifespan)`."""
+        async with self:
+            yield
+
+    # Serving: memory only.
+
+    @property
+    def missing(self) -> MissingMode:
+        """What a missing variable becomes."""
+        return self.settings.missing
+
+    @property
+    def state(self) -> State:
+        """How fresh the served texts are."""
+        return self._status.state
+
+    def snapshot(self) -> Snapshot | None:
+        """Return the present snapshot; `None` before the first load has ended in one way or another."""
+        if self._worker is None and not self._closed:
+            self.start()
+        return self._snapshot
+
+    async def ready(self) -> Snapshot:
+        """Wait for the first load, `startup_timeout` at most and once per process, and return what is served then."""
+        if (snapshot := self.snapshot()) is not None:
+            return snapshot
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+        waiter = (loop, arrived)
+        self._waiters.append(waiter)
+        try:
+            if self._snapshot is None and not self._closed:
+                async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
+                    await arrived.wait()
+        except TimeoutError:
+            logger.debug("The first load took longer than startup_timeout; the code's prompts are served meanwhile.")
+        finally:
+            self._waiters.remove(waiter)
+        return self._settled()
+
+    def resolve(self, agent: str, status_key: str | None = None) -> ServedPrompt:
+        """Return the version that is served for an agent and status: its text, variables, version and source.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status; `None` for the primary one.
+
+        Raises:
+            NoActivePromptError: Neither the database nor the code has anything to serve.
+        """
+        return self._select(agent, status_key).prompt
+
+    def render(self, agent: str, status_key: str | None = None, values: Values | None = None) -> str:
+        """Return the text that is served for an agent and status, filled with values.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status; `None` for the primary one.
+            values: The values of variables.
+
+        Raises:
+            NoActivePromptError: Neither the database nor the code has anything to serve.
+            RenderError: A value is missing in mode `"error"`.
+        """
+        selection = self._select(agent, status_key)
+        given: Mapping[str, object] = values or {}
+        status = status_key or selection.prompt.status_key
+
+        def lookup(name: str) -> object:
+            value = given.get(name, ABSENT)
+            return value if value is not ABSENT else builtin_value(name, agent, status, None)
+
+        try:
+            return selection.prompt.template.render(lookup, missing=self.missing)
+        except RenderError as error:
+            self.report_render_failure(selection.prompt, error)
+            if selection.code is None or selection.code.text == selection.prompt.text:
+                raise
+            return selection.code.template.render(lookup, missing=self.missing)
+
+    def explain(self, agent: str, status_key: str | None = None) -> Explanation:
+        """Say which version is served for an agent and status, from where, why, and how old the snapshot is.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status; `None` for the primary one.
+
+        Raises:
+            NoActivePromptError: Neither the database nor the code has anything to serve.
+        """
+        selection, status = self._select(agent, status_key), self._status
+        prompt = selection.prompt
+        problems = self._snapshot.problems if self._snapshot is not None else ()
+        return Explanation(
+            agent=agent,
+            status_key=status_key or prompt.status_key,
+            served_status_key=prompt.status_key,
+            version=prompt.version,
+            source=prompt.source,
+            reason=selection.reason or "it is the active version of this status",
+            state=status.state,
+            snapshot_age=None if status.read_at is None else time.monotonic() - status.read_at,
+            error=status.error,
+            content_hash=prompt.content_hash,
+            variables=prompt.variables,
+            notes=tuple(
+                f"{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
+                for problem in problems
+                if problem.agent == agent
+            ),
+        )
+
+    def report_render_failure(self, prompt: ServedPrompt, error: Exception) -> None:
+        """Log and record, once per version, that it could not be rendered; returns at once and never raises."""
+        key = (prompt.agent, prompt.status_key, prompt.version)
+        if key in self._reported:
+            return
+        self._reported.add(key)
+        logger.error(
+            "%s/%s: version %s could not be rendered, the code's text is served: %s",
+            prompt.agent,
+            prompt.status_key,
+            prompt.version,
+            error,
+        )
+        worker = self._worker
+        if worker is not None and prompt.prompt_id is not None:
+            worker.call(lambda refresher: refresher.record_failure(prompt, str(error)))
+
+    # Editing: each verb is awaited and done on the plugin's thread, so it works on any event loop.
+
+    async def create(
+        self,
+        agent: str,
+        status_key: str,
+        text: str,
+        *,
+        format: Format = "handlebars",
+        name: str | None = None,
+        activate: bool = False,
+        new_agent: bool = False,
+        author: str | None = None,
+        note: str | None = None,
+        expected_revision: int | None = None,
+    ) -> Change:
+        """Write a new version of a text; see `editing.create`."""
+        intent = self._intent(author, note, expected_revision)
+        return await self._edit(
+            lambda database: editing.create(
+                database,
+                agent,
+                status_key,
+                text,
+                format=format,
+                name=name,
+                activate=activate,
+                new_agent=new_agent,
+                exposed=self._exposed(agent),
+                intent=intent,
+            )
+        )
+
+    async def activate(
+        self,
+        agent: str,
+        status_key: str,
+        version: int,
+        *,
+        author: str | None = None,
+        note: str | None = None,
+        expected_revision: int | None = None,
+    ) -> Change:
+        """Make a version the active one; see `editing.activate`."""
+        intent = self._intent(author, note, expected_revision)
+        return await self._edit(
+            lambda database: editing.activate(
+                database, agent, status_key, version, exposed=self._exposed(agent), intent=intent
+            )
+        )
+
+    async def rollback(
+        self,
+        agent: str,
+        status_key: str,
+        *,
+        author: str | None = None,
+        note: str | None = None,
+        expected_revision: int | None = None,
+    ) -> Change:
+        """Activate the version that was active before; see `editing.rollback`."""
+        intent = self._intent(author, note, expected_revision)
+        return await self._edit(
+            lambda database: editing.rollback(
+                database, agent, status_key, exposed=self._exposed(agent), intent=intent
+            )
+        )
+
+    async def deactivate(
+        self,
+        agent: str,
+        status_key: str,
+        *,
+        author: str | None = None,
+        note: str | None = None,
+        expected_revision: int | None = None,
+    ) -> Change:
+        """Leave a status without an active version; see `editing.deactivate`."""
+        intent = self._intent(author, note, expected_revision)
+        return await self._edit(lambda database: editing.deactivate(database, agent, status_key, intent=intent))
+
+    async def history(self, agent: str, status_key: str | None = None, *, limit: int | None = None) -> list[Prompt]:
+        """Return an agent's versions, newest first; see `editing.history`."""
+        return await self._read(lambda database: editing.history(database, agent, status_key, limit=limit))
+
+    async def diff(self, agent: str, status_key: str, old: int, new: int) -> str:
+        """Return the difference between two versions as a unified diff; see `editing.diff`."""
+        return await self._read(lambda database: editing.diff(database, agent, status_key, old, new))
+
+    async def sync(self) -> tuple[Seeded, ...]:
+        """Write what the code says, exactly, as a release step does; see `seeding.seed`."""
+        return await self._edit(lambda database: seeding.seed(database, self.registry.agents, exact=True))
+
+    # What holds it together.
+
+    async def _edit(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+        async def run(refresher: Refresher) -> T:
+            done = await function(refresher.database)
+            try:
+                # Whoever wrote must see it at once, here; other processes follow by themselves.
+                await refresher.reload()
+            except PromptsError as error:
+                logger.warning("It was written, but reading it back failed: %s", error)
+                refresher.wake()
+            return done
+
+        return await self._call(run)
+
+    async def _read(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+        return await self._call(lambda refresher: function(refresher.database))
+
+    async def _call(self, function: Callable[[Refresher], Coroutine[Any, Any, T]]) -> T:
+        await self.ready()
+        worker = self._worker
+        if worker is None:
+            raise ConfigurationError("The plugin is closed. Call start() first.")
+        return await asyncio.wrap_future(worker.call(function))
+
+    def _select(self, agent: str, status_key: str | None) -> Selection:
+        snapshot = self.snapshot()
+        if snapshot is None:
+            self._arrived.wait(max(0.0, self._deadline - time.monotonic()))
+            snapshot = self._settled()
+        return snapshot.select(agent, status_key)
+
+    def _settled(self) -> Snapshot:
+        """Return the snapshot, the code's texts if the first load has not come."""
+        with self._lock:
+            if self._snapshot is None:
+                self._snapshot = code_snapshot(self.registry)
+                if self._status.state is State.STARTING:
+                    self._status = Status(State.OFFLINE, time.monotonic(), self._status.error)
+            return self._snapshot
+
+    def _take(self, snapshot: Snapshot) -> None:
+        """Take a new snapshot from the thread."""
+        with self._lock:
+            self._snapshot = snapshot
+        self._announce()
+
+    def _take_status(self, status: Status) -> None:
+        """Take the refresher's status; where the first attempt failed nobody need wait any longer."""
+        self._status = status
+        if status.state is State.OFFLINE:
+            self._settled()
+            self._announce()
+
+    def _announce(self) -> None:
+        self._arrived.set()
+        for loop, arrived in tuple(self._waiters):
+            try:
+                loop.call_soon_threadsafe(arrived.set)
+            except RuntimeError:
+                continue  # that loop has ended, and its waiter with it
+
+    def _exposed(self, agent: str) -> frozenset[str] | None:
+        declared = self.registry.agents.get(agent)
+        return declared.exposed if declared is not None else None
+
+    def _intent(self, author: str | None, note: str | None, expected_revision: int | None) -> Intent:
+        return Intent(author or self.settings.author, note, expected_revision)
+
+    def _stop(self, seconds: float) -> None:
+        with self._lock:
+            worker, self._worker = self._worker, None
+            self._closed = True
+        if worker is not None:
+            worker.stop(seconds)
+        self._announce()
+
+    def _forget_thread(self) -> None:
+        """Begin without a thread: at first, and in a forked child, where the parent's thread does not exist."""
+        self._lock = threading.Lock()
+        self._arrived = threading.Event()
+        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._deadline = 0.0
+        self._status = Status(State.STARTING, time.monotonic())
+        self._reported: set[tuple[str, str, int | None]] = set()
+        self._worker: Worker | None = None
+
+
+_plugins: weakref.WeakSet[PromptPlugin] = weakref.WeakSet()
+_abandoned: list[object] = []
+_default: PromptPlugin | None = None
+_default_lock = threading.Lock()
+
+
+def default_plugin() -> PromptPlugin:
+    """Return the process' default plugin, configured by `AUTOMAGIK_PROMPTS_*` variables; it is made when first asked for.
+
+    Raises:
+        ConfigurationError: A variable has a value that cannot work.
+    """
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = PromptPlugin()
+        return _default
+
+
+def install(**settings: Any) -> PromptPlugin:
+    """Install the default plugin; calling it twice is one installation.
+
+    Args:
+        settings: As for `PromptPlugin`, the first time.
+
+    Raises:
+        ConfigurationError: The default plugin exists already with other settings, or another plugin is installed.
+        DeclarationError: A prompt module cannot be imported or declares something that cannot be right.
+    """
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = PromptPlugin(**settings)
+        elif settings and PromptPlugin(**settings).settings != _default.settings:
+            raise ConfigurationError(
+                "The default plugin exists already with other settings. Call install() with settings once, before "
+                "anything else uses it, or make a PromptPlugin of your own."
+            )
+        plugin = _default
+    return plugin.install()
+
+
+def uninstall() -> None:
+    """Undo `install` and close the default plugin; the next use makes a new one."""
+    global _default
+    with _default_lock:
+        plugin, _default = _default, None
+    if plugin is not None:
+        plugin.uninstall()
+        plugin.close()
+
+
+def resolve(agent: str, status_key: str | None = None) -> ServedPrompt:
+    """Return the version that the default plugin serves; see `PromptPlugin.resolve`."""
+    return default_plugin().resolve(agent, status_key)
+
+
+def render(agent: str, status_key: str | None = None, values: Values | None = None) -> str:
+    """Return the filled text that the default plugin serves; see `PromptPlugin.render`."""
+    return default_plugin().render(agent, status_key, values)
+
+
+def _close_all() -> None:
+    for plugin in tuple(_plugins):
+        plugin._stop(_EXIT_SECONDS)
+
+
+def _after_fork() -> None:
+    """Let each plugin start anew in a forked child; the parent's objects are kept, as closing them would hang."""
+    global _default_lock
+    _default_lock = threading.Lock()
+    for plugin in tuple(_plugins):
+        _abandoned.append(plugin._worker)
+        plugin._forget_thread()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,460 @@
+"""All queries of the library; nothing else reads or writes its tables.
+
+Every function takes a connection, and gives and takes values, never rows. Functions that write expect to run inside a
+transaction that began with `lock_agent` or `lock_agents`: that UPDATE is the lock that keeps versions without gaps,
+the signal that tells other processes, and the token for optimistic writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.expressions import F
+
+from automagik_prompts.models import AgentRow, EventRow, PromptRow, UtcField
+from automagik_prompts.types import Action, AgentInfo, Event, EventCreate, Prompt, PromptCreate, content_hash
+
+T = TypeVar("T")
+
+_TIME = UtcField()
+_CHUNK = 500
+"""Values in one statement, at most: SQLite allows 999 in old versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActivePrompt:
+    """An active version together with the name of its agent, as a snapshot needs it."""
+
+    agent: str
+    prompt: Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class CodeVersion:
+    """What seeding must know of a version that came from code; its text stays in the database."""
+
+    id: int
+    agent_id: int
+    status_key: str
+    version: int
+    content_hash: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the versions of one status stand.
+
+    Attributes:
+        latest: The highest version number.
+        active: The active version's number, if there is one.
+        active_from_code: Whether that one came from code.
+    """
+
+    latest: int
+    active: int | None
+    active_from_code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A fingerprint of everything that is active; it differs after every write, also after one by plain SQL."""
+
+    agents: int
+    revisions: int
+    active: int
+    active_ids: int
+    active_versions: int
+
+
+# The seven functions of the original design, by their names.
+
+
+async def create_prompt(db: BaseDBAsyncClient, data: PromptCreate) -> Prompt:
+    """Write the next version of an agent's text for a status.
+
+    The agent must be locked by this transaction; that is what keeps the numbers without gaps.
+
+    Args:
+        db: The connection of a transaction.
+        data: What to write. Where `is_active` is set, the caller has deactivated the present version.
+    """
+    return (await create_prompts(db, [data]))[0]
+
+
+async def get_prompt_by_id(db: BaseDBAsyncClient, prompt_id: int) -> Prompt | None:
+    """Return a version by its id, or `None`."""
+    row = await PromptRow.filter(id=prompt_id).using_db(db).first()
+    return _prompt(row) if row is not None else None
+
+
+async def get_active_prompt(db: BaseDBAsyncClient, agent_id: int, status_key: str) -> Prompt | None:
+    """Return the active version of an agent's text for a status, or `None`."""
+    row = await PromptRow.filter(agent_id=agent_id, status_key=status_key, is_active=True).using_db(db).first()
+    return _prompt(row) if row is not None else None
+
+
+async def set_prompt_active(db: BaseDBAsyncClient, agent_id: int, prompt_id: int | None, status_key: str) -> Prompt | None:
+    """Make one version the active one of its agent and status, or none.
+
+    The agent must be locked by this transaction. Where the status is the agent's primary one,
+    `active_default_prompt_id` follows.
+
+    Args:
+        db: The connection of a transaction.
+        agent_id: The agent's id.
+        prompt_id: The version's id, or `None` to leave the status without an active version.
+        status_key: The status.
+
+    Returns:
+        The active version, or `None` if there is none now or the id belongs to another agent or status.
+    """
+    now = _now()
+    mine = PromptRow.filter(agent_id=agent_id, status_key=status_key)
+    if prompt_id is not None and not await mine.filter(id=prompt_id).using_db(db).exists():
+        return None
+    # In two steps: with one UPDATE the order of the rows decides whether the unique index objects.
+    await mine.filter(is_active=True).using_db(db).update(is_active=False, updated_at=now)
+    if prompt_id is not None:
+        await mine.filter(id=prompt_id).using_db(db).update(is_active=True, updated_at=now)
+    await (
+        AgentRow.filter(id=agent_id, default_status_key=status_key)
+        .using_db(db)
+        .update(active_default_prompt_id=prompt_id)
+    )
+    return await get_prompt_by_id(db, prompt_id) if prompt_id is not None else None
+
+
+async def find_code_default_prompt(db: BaseDBAsyncClient, agent_id: int, status_key: str) -> Prompt | None:
+    """Return the code default of an agent's status, the newest version that came from code, or `None`."""
+    row = (
+        await PromptRow.filter(agent_id=agent_id, status_key=status_key, is_default_from_code=True)
+        .order_by("-version")
+        .using_db(db)
+        .first()
+    )
+    return _prompt(row) if row is not None else None
+
+
+async def get_latest_version_for_status(db: BaseDBAsyncClient, agent_id: int, status_key: str) -> int | None:
+    """Return the highest version number of an agent's status, or `None` if there is no version."""
+    rows = (
+        await PromptRow.filter(agent_id=agent_id, status_key=status_key)
+        .order_by("-version")
+        .limit(1)
+        .using_db(db)
+        .values_list("version", flat=True)
+    )
+    return int(rows[0]) if rows else None  # type: ignore[call-overload]  # values_list is typed as tuples
+
+
+async def get_prompts_by_agent_id(
+    db: BaseDBAsyncClient, agent_id: int, status_key: str | None = None, *, limit: int | None = None
+) -> list[Prompt]:
+    """Return an agent's versions, by status and then newest first.
+
+    Args:
+        db: The connection.
+        agent_id: The agent's id.
+        status_key: Only this status.
+        limit: At most this many.
+    """
+    query = PromptRow.filter(agent_id=agent_id)
+    if status_key is not None:
+        query = query.filter(status_key=status_key)
+    query = query.order_by("status_key", "-version")
+    if limit is not None:
+        query = query.limit(limit)
+    return [_prompt(row) for row in await query.using_db(db)]
+
+
+# Agents.
+
+
+async def get_agent(db: BaseDBAsyncClient, name: str) -> AgentInfo | None:
+    """Return an agent by its name, or `None`."""
+    row = await AgentRow.filter(name=name).using_db(db).first()
+    return _agent(row) if row is not None else None
+
+
+async def get_agents(db: BaseDBAsyncClient, names: Iterable[str] | None = None) -> list[AgentInfo]:
+    """Return agents by name, sorted; all of them where no names are given."""
+    if names is None:
+        return [_agent(row) for row in await AgentRow.all().order_by("name").using_db(db)]
+    found: list[AgentInfo] = []
+    for chunk in _chunks(sorted(set(names))):
+        found += [_agent(row) for row in await AgentRow.filter(name__in=chunk).order_by("name").using_db(db)]
+    return found
+
+
+async def add_agents(db: BaseDBAsyncClient, agents: Sequence[AgentInfo]) -> None:
+    """Write agents that do not exist yet; one that somebody else wrote meanwhile stays as it is."""
+    now = _now()
+    rows = [
+        AgentRow(
+            name=agent.name,
+            default_status_key=agent.default_status_key,
+            variables=list(agent.variables),
+            created_at=now,
+            updated_at=now,
+        )
+        for agent in agents
+    ]
+    await AgentRow.bulk_create(rows, ignore_conflicts=True, batch_size=100, using_db=db)
+
+
+async def lock_agent(db: BaseDBAsyncClient, agent_id: int) -> AgentInfo | None:
+    """Raise an agent's revision and return the agent: the first statement of every transaction that writes.
+
+    Until the transaction ends no other process can write to this agent.
+    """
+    changed = await AgentRow.filter(id=agent_id).using_db(db).update(revision=F("revision") + 1, updated_at=_now())
+    if not changed:
+        return None
+    row = await AgentRow.filter(id=agent_id).using_db(db).first()
+    return _agent(row) if row is not None else None
+
+
+async def set_agent_facts(
+    db: BaseDBAsyncClient, agent_id: int, *, default_status_key: str, variables: Sequence[str]
+) -> None:
+    """Write what the code says of an agent besides its texts; `active_default_prompt_id` follows the primary status."""
+    active = await get_active_prompt(db, agent_id, default_status_key)
+    await (
+        AgentRow.filter(id=agent_id)
+        .using_db(db)
+        .update(
+            default_status_key=default_status_key,
+            variables=list(variables),
+            active_default_prompt_id=active.id if active is not None else None,
+        )
+    )
+
+
+# Versions.
+
+
+async def create_prompts(db: BaseDBAsyncClient, new: Sequence[PromptCreate]) -> list[Prompt]:
+    """Write the next versions of several texts, at most one for an agent and status.
+
+    The agents must be locked by this transaction.
+    """
+    if not new:
+        return []
+    now = _now()
+    if len(new) == 1:
+        latest = {_key(new[0]): await get_latest_version_for_status(db, *_key(new[0])) or 0}
+    else:
+        heads = await get_heads(db, {data.agent_id for data in new})
+        latest = {key: head.latest for key, head in heads.items()}
+    rows = [
+        PromptRow(
+            agent_id=data.agent_id,
+            status_key=data.status_key,
+            version=latest.get(_key(data), 0) + 1,
+            prompt_text=data.prompt_text,
+            format=data.format,
+            is_active=data.is_active,
+            is_default_from_code=data.is_default_from_code,
+            name=data.name,
+            content_hash=content_hash(data.prompt_text),
+            author=data.author,
+            note=data.note,
+            created_at=now,
+            updated_at=now,
+        )
+        for data in new
+    ]
+    if len(rows) == 1:
+        await rows[0].save(using_db=db, force_create=True)
+        return [_prompt(rows[0])]
+    await PromptRow.bulk_create(rows, batch_size=60, using_db=db)
+    ids: dict[tuple[int, str, int], int] = {}
+    for agent_ids in _chunks(sorted({row.agent_id for row in rows})):
+        _, found = await db.execute_query(
+            "SELECT id, agent_id, status_key, version FROM prompts "
+            f"WHERE agent_id IN ({_numbers(agent_ids)}) AND version IN ({_numbers({row.version for row in rows})})"
+        )
+        ids |= {(row["agent_id"], row["status_key"], row["version"]): row["id"] for row in map(dict, found)}
+    for row in rows:
+        row.id = ids[row.agent_id, row.status_key, row.version]
+    return [_prompt(row) for row in rows]
+
+
+async def get_version(db: BaseDBAsyncClient, agent_id: int, status_key: str, version: int) -> Prompt | None:
+    """Return a version by its number, or `None`."""
+    row = await PromptRow.filter(agent_id=agent_id, status_key=status_key, version=version).using_db(db).first()
+    return _prompt(row) if row is not None else None
+
+
+async def get_status_keys(db: BaseDBAsyncClient, agent_id: int) -> list[str]:
+    """Return the status keys of which an agent has versions, sorted."""
+    found = (
+        await PromptRow.filter(agent_id=agent_id)
+        .distinct()
+        .order_by("status_key")
+        .using_db(db)
+        .values_list("status_key", flat=True)
+    )
+    return [str(key) for key in found]
+
+
+async def get_active_prompts(db: BaseDBAsyncClient) -> list[ActivePrompt]:
+    """Return every active version with its agent's name; two queries, however many versions there are."""
+    names = {agent.id: agent.name for agent in await get_agents(db)}
+    # `is_active = true` stands literally in the statement: a bound value would keep SQLite off the partial index.
+    _, rows = await db.execute_query(
+        "SELECT id, agent_id, status_key, version, prompt_text, format, is_active, is_default_from_code, name, "
+        "content_hash, author, note, created_at, updated_at FROM prompts WHERE is_active = true"
+    )
+    prompts = [_prompt_from_mapping(dict(row)) for row in rows]
+    return [ActivePrompt(names[prompt.agent_id], prompt) for prompt in prompts if prompt.agent_id in names]
+
+
+async def get_marker(db: BaseDBAsyncClient) -> Marker:
+    """Return the fingerprint of what is active: one statement over small indexes."""
+    _, rows = await db.execute_query(
+        "SELECT a.n AS agents, a.r AS revisions, p.n AS active, p.i AS active_ids, p.v AS active_versions FROM "
+        "(SELECT COUNT(*) AS n, COALESCE(SUM(revision), 0) AS r FROM agents) a, "
+        "(SELECT COUNT(*) AS n, COALESCE(SUM(id), 0) AS i, COALESCE(SUM(version), 0) AS v FROM prompts "
+        "WHERE is_active = true) p"
+    )
+    row = dict(rows[0])
+    return Marker(**{name: int(row[name]) for name in Marker.__slots__})
+
+
+async def get_code_versions(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> list[CodeVersion]:
+    """Return the versions of agents that came from code, without their texts."""
+    found: list[CodeVersion] = []
+    for chunk in _chunks(sorted(set(agent_ids))):
+        _, rows = await db.execute_query(
+            "SELECT id, agent_id, status_key, version, content_hash, format FROM prompts "
+            f"WHERE is_default_from_code = true AND agent_id IN ({_numbers(chunk)}) "
+            "ORDER BY agent_id, status_key, version"
+        )
+        found += [CodeVersion(**dict(row)) for row in rows]
+    return found
+
+
+async def get_heads(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> dict[tuple[int, str], Head]:
+    """Return where each status of some agents stands, by agent id and status key."""
+    found: dict[tuple[int, str], Head] = {}
+    for chunk in _chunks(sorted(set(agent_ids))):
+        _, rows = await db.execute_query(
+            "SELECT agent_id, status_key, MAX(version) AS latest, MAX(CASE WHEN is_active THEN version END) AS active, "
+            "MAX(CASE WHEN is_active AND is_default_from_code THEN 1 ELSE 0 END) AS active_from_code FROM prompts "
+            f"WHERE agent_id IN ({_numbers(chunk)}) GROUP BY agent_id, status_key"
+        )
+        for row in map(dict, rows):
+            head = Head(row["latest"], row["active"], bool(row["active_from_code"]))
+            found[row["agent_id"], row["status_key"]] = head
+    return found
+
+
+# Events.
+
+
+async def add_events(db: BaseDBAsyncClient, events: Sequence[EventCreate]) -> None:
+    """Append to the history."""
+    if not events:
+        return
+    now = _now()
+    rows = [
+        EventRow(
+            agent_id=event.agent_id,
+            status_key=event.status_key,
+            action=event.action.value,
+            prompt_id=event.prompt_id,
+            version=event.version,
+            from_version=event.from_version,
+            author=event.author,
+            note=event.note,
+            revision=event.revision,
+            created_at=now,
+        )
+        for event in events
+    ]
+    await EventRow.bulk_create(rows, batch_size=80, using_db=db)
+
+
+async def get_events(
+    db: BaseDBAsyncClient,
+    agent_id: int,
+    status_key: str | None = None,
+    *,
+    actions: Iterable[Action] | None = None,
+    prompt_id: int | None = None,
+    limit: int | None = None,
+) -> list[Event]:
+    """Return an agent's events, newest first.
+
+    Args:
+        db: The connection.
+        agent_id: The agent's id.
+        status_key: Only this status.
+        actions: Only these.
+        prompt_id: Only those about this version.
+        limit: At most this many.
+    """
+    query = EventRow.filter(agent_id=agent_id)
+    if status_key is not None:
+        query = query.filter(status_key=status_key)
+    if actions is not None:
+        query = query.filter(action__in=[action.value for action in actions])
+    if prompt_id is not None:
+        query = query.filter(prompt_id=prompt_id)
+    query = query.order_by("-id")
+    if limit is not None:
+        query = query.limit(limit)
+    return [_event(row) for row in await query.using_db(db)]
+
+
+def _key(data: PromptCreate) -> tuple[int, str]:
+    return data.agent_id, data.status_key
+
+
+def _numbers(values: Iterable[int]) -> str:
+    """Write numbers into a statement; anything that is not a number raises."""
+    return ", ".join(str(int(value)) for value in values)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _chunks(values: Sequence[T]) -> Iterable[Sequence[T]]:
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+
+
+def _agent(row: AgentRow) -> AgentInfo:
+    variables = row.variables if isinstance(row.variables, list) else []
+    return AgentInfo(
+        id=row.id,
+        name=row.name,
+        default_status_key=row.default_status_key,
+        active_default_prompt_id=row.active_default_prompt_id,
+        variables=tuple(sorted(name for name in variables if isinstance(name, str))),
+        revision=row.revision,
+    )
+
+
+def _prompt(row: PromptRow) -> Prompt:
+    return Prompt(**{name: getattr(row, name) for name in Prompt.__slots__})
+
+
+def _prompt_from_mapping(row: dict[str, Any]) -> Prompt:
+    """Return a version from a row that was read without the ORM."""
+    for name in ("created_at", "updated_at"):
+        row[name] = _TIME.to_python_value(row[name])
+    for name in ("is_active", "is_default_from_code"):
+        row[name] = bool(row[name])
+    return Prompt(**row)
+
+
+def _event(row: EventRow) -> Event:
+    facts = {name: getattr(row, name) for name in Event.__slots__}
+    return Event(**{**facts, "action": Action(row.action)})

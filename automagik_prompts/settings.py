@@ -1,0 +1,143 @@
+"""The settings of a plugin, from arguments or from `AUTOMAGIK_PROMPTS_*` variables; nothing is read before first use."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from automagik_prompts.exceptions import ConfigurationError
+from automagik_prompts.types import MissingMode
+
+DEFAULT_DATABASE_URL = "sqlite://automagik_prompts.db"
+ENVIRONMENT_PREFIX = "AUTOMAGIK_PROMPTS_"
+
+Dialect = Literal["sqlite", "postgres"]
+_SCHEMES: dict[str, Dialect] = {
+    "sqlite": "sqlite",
+    "postgres": "postgres",
+    "postgresql": "postgres",
+    "asyncpg": "postgres",
+}
+
+
+class Settings(BaseSettings):
+    """What a plugin can be told.
+
+    Attributes:
+        database_url: `sqlite://file` (relative to the working directory; `sqlite:///absolute/file`) or
+            `postgresql://user:password@host/database`.
+        startup_timeout: Seconds that the first agent run of a process waits for the first load, at most.
+        poll_interval: Seconds between two looks at the database. By default 0.25 for SQLite and 1 for a server.
+        missing: What a missing variable becomes: `marker` (`[No data for name]`), `empty` or `error`.
+        modules: Modules to import before seeding, for applications that declare no entry point.
+        author: Who writes, where a call does not say.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
+
+    database_url: str = DEFAULT_DATABASE_URL
+    startup_timeout: float = Field(default=1.0, ge=0, le=60)
+    poll_interval: float | None = Field(default=None, ge=0.01, le=3600)
+    missing: MissingMode = "marker"
+    modules: Annotated[tuple[str, ...], NoDecode] = ()
+    author: str | None = None
+
+    @field_validator("modules", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        dialect_of(value)
+        return value
+
+    @property
+    def dialect(self) -> Dialect:
+        """The engine that the database URL names."""
+        return dialect_of(self.database_url)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks at the database."""
+        if self.poll_interval is not None:
+            return self.poll_interval
+        return 0.25 if self.dialect == "sqlite" else 1.0
+
+
+def load_settings(**given: Any) -> Settings:
+    """Return settings from arguments, then from the environment, then from defaults.
+
+    Args:
+        given: Values by name; `None` means not given.
+
+    Raises:
+        ConfigurationError: A value cannot work. The message names the setting and never repeats its value, which may
+            hold a password.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, problem['loc'])) or 'settings'}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_context=False, include_url=False)
+        ]
+        raise ConfigurationError(
+            f"These settings cannot work: {'; '.join(problems)}. Correct the argument or the variable "
+            f"{ENVIRONMENT_PREFIX}<NAME>."
+        ) from None
+
+
+def dialect_of(url: str) -> Dialect:
+    """Return the engine that a database URL names.
+
+    Raises:
+        ValueError: The scheme is not known.
+    """
+    scheme = url.partition("://")[0].lower()
+    if "://" not in url or scheme not in _SCHEMES:
+        raise ValueError(f"a database URL begins with one of: {', '.join(f'{name}://' for name in _SCHEMES)}")
+    return _SCHEMES[scheme]
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of an SQLite URL, absolute; `None` for a database in memory or on a server."""
+    if dialect_of(url) != "sqlite":
+        return None
+    name = url.partition("://")[2].partition("?")[0]
+    return None if name in {"", ":memory:"} else Path(unquote(name)).absolute()
+
+
+def redacted_url(url: str) -> str:
+    """Return a database URL without its password and without options that could hold a secret."""
+    if "@" not in url and "?" not in url:
+        return url
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{url.partition('://')[0]}://..."
+    _, at, host = parts.netloc.rpartition("@")
+    user = parts.username or ""
+    secret = ":***" if parts.password is not None else ""
+    netloc = f"{user}{secret}@{host}" if at else host
+    return urlunsplit((parts.scheme, netloc, parts.path, "...", "")) if parts.query else urlunsplit(
+        (parts.scheme, netloc, parts.path, "", "")
+    )
+
+
+def redacted(message: str, url: str) -> str:
+    """Return a driver's error message on one line, without the password of the database URL."""
+    text = " ".join(message.split())
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        password = None
+    for secret in {password, unquote(password)} if password else ():
+        text = text.replace(secret, "***")
+    return text if len(text) <= 300 else text[:297] + "..."

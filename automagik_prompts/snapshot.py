@@ -1,0 +1,302 @@
+"""What a process holds in memory: for each agent and status the one text that is served, and why.
+
+A snapshot never changes. The thread builds a new one and replaces one reference; agent runs only look things up.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from automagik_prompts.constants import DeclaredAgent, DeclaredPrompt, Registry
+from automagik_prompts.exceptions import InvalidPromptError, NoActivePromptError
+from automagik_prompts.repository import ActivePrompt
+from automagik_prompts.templates import check_exposed, compile_template
+from automagik_prompts.types import (
+    DEFAULT_STATUS_KEY,
+    AgentInfo,
+    Prompt,
+    Selection,
+    ServedPrompt,
+    Source,
+    StatusFunction,
+    check_format,
+    check_text,
+    content_hash,
+)
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An active version that this process cannot serve.
+
+    Attributes:
+        agent: The agent's name.
+        prompt: The version.
+        reason: Why not, without its text.
+    """
+
+    agent: str
+    prompt: Prompt
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is served, for every agent and status.
+
+    Attributes:
+        registry: What the code declares; asked for agents that were declared after the snapshot was built.
+        selections: What is served, by agent and status.
+        fallbacks: What is served for a status that nobody defined, by agent.
+        primaries: The primary status, by agent.
+        served: The versions from the database, by agent and status.
+        problems: The active versions that cannot be served here.
+        revisions: The revision of each agent.
+        loaded_at: When the database was read, on the monotonic clock; `None` if it was not.
+    """
+
+    registry: Registry = field(repr=False)
+    selections: Mapping[Key, Selection] = field(repr=False, default_factory=dict)
+    fallbacks: Mapping[str, Selection] = field(repr=False, default_factory=dict)
+    primaries: Mapping[str, str] = field(repr=False, default_factory=dict)
+    served: Mapping[Key, ServedPrompt] = field(repr=False, default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    revisions: Mapping[str, int] = field(repr=False, default_factory=dict)
+    loaded_at: float | None = None
+
+    def select(self, agent: str, status_key: str | None) -> Selection:
+        """Return what is served.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status; `None` for the primary one.
+
+        Raises:
+            NoActivePromptError: Neither the database nor the code has anything to serve.
+        """
+        key = self.primaries.get(agent) if status_key is None else status_key
+        if key is not None:
+            found = self.selections.get((agent, key))
+            if found is not None:
+                return found
+        fallback = self.fallbacks.get(agent)
+        declared = self.registry.agents.get(agent)
+        if fallback is not None and (declared is None or key not in declared.prompts):
+            return fallback
+        return self._from_code(agent, status_key)
+
+    def code_texts(self, agent: str) -> frozenset[str]:
+        """Return the agent's texts as its code declares them."""
+        declared = self.registry.agents.get(agent)
+        return declared.texts if declared is not None else frozenset()
+
+    def default_status(self, agent: str) -> StatusFunction | None:
+        """Return the function that the declaration gave for the present status, if any."""
+        declared = self.registry.agents.get(agent)
+        return declared.status if declared is not None else None
+
+    def _from_code(self, agent: str, status_key: str | None) -> Selection:
+        """Serve an agent or status that was declared after this snapshot was built."""
+        declared = self.registry.agents.get(agent)
+        if declared is None:
+            raise _nothing(agent, status_key, {*self.registry.agents, *self.fallbacks})
+        built = _Agent(agent, declared, None, {}, {}).select(status_key or declared.primary)
+        if built is None:
+            raise _nothing(agent, status_key, {*self.registry.agents, *self.fallbacks})
+        return built
+
+
+def code_snapshot(registry: Registry) -> Snapshot:
+    """Return the snapshot that serves what the code declares, for a process that has read no database."""
+    return build_snapshot(registry, (), (), loaded_at=None)
+
+
+def build_snapshot(
+    registry: Registry,
+    agents: Iterable[AgentInfo],
+    active: Sequence[ActivePrompt],
+    *,
+    previous: Snapshot | None = None,
+    source: Source = Source.DATABASE,
+    loaded_at: float | None,
+) -> Snapshot:
+    """Compile and check the active versions and choose what is served for each agent and status.
+
+    Args:
+        registry: What the code declares.
+        agents: The agents in the database.
+        active: The active versions.
+        previous: The snapshot before; its compiled texts are reused, and its texts stand in for ones that cannot be
+            served.
+        source: Where the versions were read.
+        loaded_at: When they were read, on the monotonic clock.
+    """
+    declared = registry.agents
+    infos = {info.name: info for info in agents}
+    served: dict[Key, ServedPrompt] = {}
+    reasons: dict[Key, str] = {}
+    problems: list[Problem] = []
+    old = previous.served if previous is not None else {}
+    for item in active:
+        key = (item.agent, item.prompt.status_key)
+        code = declared.get(item.agent)
+        exposed = code.exposed if code is not None else frozenset(_stored(infos, item.agent))
+        try:
+            served[key] = _compiled(item, exposed, old.get(key), source)
+        except InvalidPromptError as error:
+            problems.append(Problem(item.agent, item.prompt, error.message))
+            reasons[key] = f"the active version {item.prompt.version} cannot be served here"
+            if key in old:
+                served[key] = old[key]
+    selections: dict[Key, Selection] = {}
+    fallbacks: dict[str, Selection] = {}
+    primaries: dict[str, str] = {}
+    by_agent: dict[str, dict[str, ServedPrompt]] = {}
+    for (name, status_key), prompt in served.items():
+        by_agent.setdefault(name, {})[status_key] = prompt
+    reasons_by_agent: dict[str, dict[str, str]] = {}
+    for (name, status_key), reason in reasons.items():
+        reasons_by_agent.setdefault(name, {})[status_key] = reason
+    for name in {*declared, *infos}:
+        one = _Agent(
+            name, declared.get(name), infos.get(name), by_agent.get(name, {}), reasons_by_agent.get(name, {})
+        )
+        primaries[name] = one.primary
+        for status_key in one.status_keys():
+            selection = one.select(status_key)
+            if selection is not None:
+                selections[name, status_key] = selection
+        if (fallback := one.select(None)) is not None:
+            fallbacks[name] = fallback
+    return Snapshot(
+        registry=registry,
+        selections=MappingProxyType(selections),
+        fallbacks=MappingProxyType(fallbacks),
+        primaries=MappingProxyType(primaries),
+        served=MappingProxyType(served),
+        problems=tuple(problems),
+        revisions=MappingProxyType({name: info.revision for name, info in infos.items()}),
+        loaded_at=loaded_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Agent:
+    """Everything known of one agent, and the rule that chooses its text."""
+
+    name: str
+    declared: DeclaredAgent | None
+    info: AgentInfo | None
+    served: Mapping[str, ServedPrompt]
+    reasons: Mapping[str, str]
+
+    @property
+    def primary(self) -> str:
+        """The primary status: what this process' own code says comes first."""
+        if self.declared is not None:
+            return self.declared.primary
+        return self.info.default_status_key if self.info is not None else DEFAULT_STATUS_KEY
+
+    def status_keys(self) -> set[str]:
+        """The statuses that have a text of their own, and the primary one."""
+        return {*self.served, *self.reasons, *(self.declared.prompts if self.declared else ()), self.primary}
+
+    def select(self, status_key: str | None) -> Selection | None:
+        """Choose: the active version of the status, of the primary one, of `"default"`; then the code's, likewise."""
+        chain = list(dict.fromkeys(key for key in (status_key, self.primary, DEFAULT_STATUS_KEY) if key is not None))
+        code = next((found for key in chain if (found := self._code(key)) is not None), None)
+        for key in chain:
+            prompt = self.served.get(key)
+            if prompt is None and key in self.reasons:
+                # An active version that this process cannot serve: its own code comes before another status.
+                prompt = self._code(key)
+            if prompt is not None:
+                return Selection(prompt, self._reason(status_key, key, prompt), code)
+        if code is None:
+            return None
+        return Selection(code, self._reason(status_key, code.status_key, code), code)
+
+    def _code(self, status_key: str) -> ServedPrompt | None:
+        declared = self.declared.prompts.get(status_key) if self.declared is not None else None
+        return served_from_code(declared) if declared is not None else None
+
+    def _reason(self, asked: str | None, key: str, prompt: ServedPrompt) -> str:
+        parts = []
+        if asked is None:
+            parts.append("the status has no prompt of its own")
+        elif asked != key:
+            parts.append(self.reasons.get(asked) or f"the status {asked!r} has no active version")
+        if key in self.reasons:
+            parts.append(self.reasons[key])
+        if asked != key:
+            which = "primary status" if key == self.primary else "status"
+            parts.append(f"the {which} {key!r} stands in")
+        if prompt.source is Source.CODE:
+            parts.append("the code's text is served")
+        elif key in self.reasons:
+            parts.append(f"version {prompt.version}, the last good one, is served")
+        return "; ".join(parts)
+
+
+def served_from_code(declared: DeclaredPrompt) -> ServedPrompt:
+    """Return a declared text as it is served."""
+    return ServedPrompt(
+        agent=declared.agent,
+        status_key=declared.status_key,
+        version=None,
+        prompt_id=None,
+        text=declared.text,
+        format=declared.format,
+        content_hash=declared.content_hash,
+        source=Source.CODE,
+        template=declared.template,
+    )
+
+
+def _compiled(
+    item: ActivePrompt, exposed: frozenset[str], old: ServedPrompt | None, source: Source
+) -> ServedPrompt:
+    """Check and compile an active version as if it had just been typed: plain SQL may have written it."""
+    prompt = item.prompt
+    where = {"agent": item.agent, "status_key": prompt.status_key}
+    text = check_text(prompt.prompt_text, **where)
+    if old is not None and old.prompt_id == prompt.id and old.text == text and old.format == prompt.format:
+        template = old.template
+    else:
+        template = compile_template(text, check_format(prompt.format), **where)
+    check_exposed(template, exposed, **where)
+    return ServedPrompt(
+        agent=item.agent,
+        status_key=prompt.status_key,
+        version=prompt.version,
+        prompt_id=prompt.id,
+        text=text,
+        format=prompt.format,
+        content_hash=content_hash(text),
+        source=source,
+        template=template,
+    )
+
+
+def _stored(infos: Mapping[str, AgentInfo], agent: str) -> tuple[str, ...]:
+    return infos[agent].variables if agent in infos else ()
+
+
+def _nothing(agent: str, status_key: str | None, known: set[str]) -> NoActivePromptError:
+    close = difflib.get_close_matches(agent, sorted(known), n=3, cutoff=0.6)
+    if close:
+        hint = f"Did you mean {' or '.join(map(repr, close))}?"
+    elif known:
+        hint = f"Agents with prompts are: {', '.join(sorted(known)[:10])}."
+    else:
+        hint = "No agent has prompts: import the module that declares them before the first run."
+    return NoActivePromptError(
+        f"There is no prompt for {agent!r} and status {status_key!r}, neither in the database nor in code. {hint}",
+        agent=agent,
+        status_key=status_key,
+    )

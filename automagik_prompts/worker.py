@@ -1,0 +1,115 @@
+"""The one thread of a plugin: it owns an event loop, the refresher, and through it every connection."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from automagik_prompts.refresher import Refresher
+
+T = TypeVar("T")
+
+logger = logging.getLogger("automagik_prompts")
+
+
+class Worker:
+    """Runs a refresher, and coroutines for callers on other threads and loops.
+
+    The thread is a daemon, so that a process can end in any state without closing anything.
+
+    Args:
+        refresher: Makes the refresher; called on the thread.
+    """
+
+    def __init__(self, refresher: Callable[[], Refresher]) -> None:
+        self._make = refresher
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._refresher: Refresher | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="automagik-prompts", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; returns at once."""
+        self._thread.start()
+
+    def call(self, function: Callable[[Refresher], Coroutine[Any, Any, T]]) -> concurrent.futures.Future[T]:
+        """Run a coroutine function with the refresher, on the thread.
+
+        Args:
+            function: Takes the refresher.
+
+        Returns:
+            The result, for the caller's thread or loop to wait for.
+        """
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._ready.wait()
+        loop, refresher = self._loop, self._refresher
+        if loop is None or refresher is None:
+            future.set_exception(RuntimeError("The plugin's thread has ended."))
+            return future
+
+        def begin() -> None:
+            task = loop.create_task(function(refresher))
+            task.add_done_callback(lambda done: _pass_on(done, future))
+
+        # An empty context: the caller's own context variables, such as its Tortoise context, are not ours.
+        loop.call_soon_threadsafe(begin, context=contextvars.Context())
+        return future
+
+    def wake(self) -> None:
+        """Have the refresher look at the database soon; returns at once and never raises."""
+        loop, refresher = self._loop, self._refresher
+        if loop is not None and refresher is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(refresher.wake)
+
+    def stop(self, seconds: float) -> None:
+        """End the thread.
+
+        Args:
+            seconds: How long to wait for connections to be closed in order.
+        """
+        if self._thread.ident is None:
+            return
+        self._ready.wait(seconds)
+        loop, main = self._loop, self._main
+        if loop is not None and main is not None and not loop.is_closed():
+            try:
+                loop.call_soon_threadsafe(main.cancel)
+            except RuntimeError:
+                return  # the loop was closed between the two lines: it has ended
+        if threading.current_thread() is not self._thread:
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except asyncio.CancelledError:
+            logger.debug("The plugin's thread ends.")
+        finally:
+            self._loop = self._refresher = None
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._main = asyncio.current_task()
+        self._refresher = self._make()
+        self._ready.set()
+        await self._refresher.run()
+
+
+def _pass_on(task: asyncio.Task[T], future: concurrent.futures.Future[T]) -> None:
+    """Give a task's outcome to whoever waits on another thread."""
+    if future.cancelled():
+        return
+    if task.cancelled():
+        future.cancel()
+    elif (error := task.exception()) is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(task.result())

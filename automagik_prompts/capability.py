@@ -132,7 +132,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         agent.root_capability.apply(own.append)
         # For a capability given to a single run this is called for each run; registering would pile up.
         if bound.inject == "system_prompt" and any(capability is self for capability in own):
-            bound._register(agent)
+            bound.register(agent)
         return bound
 
     def get_instructions(self) -> Callable[[RunContext[AgentDepsT]], Any] | None:
@@ -143,7 +143,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         async def active_prompt(ctx: RunContext[AgentDepsT]) -> InstructionPart:
             run = _RUNS.get(self._key(ctx))
             snapshot = run.snapshot if run is not None else await self._reader.ready()
-            text = await self._tell(ctx, snapshot)
+            text = await self.tell(ctx, snapshot)
             return InstructionPart(text, name="prompt", dynamic=True, on_change=self.on_change)
 
         return active_prompt
@@ -171,7 +171,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         else:
             text, run.prepared = run.prepared, None
             if text is None:
-                text = await self._tell(ctx, run.snapshot)
+                text = await self.tell(ctx, run.snapshot)
             place = Placement(self._ref, text, declared, self._context_id)
         if (messages := place.apply(request_context.messages)) is not None:
             request_context.messages = messages
@@ -208,7 +208,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     def _key(self, ctx: RunContext[AgentDepsT]) -> tuple[str, str]:
         return ctx.run_id or "", self._name
 
-    def _register(self, agent: AbstractAgent[AgentDepsT, Any]) -> None:
+    def register(self, agent: AbstractAgent[AgentDepsT, Any]) -> None:
         """Register the dynamic system prompt; one that was registered under the same name is this one."""
         register = getattr(agent, "system_prompt", None)
         if register is None:
@@ -217,19 +217,19 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         async def system_prompt(ctx: RunContext[AgentDepsT]) -> str:
             run = _RUNS.get(self._key(ctx))
             if run is None:
-                return await self._tell(ctx, await self._reader.ready())
+                return await self.tell(ctx, await self._reader.ready())
             if run.capability.inject != "system_prompt":
                 return ""  # a capability for this run only has taken over, and puts it elsewhere
             if run.prepared is None:
-                run.prepared = await run.capability._tell(ctx, run.snapshot)
+                run.prepared = await run.capability.tell(ctx, run.snapshot)
             return run.prepared
 
         system_prompt.__qualname__ = self._ref
         register(dynamic=True, name=self.id, on_change=self.on_change)(system_prompt)
 
-    async def _tell(self, ctx: RunContext[AgentDepsT], snapshot: SnapshotReader) -> str:
+    async def tell(self, ctx: RunContext[AgentDepsT], snapshot: SnapshotReader) -> str:
         """Return the text for the present status, filled."""
-        status = self.status if self.status is not None else snapshot.default_status(self._name)
+        status: Any = self.status if self.status is not None else snapshot.default_status(self._name)
         if callable(status) and not isinstance(status, Enum):
             status = status(ctx)
             if inspect.isawaitable(status):
@@ -277,9 +277,7 @@ def _no_values(_name: str) -> object:
     return ABSENT
 
 
-def _lookup(
-    ctx: RunContext[Any], given: Values, agent: str, status_key: str
-) -> Callable[[str], object]:
+def _lookup(ctx: RunContext[Any], given: Values, agent: str, status_key: str) -> Callable[[str], object]:
     """Return the function that finds a variable's value: given, then in `deps`, then built in."""
     if not isinstance(given, Mapping):
         raise InvalidPromptError(

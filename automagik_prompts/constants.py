@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, EnumMeta
 from importlib import import_module
@@ -90,9 +90,10 @@ class DeclaredAgent:
 class PromptText(str):
     """A declared text: a plain string that remembers the details of its declaration."""
 
-    format: Format
+    # Not `format`: that is a method of every string.
+    prompt_format: Format
     prompt_name: str | None
-    note: str | None
+    prompt_note: str | None
 
     def __str__(self) -> str:
         # Enum classes pass their values through str(); returning the object keeps the details.
@@ -147,9 +148,7 @@ class Registry:
         try:
             check_name(agent, "agent name")
             exposed = {check_variable_name(name) for name in variables}
-            declared = {
-                key: _declared(agent, key, text, format=format, where=where) for key, text in texts.items()
-            }
+            declared = {key: _declared(agent, key, text, format=format, where=where) for key, text in texts.items()}
         except InvalidPromptError as error:
             raise DeclarationError(
                 f"{error.message} Declared at {where}.", agent=agent, status_key=error.status_key
@@ -157,7 +156,7 @@ class Registry:
         exposed |= {name for prompt in declared.values() for name in prompt.template.variables}
         with self._lock:
             known = self._agents.get(agent)
-            merged = _merge(agent, known, declared, primary=primary, where=where)
+            merged = _merge(agent, known, declared)
             entry = DeclaredAgent(
                 name=agent,
                 primary=_primary(agent, known, merged, primary, where),
@@ -208,9 +207,9 @@ def prompt(
     try:
         check_text(text, agent=agent, status_key=status_key)
         declared = PromptText(text)
-        declared.format = check_format(format)
+        declared.prompt_format = check_format(format)
         declared.prompt_name = check_optional(name, "prompt name")
-        declared.note = check_optional(note, "note")
+        declared.prompt_note = check_optional(note, "note")
     except InvalidPromptError as error:
         raise DeclarationError(f"{error.message} Declared at {where}.", agent=agent, status_key=status_key) from error
     if agent is not None:
@@ -251,7 +250,8 @@ def prompts(
     def decorate(cls: ClassT) -> ClassT:
         where = f"{cls.__module__}.{cls.__qualname__}"
         if isinstance(cls, EnumMeta):
-            texts = {key: member.value for key, member in cls.__members__.items() if isinstance(member.value, str)}
+            members: Mapping[str, Enum] = cls.__members__
+            texts = {key: member.value for key, member in members.items() if isinstance(member.value, str)}
         else:
             names = [name for base in reversed(cls.__mro__) for name in vars(base) if name.isupper()]
             texts = {name: value for name in dict.fromkeys(names) if isinstance(value := getattr(cls, name), str)}
@@ -301,8 +301,7 @@ def prompts_from_package(
         raise DeclarationError(f"{module.__name__} is not a package; name the package with the prompts.", agent=agent)
     texts: dict[str, str] = {}
     places: dict[str, str] = {}
-
-    def add(stem: str, text: str, place: str) -> None:
+    for stem, text, place in (*_module_texts(module, agent), *_file_texts(module, agent)):
         key = stem.upper()
         if key in texts:
             raise DeclarationError(
@@ -311,30 +310,6 @@ def prompts_from_package(
                 status_key=key,
             )
         texts[key], places[key] = text, place
-
-    for info in sorted(iter_modules(module.__path__), key=lambda found: found.name):
-        if info.name.startswith("_") or info.ispkg:
-            continue
-        child = import_module(f"{module.__name__}.{info.name}")
-        text = getattr(child, "PROMPT", None)
-        if not isinstance(text, str):
-            raise DeclarationError(
-                f"The module {child.__name__} has no constant PROMPT with a string. Add it, or begin the module's name "
-                "with an underscore.",
-                agent=agent,
-            )
-        add(info.name, text, child.__name__)
-    for file in sorted(files(module).iterdir(), key=lambda found: found.name):
-        stem, dot, suffix = file.name.rpartition(".")
-        if dot + suffix not in _SUFFIXES or file.name.startswith(("_", ".")) or stem.upper() == "README":
-            continue
-        place = f"{module.__name__}/{file.name}"
-        try:
-            add(stem, file.read_bytes().decode(), place)
-        except UnicodeDecodeError as error:
-            raise DeclarationError(
-                f"The file {place} is not UTF-8: {error.reason} at byte {error.start}. Save it as UTF-8.", agent=agent
-            ) from error
     if not texts:
         raise DeclarationError(
             f"The package {module.__name__} holds no prompt. Add a module or a .md, .txt or .hbs file for each status.",
@@ -351,20 +326,51 @@ def prompts_from_package(
     )
 
 
+def _module_texts(package: ModuleType, agent: str) -> Iterator[tuple[str, str, str]]:
+    """Yield name, text and place of each module with a prompt."""
+    for info in sorted(iter_modules(package.__path__), key=lambda found: found.name):
+        if info.name.startswith("_") or info.ispkg:
+            continue
+        child = import_module(f"{package.__name__}.{info.name}")
+        text = getattr(child, "PROMPT", None)
+        if not isinstance(text, str):
+            raise DeclarationError(
+                f"The module {child.__name__} has no constant PROMPT with a string. Add it, or begin the module's name "
+                "with an underscore.",
+                agent=agent,
+            )
+        yield info.name, text, child.__name__
+
+
+def _file_texts(package: ModuleType, agent: str) -> Iterator[tuple[str, str, str]]:
+    """Yield name, text and place of each file with a prompt."""
+    for file in sorted(files(package).iterdir(), key=lambda found: found.name):
+        stem, dot, suffix = file.name.rpartition(".")
+        if dot + suffix not in _SUFFIXES or file.name.startswith(("_", ".")) or stem.upper() == "README":
+            continue
+        place = f"{package.__name__}/{file.name}"
+        try:
+            yield stem, file.read_bytes().decode(), place
+        except UnicodeDecodeError as error:
+            raise DeclarationError(
+                f"The file {place} is not UTF-8: {error.reason} at byte {error.start}. Save it as UTF-8.", agent=agent
+            ) from error
+
+
 def _declared(agent: str, status_key: str, text: str, *, format: Format, where: str) -> DeclaredPrompt:
     """Check and compile one text."""
     check_name(status_key, "status key")
     check_text(text, agent=agent, status_key=status_key)
     details = text if isinstance(text, PromptText) else None
     plain = text[:]  # a slice of a subclass is a plain string
-    chosen = details.format if details is not None else format
+    chosen = details.prompt_format if details is not None else format
     return DeclaredPrompt(
         agent=agent,
         status_key=status_key,
         text=plain,
         format=chosen,
         name=details.prompt_name if details is not None else None,
-        note=details.note if details is not None else None,
+        note=details.prompt_note if details is not None else None,
         where=where,
         template=compile_template(plain, chosen, agent=agent, status_key=status_key),
         content_hash=content_hash(plain),
@@ -372,12 +378,7 @@ def _declared(agent: str, status_key: str, text: str, *, format: Format, where: 
 
 
 def _merge(
-    agent: str,
-    known: DeclaredAgent | None,
-    declared: Mapping[str, DeclaredPrompt],
-    *,
-    primary: str | None,
-    where: str,
+    agent: str, known: DeclaredAgent | None, declared: Mapping[str, DeclaredPrompt]
 ) -> dict[str, DeclaredPrompt]:
     """Join new declarations with the agent's earlier ones; the same text twice is one declaration."""
     merged = dict(known.prompts) if known else {}
@@ -432,7 +433,7 @@ def _primary(
 
 def _caller() -> str:
     """Return file and line of the code outside this module that is declaring."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # there is no public way to the caller that costs little
     while frame is not None and frame.f_globals.get("__name__") == __name__:
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "an unknown place"

@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 from tortoise import timezone
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
-from tortoise.exceptions import BaseORMException, ConfigurationError as TortoiseConfigurationError
+from tortoise.exceptions import BaseORMException
+from tortoise.exceptions import ConfigurationError as TortoiseConfigurationError
 from tortoise.router import router
 from tortoise.transactions import in_transaction
 
@@ -52,7 +53,7 @@ _UPGRADE = "automagik-prompts upgrade"
 class _Silent(logging.Logger):
     """Stands in for Tortoise's query log on our connections, which would print prompt texts at level DEBUG."""
 
-    def isEnabledFor(self, level: int) -> bool:
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802, ARG002  # the name and argument are logging's
         return False
 
 
@@ -186,8 +187,10 @@ class Database:
         text = redacted(str(error) or type(error).__name__, self.url)
         where = redacted_url(self.url)
         lowered = text.lower()
-        if "no such table" in lowered or "no such column" in lowered or "does not exist" in lowered and (
-            "relation" in lowered or "column" in lowered
+        if (
+            "no such table" in lowered
+            or "no such column" in lowered
+            or ("does not exist" in lowered and ("relation" in lowered or "column" in lowered))
         ):
             return SchemaError(f"The database {where} lacks a table or column ({text}). Run: {_UPGRADE}")
         if "readonly database" in lowered or "read-only" in lowered:
@@ -262,7 +265,7 @@ def _process_state_restored() -> Iterator[None]:
     """Put back what `TortoiseContext.init` changes for the whole process."""
     names = ("USE_TZ", "TIMEZONE")
     saved = {name: os.environ.get(name) for name in names}
-    routers = router._routers
+    routers = router._routers  # noqa: SLF001  # `init_routers` takes classes and would make new instances
     try:
         yield
     finally:
@@ -273,7 +276,7 @@ def _process_state_restored() -> Iterator[None]:
                 os.environ[name] = value
         for cached in (timezone.get_use_tz, timezone.get_timezone, timezone.get_default_timezone):
             cached.cache_clear()
-        router._routers = routers  # `init_routers` takes classes and would make new instances
+        router._routers = routers  # noqa: SLF001  # as above
 
 
 def __getattr__(name: str) -> Any:

@@ -285,12 +285,8 @@ async def diff(database: Database, agent: str, status_key: str, old: int, new: i
 
 def unified_diff(old: str, new: str, old_label: str, new_label: str) -> str:
     """Return the difference between two texts as a unified diff that tells a missing last line break."""
-    lines = []
-    for line in difflib.unified_diff(
-        old.splitlines(keepends=True), new.splitlines(keepends=True), old_label, new_label
-    ):
-        lines.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of text\n")
-    return "".join(lines)
+    lines = difflib.unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), old_label, new_label)
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of text\n" for line in lines)
 
 
 async def find_agent(database: Database, agent: str) -> AgentInfo:
@@ -410,9 +406,7 @@ async def _record(
     await repository.add_events(db, [event])
 
 
-async def _version_before(
-    db: BaseDBAsyncClient, agent: AgentInfo, status_key: str, present: Prompt | None
-) -> Prompt:
+async def _version_before(db: BaseDBAsyncClient, agent: AgentInfo, status_key: str, present: Prompt | None) -> Prompt:
     """Replay the events and return the version that was active before the present one."""
     actions = (Action.ACTIVATED, Action.ROLLED_BACK, Action.DEACTIVATED)
     found = await repository.get_events(db, agent.id, status_key, actions=actions, limit=_HISTORY_LIMIT)

@@ -34,12 +34,14 @@ def install(plugin: PromptReader, registry: Registry) -> None:
     with _lock:
         if _installed is not None:
             if _installed[0] is not plugin:
-                raise ConfigurationError("Another plugin is installed. Uninstall it first; one gives agents their prompt.")
+                raise ConfigurationError(
+                    "Another plugin is installed. Uninstall it first; one gives agents their prompt."
+                )
             return
         _installed = (plugin, registry)
         if _original is None:
             _original = Agent.__init__
-            Agent.__init__ = _hooked(_original)  # type: ignore[method-assign]  # there is no other way to see each agent
+            setattr(Agent, "__init__", _hooked(_original))  # noqa: B010  # the one way to see each agent being built
 
 
 def uninstall(plugin: PromptReader) -> None:
@@ -51,13 +53,13 @@ def uninstall(plugin: PromptReader) -> None:
         _installed = None
         # Where somebody has hooked it again after us, ours stays in the chain and does nothing.
         if _original is not None and getattr(Agent.__init__, "__wrapped__", None) is _original:
-            Agent.__init__ = _original  # type: ignore[method-assign]  # puts back what was there
+            setattr(Agent, "__init__", _original)  # noqa: B010  # puts back what was there
             _original = None
 
 
 def _hooked(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
-    def __init__(self: Agent[Any, Any], *args: Any, **kwargs: Any) -> None:
+    def construct(self: Agent[Any, Any], *args: Any, **kwargs: Any) -> None:
         installed, name = _installed, kwargs.get("name")
         if installed is not None and isinstance(name, str):
             plugin, registry = installed
@@ -66,7 +68,7 @@ def _hooked(original: Callable[..., None]) -> Callable[..., None]:
                 kwargs["capabilities"] = [*capabilities, ActivePrompt(name, plugin=plugin)]
         original(self, *args, **kwargs)
 
-    return __init__
+    return construct
 
 
 def _is_given(capabilities: Iterable[object], name: str) -> bool:

@@ -246,4 +246,3 @@ async def _locked_by_file(path: Path) -> AsyncIterator[None]:
         yield
     finally:
         connection.close()
-

@@ -29,7 +29,7 @@ class UtcField(fields.DatetimeField[datetime]):
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
-    def to_db_value(self, value: Any, instance: type[Model] | Model) -> Any:
+    def to_db_value(self, value: Any, instance: type[Model] | Model) -> Any:  # noqa: ARG002  # Tortoise's signature
         """Return what the driver stores: the aware datetime as it is."""
         return value
 
@@ -82,7 +82,7 @@ class PromptRow(Model):
     name: fields.Field[str | None] = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
     content_hash = fields.CharField(max_length=64)
     author: fields.Field[str | None] = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
-    note: fields.Field[str | None] = fields.TextField(null=True)
+    note: fields.Field[Any] = fields.TextField(null=True)
     created_at = UtcField()
     updated_at = UtcField()
 
@@ -121,7 +121,7 @@ class EventRow(Model):
     version: fields.Field[int | None] = fields.IntField(null=True)
     from_version: fields.Field[int | None] = fields.IntField(null=True)
     author: fields.Field[str | None] = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
-    note: fields.Field[str | None] = fields.TextField(null=True)
+    note: fields.Field[Any] = fields.TextField(null=True)
     revision = fields.IntField(default=0)
     created_at = UtcField()
 

@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 from automagik_prompts import discovery, editing, installation, seeding
-from automagik_prompts.constants import Registry, registry as default_registry
+from automagik_prompts.constants import Registry
+from automagik_prompts.constants import registry as default_registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Change, Intent
 from automagik_prompts.exceptions import ConfigurationError, PromptsError, RenderError
@@ -81,9 +82,15 @@ class PromptPlugin:
             author=author,
         )
         self.registry = registry
+        self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._forget_thread()
+        self._status = Status(State.STARTING, time.monotonic())
+        self._worker: Worker | None = None
         self._closed = False
+        self._deadline = 0.0
+        self._arrived = threading.Event()
+        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._reported: set[tuple[str, str, int | None]] = set()
         _plugins.add(self)
 
     # Life.
@@ -112,15 +119,13 @@ class PromptPlugin:
             if self._worker is None:
                 self._closed = False
                 self._deadline = time.monotonic() + self.settings.startup_timeout
-                self._worker = Worker(
-                    lambda: Refresher(self.settings, self.registry, self._take, self._take_status)
-                )
+                self._worker = Worker(lambda: Refresher(self.settings, self.registry, self._take, self._take_status))
                 self._worker.start()
         return self
 
     def close(self) -> None:
         """End the thread and its connections; what was served last goes on being served."""
-        self._stop(_CLOSE_SECONDS)
+        self.stop(_CLOSE_SECONDS)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -169,6 +174,7 @@ class PromptPlugin:
         waiter = (loop, arrived)
         self._waiters.append(waiter)
         try:
+            # Looked at again: it may have come between the two lines.
             if self._snapshot is None and not self._closed:
                 async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
                     await arrived.wait()
@@ -330,9 +336,7 @@ class PromptPlugin:
         """Activate the version that was active before; see `editing.rollback`."""
         intent = self._intent(author, note, expected_revision)
         return await self._edit(
-            lambda database: editing.rollback(
-                database, agent, status_key, exposed=self._exposed(agent), intent=intent
-            )
+            lambda database: editing.rollback(database, agent, status_key, exposed=self._exposed(agent), intent=intent)
         )
 
     async def deactivate(
@@ -429,7 +433,8 @@ class PromptPlugin:
     def _intent(self, author: str | None, note: str | None, expected_revision: int | None) -> Intent:
         return Intent(author or self.settings.author, note, expected_revision)
 
-    def _stop(self, seconds: float) -> None:
+    def stop(self, seconds: float) -> None:
+        """End the thread, waiting so many seconds at most for its connections to be closed in order."""
         with self._lock:
             worker, self._worker = self._worker, None
             self._closed = True
@@ -437,15 +442,15 @@ class PromptPlugin:
             worker.stop(seconds)
         self._announce()
 
-    def _forget_thread(self) -> None:
-        """Begin without a thread: at first, and in a forked child, where the parent's thread does not exist."""
+    def forget_thread(self) -> None:
+        """Begin anew without a thread in a forked child, where the parent's does not exist; what is served stays."""
         self._lock = threading.Lock()
         self._arrived = threading.Event()
-        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-        self._deadline = 0.0
+        self._waiters.clear()
         self._status = Status(State.STARTING, time.monotonic())
-        self._reported: set[tuple[str, str, int | None]] = set()
-        self._worker: Worker | None = None
+        # Kept, as closing what belongs to the parent would hang.
+        _abandoned.append(self._worker)
+        self._worker = None
 
 
 _plugins: weakref.WeakSet[PromptPlugin] = weakref.WeakSet()
@@ -455,7 +460,7 @@ _default_lock = threading.Lock()
 
 
 def default_plugin() -> PromptPlugin:
-    """Return the process' default plugin, configured by `AUTOMAGIK_PROMPTS_*` variables; it is made when first asked for.
+    """Return the process' default plugin, configured by `AUTOMAGIK_PROMPTS_*` variables and made when first asked for.
 
     Raises:
         ConfigurationError: A variable has a value that cannot work.
@@ -512,7 +517,7 @@ def render(agent: str, status_key: str | None = None, values: Values | None = No
 
 def _close_all() -> None:
     for plugin in tuple(_plugins):
-        plugin._stop(_EXIT_SECONDS)
+        plugin.stop(_EXIT_SECONDS)
 
 
 def _after_fork() -> None:
@@ -520,8 +525,7 @@ def _after_fork() -> None:
     global _default_lock
     _default_lock = threading.Lock()
     for plugin in tuple(_plugins):
-        _abandoned.append(plugin._worker)
-        plugin._forget_thread()
+        plugin.forget_thread()
 
 
 atexit.register(_close_all)

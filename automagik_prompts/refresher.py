@@ -97,7 +97,7 @@ class Refresher:
         while True:
             try:
                 await self._session()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # the thread outlives whatever happens; it is reported below
                 attempt = 0 if self._status.state is State.LIVE else attempt + 1
                 self._failed(error)
             finally:
@@ -181,9 +181,9 @@ class Refresher:
         old = self._snapshot.loaded_at if self._snapshot is not None else None
         if marker == self._marker and old is not None and time.monotonic() - old < FULL_LOAD_INTERVAL:
             return False
-        if self._marker is not None and marker.revisions < self._marker.revisions and marker.agents >= self._marker.agents:
-            return False  # a replica that is behind
-        return True
+        # A replica that is behind shows fewer writes of as many agents.
+        seen = self._marker
+        return seen is None or marker.revisions >= seen.revisions or marker.agents < seen.agents
 
     async def _load(self, database: Database) -> None:
         async with self._loading, asyncio.timeout(OPERATION_TIMEOUT):
@@ -217,9 +217,7 @@ class Refresher:
         )
         await self._record(problem.agent, prompt.status_key, prompt.id, prompt.version, problem.reason)
 
-    async def _record(
-        self, agent: str, status_key: str, prompt_id: int, version: int | None, reason: str
-    ) -> None:
+    async def _record(self, agent: str, status_key: str, prompt_id: int, version: int | None, reason: str) -> None:
         try:
             database = self.database
             info = await database.run(repository.get_agent, agent)
@@ -243,8 +241,7 @@ class Refresher:
 
     def _failed(self, error: Exception) -> None:
         words = self._words(error) or (
-            f"The database {redacted_url(self._settings.database_url)} did not answer within "
-            f"{OPERATION_TIMEOUT:.0f} s."
+            f"The database {redacted_url(self._settings.database_url)} did not answer within {OPERATION_TIMEOUT:.0f} s."
         )
         if not isinstance(error, PromptsError | TimeoutError):
             logger.error("The refresher met an unexpected error and goes on.", exc_info=error)

@@ -98,7 +98,9 @@ async def get_active_prompt(db: BaseDBAsyncClient, agent_id: int, status_key: st
     return _prompt(row) if row is not None else None
 
 
-async def set_prompt_active(db: BaseDBAsyncClient, agent_id: int, prompt_id: int | None, status_key: str) -> Prompt | None:
+async def set_prompt_active(
+    db: BaseDBAsyncClient, agent_id: int, prompt_id: int | None, status_key: str
+) -> Prompt | None:
     """Make one version the active one of its agent and status, or none.
 
     The agent must be locked by this transaction. Where the status is the agent's primary one,

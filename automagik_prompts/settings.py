@@ -1,4 +1,4 @@
-"""The settings of a plugin, from arguments or from `AUTOMAGIK_PROMPTS_*` variables; nothing is read before first use."""
+"""The settings of a plugin, from arguments or `AUTOMAGIK_PROMPTS_*` variables; nothing is read before first use."""
 
 from __future__ import annotations
 
@@ -126,8 +126,10 @@ def redacted_url(url: str) -> str:
     user = parts.username or ""
     secret = ":***" if parts.password is not None else ""
     netloc = f"{user}{secret}@{host}" if at else host
-    return urlunsplit((parts.scheme, netloc, parts.path, "...", "")) if parts.query else urlunsplit(
-        (parts.scheme, netloc, parts.path, "", "")
+    return (
+        urlunsplit((parts.scheme, netloc, parts.path, "...", ""))
+        if parts.query
+        else urlunsplit((parts.scheme, netloc, parts.path, "", ""))
     )
 
 

@@ -163,9 +163,7 @@ def build_snapshot(
     for (name, status_key), reason in reasons.items():
         reasons_by_agent.setdefault(name, {})[status_key] = reason
     for name in {*declared, *infos}:
-        one = _Agent(
-            name, declared.get(name), infos.get(name), by_agent.get(name, {}), reasons_by_agent.get(name, {})
-        )
+        one = _Agent(name, declared.get(name), infos.get(name), by_agent.get(name, {}), reasons_by_agent.get(name, {}))
         primaries[name] = one.primary
         for status_key in one.status_keys():
             selection = one.select(status_key)
@@ -258,9 +256,7 @@ def served_from_code(declared: DeclaredPrompt) -> ServedPrompt:
     )
 
 
-def _compiled(
-    item: ActivePrompt, exposed: frozenset[str], old: ServedPrompt | None, source: Source
-) -> ServedPrompt:
+def _compiled(item: ActivePrompt, exposed: frozenset[str], old: ServedPrompt | None, source: Source) -> ServedPrompt:
     """Check and compile an active version as if it had just been typed: plain SQL may have written it."""
     prompt = item.prompt
     where = {"agent": item.agent, "status_key": prompt.status_key}

@@ -38,7 +38,7 @@ from pydantic_handlebars._helpers import get_extra_helpers, get_standard_helpers
 from pydantic_handlebars._parser import parse
 
 from automagik_prompts.exceptions import InvalidPromptError, RenderError, UnexposedVariableError
-from automagik_prompts.types import Format, MissingMode
+from automagik_prompts.types import Format, MissingMode, Renderable
 
 logger = logging.getLogger("automagik_prompts")
 
@@ -97,9 +97,7 @@ class Template:
             raise RenderError(f"The prompt could not be rendered: a helper failed ({type(error).__name__}).") from error
 
 
-def compile_template(
-    text: str, format: Format, *, agent: str | None = None, status_key: str | None = None
-) -> Template:
+def compile_template(text: str, format: Format, *, agent: str | None = None, status_key: str | None = None) -> Template:
     """Compile a text.
 
     Args:
@@ -124,7 +122,7 @@ def compile_template(
 
 
 def check_exposed(
-    template: Template, exposed: Collection[str], *, agent: str | None = None, status_key: str | None = None
+    template: Renderable, exposed: Collection[str], *, agent: str | None = None, status_key: str | None = None
 ) -> None:
     """Refuse a template that uses a variable which the agent's code does not expose.
 
@@ -295,29 +293,11 @@ class _Walker:
 
     def _resolve(self, expression: PathExpression, scope: _Scope) -> Path | None:
         """Return the path from the root that an expression means, `None` for loop data such as `@index`."""
-        parts = tuple(expression.parts)
-        if expression.data:
-            if parts[:1] != ("root",):
-                return None
-            base: Path = ()
-            parts = parts[1:]
-        elif expression.depth:
-            outer: _Scope | None = scope
-            for _ in range(expression.depth):
-                outer = outer.parent if outer is not None else None
-            if outer is None:
-                raise InvalidPromptError(f"uses {{{{{expression.original}}}}}, which leads out of the template.")
-            base = outer.context
-        else:
-            base = scope.context
-            if parts and not expression.is_this:
-                found, bound = scope.bound(parts[0])
-                if found:
-                    if bound is None:
-                        return None
-                    base, parts = bound, parts[1:]
+        base, parts = self._base(expression, scope)
+        if base is None:
+            return None
         for part in parts:
-            if not (_SEGMENT.fullmatch(part)):
+            if not _SEGMENT.fullmatch(part):
                 raise InvalidPromptError(
                     f"uses the name {part!r}. A name has letters, digits, hyphens and underscores and does not "
                     "begin with an underscore."
@@ -326,6 +306,24 @@ class _Walker:
         if not path:
             raise InvalidPromptError(f"uses {{{{{expression.original}}}}} outside a block; name a variable instead.")
         return path
+
+    def _base(self, expression: PathExpression, scope: _Scope) -> tuple[Path | None, Path]:
+        """Return the path where an expression starts, and its parts from there, the way the engine resolves it."""
+        parts = tuple(expression.parts)
+        if expression.data:
+            return ((), parts[1:]) if parts[:1] == ("root",) else (None, ())
+        if expression.depth:
+            outer: _Scope | None = scope
+            for _ in range(expression.depth):
+                outer = outer.parent if outer is not None else None
+            if outer is None:
+                raise InvalidPromptError(f"uses {{{{{expression.original}}}}}, which leads out of the template.")
+            return outer.context, parts
+        if parts and not expression.is_this:
+            found, bound = scope.bound(parts[0])
+            if found:
+                return bound, parts[1:]
+        return scope.context, parts
 
 
 def _written(path: Path) -> str:
@@ -444,7 +442,7 @@ def get(container: object, name: str) -> object:
         return cast("Mapping[str, object]", container).get(name, ABSENT)
     try:
         value = getattr(container, name, ABSENT)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # the host's property may raise anything; it is reported
         _report_unreadable(container, name, error)
         return ABSENT
     return ABSENT if isroutine(value) or isclass(value) or ismodule(value) else value
@@ -477,7 +475,7 @@ def _scalar(value: object) -> object:
         return ABSENT
     try:
         return str(value)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # as above
         _report_unreadable(value, "__str__", error)
         return ABSENT
 

@@ -65,10 +65,12 @@ CREATE TABLE IF NOT EXISTS "prompt_events" (
 )"""
 
 INDEXES = (
-    'CREATE UNIQUE INDEX IF NOT EXISTS "uid_prompts_one_active" ON "prompts" ("agent_id", "status_key")'
-    " WHERE is_active = true",
-    'CREATE INDEX IF NOT EXISTS "idx_prompts_from_code" ON "prompts" ("agent_id", "status_key", "version")'
-    " WHERE is_default_from_code = true",
+    """
+CREATE UNIQUE INDEX IF NOT EXISTS "uid_prompts_one_active" ON "prompts" ("agent_id", "status_key")
+    WHERE is_active = true""",
+    """
+CREATE INDEX IF NOT EXISTS "idx_prompts_from_code" ON "prompts" ("agent_id", "status_key", "version")
+    WHERE is_default_from_code = true""",
     'CREATE INDEX IF NOT EXISTS "idx_prompt_even_agent_i_cf32a6" ON "prompt_events" ("agent_id", "id")',
 )
 

@@ -59,7 +59,7 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
 async def _adopt(db: BaseDBAsyncClient) -> None:
     _, rows = await db.execute_query('SELECT "id", "system_prompt" FROM "agents" ORDER BY "id"')
     texts = {int(row["id"]): row["system_prompt"] for row in map(dict, rows)}
-    _, rows = await db.execute_query("SELECT DISTINCT \"agent_id\" FROM \"prompts\" WHERE \"status_key\" = 'default'")
+    _, rows = await db.execute_query('SELECT DISTINCT "agent_id" FROM "prompts" WHERE "status_key" = \'default\'')
     done = {int(row["agent_id"]) for row in map(dict, rows)}
     now = datetime.now(UTC)
     for agent_id, text in texts.items():
@@ -79,7 +79,7 @@ async def _adopt(db: BaseDBAsyncClient) -> None:
             now,
         )
         _, found = await db.execute_query(
-            f"SELECT \"id\" FROM \"prompts\" WHERE \"agent_id\" = {agent_id} AND \"status_key\" = 'default'"
+            f'SELECT "id" FROM "prompts" WHERE "agent_id" = {agent_id} AND "status_key" = \'default\''
         )
         prompt_id = int(dict(found[0])["id"])
         await db.execute_query(

@@ -1,0 +1,85 @@
+"""What all tests share: databases on both engines, fresh registries, plugins that are closed in the end."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from automagik_prompts.constants import Registry
+from automagik_prompts.db import Database
+from automagik_prompts.migrations import upgrade
+from automagik_prompts.plugin import PromptPlugin
+from tests.servers import PostgresServer
+
+ENGINES = ("sqlite", "postgres")
+MakePlugin = Callable[..., PromptPlugin]
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL server; where it cannot be had, the tests that need it fail."""
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """An empty PostgreSQL database."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """An SQLite file that does not exist yet."""
+    return f"sqlite://{tmp_path / 'prompts.db'}"
+
+
+@pytest.fixture(params=ENGINES)
+def empty_url(request: pytest.FixtureRequest) -> str:
+    """An empty database, on each engine."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+async def database_url(empty_url: str) -> str:
+    """A database with the schema of this release, on each engine."""
+    async with Database(empty_url) as database:
+        await upgrade(database)
+    return empty_url
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """Declarations of this test alone."""
+    return Registry()
+
+
+@pytest.fixture
+def make_plugin(registry: Registry) -> Iterator[MakePlugin]:
+    """Makes plugins that are closed when the test ends."""
+    made: list[PromptPlugin] = []
+
+    def make(url: str, **settings: object) -> PromptPlugin:
+        settings.setdefault("registry", registry)
+        plugin = PromptPlugin(url, **settings)  # type: ignore[arg-type]  # each test passes what the plugin takes
+        made.append(plugin)
+        return plugin
+
+    yield make
+    for plugin in made:
+        plugin.uninstall()
+        plugin.close()
+
+
+@pytest.fixture(scope="session")
+def real_prompts() -> dict[str, str]:
+    """Real prompts by title."""
+    path = Path(__file__).parent / "data" / "prompts.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["title"]: row["prompt"] for row in csv.DictReader(file)}

@@ -1,6 +1,7 @@
 """Versioned, status-keyed system prompts for Pydantic AI agents, live from your own database.
 
-Declaring costs little: what needs the database is imported when it is first used.
+Importing this costs nothing: each public name is imported when it is first used. So a module that only declares prompts
+does not load Pydantic AI, and an agent that only serves them from memory does not load the database library.
 """
 
 from __future__ import annotations
@@ -8,28 +9,26 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from automagik_prompts import capability as _capability
 from automagik_prompts._version import __version__ as __version__
-from automagik_prompts.capability import ActivePrompt
-from automagik_prompts.constants import prompt, prompts, prompts_from_package
-from automagik_prompts.exceptions import (
-    ConfigurationError,
-    ConflictError,
-    DatabaseUnavailableError,
-    DeclarationError,
-    InvalidPromptError,
-    NoActivePromptError,
-    PromptNotFoundError,
-    PromptsError,
-    RenderError,
-    SchemaError,
-    UnexposedVariableError,
-)
-from automagik_prompts.types import Explanation, Prompt, ServedPrompt, Source, State
 
 if TYPE_CHECKING:
+    from automagik_prompts.capability import ActivePrompt
+    from automagik_prompts.constants import prompt, prompts, prompts_from_package
+    from automagik_prompts.exceptions import (
+        ConfigurationError,
+        ConflictError,
+        DatabaseUnavailableError,
+        DeclarationError,
+        InvalidPromptError,
+        NoActivePromptError,
+        PromptNotFoundError,
+        PromptsError,
+        RenderError,
+        SchemaError,
+        UnexposedVariableError,
+    )
     from automagik_prompts.plugin import PromptPlugin, default_plugin, install, render, resolve, uninstall
-    from automagik_prompts.types import PromptReader
+    from automagik_prompts.types import Explanation, Prompt, ServedPrompt, Source, State
 
 __all__ = [
     "ActivePrompt",
@@ -60,24 +59,23 @@ __all__ = [
     "uninstall",
 ]
 
-_LAZY = frozenset({"PromptPlugin", "default_plugin", "install", "render", "resolve", "uninstall"})
+_MODULES = {
+    "capability": ("ActivePrompt",),
+    "constants": ("prompt", "prompts", "prompts_from_package"),
+    "plugin": ("PromptPlugin", "default_plugin", "install", "render", "resolve", "uninstall"),
+    "types": ("Explanation", "Prompt", "ServedPrompt", "Source", "State"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+"""The module of each public name; the errors, which are the rest, are in `exceptions`."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module("automagik_prompts.plugin"), name)
+    module = import_module(f"{__name__}.{_HOME.get(name, 'exceptions')}")
+    value = globals()[name] = getattr(module, name)
     return value
 
 
 def __dir__() -> list[str]:
-    return __all__
-
-
-def _the_default_plugin() -> PromptReader:
-    from automagik_prompts.plugin import default_plugin  # not before the first use: it imports the database library
-
-    return default_plugin()
-
-
-_capability.set_default_plugin(_the_default_plugin)
+    return sorted({*globals(), *__all__})

@@ -11,6 +11,7 @@ came in. The snapshot is pinned when the run begins, so a deploy does not change
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, replace
@@ -307,10 +308,12 @@ def _same(one: ServedPrompt, other: ServedPrompt) -> bool:
     return (one.text, one.format) == (other.text, other.format)
 
 
-_default_plugin: Callable[[], PromptReader]
 
+def _default_plugin() -> PromptReader:
+    """Return the process' default plugin.
 
-def set_default_plugin(default: Callable[[], PromptReader]) -> None:
-    """Say where an `ActivePrompt` without a plugin reads; the package does this when it is imported."""
-    global _default_plugin
-    _default_plugin = default
+    The package makes it when it is first asked for. It is asked through `sys.modules`, so that this module, and with it
+    an agent run that was given a plugin, imports nothing that could reach the database.
+    """
+    plugin: PromptReader = sys.modules["automagik_prompts"].default_plugin()
+    return plugin

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from tortoise import timezone
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import BaseORMException
 from tortoise.exceptions import ConfigurationError as TortoiseConfigurationError
@@ -244,8 +245,7 @@ def tortoise_config(url: str, alias: str = APP_LABEL) -> dict[str, Any]:
             },
         }
     else:
-        scheme, _, rest = url.partition("://")
-        connection = f"{'postgres' if scheme == 'postgresql' else scheme}://{rest}"
+        connection = _tortoise_url(url)
         if "maxsize=" not in connection:
             connection += f"{'&' if '?' in connection else '?'}minsize=1&maxsize={POOL_SIZE}"
     return {
@@ -254,6 +254,18 @@ def tortoise_config(url: str, alias: str = APP_LABEL) -> dict[str, Any]:
         "use_tz": True,
         "timezone": "UTC",
     }
+
+
+def connect_parameters(url: str) -> dict[str, Any]:
+    """Return what `asyncpg.connect` needs for a connection outside the pool."""
+    known = expand_db_url(_tortoise_url(url))["credentials"]
+    pool_only = {"minsize", "maxsize", "max_queries", "max_inactive_connection_lifetime", "schema", "application_name"}
+    return {name: value for name, value in known.items() if name not in pool_only}
+
+
+def _tortoise_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{'postgres' if scheme == 'postgresql' else scheme}://{rest}"
 
 
 async def _ping(client: BaseDBAsyncClient) -> None:

@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from automagik_prompts import discovery, editing, installation, seeding
@@ -18,15 +19,16 @@ from automagik_prompts.constants import Registry
 from automagik_prompts.constants import registry as default_registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Change, Intent
-from automagik_prompts.exceptions import ConfigurationError, PromptsError, RenderError
+from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError, RenderError
 from automagik_prompts.refresher import Refresher, Status
 from automagik_prompts.seeding import Seeded
-from automagik_prompts.settings import load_settings
+from automagik_prompts.settings import load_settings, redacted_url
 from automagik_prompts.snapshot import Snapshot, code_snapshot
 from automagik_prompts.templates import ABSENT, builtin_value
 from automagik_prompts.types import (
     Explanation,
     Format,
+    Health,
     MissingMode,
     Prompt,
     Selection,
@@ -39,6 +41,9 @@ from automagik_prompts.worker import Worker
 T = TypeVar("T")
 
 logger = logging.getLogger("automagik_prompts")
+
+CALL_TIMEOUT = 30.0
+"""Seconds that an editing verb may take."""
 
 _CLOSE_SECONDS = 2.0
 _EXIT_SECONDS = 0.5
@@ -54,6 +59,8 @@ class PromptPlugin:
         startup_timeout: Seconds that the first agent run waits for the first load, at most.
         poll_interval: Seconds between two looks at the database.
         missing: What a missing variable becomes: `"marker"`, `"empty"` or `"error"`.
+        disk_snapshot: Whether the last known good texts are kept in a file for the next start.
+        cache_dir: The folder of that file; by default the user's cache folder.
         modules: Modules with prompts to import, besides those of installed packages.
         author: Who writes, where a call does not say.
         registry: The declarations to serve; those of the process by default.
@@ -69,6 +76,8 @@ class PromptPlugin:
         startup_timeout: float | None = None,
         poll_interval: float | None = None,
         missing: MissingMode | None = None,
+        disk_snapshot: bool | None = None,
+        cache_dir: Path | None = None,
         modules: tuple[str, ...] | list[str] | None = None,
         author: str | None = None,
         registry: Registry = default_registry,
@@ -78,6 +87,8 @@ class PromptPlugin:
             startup_timeout=startup_timeout,
             poll_interval=poll_interval,
             missing=missing,
+            disk_snapshot=disk_snapshot,
+            cache_dir=cache_dir,
             modules=modules,
             author=author,
         )
@@ -89,6 +100,7 @@ class PromptPlugin:
         self._closed = False
         self._deadline = 0.0
         self._arrived = threading.Event()
+        self._fallback: Snapshot | None = None
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
         self._reported: set[tuple[str, str, int | None]] = set()
         _plugins.add(self)
@@ -119,7 +131,7 @@ class PromptPlugin:
             if self._worker is None:
                 self._closed = False
                 self._deadline = time.monotonic() + self.settings.startup_timeout
-                self._worker = Worker(lambda: Refresher(self.settings, self.registry, self._take, self._take_status))
+                self._worker = Worker(self._make_refresher)
                 self._worker.start()
         return self
 
@@ -237,6 +249,7 @@ class PromptPlugin:
         selection, status = self._select(agent, status_key), self._status
         prompt = selection.prompt
         problems = self._snapshot.problems if self._snapshot is not None else ()
+        now = time.monotonic()
         return Explanation(
             agent=agent,
             status_key=status_key or prompt.status_key,
@@ -245,7 +258,8 @@ class PromptPlugin:
             source=prompt.source,
             reason=selection.reason or "it is the active version of this status",
             state=status.state,
-            snapshot_age=None if status.read_at is None else time.monotonic() - status.read_at,
+            state_age=now - status.since,
+            snapshot_age=None if status.read_at is None else now - status.read_at,
             error=status.error,
             content_hash=prompt.content_hash,
             variables=prompt.variables,
@@ -253,6 +267,24 @@ class PromptPlugin:
                 f"{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
                 for problem in problems
                 if problem.agent == agent
+            ),
+        )
+
+    def health(self) -> Health:
+        """Say how the plugin stands; reads memory only and starts nothing."""
+        snapshot, status, now = self._snapshot, self._status, time.monotonic()
+        problems = snapshot.problems if snapshot is not None else ()
+        return Health(
+            ready=snapshot is not None,
+            state=status.state,
+            state_age=now - status.since,
+            snapshot_age=None if status.read_at is None else now - status.read_at,
+            error=status.error,
+            listening=status.listening,
+            agents=len({*self.registry.agents, *(snapshot.fallbacks if snapshot is not None else ())}),
+            problems=tuple(
+                f"{problem.agent}/{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
+                for problem in problems
             ),
         )
 
@@ -366,9 +398,15 @@ class PromptPlugin:
 
     # What holds it together.
 
+    def _make_refresher(self) -> Refresher:
+        return Refresher(
+            self.settings, self.registry, self._take, self._take_status, self._take_fallback, self._snapshot
+        )
+
     async def _edit(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
         async def run(refresher: Refresher) -> T:
-            done = await function(refresher.database)
+            async with refresher.opened() as database:
+                done = await function(database)
             try:
                 # Whoever wrote must see it at once, here; other processes follow by themselves.
                 await refresher.reload()
@@ -380,14 +418,29 @@ class PromptPlugin:
         return await self._call(run)
 
     async def _read(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
-        return await self._call(lambda refresher: function(refresher.database))
+        async def run(refresher: Refresher) -> T:
+            async with refresher.opened() as database:
+                return await function(database)
+
+        return await self._call(run)
 
     async def _call(self, function: Callable[[Refresher], Coroutine[Any, Any, T]]) -> T:
         await self.ready()
         worker = self._worker
         if worker is None:
             raise ConfigurationError("The plugin is closed. Call start() first.")
-        return await asyncio.wrap_future(worker.call(function))
+
+        async def bounded(refresher: Refresher) -> T:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                return await function(refresher)
+
+        try:
+            return await asyncio.wrap_future(worker.call(bounded))
+        except TimeoutError:
+            raise DatabaseUnavailableError(
+                f"The database {redacted_url(self.settings.database_url)} did not answer within {CALL_TIMEOUT:.0f} s. "
+                "Whether it was written is not known; look before you try again."
+            ) from None
 
     def _select(self, agent: str, status_key: str | None) -> Selection:
         snapshot = self.snapshot()
@@ -400,9 +453,13 @@ class PromptPlugin:
         """Return the snapshot, the code's texts if the first load has not come."""
         with self._lock:
             if self._snapshot is None:
-                self._snapshot = code_snapshot(self.registry)
+                fallback = self._fallback
+                self._snapshot = fallback if fallback is not None else code_snapshot(self.registry)
                 if self._status.state is State.STARTING:
-                    self._status = Status(State.OFFLINE, time.monotonic(), self._status.error)
+                    state = State.OFFLINE if fallback is None else State.STALE
+                    where = redacted_url(self.settings.database_url)
+                    error = f"The database {where} has not been read yet; it is tried until it works."
+                    self._status = Status(state, time.monotonic(), error)
             return self._snapshot
 
     def _take(self, snapshot: Snapshot) -> None:
@@ -410,6 +467,10 @@ class PromptPlugin:
         with self._lock:
             self._snapshot = snapshot
         self._announce()
+
+    def _take_fallback(self, snapshot: Snapshot) -> None:
+        """Keep the last known good texts from disk at hand, for when the first load does not come in time."""
+        self._fallback = snapshot
 
     def _take_status(self, status: Status) -> None:
         """Take the refresher's status; where the first attempt failed nobody need wait any longer."""

@@ -7,30 +7,34 @@ the signal that tells other processes, and the token for optimistic writes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import F
 
-from automagik_prompts.models import AgentRow, EventRow, PromptRow, UtcField
-from automagik_prompts.types import Action, AgentInfo, Event, EventCreate, Prompt, PromptCreate, content_hash
+from automagik_prompts.models import AgentRow, EventRow, PromptRow
+from automagik_prompts.types import (
+    Action,
+    ActiveVersion,
+    AgentInfo,
+    Event,
+    EventCreate,
+    Prompt,
+    PromptCreate,
+    content_hash,
+)
 
 T = TypeVar("T")
 
-_TIME = UtcField()
+CHANNEL = "automagik_prompts"
+"""The channel on which PostgreSQL notifies; an empty payload means that there is news."""
+
 _CHUNK = 500
 """Values in one statement, at most: SQLite allows 999 in old versions."""
-
-
-@dataclass(frozen=True, slots=True)
-class ActivePrompt:
-    """An active version together with the name of its agent, as a snapshot needs it."""
-
-    agent: str
-    prompt: Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,21 @@ class Marker:
     active: int
     active_ids: int
     active_versions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveSet:
+    """Everything that a snapshot is built from, read in one statement.
+
+    Attributes:
+        agents: All agents.
+        active: Every active version.
+        marker: The fingerprint of both.
+    """
+
+    agents: tuple[AgentInfo, ...]
+    active: tuple[ActiveVersion, ...]
+    marker: Marker
 
 
 # The seven functions of the original design, by their names.
@@ -209,16 +228,30 @@ async def add_agents(db: BaseDBAsyncClient, agents: Sequence[AgentInfo]) -> None
     await AgentRow.bulk_create(rows, ignore_conflicts=True, batch_size=100, using_db=db)
 
 
-async def lock_agent(db: BaseDBAsyncClient, agent_id: int) -> AgentInfo | None:
+async def lock_agent(db: BaseDBAsyncClient, agent_id: int, *, notify: bool = True) -> AgentInfo | None:
     """Raise an agent's revision and return the agent: the first statement of every transaction that writes.
 
-    Until the transaction ends no other process can write to this agent.
+    Until the transaction ends no other process can write to this agent. On PostgreSQL the listening processes are
+    notified when it is committed.
+
+    Args:
+        db: The connection of a transaction.
+        agent_id: The agent's id.
+        notify: Whether to notify; a transaction that locks many agents does it once, by `notify_listeners`.
     """
     changed = await AgentRow.filter(id=agent_id).using_db(db).update(revision=F("revision") + 1, updated_at=_now())
     if not changed:
         return None
+    if notify:
+        await notify_listeners(db)
     row = await AgentRow.filter(id=agent_id).using_db(db).first()
     return _agent(row) if row is not None else None
+
+
+async def notify_listeners(db: BaseDBAsyncClient) -> None:
+    """Have PostgreSQL tell the listening processes, when this transaction is committed, that there is news."""
+    if db.capabilities.dialect == "postgres":
+        await db.execute_query(f"SELECT pg_notify('{CHANNEL}', '')")
 
 
 async def set_agent_facts(
@@ -305,16 +338,34 @@ async def get_status_keys(db: BaseDBAsyncClient, agent_id: int) -> list[str]:
     return [str(key) for key in found]
 
 
-async def get_active_prompts(db: BaseDBAsyncClient) -> list[ActivePrompt]:
-    """Return every active version with its agent's name; two queries, however many versions there are."""
-    names = {agent.id: agent.name for agent in await get_agents(db)}
+async def get_active_set(db: BaseDBAsyncClient) -> ActiveSet:
+    """Return all agents with their active versions: one statement, however many versions there are."""
     # `is_active = true` stands literally in the statement: a bound value would keep SQLite off the partial index.
     _, rows = await db.execute_query(
-        "SELECT id, agent_id, status_key, version, prompt_text, format, is_active, is_default_from_code, name, "
-        "content_hash, author, note, created_at, updated_at FROM prompts WHERE is_active = true"
+        "SELECT a.id, a.name, a.default_status_key, a.active_default_prompt_id, a.variables, a.revision, "
+        "p.id AS prompt_id, p.status_key, p.version, p.prompt_text, p.format "
+        "FROM agents a LEFT JOIN prompts p ON p.agent_id = a.id AND p.is_active = true"
     )
-    prompts = [_prompt_from_mapping(dict(row)) for row in rows]
-    return [ActivePrompt(names[prompt.agent_id], prompt) for prompt in prompts if prompt.agent_id in names]
+    agents: dict[int, AgentInfo] = {}
+    active: list[ActiveVersion] = []
+    for row in map(dict, rows):
+        agent = agents.get(row["id"])
+        if agent is None:
+            facts = {name: row[name] for name in AgentInfo.__slots__ if name != "variables"}
+            agent = agents[row["id"]] = AgentInfo(**facts, variables=_names(row["variables"]))
+        if row["prompt_id"] is not None:
+            facts = {name: row[name] for name in ActiveVersion.__slots__ if name != "agent"}
+            # SQLite keeps whatever plain SQL has put into a column of numbers.
+            facts["version"] = facts["version"] if isinstance(facts["version"], int) else 0
+            active.append(ActiveVersion(agent=agent.name, **facts))
+    marker = Marker(
+        agents=len(agents),
+        revisions=sum(agent.revision for agent in agents.values()),
+        active=len(active),
+        active_ids=sum(version.prompt_id for version in active),
+        active_versions=sum(version.version for version in active),
+    )
+    return ActiveSet(tuple(agents.values()), tuple(active), marker)
 
 
 async def get_marker(db: BaseDBAsyncClient) -> Marker:
@@ -433,28 +484,30 @@ def _chunks(values: Sequence[T]) -> Iterable[Sequence[T]]:
 
 
 def _agent(row: AgentRow) -> AgentInfo:
-    variables = row.variables if isinstance(row.variables, list) else []
     return AgentInfo(
         id=row.id,
         name=row.name,
         default_status_key=row.default_status_key,
         active_default_prompt_id=row.active_default_prompt_id,
-        variables=tuple(sorted(name for name in variables if isinstance(name, str))),
+        variables=_names(row.variables),
         revision=row.revision,
     )
 
 
+def _names(variables: object) -> tuple[str, ...]:
+    """Return the exposed names from a JSON column, which a driver may give as text; anything else counts as none."""
+    if isinstance(variables, str):
+        try:
+            variables = json.loads(variables)
+        except ValueError:
+            return ()
+    if not isinstance(variables, list):
+        return ()
+    return tuple(sorted(name for name in variables if isinstance(name, str)))
+
+
 def _prompt(row: PromptRow) -> Prompt:
     return Prompt(**{name: getattr(row, name) for name in Prompt.__slots__})
-
-
-def _prompt_from_mapping(row: dict[str, Any]) -> Prompt:
-    """Return a version from a row that was read without the ORM."""
-    for name in ("created_at", "updated_at"):
-        row[name] = _TIME.to_python_value(row[name])
-    for name in ("is_active", "is_default_from_code"):
-        row[name] = bool(row[name])
-    return Prompt(**row)
 
 
 def _event(row: EventRow) -> Event:

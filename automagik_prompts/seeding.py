@@ -78,7 +78,8 @@ async def _seed_agents(
     db: BaseDBAsyncClient, agents: Sequence[AgentInfo], declared: Mapping[str, DeclaredAgent], exact: bool
 ) -> list[Seeded]:
     """Seed some agents in one transaction."""
-    locked = [agent for known in agents if (agent := await repository.lock_agent(db, known.id)) is not None]
+    locked = [agent for known in agents if (agent := await repository.lock_agent(db, known.id, notify=False))]
+    await repository.notify_listeners(db)
     # Read again under the lock: another process may have written the same meanwhile.
     ids = [agent.id for agent in locked]
     seen = _by_agent(await repository.get_code_versions(db, ids))

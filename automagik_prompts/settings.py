@@ -34,6 +34,9 @@ class Settings(BaseSettings):
         startup_timeout: Seconds that the first agent run of a process waits for the first load, at most.
         poll_interval: Seconds between two looks at the database. By default 0.25 for SQLite and 1 for a server.
         missing: What a missing variable becomes: `marker` (`[No data for name]`), `empty` or `error`.
+        disk_snapshot: Whether the last known good texts are kept in a file, so that a process which starts while the
+            database is down serves them.
+        cache_dir: The folder of that file; by default the user's cache folder of the platform.
         modules: Modules to import before seeding, for applications that declare no entry point.
         author: Who writes, where a call does not say.
     """
@@ -44,6 +47,8 @@ class Settings(BaseSettings):
     startup_timeout: float = Field(default=1.0, ge=0, le=60)
     poll_interval: float | None = Field(default=None, ge=0.01, le=3600)
     missing: MissingMode = "marker"
+    disk_snapshot: bool = True
+    cache_dir: Path | None = None
     modules: Annotated[tuple[str, ...], NoDecode] = ()
     author: str | None = None
 
@@ -112,6 +117,16 @@ def sqlite_path(url: str) -> Path | None:
         return None
     name = url.partition("://")[2].partition("?")[0]
     return None if name in {"", ":memory:"} else Path(unquote(name)).absolute()
+
+
+def identity_of(url: str) -> str | None:
+    """Return what tells one database from another, without secrets; `None` for a database in memory."""
+    if dialect_of(url) == "sqlite":
+        path = sqlite_path(url)
+        return f"sqlite:{path}" if path is not None else None
+    parts = urlsplit(url)
+    host = dict(part.split("=", 1) for part in parts.query.split("&") if "=" in part).get("host", "")
+    return f"postgres:{parts.username or ''}@{parts.hostname or host}:{parts.port or ''}{parts.path}"
 
 
 def redacted_url(url: str) -> str:

@@ -6,18 +6,17 @@ A snapshot never changes. The thread builds a new one and replaces one reference
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from automagik_prompts.constants import DeclaredAgent, DeclaredPrompt, Registry
 from automagik_prompts.exceptions import InvalidPromptError, NoActivePromptError
-from automagik_prompts.repository import ActivePrompt
 from automagik_prompts.templates import check_exposed, compile_template
 from automagik_prompts.types import (
     DEFAULT_STATUS_KEY,
+    ActiveVersion,
     AgentInfo,
-    Prompt,
     Selection,
     ServedPrompt,
     Source,
@@ -35,14 +34,17 @@ class Problem:
     """An active version that this process cannot serve.
 
     Attributes:
-        agent: The agent's name.
         prompt: The version.
         reason: Why not, without its text.
     """
 
-    agent: str
-    prompt: Prompt
+    prompt: ActiveVersion
     reason: str
+
+    @property
+    def agent(self) -> str:
+        """The agent's name."""
+        return self.prompt.agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def code_snapshot(registry: Registry) -> Snapshot:
 def build_snapshot(
     registry: Registry,
     agents: Iterable[AgentInfo],
-    active: Sequence[ActivePrompt],
+    active: Iterable[ActiveVersion],
     *,
     previous: Snapshot | None = None,
     source: Source = Source.DATABASE,
@@ -143,14 +145,14 @@ def build_snapshot(
     problems: list[Problem] = []
     old = previous.served if previous is not None else {}
     for item in active:
-        key = (item.agent, item.prompt.status_key)
+        key = (item.agent, item.status_key)
         code = declared.get(item.agent)
         exposed = code.exposed if code is not None else frozenset(_stored(infos, item.agent))
         try:
             served[key] = _compiled(item, exposed, old.get(key), source)
         except InvalidPromptError as error:
-            problems.append(Problem(item.agent, item.prompt, error.message))
-            reasons[key] = f"the active version {item.prompt.version} cannot be served here"
+            problems.append(Problem(item, error.message))
+            reasons[key] = f"the active version {item.version} cannot be served here"
             if key in old:
                 served[key] = old[key]
     selections: dict[Key, Selection] = {}
@@ -256,23 +258,22 @@ def served_from_code(declared: DeclaredPrompt) -> ServedPrompt:
     )
 
 
-def _compiled(item: ActivePrompt, exposed: frozenset[str], old: ServedPrompt | None, source: Source) -> ServedPrompt:
+def _compiled(prompt: ActiveVersion, exposed: frozenset[str], old: ServedPrompt | None, source: Source) -> ServedPrompt:
     """Check and compile an active version as if it had just been typed: plain SQL may have written it."""
-    prompt = item.prompt
-    where = {"agent": item.agent, "status_key": prompt.status_key}
+    where = {"agent": prompt.agent, "status_key": prompt.status_key}
     text = check_text(prompt.prompt_text, **where)
-    if old is not None and old.prompt_id == prompt.id and old.text == text and old.format == prompt.format:
+    if old is not None and old.prompt_id == prompt.prompt_id and old.text == text and old.format == prompt.format:
         template = old.template
     else:
         template = compile_template(text, check_format(prompt.format), **where)
     check_exposed(template, exposed, **where)
     return ServedPrompt(
-        agent=item.agent,
+        agent=prompt.agent,
         status_key=prompt.status_key,
         version=prompt.version,
-        prompt_id=prompt.id,
+        prompt_id=prompt.prompt_id,
         text=text,
-        format=prompt.format,
+        format=check_format(prompt.format),
         content_hash=content_hash(text),
         source=source,
         template=template,

@@ -122,6 +122,27 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class ActiveVersion:
+    """What a snapshot needs of an active version.
+
+    Attributes:
+        agent: The agent's name.
+        prompt_id: Its id.
+        status_key: The status.
+        version: Its number.
+        prompt_text: The text as it stands in the database; plain SQL may have put anything there.
+        format: How it is read, likewise.
+    """
+
+    agent: str
+    prompt_id: int
+    status_key: str
+    version: int
+    prompt_text: str = field(repr=False)
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
 class PromptCreate:
     """What `repository.create_prompt` needs to write a new version; checked when it is built.
 
@@ -316,6 +337,7 @@ class Explanation:
         source: Where the text came from.
         reason: Why this one, in words for people.
         state: How fresh the snapshot is.
+        state_age: Seconds since that state began.
         snapshot_age: Seconds since the database was last read successfully, or `None` if it never was.
         error: What keeps the database from being read now, without secrets, or `None`.
         content_hash: The SHA-256 of the text, hexadecimal.
@@ -330,6 +352,7 @@ class Explanation:
     source: Source
     reason: str
     state: State
+    state_age: float
     snapshot_age: float | None
     error: str | None
     content_hash: str
@@ -342,12 +365,38 @@ class Explanation:
         lines = [
             f"{self.agent}/{self.status_key}: {version} of {self.served_status_key!r} from {self.source.value}",
             f"  reason: {self.reason}",
-            f"  state: {self.state.value} (database {age})",
+            f"  state: {self.state.value} for {self.state_age:.1f} s (database {age})",
         ]
         if self.error:
             lines.append(f"  error: {self.error}")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a plugin stands, for a readiness probe and for whoever is paged.
+
+    Attributes:
+        ready: Whether agent runs are served without waiting. An outage of the database does not make it false: the
+            last known good prompts are served, and taking the process out of service would help nobody.
+        state: How fresh what is served is.
+        state_age: Seconds since that state began.
+        snapshot_age: Seconds since the database was last read successfully, or `None` if it never was.
+        error: What keeps the database from being read now, without secrets, or `None`.
+        listening: Whether notifications are known to arrive; otherwise changes are found by polling.
+        agents: How many agents have prompts here.
+        problems: The active versions that cannot be served here, as `agent/status, version n: why`.
+    """
+
+    ready: bool
+    state: State
+    state_age: float
+    snapshot_age: float | None
+    error: str | None
+    listening: bool
+    agents: int
+    problems: tuple[str, ...]
 
 
 def status_value(status: object) -> str | None:

@@ -61,12 +61,13 @@ def registry() -> Registry:
 
 
 @pytest.fixture
-def make_plugin(registry: Registry) -> Iterator[MakePlugin]:
+def make_plugin(registry: Registry, tmp_path: Path) -> Iterator[MakePlugin]:
     """Makes plugins that are closed when the test ends."""
     made: list[PromptPlugin] = []
 
     def make(url: str, **settings: object) -> PromptPlugin:
         settings.setdefault("registry", registry)
+        settings.setdefault("cache_dir", tmp_path / "cache")
         plugin = PromptPlugin(url, **settings)  # type: ignore[arg-type]  # each test passes what the plugin takes
         made.append(plugin)
         return plugin

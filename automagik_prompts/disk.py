@@ -1,0 +1,126 @@
+"""The last known good snapshot in a file: what a process serves that starts while the database is down.
+
+One file for each database and user, readable by that user only, replaced in one step. A file that is damaged, of
+another kind or somebody else's is ignored with one warning; it is never needed, only useful.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from automagik_prompts.repository import ActiveSet, Marker
+from automagik_prompts.settings import Settings, identity_of
+from automagik_prompts.types import ActiveVersion, AgentInfo
+
+logger = logging.getLogger("automagik_prompts")
+
+_KIND = "automagik_prompts snapshot 1"
+
+
+class DiskSnapshot:
+    """Reads and writes the file of one database.
+
+    Args:
+        settings: The plugin's settings.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        identity = identity_of(settings.database_url)
+        self.path: Path | None = None
+        if settings.disk_snapshot and identity is not None:
+            name = hashlib.sha256(f"{identity}\n{_user()}".encode()).hexdigest()[:32]
+            self.path = (settings.cache_dir or _cache_folder()) / f"{name}.json"
+        self._warned = False
+
+    def load(self) -> ActiveSet | None:
+        """Return what was saved last, or `None` if there is nothing that could be used."""
+        if self.path is None:
+            return None
+        try:
+            with self.path.open("rb") as file:
+                if (owner := os.fstat(file.fileno()).st_uid) not in {_user(), 0}:
+                    raise ValueError(f"it belongs to user {owner}")
+                envelope: Any = json.loads(file.read())
+            return _unpacked(envelope)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._warn("read", error)
+            return None
+
+    def save(self, content: ActiveSet) -> None:
+        """Replace the file; failing to is only worth a warning."""
+        if self.path is None:
+            return
+        temporary: str | None = None
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # mkstemp creates the file with mode 0600.
+            descriptor, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f"{self.path.stem}-", suffix=".tmp")
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(_packed(content))
+            Path(temporary).replace(self.path)
+            temporary = None
+        except OSError as error:
+            self._warn("written", error)
+        finally:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+
+    def _warn(self, what: str, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            # The type and the system's own words: what json says about a file could repeat what is in it.
+            words = error.strerror if isinstance(error, OSError) else type(error).__name__
+            logger.warning("The disk snapshot %s could not be %s (%s); it is ignored.", self.path, what, words)
+
+
+def _packed(content: ActiveSet) -> bytes:
+    body = {
+        "agents": [asdict(agent) for agent in content.agents],
+        "active": [asdict(version) for version in content.active],
+        "marker": asdict(content.marker),
+    }
+    text = json.dumps(body, ensure_ascii=True, separators=(",", ":"))
+    return json.dumps({"kind": _KIND, "sha256": hashlib.sha256(text.encode()).hexdigest(), "body": text}).encode()
+
+
+def _unpacked(envelope: Any) -> ActiveSet:
+    """Return the content of a file.
+
+    Raises:
+        ValueError, KeyError, TypeError: It is damaged or of another kind.
+    """
+    if envelope["kind"] != _KIND:
+        raise ValueError("it is of another kind")
+    text = str(envelope["body"])
+    if hashlib.sha256(text.encode()).hexdigest() != envelope["sha256"]:
+        raise ValueError("it is damaged")
+    body: Any = json.loads(text)
+    agents = [AgentInfo(**{**agent, "variables": tuple(agent["variables"])}) for agent in body["agents"]]
+    active = [ActiveVersion(**version) for version in body["active"]]
+    return ActiveSet(tuple(agents), tuple(active), Marker(**body["marker"]))
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
+def _cache_folder() -> Path:
+    """Return the folder where this platform's programs keep what they can do without."""
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return base / "automagik_prompts"

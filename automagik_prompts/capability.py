@@ -308,7 +308,6 @@ def _same(one: ServedPrompt, other: ServedPrompt) -> bool:
     return (one.text, one.format) == (other.text, other.format)
 
 
-
 def _default_plugin() -> PromptReader:
     """Return the process' default plugin.
 

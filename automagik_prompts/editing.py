@@ -14,6 +14,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from automagik_prompts import repository
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
+from automagik_prompts.repository import Standing
 from automagik_prompts.templates import check_exposed, compile_template
 from automagik_prompts.types import (
     Action,
@@ -244,6 +245,17 @@ async def deactivate(database: Database, agent: str, status_key: str, *, intent:
     return await database.transaction(write)
 
 
+async def standings(database: Database, agent: str | None = None) -> list[Standing]:
+    """Return where each status stands, of one agent or of all.
+
+    Raises:
+        PromptNotFoundError: There is no such agent.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent) if agent is not None else None
+    return await database.run(repository.get_standings, known.id if known is not None else None)
+
+
 async def history(
     database: Database, agent: str, status_key: str | None = None, *, limit: int | None = None
 ) -> list[Prompt]:
@@ -289,6 +301,44 @@ def unified_diff(old: str, new: str, old_label: str, new_label: str) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of text\n" for line in lines)
 
 
+async def get(database: Database, agent: str, status_key: str, version: int) -> Prompt:
+    """Return a version by its number.
+
+    Raises:
+        PromptNotFoundError: There is no such agent, status or version; the message says which there are.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    return await _find_version(database, await find_agent(database, agent), status_key, version)
+
+
+async def get_active(database: Database, agent: str, status_key: str) -> Prompt | None:
+    """Return the active version, or `None` where the status has versions and none of them is active.
+
+    Raises:
+        PromptNotFoundError: There is no such agent or status; the message says which there are.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent)
+    active = await database.run(repository.get_active_prompt, known.id, status_key)
+    if active is None:
+        await _check_status(database, known, status_key)
+    return active
+
+
+async def get_code_default(database: Database, agent: str, status_key: str) -> Prompt | None:
+    """Return the newest version that came from code, or `None` where all of the status' versions are people's.
+
+    Raises:
+        PromptNotFoundError: There is no such agent or status; the message says which there are.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent)
+    found = await database.run(repository.find_code_default_prompt, known.id, status_key)
+    if found is None:
+        await _check_status(database, known, status_key)
+    return found
+
+
 async def find_agent(database: Database, agent: str) -> AgentInfo:
     """Return an agent.
 
@@ -316,6 +366,12 @@ async def _find_version(database: Database, agent: AgentInfo, status_key: str, v
     else:
         message = await database.run(_no_such_status, agent, status_key)
     raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
+
+
+async def _check_status(database: Database, agent: AgentInfo, status_key: str) -> None:
+    if await database.run(repository.get_latest_version_for_status, agent.id, status_key) is None:
+        message = await database.run(_no_such_status, agent, status_key)
+        raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
 
 
 async def _no_such_status(db: BaseDBAsyncClient, agent: AgentInfo, status_key: str) -> str:

@@ -11,12 +11,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import F
 
-from automagik_prompts.models import AgentRow, EventRow, PromptRow
+from automagik_prompts.models import AgentRow, EventRow, PromptRow, UtcField
 from automagik_prompts.types import (
     Action,
     ActiveVersion,
@@ -33,6 +33,7 @@ T = TypeVar("T")
 CHANNEL = "automagik_prompts"
 """The channel on which PostgreSQL notifies; an empty payload means that there is news."""
 
+_TIME = UtcField()
 _CHUNK = 500
 """Values in one statement, at most: SQLite allows 999 in old versions."""
 
@@ -62,6 +63,48 @@ class Head:
     latest: int
     active: int | None
     active_from_code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one status of an agent stands, in all that an overview needs; without its texts.
+
+    Attributes:
+        agent: The agent's name.
+        status_key: The status.
+        primary: Whether it is the agent's primary status.
+        versions: How many versions there are.
+        latest: The highest version number.
+        code_version: The code default: the newest version that came from code, if there is one.
+        active: The active version's number, if there is one.
+        from_code: Whether that one came from code.
+        author: Who wrote it.
+        name: Its name for people.
+        note: Why it was written.
+        created_at: When it was written.
+        active_since: When it was activated.
+    """
+
+    agent: str
+    status_key: str
+    primary: bool
+    versions: int
+    latest: int
+    code_version: int | None
+    active: int | None = None
+    from_code: bool = False
+    author: str | None = None
+    name: str | None = None
+    note: str | None = None
+    created_at: datetime | None = None
+    active_since: datetime | None = None
+
+    @property
+    def drift(self) -> bool:
+        """Whether the code has changed under a person's version: nobody has decided between the two since."""
+        if self.active is None or self.from_code or self.code_version is None:
+            return False
+        return self.code_version > self.active
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +448,42 @@ async def get_heads(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> dict[tup
         for row in map(dict, rows):
             head = Head(row["latest"], row["active"], bool(row["active_from_code"]))
             found[row["agent_id"], row["status_key"]] = head
+    return found
+
+
+async def get_standings(db: BaseDBAsyncClient, agent_id: int | None = None) -> list[Standing]:
+    """Return where each status stands, of one agent or of all, sorted; two queries, and no text is read."""
+    where = "" if agent_id is None else f"WHERE p.agent_id = {int(agent_id)} "
+    _, counted = await db.execute_query(
+        "SELECT a.name AS agent, p.agent_id, p.status_key, COUNT(*) AS versions, MAX(p.version) AS latest, "
+        "MAX(CASE WHEN p.is_default_from_code THEN p.version END) AS code_version, a.default_status_key "
+        f"FROM prompts p JOIN agents a ON a.id = p.agent_id {where}"
+        "GROUP BY a.name, p.agent_id, p.status_key, a.default_status_key ORDER BY a.name, p.status_key"
+    )
+    _, active = await db.execute_query(
+        "SELECT p.agent_id, p.status_key, p.version, p.is_default_from_code, p.author, p.name, p.note, p.created_at, "
+        f"p.updated_at FROM prompts p {where or 'WHERE '}{'AND ' if where else ''}p.is_active = true"
+    )
+    actives = {(row["agent_id"], row["status_key"]): row for row in map(dict, active)}
+    found: list[Standing] = []
+    for row in map(dict, counted):
+        facts: dict[str, Any] = {}
+        if (now := actives.get((row["agent_id"], row["status_key"]))) is not None:
+            facts = {name: now[name] for name in ("author", "name", "note")}
+            facts |= {"active": now["version"], "from_code": bool(now["is_default_from_code"])}
+            facts["created_at"] = _TIME.to_python_value(now["created_at"])
+            facts["active_since"] = _TIME.to_python_value(now["updated_at"])
+        found.append(
+            Standing(
+                agent=row["agent"],
+                status_key=row["status_key"],
+                primary=row["status_key"] == row["default_status_key"],
+                versions=row["versions"],
+                latest=row["latest"],
+                code_version=row["code_version"],
+                **facts,
+            )
+        )
     return found
 
 

@@ -1,0 +1,171 @@
+"""The table of commands, and what happens around each of them: loading it, and turning errors into one line.
+
+A command's module is imported when the command is used. So `--help` and the shell's completion of command names answer
+at once: the database library alone takes a quarter of a second.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from automagik_prompts._version import __version__
+from automagik_prompts.cli.output import print_error
+from automagik_prompts.exceptions import PromptsError
+
+PROGRAM = "automagik-prompts"
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+"""The exit codes besides 0; `check` has one of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command before its module is loaded.
+
+    Attributes:
+        module: The module in `automagik_prompts.cli`, or another one by its full name.
+        function: The function in it.
+        summary: The line in the list of commands: the first line of the function's docstring.
+        panel: The heading under which it is listed.
+    """
+
+    module: str
+    function: str
+    summary: str
+    panel: str
+
+    def load(self, name: str) -> TyperCommand:
+        """Import the module and return the command."""
+        module = self.module if "." in self.module else f"automagik_prompts.cli.{self.module}"
+        single = typer.Typer(add_completion=False)
+        single.command(name, context_settings=CONTEXT)(getattr(import_module(module), self.function))
+        command = get_command(single)
+        assert isinstance(command, TyperCommand)  # noqa: S101  # one function makes one command
+        return command
+
+
+COMMANDS = {
+    "list": Entry("see", "list_prompts", "List each status with its active version.", "See"),
+    "show": Entry("see", "show", "Show one version and its text.", "See"),
+    "create": Entry("change", "create", "Write a new version of a text.", "Change"),
+    "activate": Entry("change", "activate", "Make a version the active one.", "Change"),
+    "rollback": Entry("change", "rollback", "Go back to the version that was active before.", "Change"),
+    "sync": Entry("run", "sync", "Write what the code declares, as a release step.", "Run"),
+    "upgrade": Entry("run", "upgrade", "Bring the database's schema up to date.", "Run"),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Lists commands from the table, and loads the one that is used."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {
+            name: TyperCommand(name, help=entry.summary, rich_help_panel=entry.panel)
+            for name, entry in COMMANDS.items()
+        }
+        self._listing = False
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; while commands are listed, only what the list shows of it."""
+        if self._listing or cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        return COMMANDS[cmd_name].load(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """List the commands without loading any."""
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Complete the names of commands without loading any."""
+        self._listing = True
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self._listing = False
+
+
+app = typer.Typer(
+    name=PROGRAM, cls=LazyGroup, context_settings=CONTEXT, rich_markup_mode="rich", pretty_exceptions_enable=False
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback(no_args_is_help=True)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """See, change, compare, check and undo the prompts of your agents."""
+
+
+# Typer does not export the class of all usage errors.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def main() -> None:
+    """Run the command that the process was started with, and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line.
+
+    Returns:
+        The exit code: 0, 2 for a usage error, 1 for any other error.
+    """
+    debug = "--debug" in arguments
+    try:
+        outcome = get_command(app)(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except _UsageError as error:
+        return _usage_error(error)
+    except typer.Abort:
+        print_error("Nothing was done.")
+        return FAILURE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `head` does; nothing more can be told.
+        sys.stdout = None  # keeps the interpreter from flushing into the broken pipe
+        return FAILURE
+    except PromptsError as error:
+        if debug:
+            traceback.print_exc()
+        print_error(error.message)
+        return FAILURE
+    except Exception as error:  # noqa: BLE001  # the last resort: a line for the operator, the rest by --debug
+        if debug:
+            traceback.print_exc()
+        print_error(f"Unexpected {type(error).__name__}: {error}. Run it again with --debug and report what it prints.")
+        return FAILURE
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _usage_error(error: Exception) -> int:
+    context, words = getattr(error, "ctx", None), getattr(error, "format_message", error.__str__)()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(words) if words else None
+        return USAGE
+    command = context.command_path if context is not None else PROGRAM
+    print_error(f"{words.rstrip('.')}. See: {command} --help")
+    return USAGE

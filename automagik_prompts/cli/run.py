@@ -1,0 +1,61 @@
+"""The commands of a deployment: `sync`, `upgrade`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from automagik_prompts import migrations, seeding
+from automagik_prompts.cli.arguments import Modules
+from automagik_prompts.cli.output import print_json, print_line
+from automagik_prompts.cli.session import Session, command, import_modules, open_database
+from automagik_prompts.cli.shapes import Synced, SyncedLine, Upgraded
+from automagik_prompts.constants import registry
+from automagik_prompts.settings import redacted_url
+
+_OUTCOMES = {
+    "created": "version {} is written and active",
+    "drift": "version {} is written, not activated: a person decided otherwise",
+    "activated": "version {} of the code is active again",
+    "orphan": "is no longer in code; its newest version from code is {}",
+}
+
+
+@command
+def sync(session: Session, module: Modules = None) -> None:
+    """Write what the code declares, as a release step."""
+    found = import_modules(session, module)
+    done = session.run(lambda database: seeding.seed(database, registry.agents, exact=True), create=True)
+    if session.json:
+        print_json(
+            Synced(
+                modules=[item.module for item in found],
+                agents=len(registry.agents),
+                done=[SyncedLine.of(item) for item in done],
+            )
+        )
+        return
+    for item in done:
+        print_line(f"{item.agent}/{item.status_key}: {_OUTCOMES[item.outcome].format(item.version)}")
+    if not found:
+        print_line("No prompt modules were found: name one with --module, or declare an entry point.")
+    elif not any(item.outcome != "orphan" for item in done):
+        print_line(f"Nothing to write: the database has the texts of {len(registry.agents)} agents.")
+
+
+@command
+def upgrade(session: Session) -> None:
+    """Bring the database's schema up to date."""
+
+    async def work() -> tuple[str, ...]:
+        async with open_database(session.settings.database_url, create=True) as database:
+            return await migrations.upgrade(database)
+
+    applied = asyncio.run(work())
+    last = migrations.all_migrations()[-1].version
+    where = redacted_url(session.settings.database_url)
+    if session.json:
+        print_json(Upgraded(database=where, applied=list(applied), revision=last))
+        return
+    for version in applied:
+        print_line(f"Applied {version}")
+    print_line(f"The schema of {where} is up to date.")

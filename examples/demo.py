@@ -15,6 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,7 +73,8 @@ class Demo:
         self.home.mkdir()
         self.url = f"sqlite://{self.home / 'prompts.db'}"
         self.console = console
-        self.plugin = PromptPlugin(self.url)
+        self.cache = folder / "cache"
+        self.plugin = PromptPlugin(self.url, cache_dir=self.cache, startup_timeout=30)
         self.deps = StanDeps(Contact("Ana"), crm_token=secrets.token_hex())
         self.history: list[ModelMessage] = []
         self.told: list[str] = []
@@ -107,7 +109,7 @@ class Demo:
     def edit_from_another_process(self, first: str) -> None:
         """Show that an activation elsewhere reaches this process, and that a text cannot reach a secret."""
         self.title("Marta writes a new version in another process")
-        self.command("create", "stan", "APPROVED", "--text", CAMPAIGN, "--activate")
+        self.command("create", "stan", "APPROVED", "--text", CAMPAIGN, "--activate", "--author", "marta")
         self.wait(lambda: self.plugin.resolve("stan", "APPROVED").version == 2, "version 2 arrived in this process")
         self.ask("And a single bag?")
         self.check(self.told[-1] != first and "however small" in self.told[-1], "the next run was told version 2")
@@ -117,7 +119,7 @@ class Demo:
     def roll_back(self, first: str) -> None:
         """Show that the first text comes back byte for byte."""
         self.title("The campaign is over: she rolls back")
-        self.command("rollback", "stan", "APPROVED")
+        self.command("rollback", "stan", "APPROVED", "--author", "marta")
         self.wait(lambda: self.plugin.resolve("stan", "APPROVED").version == 1, "version 1 arrived in this process")
         self.ask("So what is it tomorrow?")
         self.check(self.told[-1].encode() == first.encode(), "the model was told the first text, byte for byte")
@@ -138,9 +140,9 @@ class Demo:
     def print_history(self) -> None:
         """Print the versions that exist now."""
         self.title("What the database remembers of stan")
-        table = Table(width=WIDTH)
-        for name in ("status", "version", "active", "author", "written at", "text"):
-            table.add_column(name, no_wrap=True, justify="right" if name == "version" else "left")
+        table = Table()
+        for name in ("status", "version", "active", "author", "written at", "characters", "sha-256"):
+            table.add_column(name, justify="right" if name in {"version", "characters"} else "left")
         versions = asyncio.run(self.plugin.history("stan"))
         for item in versions:
             table.add_row(
@@ -148,11 +150,12 @@ class Demo:
                 str(item.version),
                 "yes" if item.is_active else "",
                 item.author,
-                f"{item.created_at:%H:%M:%S}",
-                Text(" ".join(item.prompt_text.split())),
+                f"{item.created_at:%H:%M:%S} UTC",
+                str(len(item.prompt_text)),
+                f"{item.content_hash[:16]}...",
                 style="" if item.is_active else "dim",
             )
-        self.console.print(table)
+        self.console.print(Padding(table, (0, 0, 0, 5)))
         self.check(len(versions) == 5, "five versions: one for each status, and Marta's")
         self.check(sum(item.is_active for item in versions) == 4, "exactly one of each status is active")
 
@@ -182,11 +185,15 @@ class Demo:
 
     def command(self, *arguments: str, refused: bool = False) -> None:
         """Run the installed command in a process of its own."""
-        shown = [f'"{text.splitlines()[0][:40]}..."' if " " in text else text for text in arguments]
+        shown = [f'"{textwrap.shorten(text, 32, placeholder="...")}"' if " " in text else text for text in arguments]
         self.console.print(f"[bold magenta]$[/] automagik-prompts {escape(' '.join(shown))}")
         done = subprocess.run(  # noqa: S603  # the command that this very environment installed
             [Path(sysconfig.get_path("scripts")) / "automagik-prompts", *arguments],
-            env={**os.environ, "AUTOMAGIK_PROMPTS_DATABASE_URL": self.url, "AUTOMAGIK_PROMPTS_AUTHOR": "marta"},
+            env={
+                **os.environ,
+                "AUTOMAGIK_PROMPTS_DATABASE_URL": self.url,
+                "AUTOMAGIK_PROMPTS_CACHE_DIR": str(self.cache),
+            },
             cwd=self.home,
             capture_output=True,
             text=True,

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from stan.contacts import ContactStatus
 
 
-def contact_status(ctx: RunContext[StanDeps]) -> ContactStatus:
-    """Return the contact's present status; it is read again before every model request."""
-    return ctx.deps.contact.status
+def contact_status(ctx: RunContext[StanDeps | None]) -> ContactStatus | None:
+    """Return the contact's present status; it is read again before every model request.
+
+    A host may run the agent without saying who the contact is; then the primary status counts.
+    """
+    return ctx.deps.contact.status if ctx.deps is not None else None
 
 
 prompts_from_package(__name__, agent="stan", primary="NOT_REGISTERED", status=contact_status)

@@ -24,7 +24,6 @@ from pydantic_ai.tools import AgentDepsT, RunContext
 
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError, RenderError
 from automagik_prompts.placement import Placement
-from automagik_prompts.templates import ABSENT, builtin_value, get
 from automagik_prompts.types import (
     PromptReader,
     Selection,
@@ -36,6 +35,7 @@ from automagik_prompts.types import (
     check_name,
     status_value,
 )
+from automagik_prompts.values import ABSENT, builtin_value, get
 
 if TYPE_CHECKING:
     from pydantic_ai.agent import AbstractAgent

@@ -24,7 +24,6 @@ from automagik_prompts.refresher import Refresher, Status
 from automagik_prompts.seeding import Seeded
 from automagik_prompts.settings import load_settings, redacted_url
 from automagik_prompts.snapshot import Snapshot, code_snapshot
-from automagik_prompts.templates import ABSENT, builtin_value
 from automagik_prompts.types import (
     Explanation,
     Format,
@@ -36,6 +35,7 @@ from automagik_prompts.types import (
     State,
     Values,
 )
+from automagik_prompts.values import ABSENT, builtin_value
 from automagik_prompts.worker import Worker
 
 T = TypeVar("T")

@@ -2,61 +2,61 @@
 
 Parsing and rendering are `pydantic-handlebars`. What is ours is the question which values a template can reach. Each
 variable that a template uses has a path such as `name`, `contact.name` or `items[].price`. Before rendering, exactly
-these values are fetched, reduced to scalars, and given to the engine; nothing else of `deps` exists for a template,
+these values are fetched, reduced by `values`, and given to the engine; nothing else of `deps` exists for a template,
 whatever its syntax. The engine's syntax tree is not a public interface, so this is the only module that touches it.
 
 The names that an agent's code exposes are written the same way, with two additions: `contact.*` exposes everything
-below `contact`, and `vip?` may be tested by `{{#if vip}}` but not printed.
+below `contact`, and `vip?` may be tested by `{{#if vip}}` but not printed. The keys of a mapping that a loop goes over
+are data too: `{{@key}}` in a loop over `prices` is the variable `prices[].@key`; `{{@index}}` is always there.
 """
 
 from __future__ import annotations
 
-import logging
+import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, time, timedelta
-from decimal import Decimal
-from enum import Enum
 from functools import lru_cache
-from inspect import isclass, ismodule, isroutine
-from typing import cast
-from uuid import UUID
+from itertools import takewhile
 
-from pydantic import BaseModel
-from pydantic_handlebars import HandlebarsError, HandlebarsParseError
+from pydantic_handlebars import (
+    HandlebarsError,
+    HandlebarsParseError,
+    HandlebarsRuntimeError,
+    HelperFunc,
+    HelperOptions,
+)
 from pydantic_handlebars._ast_nodes import (
     BlockStatement,
+    CommentStatement,
+    ContentStatement,
     Expression,
     MustacheStatement,
     PathExpression,
     Program,
+    Statement,
     SubExpression,
 )
-from pydantic_handlebars._compiler import Compiler
+from pydantic_handlebars._compiler import Compiler, Scope
 from pydantic_handlebars._helpers import get_extra_helpers, get_standard_helpers
 from pydantic_handlebars._parser import parse
 
 from automagik_prompts.exceptions import InvalidPromptError, RenderError, UnexposedVariableError
 from automagik_prompts.types import Format, MissingMode, Renderable
-
-logger = logging.getLogger("automagik_prompts")
-
-BUILTINS = frozenset({"agent_name", "status_key", "run_id", "today"})
-"""Variables that every template may use."""
+from automagik_prompts.values import BUILTINS, Fields, Items, Missing, Node, fetched
 
 MAX_OUTPUT_LENGTH = 4_000_000
 """The longest filled text, in characters: nested `each` blocks multiply, so what comes out is capped."""
 
-ABSENT: object = object()
-"""What a lookup returns for a name that has no value."""
+MAX_BLOCKS = 200_000
+"""How often the blocks of one text may be entered while it is filled: loops multiply even where nothing comes out."""
 
 _BLOCKS = frozenset({"if", "unless", "each", "with"})
-_INLINE = get_extra_helpers()
-_HELPERS = {name: helper for name, helper in get_standard_helpers().items() if name in _BLOCKS} | _INLINE
-_RESERVED = frozenset(get_standard_helpers()) | frozenset(_INLINE)
+_INLINE = frozenset(get_extra_helpers())
+_RESERVED = frozenset(get_standard_helpers()) | _INLINE
+_KEY = "@key"
 _SEGMENT = re.compile(r"[^\W_][\w-]*")
-_EXPOSABLE = re.compile(r"[^\W_][\w-]*(\[\])*(\.[^\W_][\w-]*(\[\])*)*(\.\*|\?)?")
+_EXPOSABLE = re.compile(r"[^\W_][\w-]*(\[\])*(\.[^\W_][\w-]*(\[\])*)*(\.\*|\?|(?<=\])\.@key)?")
 
 Path = tuple[str, ...]
 
@@ -72,7 +72,7 @@ class Template:
     variables: frozenset[str]
     _text: str = field(repr=False)
     _program: Program | None = field(repr=False, default=None)
-    _tree: Mapping[str, _Node] = field(repr=False, default_factory=dict)
+    _tree: Mapping[str, Node] = field(repr=False, default_factory=dict)
 
     def render(self, lookup: Callable[[str], object], *, missing: MissingMode = "marker") -> str:
         """Fill the text with values.
@@ -87,9 +87,9 @@ class Template:
         """
         if self._program is None:
             return self._text
-        context = {name: _prune(lookup(name), node, name, missing) for name, node in self._tree.items()}
+        context = {name: fetched(lookup, name, node, missing) for name, node in self._tree.items()}
         try:
-            return Compiler(helpers=_HELPERS, max_output_size=MAX_OUTPUT_LENGTH).render(self._program, context)
+            return _Engine(helpers=_HELPERS, max_output_size=MAX_OUTPUT_LENGTH).render(self._program, context)
         except HandlebarsError as error:
             raise RenderError(f"The prompt could not be rendered: {error}.") from error
         except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
@@ -177,25 +177,26 @@ def _compile(text: str) -> Template:
     except RecursionError as error:
         raise InvalidPromptError("is not a valid template: its blocks are nested too deeply.") from error
     uses = frozenset(_Walker().walk(program))
-    tree: dict[str, _Node] = {}
+    if not uses and not any(_says_something(statement) for statement in program.body):
+        raise InvalidPromptError("has nothing but comments and blanks. Write at least one visible character.")
+    tree: dict[str, Node] = {}
     for path, printed in uses:
-        node = tree.setdefault(path[0], _Node())
-        for part in path[1:]:
-            node = node.children.setdefault(part, _Node())
-        node.printed |= printed
-        node.tested |= not printed
+        node = tree.setdefault(path[0], Node())
+        for part in takewhile(lambda part: part != _KEY, path[1:]):
+            node = node.children.setdefault(part, Node())
+        if _KEY not in path:
+            node.printed |= printed
+            node.tested |= not printed
     values = {_written(path) for path, printed in uses if printed}
     tests = {f"{_written(path)}?" for path, printed in uses if not printed}
     return Template(frozenset(values | {name for name in tests if name[:-1] not in values}), text, program, tree)
 
 
-@dataclass(slots=True)
-class _Node:
-    """How a template uses one part of a path: printed, tested, or only passed through."""
-
-    printed: bool = False
-    tested: bool = False
-    children: dict[str, _Node] = field(default_factory=dict)
+def _says_something(statement: Statement) -> bool:
+    """Say whether a part of a text could show; what a variable shows is not known here."""
+    if isinstance(statement, ContentStatement):
+        return bool(statement.value.strip())
+    return not isinstance(statement, CommentStatement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,14 @@ class _Scope:
                 return True, scope.block_params[name]
             scope = scope.parent
         return False, None
+
+    def loops(self) -> Iterator[Path]:
+        """Yield the path of the items of each loop around this scope, whichever of them `@key` means."""
+        scope: _Scope | None = self
+        while scope is not None:
+            if scope.context[-1:] == ("[]",):
+                yield scope.context
+            scope = scope.parent
 
 
 class _Walker:
@@ -260,7 +269,8 @@ class _Walker:
                 raise InvalidPromptError(f"has a block {{{{#{name} {argument.original}}}}} over no variable.")
             yield path, False
             context = (*path, "[]") if name == "each" else path
-            bound = dict(zip(statement.block_params, (context, None), strict=False))
+            second = (*context, _KEY) if name == "each" else None
+            bound = dict(zip(statement.block_params, (context, second), strict=False))
             inner = _Scope(context, scope, bound)
         yield from self._program(statement.body, inner)
         if statement.inverse is not None:
@@ -273,9 +283,15 @@ class _Walker:
         self, expression: Expression, scope: _Scope, *, printed: bool = True
     ) -> Iterator[tuple[Path, bool]]:
         if isinstance(expression, SubExpression):
-            self._helper(expression.path.original, block=False)
+            name = expression.path.original
+            self._helper(name, block=False)
+            # In a condition these tell only whether something is there.
+            printed = name != "not" and (printed or name not in {"and", "or"})
             for argument in [*expression.params, *expression.hash_pairs.values()]:
-                yield from self._expression(argument, scope)
+                yield from self._expression(argument, scope, printed=printed)
+        elif isinstance(expression, PathExpression) and expression.data and expression.parts[:1] == ["key"]:
+            for loop in scope.loops():
+                yield (*loop, _KEY), True
         elif isinstance(expression, PathExpression) and (path := self._resolve(expression, scope)) is not None:
             yield path, printed
 
@@ -345,146 +361,55 @@ def _is_exposed(name: str, exposed: Collection[str]) -> bool:
     return False
 
 
-class _Missing(str):
-    """The text of a missing value: prints as the marker, and counts as empty in a condition."""
+class _Engine(Compiler):
+    """The engine, with an end to loops within loops that print nothing."""
 
-    __slots__ = ()
+    def __init__(self, helpers: dict[str, HelperFunc], *, max_output_size: int) -> None:
+        super().__init__(helpers, max_output_size=max_output_size)
+        self._blocks_left = MAX_BLOCKS
 
-    def __eq__(self, other: object) -> bool:
-        return other == ""
-
-    def __ne__(self, other: object) -> bool:
-        return other != ""
-
-    __hash__ = str.__hash__
-
-
-class _MissingIsError(_Missing):
-    """A missing value that may be tested but not printed."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        raise RenderError(f"The prompt could not be rendered: there is no data for {str.__str__(self)}.")
+    def _render_program(self, program: Program, scope: Scope) -> str:
+        self._blocks_left -= 1
+        if self._blocks_left < 0:
+            raise HandlebarsRuntimeError(f"its loops go round more than {MAX_BLOCKS} times")
+        return super()._render_program(program, scope)
 
 
-class _Fields(dict[str, object]):
-    """The used parts of an object; printed whole it counts as missing, so that nothing prints as a repr."""
+def _block_helper(helper: HelperFunc) -> HelperFunc:
+    """Let a block see an object that is not there as nothing; the engine takes every dictionary for something."""
 
-    __slots__ = ("whole",)
+    def called(*arguments: object, options: HelperOptions) -> object:
+        seen = (value.whole if isinstance(value, Fields) and value.is_absent else value for value in arguments)
+        return helper(*seen, options=options)
 
-    def __init__(self, fields: Mapping[str, object], whole: str) -> None:
-        super().__init__(fields)
-        self.whole = whole
-
-    def __str__(self) -> str:
-        return str(self.whole)
+    return called
 
 
-class _Items(list[object]):
-    """A list that prints as its items, separated by commas."""
+def _inline_helper(helper: HelperFunc) -> HelperFunc:
+    """Let a helper that compares or prints see an object as what it prints."""
 
-    __slots__ = ()
+    def called(*arguments: object, options: HelperOptions) -> object:
+        seen = (value.whole if isinstance(value, Fields) else value for value in arguments)
+        return helper(*seen, options=options)
 
-    def __str__(self) -> str:
-        return ", ".join(str(item) for item in self)
-
-
-def _absent(path: str, mode: MissingMode) -> str:
-    """Return what stands in for a missing value."""
-    if mode == "empty":
-        return ""
-    return _Missing(f"[No data for {path}]") if mode == "marker" else _MissingIsError(path)
+    return called
 
 
-def _prune(value: object, node: _Node, path: str, mode: MissingMode) -> object:
-    """Reduce a value to what the template uses of it."""
-    if node.children:
-        return _prune_container(value, node, path, mode)
-    # The common case first: a name that is printed and whose value is a string.
-    if type(value) is str:
-        return value
-    scalar = _scalar(value)
-    if scalar is not ABSENT:
-        return scalar
-    if node.tested and not node.printed:
-        return value is not ABSENT and value is not None and (not isinstance(value, Collection) or len(value) > 0)
-    return _absent(path, mode)
+def _json(*arguments: object, options: HelperOptions) -> str:  # noqa: ARG001  # the engine passes it
+    """Write a value as JSON; the engine's own would write what has no value without a word."""
+    return json.dumps(_plain(arguments[0]))
 
 
-def _prune_container(value: object, node: _Node, path: str, mode: MissingMode) -> object:
-    every = node.children.get("[]")
-    if isinstance(value, Mapping) and every is not None:
-        fields = {str(key): _prune(item, every, f"{path}[]", mode) for key, item in value.items()}
-        return _Fields(fields, _absent(path, mode))
-    if isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping):
-        return _Items(
-            _prune(item, child, f"{path}[]", mode)
-            if (child := every or node.children.get(str(index))) is not None
-            else ""
-            for index, item in enumerate(value)
-        )
-    if (value is ABSENT or value is None) and (node.tested or every is not None):
-        return _absent(path, mode)
-    fields = {name: _prune(get(value, name), child, f"{path}.{name}", mode) for name, child in node.children.items()}
-    return _Fields(fields, _absent(path, mode))
+def _plain(value: object) -> object:
+    if isinstance(value, Fields):
+        return str(value) if value.is_absent else {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, Items):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Missing) else value
 
 
-def get(container: object, name: str) -> object:
-    """Return one named value of a mapping or an object, or `ABSENT`.
-
-    Methods, classes and names that begin with an underscore are never returned. A property that raises counts as
-    absent, so that a text which somebody edits cannot make a run fail.
-    """
-    if container is None or container is ABSENT or name.startswith("_"):
-        return ABSENT
-    if isinstance(container, Mapping):
-        return cast("Mapping[str, object]", container).get(name, ABSENT)
-    try:
-        value = getattr(container, name, ABSENT)
-    except Exception as error:  # noqa: BLE001  # the host's property may raise anything; it is reported
-        _report_unreadable(container, name, error)
-        return ABSENT
-    return ABSENT if isroutine(value) or isclass(value) or ismodule(value) else value
-
-
-def builtin_value(name: str, agent: str, status_key: str, run_id: str | None) -> object:
-    """Return the value of a built-in variable, or `ABSENT`; `today` is the local date as in 2025-05-13."""
-    if name == "today":
-        return date.today().isoformat()
-    return {"agent_name": agent, "status_key": status_key, "run_id": run_id}.get(name, ABSENT)
-
-
-def _scalar(value: object) -> object:
-    """Return a value that prints as people expect it, or `ABSENT` for one that would print as an object's repr."""
-    if value is None or value is ABSENT:
-        return ABSENT
-    if isinstance(value, Enum):
-        return _scalar(value.value)
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, date | time | timedelta | Decimal | UUID):
-        return str(value)
-    if isinstance(value, list | tuple | set | frozenset):
-        return _Items(item for item in map(_scalar, value) if item is not ABSENT)
-    if isinstance(value, bytes | bytearray | memoryview | Mapping | BaseModel | BaseException):
-        return ABSENT
-    if isroutine(value) or isclass(value) or ismodule(value) or type(value).__str__ is object.__str__:
-        return ABSENT
-    try:
-        return str(value)
-    except Exception as error:  # noqa: BLE001  # as above
-        _report_unreadable(value, "__str__", error)
-        return ABSENT
-
-
-def _report_unreadable(value: object, name: str, error: Exception) -> None:
-    """Tell that the host's own object raised while a value was read; its message may hold data, so only its type."""
-    logger.warning(
-        "Reading %r of %s raised %s; the variable counts as missing. Look at that property.",
-        name,
-        type(value).__name__,
-        type(error).__name__,
-    )
+_HELPERS: dict[str, HelperFunc] = {
+    **{name: _block_helper(helper) for name, helper in get_standard_helpers().items() if name in _BLOCKS},
+    **{name: _inline_helper(helper) for name, helper in get_extra_helpers().items()},
+    "json": _json,
+}

@@ -209,7 +209,7 @@ class Demo:
         begun = time.monotonic()
         while not arrived():
             if time.monotonic() - begun > SECONDS:
-                raise DemoError(f"It did not happen within {SECONDS:.0f} s: {what}")
+                raise DemoError(f"It did not happen within {SECONDS:g} s: {what}")
             time.sleep(0.01)
         self.check(True, f"{what} after {time.monotonic() - begun:.2f} s")
 

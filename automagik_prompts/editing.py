@@ -13,7 +13,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts import repository
 from automagik_prompts.db import Database
-from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
+from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError, closest
 from automagik_prompts.repository import Standing
 from automagik_prompts.templates import check_exposed, compile_template
 from automagik_prompts.types import (
@@ -110,13 +110,12 @@ async def create(
     check_text(text, agent=agent, status_key=status_key)
     check_optional(name, "prompt name")
     template = compile_template(text, check_format(format), agent=agent, status_key=status_key)
-    if new_agent:
-        await database.transaction(repository.add_agents, [AgentInfo(0, agent, default_status_key=status_key)])
-    known = await find_agent(database, agent)
-    check_exposed(template, known.variables if exposed is None else exposed, agent=agent, status_key=status_key)
+    known = await database.run(repository.get_agent, agent) if new_agent else await find_agent(database, agent)
+    stored = known.variables if known is not None else ()
+    check_exposed(template, stored if exposed is None else exposed, agent=agent, status_key=status_key)
 
     async def write(db: BaseDBAsyncClient) -> Change:
-        locked = await _lock(db, known, intent)
+        locked = await _lock(db, known or await _added(db, agent, status_key), intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
         data = PromptCreate(
             agent_id=locked.id,
@@ -233,11 +232,10 @@ async def deactivate(database: Database, agent: str, status_key: str, *, intent:
         locked = await _lock(db, known, intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
         if before is None:
-            raise PromptNotFoundError(
-                f"{agent}/{status_key} has no active version; there is nothing to deactivate.",
-                agent=agent,
-                status_key=status_key,
-            )
+            message = f"{agent}/{status_key} has no active version; there is nothing to deactivate."
+            if await repository.get_latest_version_for_status(db, locked.id, status_key) is None:
+                message = await _no_such_status(db, locked, status_key)
+            raise PromptNotFoundError(message, agent=agent, status_key=status_key)
         await repository.set_prompt_active(db, locked.id, None, status_key)
         await _record(db, locked, status_key, Action.DEACTIVATED, intent, to=before, before=before)
         return _change(locked, status_key, None, None, before)
@@ -383,7 +381,7 @@ def _nearest(name: str, known: Sequence[str], what: str) -> str:
     """Say which names exist, the nearest first."""
     if not known:
         return f"There are no {what} yet."
-    if close := difflib.get_close_matches(name, known, n=3, cutoff=0.6):
+    if close := closest(name, known):
         return f"Did you mean {' or '.join(map(repr, close))}?"
     return f"Known {what}: {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}."
 
@@ -399,6 +397,15 @@ def _check_servable(prompt: Prompt, agent: AgentInfo, exposed: Collection[str] |
         error.message = f"Version {prompt.version} cannot be activated. {error.message}"
         error.args = (error.message,)
         raise
+
+
+async def _added(db: BaseDBAsyncClient, name: str, status_key: str) -> AgentInfo:
+    """Add an agent whose primary status is its first one; one that somebody else added meanwhile is that one."""
+    await repository.add_agents(db, [AgentInfo(0, name, default_status_key=status_key)])
+    added = await repository.get_agent(db, name)
+    if added is None:
+        raise PromptNotFoundError(f"The agent {name!r} was deleted meanwhile.", agent=name)
+    return added
 
 
 async def _lock(db: BaseDBAsyncClient, agent: AgentInfo, intent: Intent) -> AgentInfo:

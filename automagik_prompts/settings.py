@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -23,6 +23,9 @@ _SCHEMES: dict[str, Dialect] = {
     "postgresql": "postgres",
     "asyncpg": "postgres",
 }
+
+
+_SECRET_OPTION = re.compile("pass|secret|token|key", re.IGNORECASE)
 
 
 class Settings(BaseSettings):
@@ -60,7 +63,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_scheme(cls, value: str) -> str:
-        dialect_of(value)
+        if dialect_of(value) != "sqlite" and _server_parts(value) is None:
+            raise ValueError("write special characters in user and password percent-encoded, such as %2F for a slash")
         return value
 
     @property
@@ -131,30 +135,51 @@ def identity_of(url: str) -> str | None:
 
 def redacted_url(url: str) -> str:
     """Return a database URL without its password and without options that could hold a secret."""
-    if "@" not in url and "?" not in url:
-        return url
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return f"{url.partition('://')[0]}://..."
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() == "sqlite":
+        path, options, _ = rest.partition("?")
+        return f"{scheme}://{path}{'?...' if options else ''}"
+    parts = _server_parts(url)
+    if parts is None:
+        return f"{scheme}://..." if scheme.lower() in _SCHEMES else "..."
     _, at, host = parts.netloc.rpartition("@")
-    user = parts.username or ""
     secret = ":***" if parts.password is not None else ""
-    netloc = f"{user}{secret}@{host}" if at else host
-    return (
-        urlunsplit((parts.scheme, netloc, parts.path, "...", ""))
-        if parts.query
-        else urlunsplit((parts.scheme, netloc, parts.path, "", ""))
-    )
+    netloc = f"{parts.username or ''}{secret}@{host}" if at else host
+    return urlunsplit((parts.scheme, netloc, parts.path, "..." if parts.query else "", ""))
 
 
 def redacted(message: str, url: str) -> str:
-    """Return a driver's error message on one line, without the password of the database URL."""
+    """Return a driver's error message on one line, without the passwords of the database URL."""
     text = " ".join(message.split())
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        password = None
-    for secret in {password, unquote(password)} if password else ():
+    for secret in sorted(_secrets(url), key=len, reverse=True):
         text = text.replace(secret, "***")
     return text if len(text) <= 300 else text[:297] + "..."
+
+
+def _server_parts(url: str) -> SplitResult | None:
+    """Return the parts of a server's URL, or `None` where it cannot be taken apart without doubt.
+
+    A `/`, `?` or `#` in a password that is not percent-encoded ends the host, and the rest would pass for a path.
+    """
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises where the port is no number, which may be a piece of a password
+    except ValueError:
+        return None
+    if not parts.scheme or parts.fragment or "@" in parts.path or "@" in parts.query:
+        return None
+    return parts
+
+
+def _secrets(url: str) -> set[str]:
+    """Return the passwords in a database URL, in each form in which a driver could repeat them."""
+    parts = _server_parts(url)
+    if parts is None:
+        user, _, password = url.partition("://")[2].rpartition("@")[0].partition(":")
+        found = [password or user]
+    else:
+        found = [parts.password or ""]
+        options = (option.partition("=") for option in parts.query.split("&"))
+        found += [value for name, _, value in options if _SECRET_OPTION.search(name)]
+    forms = {form for secret in found for form in (secret, unquote(secret), unquote_plus(secret))}
+    return {" ".join(form.split()) for form in forms} - {""}

@@ -5,13 +5,12 @@ A snapshot never changes. The thread builds a new one and replaces one reference
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from automagik_prompts.constants import DeclaredAgent, DeclaredPrompt, Registry
-from automagik_prompts.exceptions import InvalidPromptError, NoActivePromptError
+from automagik_prompts.exceptions import InvalidPromptError, NoActivePromptError, closest
 from automagik_prompts.templates import check_exposed, compile_template
 from automagik_prompts.types import (
     DEFAULT_STATUS_KEY,
@@ -105,11 +104,14 @@ class Snapshot:
     def _from_code(self, agent: str, status_key: str | None) -> Selection:
         """Serve an agent or status that was declared after this snapshot was built."""
         declared = self.registry.agents.get(agent)
-        if declared is None:
-            raise _nothing(agent, status_key, {*self.registry.agents, *self.fallbacks})
-        built = _Agent(agent, declared, None, {}, {}).select(status_key or declared.primary)
+        built = (
+            _Agent(agent, declared, None, {}, {}).select(status_key or declared.primary)
+            if declared is not None
+            else None
+        )
         if built is None:
-            raise _nothing(agent, status_key, {*self.registry.agents, *self.fallbacks})
+            known = {*self.registry.agents, *self.fallbacks}
+            raise _nothing(agent, status_key, known, is_known=agent in self.primaries)
         return built
 
 
@@ -284,16 +286,18 @@ def _stored(infos: Mapping[str, AgentInfo], agent: str) -> tuple[str, ...]:
     return infos[agent].variables if agent in infos else ()
 
 
-def _nothing(agent: str, status_key: str | None, known: set[str]) -> NoActivePromptError:
-    close = difflib.get_close_matches(agent, sorted(known), n=3, cutoff=0.6)
-    if close:
-        hint = f"Did you mean {' or '.join(map(repr, close))}?"
+def _nothing(agent: str, status_key: str | None, known: set[str], *, is_known: bool) -> NoActivePromptError:
+    if is_known:
+        hint = f"The agent has no active version. Activate one: automagik-prompts activate {agent} STATUS VERSION"
     elif known:
-        hint = f"Agents with prompts are: {', '.join(sorted(known)[:10])}."
+        close = closest(agent, known)
+        hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
+        hint += f"Agents with prompts are: {', '.join(sorted(known)[:10])}{', ...' if len(known) > 10 else ''}."
     else:
         hint = "No agent has prompts: import the module that declares them before the first run."
+    which = f"status {status_key!r}" if status_key is not None else "its primary status"
     return NoActivePromptError(
-        f"There is no prompt for {agent!r} and status {status_key!r}, neither in the database nor in code. {hint}",
+        f"There is no prompt for {agent!r} and {which}, neither in the database nor in code. {hint}",
         agent=agent,
         status_key=status_key,
     )

@@ -441,12 +441,6 @@ def check_text(text: object, *, agent: str | None = None, status_key: str | None
         raise InvalidPromptError(
             f"The prompt{where} must be a string, not {type(text).__name__}.", agent=agent, status_key=status_key
         )
-    if not text.strip():
-        raise InvalidPromptError(
-            f"The prompt{where} is blank. Write at least one visible character; to serve nothing, deactivate instead.",
-            agent=agent,
-            status_key=status_key,
-        )
     if len(text) > MAX_TEXT_LENGTH:
         raise InvalidPromptError(
             f"The prompt{where} has {len(text)} characters; at most {MAX_TEXT_LENGTH} can be kept. Shorten it.",
@@ -455,6 +449,12 @@ def check_text(text: object, *, agent: str | None = None, status_key: str | None
         )
     if problem := _unstorable(text):
         raise InvalidPromptError(f"The prompt{where} {problem}. Remove it.", agent=agent, status_key=status_key)
+    if _is_blank(text):
+        raise InvalidPromptError(
+            f"The prompt{where} is blank. Write at least one visible character; to serve nothing, deactivate instead.",
+            agent=agent,
+            status_key=status_key,
+        )
     return text
 
 
@@ -471,14 +471,14 @@ def check_name(name: object, what: str, *, limit: int = MAX_NAME_LENGTH) -> str:
     """
     if not isinstance(name, str):
         raise InvalidPromptError(f"The {what} must be a string, not {type(name).__name__}.")
-    if not name.strip():
-        raise InvalidPromptError(f"The {what} is blank. Give it at least one visible character.")
     if len(name) > limit:
         raise InvalidPromptError(f"The {what} has {len(name)} characters; at most {limit} are allowed. Shorten it.")
-    if name != name.strip():
-        raise InvalidPromptError(f"The {what} {_shown(name)} begins or ends with a blank. Remove it.")
     if problem := _unstorable(name):
         raise InvalidPromptError(f"The {what} {problem}. Remove it.")
+    if _is_blank(name):
+        raise InvalidPromptError(f"The {what} is blank. Give it at least one visible character.")
+    if name != name.strip():
+        raise InvalidPromptError(f"The {what} {_shown(name)} begins or ends with a blank. Remove it.")
     if control := next((char for char in name if unicodedata.category(char) in {"Cc", "Zl", "Zp"}), None):
         raise InvalidPromptError(
             f"The {what} contains the control character U+{ord(control):04X} at position {name.index(control) + 1}. "
@@ -529,6 +529,11 @@ def _unstorable(text: str) -> str | None:
         f"contains the {kind} U+{ord(char):04X} at position {index + 1} "
         f"(line {line}, column {column}), which cannot be stored"
     )
+
+
+def _is_blank(text: str) -> bool:
+    """Say whether a text shows nothing: only spaces, control characters, or marks such as a zero-width space."""
+    return not any(not char.isspace() and unicodedata.category(char) not in {"Cc", "Cf"} for char in text)
 
 
 def _shown(name: str) -> str:

@@ -28,6 +28,7 @@ from automagik_prompts.types import (
     check_optional,
     check_text,
     content_hash,
+    status_value,
 )
 
 ClassT = TypeVar("ClassT", bound=type)
@@ -178,7 +179,7 @@ def prompt(
     text: str,
     *,
     agent: str | None = None,
-    status_key: str = DEFAULT_STATUS_KEY,
+    status_key: str | Enum = DEFAULT_STATUS_KEY,
     primary: bool = False,
     name: str | None = None,
     note: str | None = None,
@@ -192,7 +193,7 @@ def prompt(
         text: The text.
         agent: The agent it is for. Left out inside a class decorated with `prompts`, or in a module that
             `prompts_from_package` reads: there the text only gets its details.
-        status_key: The status it is for.
+        status_key: The status it is for; of an enum member the value counts.
         primary: Whether this is the agent's primary status; needed where an agent has several and none is `"default"`.
         name: A name for people.
         note: Why it is as it is.
@@ -204,14 +205,22 @@ def prompt(
         DeclarationError: The declaration cannot be right.
     """
     where = _caller()
+    if agent is None and (primary or variables or status_key != DEFAULT_STATUS_KEY):
+        raise DeclarationError(
+            f"prompt() at {where} does not say agent=..., so it only gives a text its name, note and format. Give the "
+            "primary status and variables to prompts() or prompts_from_package(); the status is the constant's name."
+        )
     try:
-        check_text(text, agent=agent, status_key=status_key)
+        status_key = check_name(status_value(status_key), "status key")
+        check_text(text, agent=agent, status_key=status_key if agent is not None else None)
         declared = PromptText(text)
         declared.prompt_format = check_format(format)
         declared.prompt_name = check_optional(name, "prompt name")
         declared.prompt_note = check_optional(note, "note")
     except InvalidPromptError as error:
-        raise DeclarationError(f"{error.message} Declared at {where}.", agent=agent, status_key=status_key) from error
+        raise DeclarationError(
+            f"{error.message} Declared at {where}.", agent=agent, status_key=error.status_key
+        ) from error
     if agent is not None:
         registry.declare(
             agent,
@@ -235,7 +244,8 @@ def prompts(
 
     Args:
         agent: The agent's name.
-        primary: The primary status: served for a status that has no text of its own.
+        primary: The primary status: served for a status that has no text of its own. Of an enum member the value
+            counts, or its name where only that is a status.
         status: A sync or async function of the run context that returns the present status.
         variables: Names to expose to templates besides those that the texts use.
         registry: Where to declare them.
@@ -262,8 +272,9 @@ def prompts(
                 "status.",
                 agent=agent,
             )
-        key = primary.name if isinstance(primary, Enum) else primary
-        registry.declare(agent, texts, where=where, primary=key, status=status, variables=variables)
+        registry.declare(
+            agent, texts, where=where, primary=_primary_key(primary, texts), status=status, variables=variables
+        )
         return cls
 
     return decorate
@@ -326,6 +337,13 @@ def prompts_from_package(
     )
 
 
+def _primary_key(primary: str | Enum | None, texts: Mapping[str, str]) -> str | None:
+    """Return the status that an enum member means; a member's value may be the text itself."""
+    if not isinstance(primary, Enum):
+        return primary
+    return primary.value if primary.value in texts or primary.name not in texts else primary.name
+
+
 def _module_texts(package: ModuleType, agent: str) -> Iterator[tuple[str, str, str]]:
     """Yield name, text and place of each module with a prompt."""
     for info in sorted(iter_modules(package.__path__), key=lambda found: found.name):
@@ -342,11 +360,15 @@ def _module_texts(package: ModuleType, agent: str) -> Iterator[tuple[str, str, s
         yield info.name, text, child.__name__
 
 
+def _is_readme(stem: str) -> bool:
+    return stem.partition(".")[0].upper() == "README"
+
+
 def _file_texts(package: ModuleType, agent: str) -> Iterator[tuple[str, str, str]]:
     """Yield name, text and place of each file with a prompt."""
     for file in sorted(files(package).iterdir(), key=lambda found: found.name):
         stem, dot, suffix = file.name.rpartition(".")
-        if dot + suffix not in _SUFFIXES or file.name.startswith(("_", ".")) or stem.upper() == "README":
+        if dot + suffix not in _SUFFIXES or file.name.startswith(("_", ".")) or _is_readme(stem):
             continue
         place = f"{package.__name__}/{file.name}"
         try:

@@ -235,7 +235,7 @@ def tortoise_config(url: str, alias: str = APP_LABEL) -> dict[str, Any]:
         driver = logging.getLogger("aiosqlite")
         if driver.level == logging.NOTSET:
             driver.setLevel(logging.INFO)
-        options = dict(part.split("=", 1) for part in urlsplit(url).query.split("&") if "=" in part)
+        options = dict(part.split("=", 1) for part in url.partition("?")[2].split("&") if "=" in part)
         connection: dict[str, Any] | str = {
             "engine": "tortoise.backends.sqlite",
             "credentials": {

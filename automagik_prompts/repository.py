@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -71,6 +71,7 @@ class Standing:
 
     Attributes:
         agent: The agent's name.
+        revision: The agent's revision.
         status_key: The status.
         primary: Whether it is the agent's primary status.
         versions: How many versions there are.
@@ -86,6 +87,7 @@ class Standing:
     """
 
     agent: str
+    revision: int
     status_key: str
     primary: bool
     versions: int
@@ -143,9 +145,12 @@ async def create_prompt(db: BaseDBAsyncClient, data: PromptCreate) -> Prompt:
 
     Args:
         db: The connection of a transaction.
-        data: What to write. Where `is_active` is set, the caller has deactivated the present version.
+        data: What to write. Where `is_active` is set, the version takes the place of the one that was active.
     """
-    return (await create_prompts(db, [data]))[0]
+    written = (await create_prompts(db, [replace(data, is_active=False)]))[0]
+    if not data.is_active:
+        return written
+    return await set_prompt_active(db, data.agent_id, written.id, data.status_key) or written
 
 
 async def get_prompt_by_id(db: BaseDBAsyncClient, prompt_id: int) -> Prompt | None:
@@ -319,7 +324,8 @@ async def set_agent_facts(
 async def create_prompts(db: BaseDBAsyncClient, new: Sequence[PromptCreate]) -> list[Prompt]:
     """Write the next versions of several texts, at most one for an agent and status.
 
-    The agents must be locked by this transaction.
+    The agents must be locked by this transaction. Where `is_active` is set, the caller has deactivated the version that
+    was active.
     """
     if not new:
         return []
@@ -329,6 +335,8 @@ async def create_prompts(db: BaseDBAsyncClient, new: Sequence[PromptCreate]) -> 
     else:
         heads = await get_heads(db, {data.agent_id for data in new})
         latest = {key: head.latest for key, head in heads.items()}
+    for key, deleted in (await get_deleted_versions(db, {data.agent_id for data in new})).items():
+        latest[key] = max(latest.get(key, 0), deleted)
     rows = [
         PromptRow(
             agent_id=data.agent_id,
@@ -361,6 +369,26 @@ async def create_prompts(db: BaseDBAsyncClient, new: Sequence[PromptCreate]) -> 
     for row in rows:
         row.id = ids[row.agent_id, row.status_key, row.version]
     return [_prompt(row) for row in rows]
+
+
+async def delete_prompt(db: BaseDBAsyncClient, prompt_id: int) -> None:
+    """Delete a version; its events stay, and its number is never given again.
+
+    The agent must be locked by this transaction, and the version must not be active.
+    """
+    await PromptRow.filter(id=prompt_id, is_active=False).using_db(db).delete()
+
+
+async def get_deleted_versions(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> dict[tuple[int, str], int]:
+    """Return the highest version number that was deleted, by agent id and status key."""
+    found: dict[tuple[int, str], int] = {}
+    for chunk in _chunks(sorted(set(agent_ids))):
+        _, rows = await db.execute_query(
+            "SELECT agent_id, status_key, MAX(version) AS version FROM prompt_events "
+            f"WHERE action = '{Action.DELETED.value}' AND agent_id IN ({_numbers(chunk)}) GROUP BY agent_id, status_key"
+        )
+        found |= {(row["agent_id"], row["status_key"]): row["version"] for row in map(dict, rows)}
+    return found
 
 
 async def get_version(db: BaseDBAsyncClient, agent_id: int, status_key: str, version: int) -> Prompt | None:
@@ -456,9 +484,9 @@ async def get_standings(db: BaseDBAsyncClient, agent_id: int | None = None) -> l
     where = "" if agent_id is None else f"WHERE p.agent_id = {int(agent_id)} "
     _, counted = await db.execute_query(
         "SELECT a.name AS agent, p.agent_id, p.status_key, COUNT(*) AS versions, MAX(p.version) AS latest, "
-        "MAX(CASE WHEN p.is_default_from_code THEN p.version END) AS code_version, a.default_status_key "
+        "MAX(CASE WHEN p.is_default_from_code THEN p.version END) AS code_version, a.default_status_key, a.revision "
         f"FROM prompts p JOIN agents a ON a.id = p.agent_id {where}"
-        "GROUP BY a.name, p.agent_id, p.status_key, a.default_status_key ORDER BY a.name, p.status_key"
+        "GROUP BY a.name, p.agent_id, p.status_key, a.default_status_key, a.revision ORDER BY a.name, p.status_key"
     )
     _, active = await db.execute_query(
         "SELECT p.agent_id, p.status_key, p.version, p.is_default_from_code, p.author, p.name, p.note, p.created_at, "
@@ -476,6 +504,7 @@ async def get_standings(db: BaseDBAsyncClient, agent_id: int | None = None) -> l
         found.append(
             Standing(
                 agent=row["agent"],
+                revision=row["revision"],
                 status_key=row["status_key"],
                 primary=row["status_key"] == row["default_status_key"],
                 versions=row["versions"],
@@ -485,6 +514,27 @@ async def get_standings(db: BaseDBAsyncClient, agent_id: int | None = None) -> l
             )
         )
     return found
+
+
+async def get_once_active(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> set[tuple[int, str]]:
+    """Return the statuses of some agents that ever had an active version, as the events tell."""
+    actions = ", ".join(f"'{action.value}'" for action in (Action.ACTIVATED, Action.ROLLED_BACK, Action.DEACTIVATED))
+    found: set[tuple[int, str]] = set()
+    for chunk in _chunks(sorted(set(agent_ids))):
+        _, rows = await db.execute_query(
+            "SELECT DISTINCT agent_id, status_key FROM prompt_events "
+            f"WHERE action IN ({actions}) AND agent_id IN ({_numbers(chunk)})"
+        )
+        found |= {(row["agent_id"], row["status_key"]) for row in map(dict, rows)}
+    return found
+
+
+async def get_texts(db: BaseDBAsyncClient, agent_id: int, *, active_only: bool) -> list[Prompt]:
+    """Return an agent's versions with their texts, by status and then newest first; all of them, or the active ones."""
+    query = PromptRow.filter(agent_id=agent_id)
+    if active_only:
+        query = query.filter(is_active=True)
+    return [_prompt(row) for row in await query.order_by("status_key", "-version").using_db(db)]
 
 
 # Events.
@@ -515,24 +565,24 @@ async def add_events(db: BaseDBAsyncClient, events: Sequence[EventCreate]) -> No
 
 async def get_events(
     db: BaseDBAsyncClient,
-    agent_id: int,
+    agent_id: int | None,
     status_key: str | None = None,
     *,
     actions: Iterable[Action] | None = None,
     prompt_id: int | None = None,
     limit: int | None = None,
 ) -> list[Event]:
-    """Return an agent's events, newest first.
+    """Return events, newest first.
 
     Args:
         db: The connection.
-        agent_id: The agent's id.
+        agent_id: The agent's id; `None` for the events of all agents.
         status_key: Only this status.
         actions: Only these.
         prompt_id: Only those about this version.
         limit: At most this many.
     """
-    query = EventRow.filter(agent_id=agent_id)
+    query = EventRow.all() if agent_id is None else EventRow.filter(agent_id=agent_id)
     if status_key is not None:
         query = query.filter(status_key=status_key)
     if actions is not None:

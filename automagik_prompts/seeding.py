@@ -84,8 +84,15 @@ async def _seed_agents(
     ids = [agent.id for agent in locked]
     seen = _by_agent(await repository.get_code_versions(db, ids))
     heads = await repository.get_heads(db, ids)
+    idle = {agent_id for (agent_id, _), head in heads.items() if head.active is None}
+    once_active = await repository.get_once_active(db, idle) if idle else set()
     plans = [
-        _Plan(agent, declared[agent.name], prompt, heads.get((agent.id, prompt.status_key)))
+        _Plan(
+            agent,
+            prompt,
+            heads.get((agent.id, prompt.status_key)),
+            was_active=(agent.id, prompt.status_key) in once_active,
+        )
         for agent in locked
         for prompt in declared[agent.name].prompts.values()
         if _match(prompt, seen[agent.id]) is None
@@ -114,14 +121,16 @@ class _Plan:
     """What becomes of one text that was never seen."""
 
     agent: AgentInfo
-    declared: DeclaredAgent
     prompt: DeclaredPrompt
     head: Head | None
+    was_active: bool
 
     @property
     def activates(self) -> bool:
         """A person's version stays active, and what a person deactivated stays without one."""
-        return self.head is None or (self.head.active is not None and self.head.active_from_code)
+        if self.head is None:
+            return True
+        return self.head.active_from_code if self.head.active is not None else not self.was_active
 
     def version(self) -> PromptCreate:
         return PromptCreate(

@@ -14,7 +14,6 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from automagik_prompts import repository
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError, closest
-from automagik_prompts.repository import Standing
 from automagik_prompts.templates import check_exposed, compile_template
 from automagik_prompts.types import (
     Action,
@@ -105,14 +104,9 @@ async def create(
         ConflictError: Somebody else wrote first.
         DatabaseUnavailableError: The database cannot be written now.
     """
-    check_name(agent, "agent name")
-    check_name(status_key, "status key")
-    check_text(text, agent=agent, status_key=status_key)
-    check_optional(name, "prompt name")
-    template = compile_template(text, check_format(format), agent=agent, status_key=status_key)
-    known = await database.run(repository.get_agent, agent) if new_agent else await find_agent(database, agent)
-    stored = known.variables if known is not None else ()
-    check_exposed(template, stored if exposed is None else exposed, agent=agent, status_key=status_key)
+    known = await check(
+        database, agent, status_key, text, format=format, name=name, new_agent=new_agent, exposed=exposed
+    )
 
     async def write(db: BaseDBAsyncClient) -> Change:
         locked = await _lock(db, known or await _added(db, agent, status_key), intent)
@@ -162,7 +156,7 @@ async def activate(
         DatabaseUnavailableError: The database cannot be written now.
     """
     known = await find_agent(database, agent)
-    wanted = await _find_version(database, known, status_key, version)
+    wanted = await find_version(database, known, status_key, version)
     _check_servable(wanted, known, exposed)
 
     async def write(db: BaseDBAsyncClient) -> Change:
@@ -243,15 +237,143 @@ async def deactivate(database: Database, agent: str, status_key: str, *, intent:
     return await database.transaction(write)
 
 
-async def standings(database: Database, agent: str | None = None) -> list[Standing]:
-    """Return where each status stands, of one agent or of all.
+async def check(
+    database: Database,
+    agent: str,
+    status_key: str,
+    text: str,
+    *,
+    format: Format = "handlebars",
+    name: str | None = None,
+    new_agent: bool = False,
+    exposed: Collection[str] | None = None,
+) -> AgentInfo | None:
+    """Check a text as `create` does, and write nothing.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status_key: The status.
+        text: The text.
+        format: How it is read.
+        name: A name for people.
+        new_agent: Whether the agent may be unknown.
+        exposed: The variables that the text may use; `None` for the ones stored with the agent.
+
+    Returns:
+        The agent; `None` if there is none yet.
 
     Raises:
+        InvalidPromptError: The text, a name or the template is refused.
         PromptNotFoundError: There is no such agent.
         DatabaseUnavailableError: The database cannot be read now.
     """
-    known = await find_agent(database, agent) if agent is not None else None
-    return await database.run(repository.get_standings, known.id if known is not None else None)
+    check_name(agent, "agent name")
+    check_name(status_key, "status key")
+    check_text(text, agent=agent, status_key=status_key)
+    check_optional(name, "prompt name")
+    template = compile_template(text, check_format(format), agent=agent, status_key=status_key)
+    known = await database.run(repository.get_agent, agent) if new_agent else await find_agent(database, agent)
+    stored = known.variables if known is not None else ()
+    check_exposed(template, stored if exposed is None else exposed, agent=agent, status_key=status_key)
+    return known
+
+
+async def copy(
+    database: Database,
+    source: Prompt,
+    agent: str,
+    status_key: str,
+    *,
+    activate: bool = False,
+    new_agent: bool = False,
+    exposed: Collection[str] | None = None,
+    intent: Intent = Intent(),
+) -> Change:
+    """Write a version's text as a new version of another agent or status.
+
+    Args:
+        database: An open database.
+        source: The version to copy; it may come from another database.
+        agent: The agent that gets it.
+        status_key: The status that gets it.
+        activate: Whether to activate it at once.
+        new_agent: Whether an unknown agent may be added.
+        exposed: The variables that the text may use; `None` for the ones stored with the agent that gets it.
+        intent: Who writes, why, and on what assumption.
+
+    Raises:
+        InvalidPromptError: The text uses variables that the agent does not expose.
+        PromptNotFoundError: There is no such agent.
+        ConflictError: Somebody else wrote first.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    return await create(
+        database,
+        agent,
+        status_key,
+        source.prompt_text,
+        format=source.format,
+        name=source.name,
+        activate=activate,
+        new_agent=new_agent,
+        exposed=exposed,
+        intent=intent,
+    )
+
+
+async def delete(database: Database, agent: str, status_key: str, version: int, *, intent: Intent = Intent()) -> Change:
+    """Delete a version that a person wrote and that is not active; what was done to it stays in the events.
+
+    Its number is never given again, so that no event can mean another text.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status_key: The status.
+        version: The version's number.
+        intent: Who deletes, why, and on what assumption.
+
+    Raises:
+        InvalidPromptError: The version is active or came from code.
+        PromptNotFoundError: There is no such agent, status or version.
+        ConflictError: Somebody else wrote first.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    known = await find_agent(database, agent)
+    await find_version(database, known, status_key, version)
+
+    async def write(db: BaseDBAsyncClient) -> Change:
+        locked = await _lock(db, known, intent)
+        active = await repository.get_active_prompt(db, locked.id, status_key)
+        wanted = await repository.get_version(db, locked.id, status_key, version)
+        if wanted is None:
+            raise PromptNotFoundError(
+                f"Version {version} of {agent}/{status_key} was deleted meanwhile.", agent=agent, status_key=status_key
+            )
+        _check_deletable(wanted, agent)
+        await repository.delete_prompt(db, wanted.id)
+        await _record(db, locked, status_key, Action.DELETED, intent, to=wanted, before=None)
+        return _change(locked, status_key, wanted, active, active)
+
+    return await database.transaction(write)
+
+
+def _check_deletable(prompt: Prompt, agent: str) -> None:
+    """Refuse to delete what is served, and what the code would not write again because it was seen before."""
+    where = f"Version {prompt.version} of {agent}/{prompt.status_key}"
+    if prompt.is_active:
+        raise InvalidPromptError(
+            f"{where} is active. Activate another one, or deactivate it, before you delete it.",
+            agent=agent,
+            status_key=prompt.status_key,
+        )
+    if prompt.is_default_from_code:
+        raise InvalidPromptError(
+            f"{where} came from code and stays: it is how a text of the code is known again. Leave it inactive.",
+            agent=agent,
+            status_key=prompt.status_key,
+        )
 
 
 async def history(
@@ -288,53 +410,22 @@ async def diff(database: Database, agent: str, status_key: str, old: int, new: i
         DatabaseUnavailableError: The database cannot be read now.
     """
     known = await find_agent(database, agent)
-    first = await _find_version(database, known, status_key, old)
-    second = await _find_version(database, known, status_key, new)
+    first = await find_version(database, known, status_key, old)
+    second = await find_version(database, known, status_key, new)
     return unified_diff(first.prompt_text, second.prompt_text, f"version {old}", f"version {new}")
 
 
 def unified_diff(old: str, new: str, old_label: str, new_label: str) -> str:
     """Return the difference between two texts as a unified diff that tells a missing last line break."""
-    lines = difflib.unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), old_label, new_label)
+    lines = difflib.unified_diff(text_lines(old), text_lines(new), old_label, new_label)
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of text\n" for line in lines)
 
 
-async def get(database: Database, agent: str, status_key: str, version: int) -> Prompt:
-    """Return a version by its number.
-
-    Raises:
-        PromptNotFoundError: There is no such agent, status or version; the message says which there are.
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    return await _find_version(database, await find_agent(database, agent), status_key, version)
-
-
-async def get_active(database: Database, agent: str, status_key: str) -> Prompt | None:
-    """Return the active version, or `None` where the status has versions and none of them is active.
-
-    Raises:
-        PromptNotFoundError: There is no such agent or status; the message says which there are.
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    known = await find_agent(database, agent)
-    active = await database.run(repository.get_active_prompt, known.id, status_key)
-    if active is None:
-        await _check_status(database, known, status_key)
-    return active
-
-
-async def get_code_default(database: Database, agent: str, status_key: str) -> Prompt | None:
-    """Return the newest version that came from code, or `None` where all of the status' versions are people's.
-
-    Raises:
-        PromptNotFoundError: There is no such agent or status; the message says which there are.
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    known = await find_agent(database, agent)
-    found = await database.run(repository.find_code_default_prompt, known.id, status_key)
-    if found is None:
-        await _check_status(database, known, status_key)
-    return found
+def text_lines(text: str) -> list[str]:
+    """Return the lines of a text with their line feeds; other characters that break lines in Unicode stay inside."""
+    lines = [f"{line}\n" for line in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
 
 
 async def find_agent(database: Database, agent: str) -> AgentInfo:
@@ -354,7 +445,12 @@ async def find_agent(database: Database, agent: str) -> AgentInfo:
     )
 
 
-async def _find_version(database: Database, agent: AgentInfo, status_key: str, version: int) -> Prompt:
+async def find_version(database: Database, agent: AgentInfo, status_key: str, version: int) -> Prompt:
+    """Return a version of a known agent.
+
+    Raises:
+        PromptNotFoundError: There is none; the message says which there are.
+    """
     found = await database.run(repository.get_version, agent.id, status_key, version)
     if found is not None:
         return found
@@ -366,7 +462,12 @@ async def _find_version(database: Database, agent: AgentInfo, status_key: str, v
     raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
 
 
-async def _check_status(database: Database, agent: AgentInfo, status_key: str) -> None:
+async def check_status(database: Database, agent: AgentInfo, status_key: str) -> None:
+    """Make sure that an agent has versions for a status.
+
+    Raises:
+        PromptNotFoundError: It has none; the message names the nearest statuses.
+    """
     if await database.run(repository.get_latest_version_for_status, agent.id, status_key) is None:
         message = await database.run(_no_such_status, agent, status_key)
         raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)

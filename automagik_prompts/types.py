@@ -76,6 +76,7 @@ class Action(StrEnum):
     ACTIVATED = "activated"
     DEACTIVATED = "deactivated"
     ROLLED_BACK = "rolled_back"
+    DELETED = "deleted"
     DRIFT = "drift"
     RENDER_FAILED = "render_failed"
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from automagik_prompts import editing
+from automagik_prompts import lookup
 from automagik_prompts.cli.arguments import Agent, OptionalAgent, Status
 from automagik_prompts.cli.output import age, print_json, print_line, print_table
 from automagik_prompts.cli.session import Session, command
@@ -20,7 +20,7 @@ from automagik_prompts.types import Prompt
 @command
 def list_prompts(session: Session, agent: OptionalAgent = None) -> None:
     """List each status with its active version."""
-    standings = session.run(lambda database: editing.standings(database, agent))
+    standings = session.run(lambda database: lookup.standings(database, agent))
     if session.json:
         print_json(StatusList(statuses=[StatusLine.of(standing) for standing in standings]))
         return
@@ -71,8 +71,8 @@ def show(
 
 async def _find(database: Database, agent: str, status: str, version: int | None, *, code: bool) -> Prompt:
     if version is not None:
-        return await editing.get(database, agent, status, version)
-    get = editing.get_code_default if code else editing.get_active
+        return await lookup.get(database, agent, status, version)
+    get = lookup.get_code_default if code else lookup.get_active
     found = await get(database, agent, status)
     if found is None:
         what = "no version from code" if code else "no active version"

@@ -11,12 +11,12 @@ import asyncio
 import contextvars
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
-from urllib.parse import urlsplit
 
 from tortoise import timezone
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -27,7 +27,13 @@ from tortoise.exceptions import ConfigurationError as TortoiseConfigurationError
 from tortoise.router import router
 from tortoise.transactions import in_transaction
 
-from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError, SchemaError
+from automagik_prompts.exceptions import (
+    AccessDeniedError,
+    ConfigurationError,
+    DatabaseUnavailableError,
+    PromptsError,
+    SchemaError,
+)
 from automagik_prompts.models import APP_LABEL
 from automagik_prompts.settings import (
     DEFAULT_DATABASE_URL,
@@ -38,6 +44,7 @@ from automagik_prompts.settings import (
     redacted_url,
     sqlite_path,
 )
+from automagik_prompts.sqlite import FileClient, stamp_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,6 +56,8 @@ POOL_SIZE = 3
 """Connections of one process to a server, at most: the refresher's, a write, and one to spare."""
 
 _UPGRADE = "automagik-prompts upgrade"
+_VALUES = re.compile(r"(\s*(?:DETAIL|CONTEXT): |(query argument \$\d+): ).*", re.DOTALL)
+"""Where a driver's message begins to repeat values; what comes before an argument's value stays."""
 
 
 class _Silent(logging.Logger):
@@ -159,6 +168,13 @@ class Database:
                 "until then."
             )
 
+    def is_outdated(self) -> bool:
+        """Say whether this connection cannot see what was written to the file since; open the database again then."""
+        client = self._client
+        if self.path is None or not isinstance(client, FileClient) or client.opened_as is None:
+            return False
+        return stamp_of(self.path) != client.opened_as or self.path.with_name(f"{self.path.name}-wal").exists()
+
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn the drivers' errors into this library's."""
@@ -185,9 +201,16 @@ class Database:
             raise self._meaning(error) from error
 
     def _meaning(self, error: BaseException) -> PromptsError:
-        text = redacted(str(error) or type(error).__name__, self.url)
+        # Without what servers and drivers repeat of the values: a row or an argument may hold a prompt.
+        words = _VALUES.sub(r"\2", str(error) or type(error).__name__)
+        text = redacted(words, self.url)
         where = redacted_url(self.url)
         lowered = text.lower()
+        if _sqlstate(error).startswith("28"):
+            return AccessDeniedError(
+                f"The database {where} refuses the user or the password ({text}). Correct the password there or in "
+                f"{ENVIRONMENT_PREFIX}DATABASE_URL."
+            )
         if (
             "no such table" in lowered
             or "no such column" in lowered
@@ -197,6 +220,11 @@ class Database:
         if "readonly database" in lowered or "read-only" in lowered:
             return DatabaseUnavailableError(
                 f"The database {where} is read-only ({text}). Serving goes on; write where it can be written."
+            )
+        if "permission denied" in lowered:
+            return DatabaseUnavailableError(
+                f"The database {where} refuses ({text}). Its user needs SELECT on the tables to serve, and INSERT and "
+                "UPDATE to write."
             )
         return DatabaseUnavailableError(f"The database {where} cannot be used now: {type(error).__name__}: {text}")
 
@@ -237,7 +265,7 @@ def tortoise_config(url: str, alias: str = APP_LABEL) -> dict[str, Any]:
             driver.setLevel(logging.INFO)
         options = dict(part.split("=", 1) for part in url.partition("?")[2].split("&") if "=" in part)
         connection: dict[str, Any] | str = {
-            "engine": "tortoise.backends.sqlite",
+            "engine": "automagik_prompts.sqlite",
             "credentials": {
                 "busy_timeout": BUSY_TIMEOUT,
                 **options,
@@ -266,6 +294,12 @@ def connect_parameters(url: str) -> dict[str, Any]:
 def _tortoise_url(url: str) -> str:
     scheme, _, rest = url.partition("://")
     return f"{'postgres' if scheme == 'postgresql' else scheme}://{rest}"
+
+
+def _sqlstate(error: BaseException) -> str:
+    """Return a server's code for an error, also for one that Tortoise has wrapped; empty if there is none."""
+    wrapped = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+    return str(getattr(error, "sqlstate", None) or getattr(wrapped, "sqlstate", None) or "")
 
 
 async def _ping(client: BaseDBAsyncClient) -> None:

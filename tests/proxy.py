@@ -1,0 +1,169 @@
+"""A TCP door in front of a database server that a test can shut, jam, slow down or slam."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Self, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+T = TypeVar("T")
+
+PASSWORD = "pw-zebra-4711"  # noqa: S105  # no log line may show it; the test server asks for none
+_CHUNK = 65536
+_CALL_TIMEOUT = 20.0
+
+
+class Proxy:
+    """Forwards connections on 127.0.0.1 to a server's socket, on an event loop and a thread of its own.
+
+    Args:
+        server_url: A database URL of the server, by socket or by TCP.
+
+    Attributes:
+        port: The port on 127.0.0.1; it stays the same while the proxy refuses.
+        accepted: How many connections were accepted.
+        received: How many bytes came from clients.
+    """
+
+    def __init__(self, server_url: str) -> None:
+        self._target = server_url
+        self.port = 0
+        self.accepted = 0
+        self.received = 0
+        self.delay = 0.0
+        self._listener: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._thread.start()
+        self._call(self._listen)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def url(self, database_url: str) -> str:
+        """Return the URL of one of the server's databases through this proxy, with a password that must not leak."""
+        parts = urlsplit(database_url)
+        return f"postgresql://{parts.username or 'postgres'}:{PASSWORD}@127.0.0.1:{self.port}{parts.path}"
+
+    def open(self) -> None:
+        """Forward everything, also what was held back."""
+        self.delay = 0.0
+        self._call(self._open)
+
+    def refuse(self) -> None:
+        """Cut every connection and refuse new ones, as a server that is not running does."""
+        self._call(self._refuse)
+
+    def hang(self) -> None:
+        """Accept connections and hold everything back, on the present ones too."""
+        self._call(self._hang)
+
+    def slow(self, seconds: float) -> None:
+        """Hold back each piece of data for a while."""
+        self.delay = seconds
+
+    def cut(self) -> int:
+        """Reset the present connections and return how many there were; new ones are served."""
+        return self._call(self._cut)
+
+    def close(self) -> None:
+        """End everything."""
+        self._call(self._refuse)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_CALL_TIMEOUT)
+        self._loop.close()
+
+    def _call(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return asyncio.run_coroutine_threadsafe(function(), self._loop).result(_CALL_TIMEOUT)
+
+    async def _open(self) -> None:
+        self._flowing.set()
+        await self._listen()
+
+    async def _hang(self) -> None:
+        self._flowing.clear()
+        await self._listen()
+
+    async def _refuse(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        await self._cut()
+
+    async def _listen(self) -> None:
+        if self._listener is None:
+            self._listener = await asyncio.start_server(self._accepted, "127.0.0.1", self.port, backlog=256)
+            self.port = self._listener.sockets[0].getsockname()[1]
+
+    async def _cut(self) -> int:
+        cut = sum(not writer.is_closing() for writer in self._writers) // 2
+        for writer in self._writers:
+            writer.transport.abort()
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return cut
+
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        task = self._loop.create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers = [writer]
+        self._writers.add(writer)
+        try:
+            await self._flowing.wait()
+            server_reader, server_writer = await self._connect()
+            writers.append(server_writer)
+            self._writers.add(server_writer)
+            pumps = [
+                asyncio.ensure_future(self._pump(reader, server_writer, count=True)),
+                asyncio.ensure_future(self._pump(server_reader, writer, count=False)),
+            ]
+            try:
+                # Whichever side ends first ends the other.
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for pump in pumps:
+                    pump.cancel()
+                await asyncio.gather(*pumps, return_exceptions=True)
+        except OSError:
+            pass  # the server is not there: the client sees its connection end
+        finally:
+            for each in writers:
+                each.close()
+                self._writers.discard(each)
+                with contextlib.suppress(OSError):
+                    await each.wait_closed()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, count: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(_CHUNK):
+                if count:
+                    self.received += len(data)
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        parts = urlsplit(self._target)
+        host = dict(parse_qsl(parts.query)).get("host") or parts.hostname or "127.0.0.1"
+        port = parts.port or 5432
+        if host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+        return await asyncio.open_connection(host, port)

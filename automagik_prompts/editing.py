@@ -206,6 +206,22 @@ async def rollback(
     return await database.transaction(write)
 
 
+async def find_earlier(database: Database, agent: str, status_key: str) -> Prompt:
+    """Return the version to which `rollback` would go back now.
+
+    Raises:
+        PromptNotFoundError: There is no such agent or status, or no version was active before.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent)
+
+    async def read(db: BaseDBAsyncClient) -> Prompt:
+        present = await repository.get_active_prompt(db, known.id, status_key)
+        return await _version_before(db, known, status_key, present)
+
+    return await database.run(read)
+
+
 async def deactivate(database: Database, agent: str, status_key: str, *, intent: Intent = Intent()) -> Change:
     """Leave a status without an active version; its agents are served the primary status' text instead.
 

@@ -55,13 +55,27 @@ class Entry:
 
 
 COMMANDS = {
+    "agents": Entry("see", "agents", "List the agents.", "See"),
     "list": Entry("see", "list_prompts", "List each status with its active version.", "See"),
     "show": Entry("see", "show", "Show one version and its text.", "See"),
-    "create": Entry("change", "create", "Write a new version of a text.", "Change"),
+    "history": Entry("past", "history", "List the versions of an agent's texts, newest first.", "See"),
+    "events": Entry("past", "events", "List what was done, by whom and why, newest first.", "See"),
+    "explain": Entry("explain", "explain", "Say which version is served, from where and why.", "See"),
+    "diff": Entry("compare", "diff", "Show the difference between two versions.", "See"),
+    "search": Entry("see", "search", "Find the lines in which words stand.", "See"),
+    "create": Entry("create", "create", "Write a new version of a text.", "Change"),
     "activate": Entry("change", "activate", "Make a version the active one.", "Change"),
     "rollback": Entry("change", "rollback", "Go back to the version that was active before.", "Change"),
+    "deactivate": Entry("change", "deactivate", "Leave a status without an active version of its own.", "Change"),
+    "copy": Entry("change", "copy", "Copy a text to another agent or status, as a new version there.", "Change"),
+    "delete": Entry("change", "delete", "Delete a version that a person wrote and that is not active.", "Change"),
+    "check": Entry("check", "check", "Compare code, database and files, for CI.", "Check and move"),
+    "export": Entry("move", "export", "Write each active version to a Markdown file.", "Check and move"),
+    "import": Entry("move", "import_files", "Write a new version for each file that differs.", "Check and move"),
     "sync": Entry("run", "sync", "Write what the code declares, as a release step.", "Run"),
     "upgrade": Entry("run", "upgrade", "Bring the database's schema up to date.", "Run"),
+    "doctor": Entry("doctor", "doctor", "Look for what could keep prompts from being served.", "Run"),
+    "watch": Entry("watch", "watch", "Follow what is served, live.", "Run"),
 }
 
 
@@ -167,5 +181,6 @@ def _usage_error(error: Exception) -> int:
         typer.echo(words) if words else None
         return USAGE
     command = context.command_path if context is not None else PROGRAM
-    print_error(f"{words.rstrip('.')}. See: {command} --help")
+    words = words.removeprefix("Invalid value: ").rstrip(".")
+    print_error(f"{words[:1].upper()}{words[1:]}. See: {command} --help")
     return USAGE

@@ -2,24 +2,83 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-Agent = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.", show_default=False)]
-OptionalAgent = Annotated[str | None, typer.Argument(metavar="[AGENT]", help="Only this agent.", show_default=False)]
-Status = Annotated[str, typer.Argument(metavar="STATUS", help="The status key.", show_default=False)]
-VersionNumber = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="The version's number.")]
+from automagik_prompts.cli.completion import complete_agents, complete_statuses, complete_versions
 
-Author = Annotated[str | None, typer.Option("--author", metavar="NAME", help="Who does this.")]
-Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why; kept in the events.")]
+
+class TextFormat(StrEnum):
+    """How a text is read."""
+
+    HANDLEBARS = "handlebars"
+    TEXT = "text"
+
+
+Agent = Annotated[
+    str, typer.Argument(metavar="AGENT", help="The agent's name.", autocompletion=complete_agents, show_default=False)
+]
+OptionalAgent = Annotated[
+    str | None,
+    typer.Argument(metavar="[AGENT]", help="Only this agent.", autocompletion=complete_agents, show_default=False),
+]
+Status = Annotated[
+    str, typer.Argument(metavar="STATUS", help="The status key.", autocompletion=complete_statuses, show_default=False)
+]
+OptionalStatus = Annotated[
+    str | None,
+    typer.Argument(metavar="[STATUS]", help="Only this status.", autocompletion=complete_statuses, show_default=False),
+]
+VersionNumber = Annotated[
+    int,
+    typer.Argument(
+        metavar="VERSION", help="The version's number.", autocompletion=complete_versions, min=1, show_default=False
+    ),
+]
+
+AgentOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--agent",
+        metavar="NAME",
+        help="Only this agent. May be given several times.",
+        autocompletion=complete_agents,
+        show_default=False,
+    ),
+]
+Author = Annotated[
+    str | None,
+    typer.Option(
+        "--author",
+        metavar="NAME",
+        help="Who does this; by default AUTOMAGIK_PROMPTS_AUTHOR, git's user.name, or the login name.",
+        show_default=False,
+    ),
+]
+Note = Annotated[
+    str | None, typer.Option("--note", metavar="TEXT", help="Why; kept in the events.", show_default=False)
+]
 ExpectRevision = Annotated[
     int | None,
-    typer.Option("--expect-revision", metavar="N", min=0, help="Write only if the agent still has this revision."),
+    typer.Option(
+        "--expect-revision",
+        metavar="N",
+        min=0,
+        help="Write only if the agent still has this revision.",
+        show_default=False,
+    ),
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; without a terminal nothing is asked.")]
+NewAgent = Annotated[bool, typer.Option("--new-agent", help="Add the agent if there is none of that name.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="The newest ones, at most so many.")]
 Modules = Annotated[
     list[str] | None,
     typer.Option(
-        "--module", metavar="NAME", help="Import this module, besides the installed ones. May be given several times."
+        "--module",
+        metavar="NAME",
+        help="Import this module besides those of installed packages. May be given several times.",
+        show_default=False,
     ),
 ]

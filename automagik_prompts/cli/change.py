@@ -1,52 +1,41 @@
-"""The commands that write: `create`, `activate`, `rollback`."""
+"""The commands that change what is served or kept: `activate`, `rollback`, `deactivate`, `copy`, `delete`.
+
+On a terminal each shows first what changes and for whom, and asks. What was shown is what the answer is about: if
+somebody else writes meanwhile, nothing is done.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 import typer
 
-from automagik_prompts import editing
-from automagik_prompts.cli.arguments import Agent, Author, ExpectRevision, Note, Status, VersionNumber
-from automagik_prompts.cli.output import print_json, print_line
+from automagik_prompts import editing, lookup
+from automagik_prompts.cli.arguments import (
+    Agent,
+    Author,
+    ExpectRevision,
+    NewAgent,
+    Note,
+    Status,
+    VersionNumber,
+    Yes,
+)
+from automagik_prompts.cli.asking import can_ask, confirm, find_author
+from automagik_prompts.cli.completion import complete_agents, complete_target_statuses, complete_versions
+from automagik_prompts.cli.diffing import print_diff
+from automagik_prompts.cli.output import age, print_json, print_line, print_note
+from automagik_prompts.cli.see import find_version
 from automagik_prompts.cli.session import Session, command
-from automagik_prompts.cli.shapes import Changed
+from automagik_prompts.cli.shapes import Changed, origin
+from automagik_prompts.db import Database
 from automagik_prompts.editing import Change, Intent
-from automagik_prompts.types import check_format
+from automagik_prompts.repository import Standing
+from automagik_prompts.types import Action, Prompt
 
-
-@command
-def create(
-    session: Session,
-    agent: Agent,
-    status: Status,
-    text: Annotated[str, typer.Option("--text", metavar="TEXT", help="The text.")],
-    activate: Annotated[bool, typer.Option("--activate", help="Activate it at once.")] = False,
-    format: Annotated[str, typer.Option("--format", metavar="handlebars|text", help="How the text is read.")] = (
-        "handlebars"
-    ),
-    new_agent: Annotated[bool, typer.Option("--new-agent", help="Add the agent if there is none of that name.")] = (
-        False
-    ),
-    author: Author = None,
-    note: Note = None,
-    expect_revision: ExpectRevision = None,
-) -> None:
-    """Write a new version of a text."""
-    change = session.run(
-        lambda database: editing.create(
-            database,
-            agent,
-            status,
-            text,
-            format=check_format(format),
-            activate=activate,
-            new_agent=new_agent,
-            intent=Intent(author or session.settings.author, note, expect_revision),
-        ),
-        create=new_agent,
-    )
-    _tell(session, change)
+Write = Callable[[Database, Intent], Awaitable[Change]]
+Preview = Callable[[Database], Awaitable[None]]
 
 
 @command
@@ -58,10 +47,18 @@ def activate(
     author: Author = None,
     note: Note = None,
     expect_revision: ExpectRevision = None,
+    yes: Yes = False,
 ) -> None:
     """Make a version the active one."""
-    intent = Intent(author or session.settings.author, note, expect_revision)
-    _tell(session, session.run(lambda database: editing.activate(database, agent, status, version, intent=intent)))
+
+    async def preview(database: Database) -> None:
+        wanted = await lookup.get(database, agent, status, version)
+        await _show_replacement(database, agent, status, wanted)
+
+    async def write(database: Database, intent: Intent) -> Change:
+        return await editing.activate(database, agent, status, version, intent=intent)
+
+    _do(session, agent, write, Intent(author, note, expect_revision), preview, "Activate it?", yes=yes)
 
 
 @command
@@ -72,21 +69,219 @@ def rollback(
     author: Author = None,
     note: Note = None,
     expect_revision: ExpectRevision = None,
+    yes: Yes = False,
 ) -> None:
-    """Go back to the version that was active before."""
-    intent = Intent(author or session.settings.author, note, expect_revision)
-    _tell(session, session.run(lambda database: editing.rollback(database, agent, status, intent=intent)))
+    """Go back to the version that was active before.
+
+    Said again, it goes back further. After a deactivation it brings back what was deactivated.
+    """
+
+    async def preview(database: Database) -> None:
+        await _show_replacement(database, agent, status, await editing.find_earlier(database, agent, status))
+
+    async def write(database: Database, intent: Intent) -> Change:
+        return await editing.rollback(database, agent, status, intent=intent)
+
+    _do(session, agent, write, Intent(author, note, expect_revision), preview, "Go back to it?", yes=yes)
 
 
-def _tell(session: Session, change: Change) -> None:
+@command
+def deactivate(
+    session: Session,
+    agent: Agent,
+    status: Status,
+    author: Author = None,
+    note: Note = None,
+    expect_revision: ExpectRevision = None,
+    yes: Yes = False,
+) -> None:
+    """Leave a status without an active version of its own.
+
+    Its agents are served the primary status' text from then on, or the code's.
+    """
+
+    async def preview(database: Database) -> None:
+        active = await find_version(database, agent, status, None)
+        standings = await lookup.standings(database, agent)
+        primary = next((standing for standing in standings if standing.primary), None)
+        print_note(f"{agent}/{status}: {_described(active)} will not be active any more.")
+        if primary is None or primary.status_key == status or primary.active is None:
+            print_note("It is served the code's text from then on.")
+        else:
+            print_note(f"It is served version {primary.active} of {primary.status_key} from then on.")
+
+    async def write(database: Database, intent: Intent) -> Change:
+        return await editing.deactivate(database, agent, status, intent=intent)
+
+    _do(session, agent, write, Intent(author, note, expect_revision), preview, "Deactivate it?", yes=yes)
+
+
+@command
+def copy(
+    session: Session,
+    agent: Agent,
+    status: Status,
+    to_agent: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO_AGENT", help="The agent that gets it.", autocompletion=complete_agents, show_default=False
+        ),
+    ],
+    to_status: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO_STATUS",
+            help="The status that gets it.",
+            autocompletion=complete_target_statuses,
+            show_default=False,
+        ),
+    ],
+    version: Annotated[
+        int | None,
+        typer.Option(
+            "--version",
+            metavar="N",
+            min=1,
+            help="This version; by default the active one.",
+            autocompletion=complete_versions,
+            show_default=False,
+        ),
+    ] = None,
+    activate: Annotated[bool, typer.Option("--activate", help="Activate the copy at once.")] = False,
+    new_agent: NewAgent = False,
+    author: Author = None,
+    note: Note = None,
+    expect_revision: ExpectRevision = None,
+    yes: Yes = False,
+) -> None:
+    """Copy a text to another agent or status, as a new version there."""
+    source = session.run(lambda database: find_version(database, agent, status, version))
+
+    async def preview(database: Database) -> None:
+        known = {info.name for info in await lookup.agents(database)}
+        standings = await lookup.standings(database, to_agent) if to_agent in known else []
+        now = next((one for one in standings if one.status_key == to_status and one.active is not None), None)
+        target = await lookup.get_active(database, to_agent, to_status) if now is not None else None
+        label = f"{to_agent}/{to_status} version {target.version} (active)" if target else "no active version"
+        old = target.prompt_text if target else ""
+        copied = f"{agent}/{status} version {source.version}"
+        print_diff(old, source.prompt_text, label, copied, stderr=True)
+        if activate:
+            print_note(audience(to_agent, to_status, standings))
+
+    async def write(database: Database, intent: Intent) -> Change:
+        return await editing.copy(
+            database, source, to_agent, to_status, activate=activate, new_agent=new_agent, intent=intent
+        )
+
+    intent = Intent(author, note or f"copied from {agent}/{status} version {source.version}", expect_revision)
+    question = "Write and activate it?" if activate else "Write it?"
+    _do(session, to_agent, write, intent, preview, question, yes=yes)
+
+
+@command
+def delete(
+    session: Session,
+    agent: Agent,
+    status: Status,
+    version: VersionNumber,
+    author: Author = None,
+    note: Note = None,
+    expect_revision: ExpectRevision = None,
+    yes: Yes = False,
+) -> None:
+    """Delete a version that a person wrote and that is not active.
+
+    Its text is lost. What was done to it stays in the events, and its number is never given again.
+    """
+
+    async def preview(database: Database) -> None:
+        wanted = await lookup.get(database, agent, status, version)
+        print_note(f"{agent}/{status}: {_described(wanted)} is deleted. Its text cannot be brought back.")
+
+    async def write(database: Database, intent: Intent) -> Change:
+        return await editing.delete(database, agent, status, version, intent=intent)
+
+    intent = Intent(author, note, expect_revision)
+    _do(session, agent, write, intent, preview, "Delete it?", yes=yes, action=Action.DELETED)
+
+
+def _do(
+    session: Session,
+    agent: str,
+    write: Write,
+    intent: Intent,
+    preview: Preview,
+    question: str,
+    *,
+    yes: bool,
+    action: Action | None = None,
+) -> None:
+    """Show and ask where somebody sits at a terminal, then write and tell."""
+    intent = Intent(find_author(intent.author, session.settings), intent.note, intent.expected_revision)
+    if can_ask() and not yes:
+
+        async def look(database: Database) -> int | None:
+            known = next((info for info in await lookup.agents(database) if info.name == agent), None)
+            await preview(database)
+            return known.revision if known is not None else None
+
+        revision = session.run(look)
+        confirm(question)
+        if intent.expected_revision is None:
+            intent = Intent(intent.author, intent.note, revision)
+    tell(session, session.run(lambda database: write(database, intent)), action)
+
+
+async def _show_replacement(database: Database, agent: str, status: str, wanted: Prompt) -> None:
+    """Show what another active version changes, and for whom."""
+    standings = await lookup.standings(database, agent)
+    active = await lookup.get_active(database, agent, status)
+    if active is not None and active.id == wanted.id:
+        print_note(f"{agent}/{status}: {_described(wanted)} is active already.")
+        return
+    before = "nothing" if active is None else _described(active)
+    print_note(f"{agent}/{status}: {_described(wanted)} replaces {before}.")
+    if wanted.note:
+        print_note(f"Its note: {wanted.note}")
+    old_label = f"version {active.version} (active)" if active is not None else "no active version"
+    old = active.prompt_text if active is not None else ""
+    print_diff(old, wanted.prompt_text, old_label, f"version {wanted.version}", stderr=True)
+    print_note(audience(agent, status, standings))
+
+
+def audience(agent: str, status: str, standings: Sequence[Standing]) -> str:
+    """Say who is served the active version of a status."""
+    words = f"It is served to every run of the agent {agent} in the status {status}"
+    if any(standing.primary and standing.status_key == status for standing in standings):
+        without = [standing.status_key for standing in standings if standing.active is None]
+        also = f" ({', '.join(key for key in without if key != status)})" if set(without) - {status} else ""
+        words += f", and in every status that has no active version of its own{also}"
+    return f"{words}; running processes follow within a second or so."
+
+
+def _described(prompt: Prompt) -> str:
+    by = prompt.author or origin(prompt.is_default_from_code)
+    return f"version {prompt.version} ({by}, {age(prompt.created_at)} ago)"
+
+
+def tell(session: Session, change: Change, action: Action | None = None) -> None:
+    """Print what a write did."""
     if session.json:
         print_json(Changed.of(change))
         return
     where = f"{change.agent.name}/{change.status_key}"
     written = change.prompt.version if change.prompt is not None else None
-    if written is not None and change.active_version == written:
-        before = f" (before: {change.previous_version})" if change.previous_version is not None else ""
-        print_line(f"{where}: version {written} is active{before}")
+    previous = change.previous_version
+    active = f"version {change.active_version} is active" if change.active_version is not None else "none is active"
+    if action is Action.DELETED:
+        print_line(f"{where}: version {written} is deleted; {active}")
+    elif written is None:
+        print_line(f"{where}: version {previous} is not active any more; none is")
+    elif change.active_version != written:
+        print_line(f"{where}: version {written} is written; {active}")
+    elif previous == written:
+        print_line(f"{where}: version {written} was active already")
     else:
-        active = change.active_version if change.active_version is not None else "none"
-        print_line(f"{where}: version {written} is written (active: {active})")
+        before = f" (before: {previous})" if previous is not None else ""
+        print_line(f"{where}: version {written} is active{before}")

@@ -5,15 +5,17 @@ A field may be added in any release; a field is renamed or removed only in a maj
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from automagik_prompts.editing import Change
+from automagik_prompts.lookup import Match
 from automagik_prompts.repository import Standing
 from automagik_prompts.seeding import Seeded
-from automagik_prompts.types import Format, Prompt
+from automagik_prompts.types import Action, Event, Explanation, Format, Prompt, Source, State
 
 Origin = Literal["code", "person"]
 """Who wrote a version: the code's declaration, or a person."""
@@ -25,10 +27,29 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class AgentLine(Shape):
+    """One agent."""
+
+    agent: str
+    primary_status: str
+    active_version: int | None
+    statuses: int
+    versions: int
+    variables: list[str]
+    revision: int
+
+
+class AgentList(Shape):
+    """`agents`."""
+
+    agents: list[AgentLine]
+
+
 class StatusLine(Shape):
     """Where one status of an agent stands."""
 
     agent: str
+    revision: int
     status_key: str
     primary: bool
     active_version: int | None
@@ -37,6 +58,7 @@ class StatusLine(Shape):
     code_version: int | None
     source: Origin | None
     author: str | None
+    name: str | None
     note: str | None
     created_at: datetime | None
     active_since: datetime | None
@@ -47,6 +69,7 @@ class StatusLine(Shape):
         """Describe a status."""
         return cls(
             agent=standing.agent,
+            revision=standing.revision,
             status_key=standing.status_key,
             primary=standing.primary,
             active_version=standing.active,
@@ -55,6 +78,7 @@ class StatusLine(Shape):
             code_version=standing.code_version,
             source=None if standing.active is None else origin(standing.from_code),
             author=standing.author,
+            name=standing.name,
             note=standing.note,
             created_at=standing.created_at,
             active_since=standing.active_since,
@@ -101,8 +125,122 @@ class VersionText(Version):
         return cls(**version_facts(agent, prompt), text=prompt.prompt_text)
 
 
+class VersionList(Shape):
+    """`history`."""
+
+    versions: list[Version]
+
+
+class EventLine(Shape):
+    """One event."""
+
+    agent: str
+    status_key: str
+    action: Action
+    version: int | None
+    from_version: int | None
+    author: str | None
+    note: str | None
+    revision: int
+    at: datetime
+
+    @classmethod
+    def of(cls, agent: str, event: Event) -> EventLine:
+        """Describe an event."""
+        return cls(
+            agent=agent,
+            status_key=event.status_key,
+            action=event.action,
+            version=event.version,
+            from_version=event.from_version,
+            author=event.author,
+            note=event.note,
+            revision=event.revision,
+            at=event.created_at,
+        )
+
+
+class EventList(Shape):
+    """`events`."""
+
+    events: list[EventLine]
+
+
+class MatchLine(Shape):
+    """One line in which the searched words stand."""
+
+    agent: str
+    status_key: str
+    version: int
+    active: bool
+    line: int
+    excerpt: str
+
+    @classmethod
+    def of(cls, match: Match) -> MatchLine:
+        """Describe a match."""
+        return cls(
+            agent=match.agent,
+            status_key=match.prompt.status_key,
+            version=match.prompt.version,
+            active=match.prompt.is_active,
+            line=match.line,
+            excerpt=match.excerpt,
+        )
+
+
+class MatchList(Shape):
+    """`search`."""
+
+    matches: list[MatchLine]
+
+
+class Difference(Shape):
+    """`diff`."""
+
+    agent: str
+    status_key: str
+    old: str
+    new: str
+    equal: bool
+    unified: str
+
+
+class Explained(Shape):
+    """`explain`."""
+
+    agent: str
+    status_key: str
+    served_status_key: str
+    version: int | None
+    source: Source
+    reason: str
+    state: State
+    error: str | None
+    content_hash: str
+    variables: list[str]
+    notes: list[str]
+
+    @classmethod
+    def of(cls, explanation: Explanation, notes: Sequence[str] = ()) -> Explained:
+        """Describe what is served."""
+        return cls(
+            agent=explanation.agent,
+            status_key=explanation.status_key,
+            served_status_key=explanation.served_status_key,
+            version=explanation.version,
+            source=explanation.source,
+            reason=explanation.reason,
+            state=explanation.state,
+            error=explanation.error,
+            content_hash=explanation.content_hash,
+            variables=list(explanation.variables),
+            notes=[*explanation.notes, *notes],
+        )
+
+
 class Changed(Shape):
-    """`create`, `activate`, `rollback`, `deactivate`: what a write did."""
+    """`create`, `activate`, `rollback`, `deactivate`, `copy`, `delete`: what a write did."""
 
     agent: str
     status_key: str
@@ -122,6 +260,17 @@ class Changed(Shape):
             previous_version=change.previous_version,
             revision=change.agent.revision,
         )
+
+
+class Checked(Shape):
+    """`create --dry-run`: what would be written."""
+
+    agent: str
+    status_key: str
+    active_version: int | None
+    content_hash: str
+    length: int
+    unified: str
 
 
 class SyncedLine(Shape):

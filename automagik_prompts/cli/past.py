@@ -1,0 +1,78 @@
+"""The commands that look back: `history`, `events`."""
+
+from __future__ import annotations
+
+from automagik_prompts import lookup
+from automagik_prompts.cli.arguments import Agent, Limit, OptionalAgent, OptionalStatus
+from automagik_prompts.cli.output import is_terminal, print_json, print_line, print_note, print_table, when
+from automagik_prompts.cli.session import Session, command
+from automagik_prompts.cli.shapes import EventLine, EventList, Version, VersionList, origin
+from automagik_prompts.types import Event, Prompt
+
+
+@command
+def history(session: Session, agent: Agent, status: OptionalStatus = None, limit: Limit = 50) -> None:
+    """List the versions of an agent's texts, newest first."""
+    found = session.run(lambda database: lookup.versions(database, agent, status, limit=limit + 1))
+    shown = found[:limit]
+    if session.json:
+        print_json(VersionList(versions=[Version.of(agent, prompt) for prompt in shown]))
+        return
+    if not shown:
+        print_line(f"{agent} has no versions yet.")
+        return
+    print_table(
+        ("status", ">version", "active", "source", "author", "written", ">length", "note"),
+        [_version_row(prompt) for prompt in shown],
+    )
+    _tell_more(len(found) > limit, limit)
+
+
+def _version_row(prompt: Prompt) -> tuple[str, ...]:
+    return (
+        prompt.status_key,
+        str(prompt.version),
+        "active" if prompt.is_active else "",
+        origin(prompt.is_default_from_code),
+        prompt.author or "",
+        when(prompt.created_at),
+        str(len(prompt.prompt_text)),
+        prompt.note or prompt.name or "",
+    )
+
+
+@command
+def events(session: Session, agent: OptionalAgent = None, status: OptionalStatus = None, limit: Limit = 50) -> None:
+    """List what was done, by whom and why, newest first."""
+    found = session.run(lambda database: lookup.events(database, agent, status, limit=limit + 1))
+    shown = found[:limit]
+    if session.json:
+        print_json(EventList(events=[EventLine.of(name, event) for name, event in shown]))
+        return
+    if not shown:
+        print_line("Nothing was done yet.")
+        return
+    print_table(
+        ("when", "agent", "status", "what", ">version", ">from", "author", "note"),
+        [_event_row(name, event) for name, event in shown],
+    )
+    _tell_more(len(found) > limit, limit)
+
+
+def _event_row(agent: str, event: Event) -> tuple[str, ...]:
+    return (
+        when(event.created_at),
+        agent,
+        event.status_key,
+        event.action.value.replace("_", " "),
+        str(event.version or ""),
+        str(event.from_version or ""),
+        event.author or "",
+        event.note or "",
+    )
+
+
+def _tell_more(more: bool, limit: int) -> None:
+    """Say that there is more, where a person reads along."""
+    if more and is_terminal():
+        print_note(f"These are the newest {limit}; see more with --limit.")

@@ -38,18 +38,33 @@ with automagik_prompts.install() as plugin:
 def test_saved_and_continued_elsewhere(tmp_path: Path, database_url: str) -> None:
     """A history saved as JSON, continued by another process in another status, carries the new prompt once, no old."""
     env = environment(tmp_path, AUTOMAGIK_PROMPTS_DATABASE_URL=database_url)
-    first = json.loads(run_script(TALK, "NOT_REGISTERED", "history.json", cwd=tmp_path, env=env))
-    ((old,),) = first["requests"]
+    file = tmp_path / "history.json"
+
+    def talk(status: str) -> tuple[str, str]:
+        """Continue in a process of its own; return the one prompt that the model was told, and the file's content."""
+        answer = json.loads(run_script(TALK, status, file.name, cwd=tmp_path, env=env))
+        ((told,),) = answer["requests"]
+        assert answer["saved"] == [told]
+        assert answer["source"] == "database"
+        return told, file.read_text(encoding="utf-8")
+
+    old, _ = talk("NOT_REGISTERED")
     assert "whose company is not registered yet" in old
 
-    second = json.loads(run_script(TALK, "APPROVED", "history.json", cwd=tmp_path, env=env))
-    ((new,),) = second["requests"]
+    new, saved = talk("APPROVED")
     assert "Padaria Aurora, an approved buyer." in new
-    assert second["saved"] == [new]
-    assert second["source"] == "database"
-    saved = (tmp_path / "history.json").read_text(encoding="utf-8")
     assert saved.count('"part_kind":"system-prompt"') == 1
     assert saved.count('"part_kind":"user-prompt"') == 2
+
+    # As a user interface keeps it: what was said, and nothing else.
+    messages = json.loads(saved)
+    for message in messages:
+        message["parts"] = [part for part in message["parts"] if part["part_kind"] != "system-prompt"]
+    file.write_text(json.dumps(messages), encoding="utf-8")
+    last, saved = talk("REJECTED")
+    assert "Padaria Aurora cannot buy from us at present" in last
+    assert saved.count('"part_kind":"system-prompt"') == 1
+    assert saved.count('"part_kind":"user-prompt"') == 3
 
 
 async def test_agents_built_before_install(sqlite_url: str, registry: Registry, make_plugin: MakePlugin) -> None:

@@ -375,12 +375,19 @@ class _Engine(Compiler):
         return super()._render_program(program, scope)
 
 
-def _block_helper(helper: HelperFunc) -> HelperFunc:
-    """Let a block see an object that is not there as nothing; the engine takes every dictionary for something."""
+def _block_helper(name: str, helper: HelperFunc) -> HelperFunc:
+    """Let a loop go over the items of what is taken apart, and a condition see what is not there as nothing."""
+
+    def seen(value: object) -> object:
+        if not isinstance(value, Fields):
+            return value
+        if name == "each":
+            return value.loop
+        return value.whole if value.is_absent else value
 
     def called(*arguments: object, options: HelperOptions) -> object:
-        seen = (value.whole if isinstance(value, Fields) and value.is_absent else value for value in arguments)
-        return helper(*seen, options=options)
+        context, *values = arguments  # the block's surroundings come first
+        return helper(context, *map(seen, values), options=options)
 
     return called
 
@@ -402,14 +409,14 @@ def _json(*arguments: object, options: HelperOptions) -> str:  # noqa: ARG001  #
 
 def _plain(value: object) -> object:
     if isinstance(value, Fields):
-        return str(value) if value.is_absent else {name: _plain(item) for name, item in value.items()}
+        return _plain(value.whole)
     if isinstance(value, Items):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Missing) else value
 
 
 _HELPERS: dict[str, HelperFunc] = {
-    **{name: _block_helper(helper) for name, helper in get_standard_helpers().items() if name in _BLOCKS},
+    **{name: _block_helper(name, helper) for name, helper in get_standard_helpers().items() if name in _BLOCKS},
     **{name: _inline_helper(helper) for name, helper in get_extra_helpers().items()},
     "json": _json,
 }

@@ -8,7 +8,7 @@ edits cannot make a run fail.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -67,13 +67,20 @@ class _MissingIsError(Missing):
 
 
 class Fields(dict[str, object]):
-    """The used parts of an object, and what it prints as a whole: nothing of ours prints as an object's repr."""
+    """The used parts of a value that is taken apart.
 
-    __slots__ = ("is_absent", "whole")
+    Attributes:
+        whole: What the value prints as a whole; never an object's repr.
+        loop: What a loop goes over; `None` where the value has no items.
+        is_absent: Whether a condition takes it for nothing.
+    """
 
-    def __init__(self, fields: Mapping[str, object], whole: object, *, is_absent: bool) -> None:
+    __slots__ = ("is_absent", "loop", "whole")
+
+    def __init__(self, fields: Mapping[str, object], whole: object, loop: object, *, is_absent: bool) -> None:
         super().__init__(fields)
         self.whole = whole
+        self.loop = loop
         self.is_absent = is_absent
 
     def __str__(self) -> str:
@@ -131,36 +138,54 @@ def _prune(value: object, node: Node, path: str, mode: MissingMode) -> object:
     if type(value) is str:
         return value
     scalar = _scalar(value)
-    return _absent(path, mode) if scalar is ABSENT else scalar
+    if scalar is not ABSENT:
+        return scalar
+    # What has no text of its own may still be there, for a condition.
+    return _prune_container(value, node, path, mode) if node.tested else _absent(path, mode)
 
 
 def _truth(value: object) -> object:
     """Return what a condition or a loop may know of a value that is not printed: whether, and how many."""
-    if isinstance(value, Collection) and not isinstance(value, str | bytes | bytearray):
-        return Items("" for _ in range(_length(value)))
+    if isinstance(value, Mapping) or _is_list(value):
+        return Items([""] * _length(value))
     scalar = _scalar(value)
     return value is not ABSENT and value is not None and (scalar is ABSENT or bool(scalar))
 
 
-def _prune_container(value: object, node: Node, path: str, mode: MissingMode) -> object:
-    every = node.children.get("[]")
+def _prune_container(value: object, node: Node, path: str, mode: MissingMode) -> Fields:
+    has_places = "[]" in node.children or any(name.isdecimal() for name in node.children)
+    items = _members(value, value.__iter__) if has_places and _is_list(value) else ()
+    fields = {
+        name: _prune(_part(value, items, name), child, f"{path}.{name}", mode)
+        for name, child in node.children.items()
+        if name != "[]"
+    }
     whole = _scalar(value) if node.printed else ABSENT
-    if whole is ABSENT:
-        whole = _absent(path, mode)
-    if every is not None and isinstance(value, Mapping):
-        pairs = _members(value, value.items)
-        fields = {str(key): _prune(item, every, f"{path}[]", mode) for key, item in pairs}
-        return Fields(fields, whole, is_absent=not pairs)
-    if (every is not None or any(name.isdigit() for name in node.children)) and _is_list(value):
-        return Items(
-            _prune(item, child, f"{path}[]", mode)
-            if (child := every or node.children.get(str(index))) is not None
-            else ""
-            for index, item in enumerate(_members(value, value.__iter__))
-        )
-    fields = {name: _prune(get(value, name), child, f"{path}.{name}", mode) for name, child in node.children.items()}
-    is_absent = value is ABSENT or value is None or (isinstance(value, Mapping) and not _length(value))
-    return Fields({} if every is not None else fields, whole, is_absent=is_absent)
+    return Fields(
+        fields,
+        whole=_absent(path, mode) if whole is ABSENT else whole,
+        loop=_loop(value, items, node, f"{path}[]", mode),
+        is_absent=node.tested and not _truth(value),
+    )
+
+
+def _loop(value: object, items: Sequence[object], node: Node, path: str, mode: MissingMode) -> object:
+    """Return what a loop over a value goes over, each item reduced to what the template uses of it."""
+    every = node.children.get("[]")
+    if not node.tested or not isinstance(value, Collection) or isinstance(value, str | bytes | bytearray):
+        return None
+    if every is None:
+        return _truth(value)  # only of use to count
+    if isinstance(value, Mapping):
+        return {str(key): _prune(item, every, path, mode) for key, item in _members(value, value.items)}
+    return Items(_prune(item, every, path, mode) for item in items)
+
+
+def _part(value: object, items: Sequence[object], name: str) -> object:
+    """Return a part of a value: the item at a place of a list, else what is found under the name."""
+    if items and name.isdecimal():
+        return items[int(name)] if int(name) < len(items) else ABSENT
+    return get(value, name)
 
 
 def _is_list(value: object) -> TypeGuard[Collection[object]]:
@@ -239,14 +264,20 @@ def _converted(value: object) -> object:
     if isinstance(value, date | time | timedelta | UUID):
         return str(value)
     if isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields"):
-        items = [item for item in map(_scalar, value) if item is not ABSENT]
-        # The order of a set differs between processes, and so would the prompt.
-        return Items(sorted(items, key=str) if isinstance(value, set | frozenset) else items)
+        return _joined(value)
     if isinstance(value, bytes | bytearray | memoryview | Mapping | BaseModel | BaseException):
         return ABSENT
     if isroutine(value) or isclass(value) or ismodule(value) or type(value).__str__ is object.__str__:
         return ABSENT
     return str(value)
+
+
+def _joined(value: Collection[object]) -> object:
+    items = [item for item in map(_scalar, value) if item is not ABSENT]
+    if value and not items:
+        return ABSENT
+    # The order of a set differs between processes, and so would the prompt.
+    return Items(sorted(items, key=str) if isinstance(value, set | frozenset) else items)
 
 
 def _report_unreadable(value: object, name: str, error: Exception) -> None:

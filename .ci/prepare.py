@@ -6,6 +6,7 @@ It needs nothing but a Python of at least 3.11. What pip says goes to a log in t
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -29,16 +30,20 @@ def main(folder: Path, arguments: list[str]) -> int:
         return 1
     begun = time.monotonic()
     if not (folder / "pyvenv.cfg").exists():
-        say(f"Preparing {folder}, once: the environment")
-        venv.create(folder, with_pip=True, symlinks=True)
-        # `--group` came with pip 25.1; the one that Python brings may be older.
-        if code := install(folder, ["--upgrade", "pip>=25.1"]):
-            return code
-        say(", the packages ")
+        say(f"Preparing {folder}, once: an environment, ")
+        try:
+            venv.create(folder, with_pip=True, symlinks=True)
+        except (subprocess.CalledProcessError, OSError) as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            say(f"which failed: {error}. Does `{sys.executable} -m venv` work? Debian has it in python3-venv.\n")
+            return 1
     else:
-        say(f"Preparing {folder}: the packages ")
-    if code := install(folder, arguments):
-        return code
+        say(f"Preparing {folder}: ")
+    say("packages ")
+    # `--group` came with pip 25.1; the one that Python brings may be older.
+    for packages in (["--upgrade", "pip>=25.1"], arguments):
+        if code := install(folder, packages):
+            return code
     say(f" done in {time.monotonic() - begun:.0f} s\n")
     return 0
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from automagik_prompts.capability import ActivePrompt
     from automagik_prompts.constants import prompt, prompts, prompts_from_package
     from automagik_prompts.exceptions import (
+        AccessDeniedError,
         ConfigurationError,
         ConflictError,
         DatabaseUnavailableError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from automagik_prompts.types import Explanation, Prompt, ServedPrompt, Source, State
 
 __all__ = [
+    "AccessDeniedError",
     "ActivePrompt",
     "ConfigurationError",
     "ConflictError",

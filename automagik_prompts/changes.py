@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,8 +34,35 @@ PROOF_TIMEOUT = 5.0
 CROWDED = 0.7
 """The share of a server's connections in use from which on a process does not keep one for listening."""
 
+CROWD_INTERVAL = 5.0
+"""Seconds between two looks at how many connections are in use, while this process keeps some of them."""
+
 RETRY = (0.5, 30.0)
 """The first and the longest wait between two attempts to listen, in seconds."""
+
+
+_SELDOM = 10
+"""The number of failed attempts to listen after which the wait is the longest one."""
+
+_TOO_MANY_CONNECTIONS = "53300"
+
+# The columns are those that every user may see; `pg_stat_activity` hides from most what others' connections are for.
+_SHARE = """
+SELECT GREATEST(
+    (SELECT SUM(numbackends) FROM pg_stat_database)
+    / (current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int)::float8,
+    (SELECT s.numbackends / d.datconnlimit::float8 FROM pg_database d JOIN pg_stat_database s ON s.datid = d.oid
+    WHERE d.datname = current_database() AND d.datconnlimit > 0),
+    (SELECT COUNT(*) / r.rolconnlimit::float8 FROM pg_roles r JOIN pg_stat_activity a ON a.usesysid = r.oid
+    WHERE r.rolname = current_user AND r.rolconnlimit > 0 GROUP BY r.rolconnlimit)
+)
+"""
+
+
+def backoff(attempt: int, first: float, longest: float) -> float:
+    """Return how many seconds to wait before the next attempt: twice as long each time, up to a limit, with jitter."""
+    # Bounded before it is raised: after a thousand attempts the number would be too large.
+    return min(first * 2.0 ** min(attempt, 30), longest) * random.uniform(0.5, 1.0)
 
 
 class Changes(Protocol):
@@ -61,6 +89,14 @@ class Changes(Protocol):
 
     def wake(self) -> None:
         """End the present wait, or the next one if there is none; call it on the loop's own thread."""
+        ...
+
+    def reached(self) -> None:
+        """Take note that the database was read, so that listening is worth a try."""
+        ...
+
+    def failed(self, error: BaseException) -> None:
+        """Take note of what keeps the database from being read; until `reached`, listening is not worth a try."""
         ...
 
     async def close(self) -> None:
@@ -108,6 +144,12 @@ class Polling:
         """End the present wait, or the next one if there is none."""
         self._woken.set()
 
+    def reached(self) -> None:
+        """Looking goes on as before."""
+
+    def failed(self, error: BaseException) -> None:
+        """Looking goes on as before."""
+
     async def close(self) -> None:
         """Nothing is held."""
 
@@ -116,7 +158,8 @@ class Listening(Polling):
     """Notifications of PostgreSQL, on a connection of its own; a connection from a pool would lose its listeners.
 
     What is sent while nobody listens is never delivered, so each new connection ends a wait: read again. Whether
-    notifications arrive is proved, not assumed: a connection pooler may swallow them without a word.
+    notifications arrive is proved, not assumed: a connection pooler may swallow them without a word. Where connections
+    are short, none is kept: those who cannot even read need them more.
 
     Args:
         settings: The plugin's settings.
@@ -127,6 +170,7 @@ class Listening(Polling):
         self._url = settings.database_url
         self._proved = False
         self._crowded = False
+        self._reached = asyncio.Event()
         self._lost = asyncio.Event()
         self._proofs: dict[str, asyncio.Event] = {}
         self._task = asyncio.get_running_loop().create_task(self._listen())
@@ -153,6 +197,16 @@ class Listening(Polling):
             await asyncio.sleep(random.uniform(0, SPREAD))
         return notified
 
+    def reached(self) -> None:
+        """Let listening begin."""
+        self._reached.set()
+
+    def failed(self, error: BaseException) -> None:
+        """Let nobody try to listen to a database that cannot be read; see whether it is short of connections."""
+        self._reached.clear()
+        if _is_refused_for_crowd(error):
+            self._crowded = True
+
     async def close(self) -> None:
         """Stop listening."""
         self._task.cancel()
@@ -165,18 +219,22 @@ class Listening(Polling):
         """Listen for ever: connect, prove, and begin again when the connection is lost."""
         attempt = 0
         while True:
+            await self._reached.wait()
+            # Where connections are short, try as seldom as after many failures.
+            if self._crowded:
+                await asyncio.sleep(backoff(_SELDOM, *RETRY))
             try:
                 await self._listen_once()
-                # Where connections are short, others need them more: look again as seldom as after many failures.
-                attempt = 6 if self._crowded else 0
+                attempt = 0
             except Exception as error:  # noqa: BLE001  # polling goes on whatever happens here; the doctor tells
                 logger.debug("Listening failed: %s", redacted(f"{type(error).__name__}: {error}", self._url))
+                self._crowded = self._crowded or _is_refused_for_crowd(error)
                 attempt += 1
-            self._proved = False
-            # The refresher waits for the long safety interval; from now on it must look more often.
-            self.wake()
-            first, longest = RETRY
-            await asyncio.sleep(min(first * 2**attempt, longest) * random.uniform(0.5, 1.0))
+            if self._proved or self._crowded:
+                # The refresher waits for the long safety interval; from now on it must look more often.
+                self._proved = False
+                self.wake()
+            await asyncio.sleep(backoff(attempt, *RETRY))
 
     async def _listen_once(self) -> None:
         """Listen on one connection until it is lost or no longer delivers."""
@@ -185,8 +243,7 @@ class Listening(Polling):
         async with asyncio.timeout(PROOF_TIMEOUT * 2):
             connection = await asyncpg.connect(**connect_parameters(self._url))
         try:
-            async with asyncio.timeout(PROOF_TIMEOUT):
-                self._crowded = await _is_crowded(connection)
+            self._crowded = await _is_crowded(connection)
             if self._crowded:
                 return
             self._lost.clear()
@@ -198,8 +255,13 @@ class Listening(Polling):
                 if not self._proved:
                     self._proved = True
                     self.wake()
-                if await self._is_lost_within(SAFETY_INTERVAL):
-                    return
+                proved_at = time.monotonic()
+                while time.monotonic() < proved_at + SAFETY_INTERVAL:
+                    if await self._is_lost_within(CROWD_INTERVAL * random.uniform(0.5, 1.5)):
+                        return
+                    self._crowded = await _is_crowded(connection)
+                    if self._crowded:
+                        return
         finally:
             connection.terminate()
 
@@ -233,9 +295,21 @@ class Listening(Polling):
 
 
 async def _is_crowded(connection: asyncpg.Connection[Any]) -> bool:
-    """Say whether the server is short of connections; a process that only listens leaves them to others."""
-    row = await connection.fetchrow(
-        "SELECT (SELECT COUNT(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,"
-        " current_setting('max_connections')::int AS allowed"
-    )
-    return bool(row is not None and row["used"] > CROWDED * row["allowed"])
+    """Say whether the server, the database or the user is short of connections."""
+    import asyncpg  # an optional dependency, needed for servers only
+
+    try:
+        async with asyncio.timeout(PROOF_TIMEOUT):
+            share = await connection.fetchval(_SHARE)
+    except asyncpg.PostgresError:
+        return False  # something that only resembles PostgreSQL does not know
+    return share is not None and float(share) > CROWDED
+
+
+def _is_refused_for_crowd(error: BaseException | None) -> bool:
+    """Say whether the server refused a connection because it has too many."""
+    while error is not None:
+        if getattr(error, "sqlstate", None) == _TOO_MANY_CONNECTIONS:
+            return True
+        error = error.__cause__
+    return False

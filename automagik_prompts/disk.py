@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 import sys
 import tempfile
 from dataclasses import asdict
@@ -35,24 +36,26 @@ class DiskSnapshot:
     def __init__(self, settings: Settings) -> None:
         identity = identity_of(settings.database_url)
         self.path: Path | None = None
+        self._warned = False
         if settings.disk_snapshot and identity is not None:
             name = hashlib.sha256(f"{identity}\n{_user()}".encode()).hexdigest()[:32]
-            self.path = (settings.cache_dir or _cache_folder()) / f"{name}.json"
-        self._warned = False
+            try:
+                self.path = (settings.cache_dir or _cache_folder()) / f"{name}.json"
+            except RuntimeError as error:  # a container's user without a home
+                self._warn("placed", error)
 
     def load(self) -> ActiveSet | None:
         """Return what was saved last, or `None` if there is nothing that could be used."""
         if self.path is None:
             return None
         try:
-            with self.path.open("rb") as file:
-                if (owner := os.fstat(file.fileno()).st_uid) not in {_user(), 0}:
-                    raise ValueError(f"it belongs to user {owner}")
+            with open(self.path, "rb", opener=_without_waiting) as file:  # Path.open takes no opener
+                _check_own(os.fstat(file.fileno()))
                 envelope: Any = json.loads(file.read())
             return _unpacked(envelope)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self._warn("read", error)
             return None
 
@@ -108,6 +111,23 @@ def _unpacked(envelope: Any) -> ActiveSet:
     agents = [AgentInfo(**{**agent, "variables": tuple(agent["variables"])}) for agent in body["agents"]]
     active = [ActiveVersion(**version) for version in body["active"]]
     return ActiveSet(tuple(agents), tuple(active), Marker(**body["marker"]))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that stands there in its place would otherwise be waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check_own(found: os.stat_result) -> None:
+    """Refuse a file that somebody else could have written.
+
+    Raises:
+        ValueError: It is no plain file, belongs to another user, or others may write it.
+    """
+    if not stat.S_ISREG(found.st_mode) or found.st_uid not in {_user(), 0}:
+        raise ValueError("it belongs to another user or is no file")
+    if hasattr(os, "getuid") and found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ValueError("others may write it")
 
 
 def _user() -> int:

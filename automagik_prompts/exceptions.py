@@ -96,5 +96,9 @@ class DatabaseUnavailableError(PromptsError):
     """The database cannot be reached or refuses the operation now; what is served is not affected."""
 
 
+class AccessDeniedError(DatabaseUnavailableError):
+    """The server refuses the user or the password; it is tried again, but seldom."""
+
+
 class SchemaError(PromptsError):
     """The database's schema is not the one that this release needs; the message names the command to run."""

@@ -93,14 +93,21 @@ async def pending(database: Database) -> tuple[Migration, ...]:
 
 
 async def check_schema(database: Database) -> None:
-    """Make sure that this release can work with the schema.
+    """Make sure that this release can write to the schema; what is there can often be read in any case.
 
     Raises:
-        SchemaError: Steps are missing; the message names the command that applies them.
+        SchemaError: Steps are missing, or a newer release has applied steps that this one does not know; the message
+            names what to do.
     """
-    if missing := await pending(database):
+    applied, known = await database.run(applied_versions), all_migrations()
+    if newer := sorted(set(applied) - {migration.version for migration in known}):
         raise SchemaError(
-            f"The database lacks {len(missing)} of {len(all_migrations())} migrations, from {missing[0].version}. "
+            f"The database has migrations that this release does not know ({', '.join(newer)}): a newer release has "
+            "upgraded it. Nothing is written to it from here until the package automagik-prompts is upgraded too."
+        )
+    if missing := [migration for migration in known if migration.version not in applied]:
+        raise SchemaError(
+            f"The database lacks {len(missing)} of {len(known)} migrations, from {missing[0].version}. "
             "Run: automagik-prompts upgrade"
         )
 

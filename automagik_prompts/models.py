@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
+from pypika_tortoise.queries import Query
 from tortoise import Model, fields
+from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.schema_generator import BaseSchemaGenerator
+from tortoise.context import require_context
 from tortoise.indexes import PartialIndex
+from tortoise.models import MetaInfo
 
 from automagik_prompts.types import DEFAULT_STATUS_KEY, MAX_NAME_LENGTH
 
@@ -133,3 +137,44 @@ class EventRow(Model):
         table = "prompt_events"
         app = APP_LABEL
         indexes = (("agent_id", "id"),)
+
+
+class _Meta(MetaInfo):
+    """What Tortoise knows of a model; what depends on the engine comes from the database context in force.
+
+    Tortoise keeps it on the class, where the database that was opened last would decide for all of them: a process
+    with an SQLite and a PostgreSQL database open would send one of them the statements of the other.
+    """
+
+    __slots__ = ()
+
+    @property
+    def db(self) -> BaseDBAsyncClient:
+        """The connection of the context in force."""
+        context = require_context()
+        alias = self.default_connection
+        if alias not in context.connections.db_config and context.default_connection is not None:
+            alias = context.default_connection
+        return context.connections.get(str(alias))
+
+    @property
+    def basequery(self) -> Query:
+        """The beginning of each statement."""
+        return cast(Query, self.db.query_class.from_(self.basetable))
+
+    @basequery.setter
+    def basequery(self, value: Query) -> None:
+        """Tortoise's own, for the database that was opened last, is not kept."""
+
+    @property
+    def basequery_all_fields(self) -> Query:
+        """The beginning of each statement that reads whole rows."""
+        return cast(Query, self.basequery.select(*self.db_fields))
+
+    @basequery_all_fields.setter
+    def basequery_all_fields(self, value: Query) -> None:
+        """As above."""
+
+
+for _model in (AgentRow, PromptRow, EventRow):
+    _model._meta.__class__ = _Meta  # noqa: SLF001  # Tortoise has no way to choose it

@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -169,7 +170,7 @@ class PromptPlugin:
     @property
     def state(self) -> State:
         """How fresh the served texts are."""
-        return self._status.state
+        return self._present_status().state
 
     def snapshot(self) -> Snapshot | None:
         """Return the present snapshot; `None` before the first load has ended in one way or another."""
@@ -246,7 +247,7 @@ class PromptPlugin:
         Raises:
             NoActivePromptError: Neither the database nor the code has anything to serve.
         """
-        selection, status = self._select(agent, status_key), self._status
+        selection, status = self._select(agent, status_key), self._present_status()
         prompt = selection.prompt
         problems = self._snapshot.problems if self._snapshot is not None else ()
         now = time.monotonic()
@@ -263,16 +264,19 @@ class PromptPlugin:
             error=status.error,
             content_hash=prompt.content_hash,
             variables=prompt.variables,
-            notes=tuple(
-                f"{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
-                for problem in problems
-                if problem.agent == agent
+            notes=(
+                *(
+                    f"{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
+                    for problem in problems
+                    if problem.agent == agent
+                ),
+                *((f"what the code declares is not written: {status.unwritten}",) if status.unwritten else ()),
             ),
         )
 
     def health(self) -> Health:
         """Say how the plugin stands; reads memory only and starts nothing."""
-        snapshot, status, now = self._snapshot, self._status, time.monotonic()
+        snapshot, status, now = self._snapshot, self._present_status(), time.monotonic()
         problems = snapshot.problems if snapshot is not None else ()
         return Health(
             ready=snapshot is not None,
@@ -281,6 +285,7 @@ class PromptPlugin:
             snapshot_age=None if status.read_at is None else now - status.read_at,
             error=status.error,
             listening=status.listening,
+            unwritten=status.unwritten,
             agents=len({*self.registry.agents, *(snapshot.fallbacks if snapshot is not None else ())}),
             problems=tuple(
                 f"{problem.agent}/{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
@@ -405,7 +410,7 @@ class PromptPlugin:
 
     async def _edit(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
         async def run(refresher: Refresher) -> T:
-            async with refresher.opened() as database:
+            async with refresher.opened(writing=True) as database:
                 done = await function(database)
             try:
                 # Whoever wrote must see it at once, here; other processes follow by themselves.
@@ -448,6 +453,14 @@ class PromptPlugin:
             self._arrived.wait(max(0.0, self._deadline - time.monotonic()))
             snapshot = self._settled()
         return snapshot.select(agent, status_key)
+
+    def _present_status(self) -> Status:
+        """Return how the refresher stands; a thread that hangs cannot say so itself."""
+        status = self._status
+        if status.due is None or time.monotonic() <= status.due:
+            return status
+        error = "The plugin's thread has not looked at the database when it was due; what was read last is served."
+        return replace(status, state=State.STALE, since=status.due, error=error, listening=False)
 
     def _settled(self) -> Snapshot:
         """Return the snapshot, the code's texts if the first load has not come."""
@@ -501,6 +514,9 @@ class PromptPlugin:
             self._closed = True
         if worker is not None:
             worker.stop(seconds)
+            if self._status.state is State.LIVE:
+                error = "The plugin is closed; what was read last is served."
+                self._status = Status(State.STALE, time.monotonic(), error, self._status.read_at)
         self._announce()
 
     def forget_thread(self) -> None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
-from collections.abc import AsyncIterator, Callable
+import traceback
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from automagik_prompts import migrations, repository, seeding
-from automagik_prompts.changes import Changes, Listening, Polling
+from automagik_prompts.changes import Changes, Listening, Polling, backoff
 from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.disk import DiskSnapshot
-from automagik_prompts.exceptions import PromptsError
+from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, PromptsError, SchemaError
 from automagik_prompts.repository import ActiveSet, Marker
-from automagik_prompts.settings import Settings, redacted, redacted_url
+from automagik_prompts.settings import Settings, redacted_url
 from automagik_prompts.snapshot import Problem, Snapshot, build_snapshot
 from automagik_prompts.types import Action, EventCreate, ServedPrompt, Source, State
 
@@ -27,13 +28,25 @@ OPERATION_TIMEOUT = 10.0
 """Seconds that one look at the database may take; then it counts as unreachable."""
 
 FULL_LOAD_INTERVAL = 60.0
-"""Seconds after which everything is read again even without a sign of a change."""
+"""Seconds after which everything is read again even without a sign of a change; so long, too, what is older than what
+is served is not believed."""
+
+WRITE_RETRY = 10.0
+"""Seconds after which what the code declares is tried to be written again, where something stood against it."""
 
 BACKOFF = (0.25, 5.0)
 """The first and the longest wait between two attempts to connect, in seconds."""
 
+BACKOFF_DENIED = (1.0, 30.0)
+"""The same where the server refuses the password: trying often helps nobody, and may lock the account."""
+
+CROWDED_PATIENCE = 15.0
+"""Seconds for which the server may refuse a connection because it has too many, before that counts as an outage."""
+
 CLOSE_TIMEOUT = 5.0
 """Seconds for closing connections in order; then they are dropped."""
+
+_BEHIND = "The database answers with less than what was read before, as a replica does that has not caught up."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,8 @@ class Status:
         error: What keeps the database from being read, without secrets; `None` while it is read.
         read_at: When the database was last read, on the monotonic clock; `None` if it never was.
         listening: Whether notifications are known to arrive.
+        unwritten: What stands against writing what the code declares, without secrets; `None` if it is written.
+        due: When the next report is due at the latest, on the monotonic clock; `None` if there is no telling.
     """
 
     state: State
@@ -53,6 +68,8 @@ class Status:
     error: str | None = None
     read_at: float | None = None
     listening: bool = False
+    unwritten: str | None = None
+    due: float | None = None
 
 
 class Refresher:
@@ -81,9 +98,12 @@ class Refresher:
         self._publish = publish
         self._report = report
         self._offer = offer
+        self._asked_disk = False
         self._saved_on_disk: Snapshot | None = None
         self._snapshot = snapshot
-        self._status = Status(State.STARTING, time.monotonic())
+        # The loop's clock is the monotonic one; a test may run on a loop whose time it moves itself.
+        self._now = asyncio.get_running_loop().time
+        self._status = Status(State.STARTING, self._now())
         self._disk = DiskSnapshot(settings)
         self._changes: Changes = Polling(settings.interval)
         self._database: Database | None = None
@@ -91,7 +111,13 @@ class Refresher:
         self._marker: Marker | None = None
         self._loaded_at = float("-inf")
         self._saved: Marker | None = None
+        self._revisions: Mapping[int, int] = {}
+        self._behind_since: float | None = None
         self._generation = -1
+        self._write_at = 0.0
+        self._obstacle: PromptsError | None = None
+        self._told: str | None = None
+        self._unexpected: set[str] = set()
         self._served_from_file = False
         self._recorded: set[int] = set()
 
@@ -101,34 +127,58 @@ class Refresher:
             self._changes = Listening(self._settings)
         attempt = 0
         try:
-            self._load_from_disk()
             while True:
-                try:
-                    await self._session()
+                failure = await self._attempt()
+                if failure is None:
+                    attempt = 0
                     pause = self._changes.interval * random.uniform(1.0, 2.0)
-                except Exception as error:  # noqa: BLE001  # the thread outlives whatever happens; it is reported below
-                    attempt = 0 if self._status.state is State.LIVE else attempt + 1
-                    self._failed(error)
-                    first, longest = BACKOFF
-                    pause = min(first * 2**attempt, longest) * random.uniform(0.5, 1.0)
-                finally:
-                    await self._close()
+                else:
+                    attempt = 0 if self._status.state is State.LIVE and not self._changes.crowded else attempt + 1
+                    self._failed(failure)
+                    pause = backoff(attempt, *(BACKOFF_DENIED if isinstance(failure, AccessDeniedError) else BACKOFF))
                 await self._changes.wait(pause)
         finally:
             await self._changes.close()
 
+    async def _attempt(self) -> BaseException | None:
+        """Follow the database until something fails, and return what; the thread outlives whatever happens."""
+        try:
+            self._load_from_disk()
+            await self._session()
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return error  # something inside was cancelled, not this task
+        except Exception as error:  # noqa: BLE001  # returned, and reported by the caller
+            return error
+        finally:
+            await self._close()
+        return None
+
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Database]:
+    async def opened(self, *, writing: bool = False) -> AsyncIterator[Database]:
         """Give an open database: the one that is followed, or one for this purpose only while there is none.
+
+        Args:
+            writing: Whether it is to be written; then its schema must be the one that this release knows.
 
         Raises:
             PromptsError: The database cannot be opened.
+            SchemaError: It is to be written and its schema is older or newer than this release.
         """
         if self._database is not None:
+            if writing:
+                await migrations.check_schema(self._database)
             yield self._database
             return
         async with Database(self._settings.database_url, create=not self._served_from_file) as database:
-            await self._prepare_schema(database)
+            try:
+                await self._prepare_schema(database)
+            except PromptsError:
+                if writing:
+                    raise
+                # What is there may be readable; if it is not, reading says so.
             yield database
 
     async def reload(self) -> None:
@@ -153,7 +203,10 @@ class Refresher:
 
     def _load_from_disk(self) -> None:
         """Have the last known good texts at hand before the database is asked, which may take its time."""
-        if self._snapshot is None and (saved := self._disk.load()) is not None:
+        if self._snapshot is not None or self._asked_disk:
+            return
+        self._asked_disk = True
+        if (saved := self._disk.load()) is not None:
             self._saved_on_disk = build_snapshot(
                 self._registry, saved.agents, saved.active, source=Source.DISK, loaded_at=None
             )
@@ -165,19 +218,26 @@ class Refresher:
         async with asyncio.timeout(OPERATION_TIMEOUT):
             await database.open()
         self._database = database
-        async with asyncio.timeout(OPERATION_TIMEOUT + migrations.LOCK_TIMEOUT):
-            await self._prepare_schema(database)
-        await self._seed_and_load(database)
-        while not self._changes.crowded:
-            notified = await self._changes.wait(self._changes.interval)
+        await self._write_and_load(database)
+        self._changes.reached()
+        while not self._changes.crowded and not database.is_outdated():
+            notified = await self._changes.wait(self._interval())
             database.check_present()
             await self._look(database, notified=notified)
 
+    def _interval(self) -> float:
+        """Return the seconds until the next look: sooner than usual where something is not as it should be."""
+        interval = self._changes.interval
+        if self._behind_since is not None:
+            interval = min(interval, self._settings.interval)
+        return interval if self._obstacle is None else min(interval, WRITE_RETRY)
+
     async def _look(self, database: Database, *, notified: bool) -> None:
         """Look for changes once: a single statement if there are none."""
-        if self._registry.generation != self._generation:
-            await self._seed_and_load(database)
-        elif notified or time.monotonic() - self._loaded_at >= FULL_LOAD_INTERVAL:
+        now = self._now()
+        if self._registry.generation != self._generation or (self._obstacle is not None and now >= self._write_at):
+            await self._write_and_load(database)
+        elif notified or now - self._loaded_at >= FULL_LOAD_INTERVAL:
             await self._load(database)
         else:
             async with asyncio.timeout(OPERATION_TIMEOUT):
@@ -189,28 +249,44 @@ class Refresher:
 
     async def _prepare_schema(self, database: Database) -> None:
         """Bring the embedded schema up to date by itself; on a server a person decides when."""
-        if database.dialect == "sqlite" and await migrations.pending(database):
-            await migrations.upgrade(database)
-        await migrations.check_schema(database)
+        embedded = database.dialect == "sqlite"
+        async with asyncio.timeout(OPERATION_TIMEOUT + (migrations.LOCK_TIMEOUT if embedded else 0.0)):
+            if embedded and await migrations.pending(database):
+                await migrations.upgrade(database)
+            await migrations.check_schema(database)
 
-    async def _seed_and_load(self, database: Database) -> None:
-        if self._registry.generation != self._generation:
-            generation = self._registry.generation
-            if await self._seed(database):
-                self._generation = generation
-        await self._load(database)
+    async def _write_and_load(self, database: Database) -> None:
+        """Write what the code declares, then read; serving does not depend on the writing."""
+        self._generation, self._write_at = self._registry.generation, self._now() + WRITE_RETRY
+        self._obstacle = None
+        try:
+            await self._prepare_schema(database)
+            await self._seed(database)
+        except PromptsError as error:
+            self._obstacle = error
+        try:
+            await self._load(database)
+        except SchemaError:
+            # What stands against writing knows better what is wrong with the schema, and which command helps.
+            if self._obstacle is not None:
+                raise self._obstacle from None
+            raise
+        words = self._obstacle.message if self._obstacle is not None else None
+        if words is not None and words != self._told:
+            logger.warning("The code's prompts could not be written, serving goes on: %s", words)
+        self._told = words
 
-    async def _seed(self, database: Database) -> bool:
-        """Write what the code declares; serving does not depend on it. Return whether there is nothing left to try."""
+    async def _seed(self, database: Database) -> None:
+        """Write the code's texts that the database has not seen.
+
+        Raises:
+            PromptsError: Something stands against it.
+        """
         try:
             async with asyncio.timeout(OPERATION_TIMEOUT * 3):
                 done = await seeding.seed(database, self._registry.agents)
         except TimeoutError:
-            logger.warning("Writing the code's prompts took too long; serving goes on, it is tried again.")
-            return False
-        except PromptsError as error:
-            logger.warning("The code's prompts could not be written, serving goes on: %s", error)
-            return True
+            raise DatabaseUnavailableError("It took too long; it is tried again.") from None
         for item in done:
             if item.outcome == "drift":
                 logger.warning(
@@ -218,19 +294,24 @@ class Refresher:
                     "Compare and activate it with: automagik-prompts activate %s %s %s",
                     *(item.agent, item.status_key, item.version, item.agent, item.status_key, item.version),
                 )
-        return True
 
     async def _load(self, database: Database) -> None:
         async with self._loading:
             async with asyncio.timeout(OPERATION_TIMEOUT):
                 found = await database.run(repository.get_active_set)
-            now = time.monotonic()
-            if self._is_behind(found.marker) and now - self._loaded_at < FULL_LOAD_INTERVAL:
-                return  # a replica that has not caught up; were the database restored, it would stay like this
+            now = self._now()
+            if self._is_behind(found):
+                # A replica that has not caught up; a database that was restored stays like this, and is believed then.
+                self._behind_since = now if self._behind_since is None else self._behind_since
+                if now - self._behind_since < FULL_LOAD_INTERVAL:
+                    self._set_status(self._status.state, self._status.error and _BEHIND)
+                    return
+            self._behind_since = None
             snapshot = build_snapshot(
                 self._registry, found.agents, found.active, previous=self._snapshot, loaded_at=now
             )
             self._snapshot, self._marker, self._loaded_at = snapshot, found.marker, now
+            self._revisions = {agent.id: agent.revision for agent in found.agents}
             self._served_from_file = database.path is not None
             self._publish(snapshot)
             self._set_status(State.LIVE)
@@ -238,10 +319,10 @@ class Refresher:
         for problem in snapshot.problems:
             await self._tell(problem)
 
-    def _is_behind(self, marker: Marker) -> bool:
-        """Say whether what was read is older than what is served: fewer writes of as many agents."""
-        seen = self._marker
-        return seen is not None and marker.revisions < seen.revisions and marker.agents >= seen.agents
+    def _is_behind(self, found: ActiveSet) -> bool:
+        """Say whether what was read is older than what is served: an agent was written to less often, and none more."""
+        pairs = [(agent.revision, self._revisions.get(agent.id, agent.revision)) for agent in found.agents]
+        return any(now < seen for now, seen in pairs) and not any(now > seen for now, seen in pairs)
 
     def _save(self, found: ActiveSet) -> None:
         if found.marker != self._saved:
@@ -262,7 +343,7 @@ class Refresher:
 
     async def _record(self, agent: str, status_key: str, prompt_id: int, version: int | None, reason: str) -> None:
         try:
-            async with self.opened() as database:
+            async with self.opened(writing=True) as database:
                 info = await database.run(repository.get_agent, agent)
                 if info is None:
                     return
@@ -282,32 +363,53 @@ class Refresher:
         except PromptsError as error:
             logger.warning("%s/%s: the event could not be recorded: %s", agent, status_key, error)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
+        self._changes.failed(error)
+        read_at = self._status.read_at
+        if self._changes.crowded and self._status.state is State.LIVE and read_at is not None:
+            # Where connections are short one attempt may well fail; that is no outage.
+            if self._now() - read_at < CROWDED_PATIENCE:
+                return
         if isinstance(error, TimeoutError):
             where = redacted_url(self._settings.database_url)
             words = f"The database {where} did not answer within {OPERATION_TIMEOUT:.0f} s."
         elif isinstance(error, PromptsError):
             words = error.message
         else:
-            logger.error("The refresher met an unexpected error and goes on.", exc_info=error)
-            words = f"{type(error).__name__}: {redacted(str(error), self._settings.database_url)}"
+            words = self._report_unexpected(error)
         self._generation = -1  # what the code declares may not be written yet
         if self._snapshot is None and self._saved_on_disk is not None:
             self._snapshot = self._saved_on_disk
             self._publish(self._snapshot)
         self._set_status(State.OFFLINE if self._snapshot is None else State.STALE, words)
 
+    def _report_unexpected(self, error: BaseException) -> str:
+        """Log an error that is a bug, once for each place, and return it in words.
+
+        Its own message is left out: it may repeat a prompt.
+        """
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "an unknown place"
+        words = f"An unexpected {type(error).__name__} in {place} keeps the database from being followed."
+        if words not in self._unexpected:
+            self._unexpected.add(words)
+            logger.error("%s Report it with these lines:\n%s", words, "".join(traceback.format_list(frames[-20:])))
+        return words
+
     def _set_status(self, state: State, error: str | None = None) -> None:
-        old, now = self._status, time.monotonic()
+        old, now = self._status, self._now()
+        live = state is State.LIVE
         self._status = Status(
             state,
             since=old.since if state is old.state else now,
             error=error,
-            read_at=now if state is State.LIVE else old.read_at,
+            read_at=now if live else old.read_at,
             listening=self._changes.listening,
+            unwritten=self._obstacle.message if self._obstacle is not None else None,
+            due=now + self._interval() + OPERATION_TIMEOUT * 3 if live else None,
         )
         if state is not old.state:
-            if state is State.LIVE:
+            if live:
                 logger.info("Prompts follow the database %s.", redacted_url(self._settings.database_url))
             else:
                 what = "code's" if state is State.OFFLINE else "last known good"

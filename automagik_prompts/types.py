@@ -321,6 +321,14 @@ class PromptReader(Protocol):
         """Wait for the first load, bounded, and return a snapshot in any case."""
         ...
 
+    def recall(self, agent: str, status_key: str, version: int | None, content_hash: str) -> ServedPrompt | None:
+        """Return a version that a conversation was told before, from memory; what is not there is read meanwhile."""
+        ...
+
+    async def find_version(self, agent: str, status_key: str, version: int) -> ServedPrompt:
+        """Return a version by its number, reading it if need be; raises where it cannot be had in time."""
+        ...
+
     def report_render_failure(self, prompt: ServedPrompt, error: Exception) -> None:
         """Take note that a version could not be rendered; returns at once and never raises."""
         ...
@@ -388,6 +396,8 @@ class Health:
         listening: Whether notifications are known to arrive; otherwise changes are found by polling.
         agents: How many agents have prompts here.
         problems: The active versions that cannot be served here, as `agent/status, version n: why`.
+        unwritten: What stands against writing what the code declares into the database, such as that it is read-only,
+            without secrets; `None` if it is written.
     """
 
     ready: bool
@@ -398,6 +408,7 @@ class Health:
     listening: bool
     agents: int
     problems: tuple[str, ...]
+    unwritten: str | None = None
 
 
 def status_value(status: object) -> str | None:

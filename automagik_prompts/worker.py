@@ -17,6 +17,10 @@ T = TypeVar("T")
 logger = logging.getLogger("automagik_prompts")
 
 
+RESTART = 1.0
+"""Seconds after which an event loop that something has ended begins anew."""
+
+
 class Worker:
     """Runs a refresher, and coroutines for callers on other threads and loops.
 
@@ -32,6 +36,7 @@ class Worker:
         self._main: asyncio.Task[None] | None = None
         self._refresher: Refresher | None = None
         self._ready = threading.Event()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="automagik-prompts", daemon=True)
 
     def start(self) -> None:
@@ -74,6 +79,7 @@ class Worker:
         Args:
             seconds: How long to wait for connections to be closed in order.
         """
+        self._stopping.set()
         if self._thread.ident is None:
             return
         self._ready.wait(seconds)
@@ -87,13 +93,17 @@ class Worker:
             self._thread.join(seconds)
 
     def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except asyncio.CancelledError:
-            logger.debug("The plugin's thread ends.")
-        finally:
-            self._loop = self._refresher = None
-            self._ready.set()
+        while not self._stopping.is_set():
+            try:
+                asyncio.run(self._serve())
+            except asyncio.CancelledError:
+                logger.debug("The plugin's event loop ends.")
+            except BaseException as error:  # noqa: BLE001  # `SystemExit` too must not end a thread that others rely on
+                logger.error("The plugin's event loop ended by %s; it begins anew.", type(error).__name__)
+            finally:
+                self._loop = self._refresher = None
+                self._ready.set()
+            self._stopping.wait(RESTART)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -1,0 +1,88 @@
+"""The SQLite client that Tortoise is told to use: it also reads what it may not write, and what is no text.
+
+Tortoise's own switches each connection to write-ahead logging. A file that this process may only read refuses that,
+and a file in a folder that it may only read cannot even be read that way, although nothing stands against serving it:
+a database that was built into an image, or one that another user keeps.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+import aiosqlite
+from tortoise.backends.sqlite.client import SqliteClient
+
+_READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+
+Stamp = tuple[int, int]
+"""What tells whether a file was written to: the time of the last write and the size."""
+
+
+class FileClient(SqliteClient):
+    """A connection to an SQLite file, read-only where the file system leaves nothing else."""
+
+    opened_as: Stamp | None = None
+    """The file's stamp where it was opened as one that does not change; SQLite takes no notice of changes then."""
+
+    async def create_connection(self, with_db: bool) -> None:
+        """Connect; a second call does nothing."""
+        if self._connection:
+            return
+        try:
+            await super().create_connection(with_db)
+        except sqlite3.OperationalError as error:
+            await self.close()
+            if not _is_read_only(error) or stamp_of(Path(self.filename)) is None:
+                raise
+            await self._connect_read_only()
+        if self._connection:
+            self._connection.text_factory = _decoded
+
+    async def _connect_read_only(self) -> None:
+        path = Path(self.filename)
+        stamp = stamp_of(path)
+        try:
+            await self._connect(path, "mode=ro")
+        except sqlite3.OperationalError as error:
+            await self.close()
+            # Another process' log beside the file must be read too: without it the file is not the whole truth.
+            if not _is_read_only(error) or stamp_of(path.with_name(f"{path.name}-wal")) is not None:
+                raise
+            await self._connect(path, "mode=ro&immutable=1")
+            self.opened_as = stamp
+
+    async def _connect(self, path: Path, options: str) -> None:
+        connection = await aiosqlite.connect(f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None)
+        self._connection = connection
+        connection.row_factory = sqlite3.Row
+        for pragma, value in self.pragmas.items():
+            if not pragma.startswith("journal_"):
+                await connection.execute_fetchall(f"PRAGMA {pragma}={value}")
+        await connection.execute_fetchall("SELECT 1 FROM sqlite_master LIMIT 1")
+
+
+client_class = FileClient
+"""The name under which Tortoise looks for it."""
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Return a file's stamp, `None` if there is no such file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _is_read_only(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in _READ_ONLY
+
+
+def _decoded(raw: bytes) -> str:
+    """Decode a text, keeping bytes that are no UTF-8 as lone surrogates, which are refused where a text is checked.
+
+    By default one such value, written by plain SQL, would make the whole statement fail, and the error repeats it.
+    """
+    return raw.decode("utf-8", "surrogateescape")

@@ -72,10 +72,3 @@ def test_example_is_short() -> None:
     kind, block = BLOCKS[0]
     assert kind == "python"
     assert len(block.splitlines()) < 25
-
-
-def test_links() -> None:
-    """Every link to a file leads to one."""
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
-    assert len(links) > 10
-    assert [link for link in links if not (REPOSITORY / link).exists()] == []

@@ -44,7 +44,7 @@ from automagik_prompts.settings import (
     redacted_url,
     sqlite_path,
 )
-from automagik_prompts.sqlite import FileClient, stamp_of
+from automagik_prompts.sqlite import FileClient
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -169,11 +169,8 @@ class Database:
             )
 
     def is_outdated(self) -> bool:
-        """Say whether this connection cannot see what was written to the file since; open the database again then."""
-        client = self._client
-        if self.path is None or not isinstance(client, FileClient) or client.opened_as is None:
-            return False
-        return stamp_of(self.path) != client.opened_as or self.path.with_name(f"{self.path.name}-wal").exists()
+        """Say whether it should be opened again: a file that could only be read may be written or changed since."""
+        return isinstance(self._client, FileClient) and self._client.is_outdated()
 
     @contextmanager
     def translated(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ a database that was built into an image, or one that another user keeps.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
@@ -17,14 +18,21 @@ from tortoise.backends.sqlite.client import SqliteClient
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 Stamp = tuple[int, int]
-"""What tells whether a file was written to: the time of the last write and the size."""
 
 
 class FileClient(SqliteClient):
     """A connection to an SQLite file, read-only where the file system leaves nothing else."""
 
-    opened_as: Stamp | None = None
+    _read_only = False
+    _stamp: Stamp | None = None
     """The file's stamp where it was opened as one that does not change; SQLite takes no notice of changes then."""
+
+    def is_outdated(self) -> bool:
+        """Say whether a new connection would be better: it could write, or could see what was written since."""
+        path = Path(self.filename)
+        if self._read_only and _may_be_written(path):
+            return True
+        return self._stamp is not None and (_stamp_of(path) != self._stamp or _stamp_of(_log_of(path)) is not None)
 
     async def create_connection(self, with_db: bool) -> None:
         """Connect; a second call does nothing."""
@@ -34,24 +42,25 @@ class FileClient(SqliteClient):
             await super().create_connection(with_db)
         except sqlite3.OperationalError as error:
             await self.close()
-            if not _is_read_only(error) or stamp_of(Path(self.filename)) is None:
+            if not _is_read_only(error) or _stamp_of(Path(self.filename)) is None:
                 raise
             await self._connect_read_only()
         if self._connection:
             self._connection.text_factory = _decoded
+            self._read_only = not _may_be_written(Path(self.filename))
 
     async def _connect_read_only(self) -> None:
         path = Path(self.filename)
-        stamp = stamp_of(path)
+        stamp = _stamp_of(path)
         try:
             await self._connect(path, "mode=ro")
         except sqlite3.OperationalError as error:
             await self.close()
             # Another process' log beside the file must be read too: without it the file is not the whole truth.
-            if not _is_read_only(error) or stamp_of(path.with_name(f"{path.name}-wal")) is not None:
+            if not _is_read_only(error) or _stamp_of(_log_of(path)) is not None:
                 raise
             await self._connect(path, "mode=ro&immutable=1")
-            self.opened_as = stamp
+            self._stamp = stamp
 
     async def _connect(self, path: Path, options: str) -> None:
         connection = await aiosqlite.connect(f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None)
@@ -67,13 +76,21 @@ client_class = FileClient
 """The name under which Tortoise looks for it."""
 
 
-def stamp_of(path: Path) -> Stamp | None:
-    """Return a file's stamp, `None` if there is no such file."""
+def _stamp_of(path: Path) -> Stamp | None:
+    """Return what tells whether a file was written to: the time of the last write and the size; `None` without one."""
     try:
         found = path.stat()
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _may_be_written(path: Path) -> bool:
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def _is_read_only(error: sqlite3.OperationalError) -> bool:

@@ -34,6 +34,17 @@ class PromptsError(Exception):
         self.agent = agent
         self.status_key = status_key
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # An exception is made anew from its arguments alone otherwise, which knows no keywords.
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[PromptsError], arguments: tuple[object, ...], facts: dict[str, object]) -> PromptsError:
+    """Make an error anew in another process."""
+    error = kind.__new__(kind, *arguments)
+    vars(error).update(facts)
+    return error
+
 
 class ConfigurationError(PromptsError):
     """A setting has a value that cannot work, or an optional dependency that it needs is not installed."""

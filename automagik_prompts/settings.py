@@ -25,7 +25,7 @@ _SCHEMES: dict[str, Dialect] = {
 }
 
 
-_SECRET_OPTION = re.compile("pass|secret|token|key", re.IGNORECASE)
+_SECRET_OPTION = re.compile(r"[?&][^=&]*(?:pass|secret|token|key)[^=&]*=([^&#]+)", re.IGNORECASE)
 
 
 class Settings(BaseSettings):
@@ -173,13 +173,13 @@ def _server_parts(url: str) -> SplitResult | None:
 
 def _secrets(url: str) -> set[str]:
     """Return the passwords in a database URL, in each form in which a driver could repeat them."""
-    parts = _server_parts(url)
-    if parts is None:
-        user, _, password = url.partition("://")[2].rpartition("@")[0].partition(":")
-        found = [password or user]
-    else:
-        found = [parts.password or ""]
-        options = (option.partition("=") for option in parts.query.split("&"))
-        found += [value for name, _, value in options if _SECRET_OPTION.search(name)]
+    found = _SECRET_OPTION.findall(url)
+    if (parts := _server_parts(url)) is not None:
+        found.append(parts.password or "")
+    elif not url.lower().startswith("sqlite://"):
+        # It cannot be told where the password ends, so each piece of it counts.
+        password = url.rpartition("://")[2].partition(":")[2]
+        password = password.rpartition("@")[0] or password
+        found += [password, *re.split(r"[/?#@:\[\]]", password)]
     forms = {form for secret in found for form in (secret, unquote(secret), unquote_plus(secret))}
     return {" ".join(form.split()) for form in forms} - {""}

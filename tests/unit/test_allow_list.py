@@ -152,12 +152,12 @@ class Writer:
         if self.is_wild():
             if chance.random() < 0.3:
                 return chance.choice(self.odd)
-            start = chance.choice(("", "", "this.", "./", "../", "../../", "@root.", "@../root."))
-            return start + chance.choice("./").join(chance.choice(self.words) for _ in range(chance.randint(1, 3)))
+            prefix = chance.choice(("", "", "this.", "./", "../", "../../", "@root.", "@../root."))
+            return prefix + chance.choice("./").join(chance.choice(self.words) for _ in range(chance.randint(1, 3)))
         if scopes and chance.random() < 0.6:
             return chance.choice(("name", "this.name", "cells", "this", "amount", "@index", *bound, *bound))
-        start = chance.choice(("../" * scopes, "@root.")) if scopes else ""
-        wholes = ("contact", "rows", "prices", "open", "vip", "open.items") if whole else ()
+        start: str = chance.choice(("../" * scopes, "@root.")) if scopes else ""
+        wholes: tuple[str, ...] = ("contact", "rows", "prices", "open", "vip", "open.items") if whole else ()
         return start + chance.choice((*wholes, *wholes, "name", "contact.name", "open.name"))
 
     def is_wild(self) -> bool:

@@ -110,6 +110,18 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What tells a version from others of its status, without its text."""
+
+    status_key: str
+    version: int
+    content_hash: str
+    format: str
+    name: str | None
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Marker:
     """A fingerprint of everything that is active; it differs after every write, also after one by plain SQL."""
 
@@ -527,6 +539,15 @@ async def get_once_active(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> se
         )
         found |= {(row["agent_id"], row["status_key"]) for row in map(dict, rows)}
     return found
+
+
+async def get_fingerprints(db: BaseDBAsyncClient, agent_id: int) -> list[Fingerprint]:
+    """Return what tells an agent's versions apart, by status and then newest first, without their texts."""
+    _, rows = await db.execute_query(
+        "SELECT status_key, version, content_hash, format, name, is_active FROM prompts "
+        f"WHERE agent_id = {int(agent_id)} ORDER BY status_key, version DESC"
+    )
+    return [Fingerprint(**{**row, "is_active": bool(row["is_active"])}) for row in map(dict, rows)]
 
 
 async def get_texts(db: BaseDBAsyncClient, agent_id: int, *, active_only: bool) -> list[Prompt]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from automagik_prompts import migrations, seeding
 from automagik_prompts.cli.arguments import Modules
 from automagik_prompts.cli.output import print_json, print_line
-from automagik_prompts.cli.session import Session, command, import_modules, open_database
+from automagik_prompts.cli.session import Session, command, import_modules
 from automagik_prompts.cli.shapes import Synced, SyncedLine, Upgraded
 from automagik_prompts.constants import registry
-from automagik_prompts.settings import redacted_url
 
 _OUTCOMES = {
     "created": "version {} is written and active",
@@ -45,17 +42,11 @@ def sync(session: Session, module: Modules = None) -> None:
 @command
 def upgrade(session: Session) -> None:
     """Bring the database's schema up to date."""
-
-    async def work() -> tuple[str, ...]:
-        async with open_database(session.settings.database_url, create=True) as database:
-            return await migrations.upgrade(database)
-
-    applied = asyncio.run(work())
+    applied = session.run(migrations.upgrade, create=True, as_is=True)
     last = migrations.all_migrations()[-1].version
-    where = redacted_url(session.settings.database_url)
     if session.json:
-        print_json(Upgraded(database=where, applied=list(applied), revision=last))
+        print_json(Upgraded(database=session.place, applied=list(applied), revision=last))
         return
     for version in applied:
         print_line(f"Applied {version}")
-    print_line(f"The schema of {where} is up to date.")
+    print_line(f"The schema of {session.place} is up to date.")

@@ -18,7 +18,7 @@ from automagik_prompts import discovery, migrations
 from automagik_prompts.db import Database
 from automagik_prompts.discovery import PromptModule
 from automagik_prompts.exceptions import DatabaseUnavailableError
-from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings
+from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings, redacted_url
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,23 +50,35 @@ class Session:
     settings: Settings
     json: bool
 
-    def run(self, work: Callable[[Database], Awaitable[T]], *, create: bool = False) -> T:
+    @property
+    def place(self) -> str:
+        """The database, without its password."""
+        return redacted_url(self.settings.database_url)
+
+    def at(self, url: str | None) -> Session:
+        """Return the same call for another database, where one is named."""
+        return self if url is None else Session(load_settings(database_url=url), self.json)
+
+    def run(self, work: Callable[[Database], Awaitable[T]], *, create: bool = False, as_is: bool = False) -> T:
         """Do something with the open database, whose schema is that of this release.
 
         Args:
             work: What to do.
             create: Whether a missing SQLite file may be created.
+            as_is: Whether to take the database with whatever schema it has.
 
         Raises:
             DatabaseUnavailableError: The database cannot be used.
             SchemaError: On a server: the schema is not up to date.
         """
-        return asyncio.run(self._run(work, create))
 
-    async def _run(self, work: Callable[[Database], Awaitable[T]], create: bool) -> T:
-        async with open_database(self.settings.database_url, create=create) as database:
-            await prepare_schema(database)
-            return await work(database)
+        async def opened() -> T:
+            async with open_database(self.settings.database_url, create=create) as database:
+                if not as_is:
+                    await prepare_schema(database)
+                return await work(database)
+
+        return asyncio.run(opened())
 
 
 def import_modules(session: Session, named: Sequence[str] | None) -> tuple[PromptModule, ...]:

@@ -11,7 +11,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from automagik_prompts.checking import Finding, Kind, Level
 from automagik_prompts.editing import Change
+from automagik_prompts.exchange import ExportedFile, Planned, Step, Written
 from automagik_prompts.lookup import Match
 from automagik_prompts.repository import Standing
 from automagik_prompts.seeding import Seeded
@@ -271,6 +273,102 @@ class Checked(Shape):
     content_hash: str
     length: int
     unified: str
+
+
+class FindingLine(Shape):
+    """One thing that does not fit."""
+
+    kind: Kind
+    level: Level
+    message: str
+    agent: str | None
+    status_key: str | None
+    version: int | None
+    file: str | None
+    line: int | None
+
+    @classmethod
+    def of(cls, finding: Finding) -> FindingLine:
+        """Describe a finding."""
+        return cls(
+            kind=finding.kind,
+            level=finding.level,
+            message=finding.message,
+            agent=finding.agent,
+            status_key=finding.status_key,
+            version=finding.version,
+            file=str(finding.place.path) if finding.place is not None else None,
+            line=finding.place.line if finding.place is not None else None,
+        )
+
+
+class CheckReport(Shape):
+    """`check`; `ok` is false where the exit code is 3."""
+
+    ok: bool
+    errors: int
+    warnings: int
+    modules: list[str]
+    findings: list[FindingLine]
+
+
+class ExportedLine(Shape):
+    """One file of an export."""
+
+    path: str
+    agent: str
+    status_key: str
+    version: int | None
+    outcome: Written
+
+    @classmethod
+    def of(cls, file: ExportedFile) -> ExportedLine:
+        """Describe a file."""
+        return cls(
+            path=str(file.path),
+            agent=file.agent,
+            status_key=file.status_key,
+            version=file.version,
+            outcome=file.outcome,
+        )
+
+
+class Exported(Shape):
+    """`export`."""
+
+    folder: str
+    files: list[ExportedLine]
+
+
+class ImportedLine(Shape):
+    """What an import did with one file, or would do."""
+
+    path: str
+    agent: str
+    status_key: str
+    action: Planned
+    version: int | None
+    active_version: int | None
+
+    @classmethod
+    def of(cls, step: Step) -> ImportedLine:
+        """Describe a step."""
+        return cls(
+            path=str(step.file.path),
+            agent=step.file.prompt.agent,
+            status_key=step.file.prompt.status_key,
+            action=step.action,
+            version=step.version,
+            active_version=step.active,
+        )
+
+
+class Imported(Shape):
+    """`import`; `active_version` is the one before it."""
+
+    dry_run: bool
+    new_agents: list[str]
+    files: list[ImportedLine]
 
 
 class SyncedLine(Shape):

@@ -22,15 +22,16 @@ from typing import cast
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.adoption import LOCK_TIMEOUT, adopt_texts, begin
+from automagik_prompts.archive import host_columns
+from automagik_prompts.catalogue import Connection, columns
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.models import APP_LABEL
+from automagik_prompts.settings import redacted_url
 
-LOCK_TIMEOUT = 60.0
-"""Seconds that an upgrade waits for another one to end."""
-
-_ADVISORY_LOCK = 0x6175746F
-"""The number of the advisory lock on PostgreSQL."""
+_DROP = 2
+"""The step that drops the text column."""
 
 _HERE = Path(__file__).resolve().parent
 Migrate = Callable[[BaseDBAsyncClient], Awaitable[str]]
@@ -80,10 +81,11 @@ def all_migrations() -> tuple[Migration, ...]:
 
 async def applied_versions(db: BaseDBAsyncClient) -> tuple[str, ...]:
     """Return the versions in aerich's history table, in the order in which they were applied."""
-    if not await columns(db, "aerich"):
+    connection = Connection(db)
+    if not await columns(connection, "aerich"):
         return ()
-    _, rows = await db.execute_query(f"SELECT version FROM aerich WHERE app = '{APP_LABEL}' ORDER BY id")
-    return tuple(str(dict(row)["version"]) for row in rows)
+    rows = await connection.rows("SELECT version FROM aerich WHERE app = ? ORDER BY id", APP_LABEL)
+    return tuple(str(row["version"]) for row in rows)
 
 
 async def pending(database: Database) -> tuple[Migration, ...]:
@@ -92,49 +94,76 @@ async def pending(database: Database) -> tuple[Migration, ...]:
     return tuple(migration for migration in all_migrations() if migration.version not in applied)
 
 
+async def newer(database: Database) -> tuple[str, ...]:
+    """Return the steps that the database has had and this release does not know."""
+    return _unknown(await database.run(applied_versions))
+
+
 async def check_schema(database: Database) -> None:
-    """Make sure that this release can write to the schema; what is there can often be read in any case.
+    """Make sure that this release can read the database.
 
     Raises:
-        SchemaError: Steps are missing, or a newer release has applied steps that this one does not know; the message
-            names what to do.
+        SchemaError: Steps are missing; the message names the command that applies them.
     """
-    applied, known = await database.run(applied_versions), all_migrations()
-    if newer := sorted(set(applied) - {migration.version for migration in known}):
+    if missing := await pending(database):
         raise SchemaError(
-            f"The database has migrations that this release does not know ({', '.join(newer)}): a newer release has "
-            "upgraded it. Nothing is written to it from here until the package automagik-prompts is upgraded too."
-        )
-    if missing := [migration for migration in known if migration.version not in applied]:
-        raise SchemaError(
-            f"The database lacks {len(missing)} of {len(known)} migrations, from {missing[0].version}. "
+            f"The database lacks {len(missing)} of {len(all_migrations())} migrations, from {missing[0].version}. "
             "Run: automagik-prompts upgrade"
         )
 
 
-async def upgrade(database: Database) -> tuple[str, ...]:
-    """Apply the steps that are missing; any number of processes may do so at once.
+async def check_writable(database: Database) -> None:
+    """Make sure that this release may write to the database: a newer schema may mean rules that it does not know.
+
+    Raises:
+        SchemaError: Steps are missing, or there are some that this release does not know.
+    """
+    await check_schema(database)
+    if unknown := await newer(database):
+        raise SchemaError(_too_new(unknown))
+
+
+async def prepare(database: Database) -> None:
+    """Bring an embedded schema up to date by itself; on a server, and where it would change a host's tables, refuse.
+
+    Raises:
+        SchemaError: Steps are missing, and a person has to decide when; the message names the command.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    if database.dialect == "sqlite" and (missing := await pending(database)):
+        if await database.run(_has_host_tables):
+            raise SchemaError(
+                f"The database {redacted_url(database.url)} has a table agents of another application. See what an "
+                "upgrade would do to it with: automagik-prompts migrate-legacy --dry-run, and then run: "
+                f"automagik-prompts upgrade ({len(missing)} migrations are missing)"
+            )
+        await upgrade(database)
+    await check_schema(database)
+
+
+async def upgrade(database: Database, *, adopt: bool = False) -> tuple[str, ...]:
+    """Apply the steps that are missing, all or none; any number of processes may do so at once.
 
     Args:
         database: An open database.
+        adopt: Whether texts that were written to a host's table after its agents were adopted become versions too;
+            otherwise they keep the last step from being applied.
 
     Returns:
         The versions that this call applied; empty if another process did it or nothing was missing.
 
     Raises:
-        SchemaError: A step cannot be applied; the database is as it was before that step.
+        SchemaError: A step cannot be applied, or the schema is newer than this release; nothing was changed.
         DatabaseUnavailableError: The database cannot be reached, or another upgrade holds the lock for too long.
     """
     async with _locked(database):
-        done: list[str] = []
-        for migration in await pending(database):
-            await database.transaction(_apply, migration)
-            done.append(migration.version)
-        return tuple(done)
+        return await database.transaction(_upgrade, adopt)
 
 
 async def downgrade(database: Database, number: int) -> tuple[str, ...]:
-    """Take steps back, newest first, down to and including the one with a number.
+    """Take steps back, newest first, down to and including the one with a number, all or none.
+
+    What the older schema has no place for is put aside in tables of their own, and the next upgrade takes it back.
 
     Args:
         database: An open database.
@@ -142,56 +171,75 @@ async def downgrade(database: Database, number: int) -> tuple[str, ...]:
 
     Returns:
         The versions taken back.
+
+    Raises:
+        SchemaError: The schema is newer than this release, which cannot take back what it does not know.
+        DatabaseUnavailableError: The database cannot be reached, or an upgrade holds the lock for too long.
     """
     async with _locked(database):
-        applied = set(await database.run(applied_versions))
-        done: list[str] = []
-        for migration in reversed(all_migrations()):
-            if migration.version in applied and migration.number >= number:
-                await database.transaction(_take_back, migration)
-                done.append(migration.version)
-        return tuple(done)
+        return await database.transaction(_downgrade, number)
 
 
-async def columns(db: BaseDBAsyncClient, table: str) -> list[str]:
-    """Return the names of a table's columns, sorted; empty if there is no such table.
-
-    The migration files use this function too; what it returns must not change.
-    """
-    if db.capabilities.dialect == "sqlite":
-        statement = f'PRAGMA table_info("{table}")'
-    else:
-        statement = (
-            "SELECT column_name AS name FROM information_schema.columns"
-            f" WHERE table_schema = current_schema() AND table_name = '{table}'"
+async def _upgrade(db: BaseDBAsyncClient, adopt: bool) -> tuple[str, ...]:
+    connection = await begin(db)
+    applied = await applied_versions(db)
+    if unknown := _unknown(applied):
+        raise SchemaError(_too_new(unknown))
+    done: list[str] = []
+    for migration in all_migrations():
+        if migration.version in applied:
+            continue
+        if adopt and migration.number == _DROP and not done:
+            await adopt_texts(connection, first=False)
+        module = migration.load()
+        await _run(cast(Migrate, module.upgrade), db)
+        await connection.run(
+            "INSERT INTO aerich (version, app, content) VALUES (?, ?, ?)",
+            migration.version,
+            APP_LABEL,
+            _models_state(module),
         )
-    _, rows = await db.execute_query(statement)
-    return sorted(str(dict(row)["name"]) for row in rows)
+        done.append(migration.version)
+    return tuple(done)
 
 
-async def _apply(db: BaseDBAsyncClient, migration: Migration) -> None:
-    module = migration.load()
-    if migration.number > 0:
-        # SQLite refuses a transaction that reads before it writes while another process writes, so it writes first.
-        await db.execute_query("UPDATE aerich SET app = app WHERE 1 = 0")
-    await _run(cast(Migrate, module.upgrade), db)
-    content = _models_state(module)
-    marks = ("?", "?", "?") if db.capabilities.dialect == "sqlite" else ("$1", "$2", "$3")
-    await db.execute_query(
-        f"INSERT INTO aerich (version, app, content) VALUES ({', '.join(marks)})",
-        [migration.version, APP_LABEL, content],
-    )
-
-
-async def _take_back(db: BaseDBAsyncClient, migration: Migration) -> None:
-    await _run(cast(Migrate, migration.load().downgrade), db)
-    mark = "?" if db.capabilities.dialect == "sqlite" else "$1"
-    await db.execute_query(f"DELETE FROM aerich WHERE app = '{APP_LABEL}' AND version = {mark}", [migration.version])
+async def _downgrade(db: BaseDBAsyncClient, number: int) -> tuple[str, ...]:
+    connection = await begin(db)
+    applied = await applied_versions(db)
+    if unknown := _unknown(applied):
+        raise SchemaError(_too_new(unknown))
+    done: list[str] = []
+    for migration in reversed(all_migrations()):
+        if migration.version in applied and migration.number >= number:
+            await _run(cast(Migrate, migration.load().downgrade), db)
+            await connection.run("DELETE FROM aerich WHERE app = ? AND version = ?", APP_LABEL, migration.version)
+            done.append(migration.version)
+    return tuple(done)
 
 
 async def _run(step: Migrate, db: BaseDBAsyncClient) -> None:
     """Run one direction of a migration; the files do their work themselves and return a statement without effect."""
     await db.execute_query(await step(db))
+
+
+async def _has_host_tables(db: BaseDBAsyncClient) -> bool:
+    """Say whether missing steps would change tables that were there before this library."""
+    connection = Connection(db)
+    if await applied_versions(db):
+        return bool(await host_columns(connection, "agents"))
+    return bool(await columns(connection, "agents") or await columns(connection, "prompts"))
+
+
+def _unknown(applied: tuple[str, ...]) -> tuple[str, ...]:
+    known = {migration.version for migration in all_migrations()}
+    return tuple(version for version in applied if version not in known)
+
+
+def _too_new(unknown: tuple[str, ...]) -> str:
+    return (
+        f"The schema is newer than this release of automagik-prompts, which does not know {', '.join(unknown)}. It can "
+        "be read, not written. Upgrade the package automagik-prompts to the release that the database belongs to."
+    )
 
 
 def _models_state(module: ModuleType) -> str:
@@ -204,34 +252,16 @@ def _models_state(module: ModuleType) -> str:
 
 @asynccontextmanager
 async def _locked(database: Database) -> AsyncIterator[None]:
-    """Hold the lock that lets one upgrade run at a time; it is freed by the system when the process dies."""
-    if database.dialect == "postgres":
-        async with _locked_by_server(database):
-            yield
-    elif database.path is not None:
-        async with _locked_by_file(database.path.with_name(f"{database.path.name}.migrate.lock")):
-            yield
-    else:
-        yield  # a database in memory has one process
+    """Let one upgrade run at a time; the system frees the lock when its process dies.
 
-
-@asynccontextmanager
-async def _locked_by_server(database: Database) -> AsyncIterator[None]:
-    # On a connection of its own: the lock belongs to the session, and the pool's connections come and go.
-    holder = Database(database.url)
-    async with holder:
-        await holder.run(_advisory_lock)
+    On a server the lock is the transaction's own, taken by `adoption.begin`: no second connection, so that fifty
+    processes at once do not need a hundred.
+    """
+    if database.path is None:
         yield
-
-
-async def _advisory_lock(db: BaseDBAsyncClient) -> None:
-    await db.execute_query(f"SET lock_timeout = {int(LOCK_TIMEOUT * 1000)}")
-    await db.execute_query(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})")
-
-
-@asynccontextmanager
-async def _locked_by_file(path: Path) -> AsyncIterator[None]:
+        return
     # A side file: an exclusive lock on the database itself would shut the migration out.
+    path = database.path.with_name(f"{database.path.name}.migrate.lock")
     deadline = time.monotonic() + LOCK_TIMEOUT
     try:
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)

@@ -1,28 +1,33 @@
 """Create the tables of prompts: `prompts` and `prompt_events`, and `agents` where the host has none.
 
-Every step is conditional, so that an upgrade that was interrupted can simply be run again. Each statement is run here
-and not returned: aerich runs a returned script outside the transaction on SQLite.
+A host that has these tables keeps them: `agents` as it is, `prompts` of an earlier version brought into shape. Every
+step is conditional, so that an upgrade that was interrupted can simply be run again. Each statement is run here and not
+returned: aerich runs a returned script outside the transaction on SQLite.
 """
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts.migrations import columns
+from automagik_prompts import adoption, archive
+from automagik_prompts.catalogue import Connection, is_unique, refers_to
 
 RUN_IN_TRANSACTION = True
 
 # The branches of one history; MariaDB gets its own entries in each table here.
 TYPES = {
-    "sqlite": {"id": "INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL", "bool": "INT", "time": "TIMESTAMP"},
-    "postgres": {"id": "SERIAL NOT NULL PRIMARY KEY", "bool": "BOOL", "time": "TIMESTAMPTZ"},
+    "sqlite": {
+        "id": "INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL",
+        "bool": "INT",
+        "time": "TIMESTAMP",
+        # SQLite adds a NOT NULL column only with a constant default.
+        "now": "'1970-01-01 00:00:00+00:00'",
+    },
+    "postgres": {
+        "id": "SERIAL NOT NULL PRIMARY KEY",
+        "bool": "BOOL",
+        "time": "TIMESTAMPTZ",
+        "now": "CURRENT_TIMESTAMP",
+    },
 }
-
-AERICH = """
-CREATE TABLE IF NOT EXISTS "aerich" (
-    "id" {id},
-    "version" VARCHAR(255) NOT NULL,
-    "app" VARCHAR(100) NOT NULL,
-    "content" {json} NOT NULL
-)"""
 
 AGENTS = """
 CREATE TABLE IF NOT EXISTS "agents" (
@@ -49,6 +54,19 @@ CREATE TABLE IF NOT EXISTS "prompts" (
     CONSTRAINT "uid_prompts_agent_i_369692" UNIQUE ("agent_id", "status_key", "version")
 )"""
 
+# What a table `prompts` of the first shape may lack.
+COLUMNS = {
+    "format": "VARCHAR(16) NOT NULL DEFAULT 'handlebars'",
+    "is_active": "{bool} NOT NULL DEFAULT false",
+    "is_default_from_code": "{bool} NOT NULL DEFAULT false",
+    "name": "VARCHAR(255)",
+    "content_hash": "VARCHAR(64) NOT NULL DEFAULT ''",
+    "author": "VARCHAR(255)",
+    "note": "TEXT",
+    "created_at": "{time} NOT NULL DEFAULT {now}",
+    "updated_at": "{time} NOT NULL DEFAULT {now}",
+}
+
 EVENTS = """
 CREATE TABLE IF NOT EXISTS "prompt_events" (
     "id" {id},
@@ -64,6 +82,9 @@ CREATE TABLE IF NOT EXISTS "prompt_events" (
     "agent_id" INT NOT NULL REFERENCES "agents" ("id") ON DELETE CASCADE
 )"""
 
+VERSIONS_UNIQUE = """
+CREATE UNIQUE INDEX IF NOT EXISTS "uid_prompts_versions" ON "prompts" ("agent_id", "status_key", "version")"""
+
 INDEXES = (
     """
 CREATE UNIQUE INDEX IF NOT EXISTS "uid_prompts_one_active" ON "prompts" ("agent_id", "status_key")
@@ -74,29 +95,75 @@ CREATE INDEX IF NOT EXISTS "idx_prompts_from_code" ON "prompts" ("agent_id", "st
     'CREATE INDEX IF NOT EXISTS "idx_prompt_even_agent_i_cf32a6" ON "prompt_events" ("agent_id", "id")',
 )
 
+FOREIGN_KEY = "fk_prompts_agent_id"
 
-async def upgrade(db: BaseDBAsyncClient) -> str:
-    if db is None:
+
+async def upgrade(client: BaseDBAsyncClient) -> str:
+    if client is None:
         return "SELECT 1"
-    types = TYPES[db.capabilities.dialect]
-    json = "JSON" if db.capabilities.dialect == "sqlite" else "JSONB"
-    await db.execute_query(AERICH.format(json=json, **types))
-    for table in (AGENTS, PROMPTS, EVENTS):
-        await db.execute_query(table.format(**types))
+    db = await adoption.begin(client, __file__)
+    types = TYPES[db.dialect]
+    await adoption.take_over_tables(db)
+    await db.run(AGENTS.format(**types))
+    await archive.restore_own_agents(db)
+    await db.run(PROMPTS.format(**types))
+    if await archive.host_columns(db, "prompts"):
+        await _shape_host_prompts(db)
+    await db.run(EVENTS.format(**types))
+    await adoption.restore_versions(db)
+    await adoption.adopt_versions(db)
     for index in INDEXES:
-        await db.execute_query(index)
+        await db.run(index)
     return "SELECT 1"
 
 
-async def downgrade(db: BaseDBAsyncClient) -> str:
-    if db is None:
+async def downgrade(client: BaseDBAsyncClient) -> str:
+    if client is None:
         return "SELECT 1"
-    await db.execute_query('DROP TABLE IF EXISTS "prompt_events"')
-    await db.execute_query('DROP TABLE IF EXISTS "prompts"')
-    if await columns(db, "agents") == ["id", "name"]:
-        # Only what the upgrade made is left, so the table is not the host's.
-        await db.execute_query('DROP TABLE "agents"')
+    db = await adoption.begin(client)
+    await archive.archive_versions(db)
+    await db.run('DROP TABLE IF EXISTS "prompt_events"')
+    if await archive.host_columns(db, "prompts"):
+        await _give_host_prompts_back(db)
+    else:
+        await db.run('DROP TABLE IF EXISTS "prompts"')
+    if await archive.host_columns(db, "agents"):
+        await db.run(f'DROP TABLE "{archive.LEGACY_COLUMNS}"')
+    else:
+        await db.run('DROP TABLE IF EXISTS "agents"')
     return "SELECT 1"
+
+
+async def _shape_host_prompts(db: Connection) -> None:
+    types = TYPES[db.dialect]
+    await archive.add_columns(db, "prompts", {name: text.format(**types) for name, text in COLUMNS.items()})
+    if not await is_unique(db, "prompts", ("agent_id", "status_key", "version")):
+        await db.run(VERSIONS_UNIQUE)
+    if db.dialect == "postgres":
+        await _set_time_type(db, "with")
+        if not await refers_to(db, "prompts", "agent_id", "agents"):
+            await db.run(
+                f'ALTER TABLE "prompts" ADD CONSTRAINT "{FOREIGN_KEY}" FOREIGN KEY ("agent_id")'
+                ' REFERENCES "agents" ("id") ON DELETE CASCADE'
+            )
+
+
+async def _give_host_prompts_back(db: Connection) -> None:
+    for name in ("uid_prompts_one_active", "idx_prompts_from_code", "uid_prompts_versions"):
+        await db.run(f'DROP INDEX IF EXISTS "{name}"')
+    if db.dialect == "postgres":
+        await db.run(f'ALTER TABLE "prompts" DROP CONSTRAINT IF EXISTS "{FOREIGN_KEY}"')
+        await _set_time_type(db, "without")
+    await archive.give_host_prompts_back(db)
+    await archive.drop_columns(db, "prompts", COLUMNS)
+
+
+async def _set_time_type(db: Connection, zone: str) -> None:
+    """Let times that the host kept without a time zone have one, which is UTC, or take it away again."""
+    for name, column in (await archive.host_columns(db, "prompts")).items():
+        if name in {"created_at", "updated_at"} and column.type.endswith("without time zone"):
+            kind = column.type.replace("without", zone)
+            await db.run(f'ALTER TABLE "prompts" ALTER COLUMN "{name}" TYPE {kind} USING "{name}" AT TIME ZONE \'UTC\'')
 
 
 MODELS_STATE = (

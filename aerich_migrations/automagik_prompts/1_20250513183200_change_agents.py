@@ -1,15 +1,13 @@
 """Give `agents` its primary status, its active default prompt, its exposed variables and its write counter.
 
-An agent that still has a text in `system_prompt` gets it as version 1 of the status `default`, active, byte for byte.
+An agent that still has a text in `system_prompt` gets it as a version of the status `default`, byte for byte: version
+1, active, unless a table `prompts` that was there already knows better.
 """
-
-import hashlib
-from datetime import UTC, datetime
-from typing import Any
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts.migrations import columns
+from automagik_prompts import adoption, archive
+from automagik_prompts.catalogue import Connection, refers_to
 
 RUN_IN_TRANSACTION = True
 
@@ -33,74 +31,57 @@ COLUMNS = {
     },
 }
 
+POINTER = "active_default_prompt_id"
 
-async def upgrade(db: BaseDBAsyncClient) -> str:
-    if db is None:
+FOREIGN_KEY = "fk_agents_active_default_prompt_id"
+
+# SQLite cannot add a foreign key to a column that is there already.
+TRIGGER = "trg_prompts_active_default_prompt_id"
+
+
+async def upgrade(client: BaseDBAsyncClient) -> str:
+    if client is None:
         return "SELECT 1"
-    present = await columns(db, "agents")
-    for name, definition in COLUMNS[db.capabilities.dialect].items():
-        if name not in present:
-            await db.execute_query(f'ALTER TABLE "agents" ADD COLUMN "{name}" {definition}')
-    if "system_prompt" in present:
-        await _adopt(db)
+    db = await adoption.begin(client, __file__)
+    await archive.note_pointers(db)
+    added = await archive.add_columns(db, "agents", COLUMNS[db.dialect])
+    for name in ("created_at", "updated_at"):
+        if name in added and db.dialect == "sqlite":
+            await db.run(f'UPDATE "agents" SET "{name}" = CURRENT_TIMESTAMP')
+    await archive.restore_facts(db)
+    await adoption.adopt_texts(db)
+    await archive.forget_agents(db)
+    if POINTER not in added and not await refers_to(db, "agents", POINTER, "prompts"):
+        await _follow_prompts(db)
     return "SELECT 1"
 
 
-async def downgrade(db: BaseDBAsyncClient) -> str:
-    if db is None:
+async def downgrade(client: BaseDBAsyncClient) -> str:
+    if client is None:
         return "SELECT 1"
-    present = await columns(db, "agents")
-    for name in reversed(COLUMNS[db.capabilities.dialect]):
-        if name in present:
-            await db.execute_query(f'ALTER TABLE "agents" DROP COLUMN "{name}"')
+    db = await adoption.begin(client)
+    await archive.archive_agents(db)
+    if db.dialect == "postgres":
+        await db.run(f'ALTER TABLE "agents" DROP CONSTRAINT IF EXISTS "{FOREIGN_KEY}"')
+    else:
+        await db.run(f'DROP TRIGGER IF EXISTS "{TRIGGER}"')
+    await archive.give_pointers_back(db)
+    await archive.drop_columns(db, "agents", reversed(COLUMNS[db.dialect]))
     return "SELECT 1"
 
 
-async def _adopt(db: BaseDBAsyncClient) -> None:
-    _, rows = await db.execute_query('SELECT "id", "system_prompt" FROM "agents" ORDER BY "id"')
-    texts = {int(row["id"]): row["system_prompt"] for row in map(dict, rows)}
-    _, rows = await db.execute_query('SELECT DISTINCT "agent_id" FROM "prompts" WHERE "status_key" = \'default\'')
-    done = {int(row["agent_id"]) for row in map(dict, rows)}
-    now = datetime.now(UTC)
-    for agent_id, text in texts.items():
-        if not text or not text.strip() or agent_id in done:
-            continue
-        await _execute(
-            db,
-            'INSERT INTO "prompts" ("agent_id", "status_key", "version", "prompt_text", "format", "is_active",'
-            ' "is_default_from_code", "name", "content_hash", "created_at", "updated_at")'
-            " VALUES (?, 'default', 1, ?, ?, true, true, 'Migrated Default Prompt', ?, ?, ?)",
-            agent_id,
-            text,
-            # A template written for another engine is not ours to interpret.
-            "text" if "{{" in text else "handlebars",
-            hashlib.sha256(text.encode()).hexdigest(),
-            now,
-            now,
+async def _follow_prompts(db: Connection) -> None:
+    """Let the host's own column lose its value when the version that it names is deleted."""
+    if db.dialect == "postgres":
+        await db.run(
+            f'ALTER TABLE "agents" ADD CONSTRAINT "{FOREIGN_KEY}" FOREIGN KEY ("{POINTER}")'
+            ' REFERENCES "prompts" ("id") ON DELETE SET NULL'
         )
-        _, found = await db.execute_query(
-            f'SELECT "id" FROM "prompts" WHERE "agent_id" = {agent_id} AND "status_key" = \'default\''
+    else:
+        await db.run(
+            f'CREATE TRIGGER IF NOT EXISTS "{TRIGGER}" AFTER DELETE ON "prompts" BEGIN'
+            f' UPDATE "agents" SET "{POINTER}" = NULL WHERE "{POINTER}" = OLD."id"; END'
         )
-        prompt_id = int(dict(found[0])["id"])
-        await db.execute_query(
-            f'UPDATE "agents" SET "active_default_prompt_id" = {prompt_id}, "revision" = "revision" + 1'
-            f' WHERE "id" = {agent_id}'
-        )
-        await _execute(
-            db,
-            'INSERT INTO "prompt_events" ("agent_id", "status_key", "action", "prompt_id", "version", "note",'
-            " \"revision\", \"created_at\") VALUES (?, 'default', 'created', ?, 1, 'from agents.system_prompt', 1, ?)",
-            agent_id,
-            prompt_id,
-            now,
-        )
-
-
-async def _execute(db: BaseDBAsyncClient, statement: str, *values: Any) -> None:
-    if db.capabilities.dialect == "postgres":
-        for number in range(1, len(values) + 1):
-            statement = statement.replace("?", f"${number}", 1)
-    await db.execute_query(statement, list(values))
 
 
 MODELS_STATE = (

@@ -1,51 +1,27 @@
-"""Drop `agents.system_prompt` where it exists, once each of its texts has an equal version in `prompts`."""
+"""Drop `agents.system_prompt` where it exists, once each of its texts has an equal version in `prompts`.
+
+What stood there, NULL and blank texts too, is kept aside for the way back.
+"""
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts.exceptions import SchemaError
-from automagik_prompts.migrations import columns
+from automagik_prompts import adoption, archive
 
 RUN_IN_TRANSACTION = True
 
 
-async def upgrade(db: BaseDBAsyncClient) -> str:
-    if db is None:
+async def upgrade(client: BaseDBAsyncClient) -> str:
+    if client is None:
         return "SELECT 1"
-    if "system_prompt" not in await columns(db, "agents"):
-        return "SELECT 1"
-    if lost := await _without_version(db):
-        raise SchemaError(
-            f"agents.system_prompt is not dropped: the texts of {', '.join(lost)} have no equal version in prompts."
-        )
-    await db.execute_query('ALTER TABLE "agents" DROP COLUMN "system_prompt"')
+    await adoption.drop_text_column(await adoption.begin(client, __file__))
     return "SELECT 1"
 
 
-async def downgrade(db: BaseDBAsyncClient) -> str:
-    if db is None:
+async def downgrade(client: BaseDBAsyncClient) -> str:
+    if client is None:
         return "SELECT 1"
-    if "system_prompt" not in await columns(db, "agents"):
-        await db.execute_query('ALTER TABLE "agents" ADD COLUMN "system_prompt" TEXT')
-    await db.execute_query(
-        'UPDATE "agents" SET "system_prompt" = (SELECT "prompt_text" FROM "prompts"'
-        ' WHERE "prompts"."id" = "agents"."active_default_prompt_id")'
-    )
+    await archive.give_texts_back(await adoption.begin(client))
     return "SELECT 1"
-
-
-async def _without_version(db: BaseDBAsyncClient) -> list[str]:
-    """Return the agents whose text is nowhere in `prompts`; compared in Python, as collations may fold."""
-    _, rows = await db.execute_query('SELECT "id", "name", "system_prompt" FROM "agents" ORDER BY "name"')
-    agents = [dict(row) for row in rows]
-    lost: list[str] = []
-    for agent in agents:
-        text = agent["system_prompt"]
-        if not text or not text.strip():
-            continue
-        _, found = await db.execute_query(f'SELECT "prompt_text" FROM "prompts" WHERE "agent_id" = {int(agent["id"])}')
-        if text not in {dict(row)["prompt_text"] for row in found}:
-            lost.append(repr(agent["name"]))
-    return lost
 
 
 MODELS_STATE = (

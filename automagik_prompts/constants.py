@@ -131,6 +131,7 @@ class Registry:
         status: StatusFunction | None = None,
         variables: Collection[str] = (),
         format: Format = "handlebars",
+        places: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Declare texts of one agent.
 
@@ -142,6 +143,7 @@ class Registry:
             status: A sync or async function of the run context that returns the present status.
             variables: Names to expose to templates besides those that the texts use.
             format: How a text is read that does not say so itself.
+            places: The places of single texts by status key, where they are known more exactly.
 
         Raises:
             DeclarationError: The declaration cannot be right.
@@ -149,10 +151,14 @@ class Registry:
         try:
             check_name(agent, "agent name")
             exposed = {check_variable_name(name) for name in variables}
-            declared = {key: _declared(agent, key, text, format=format, where=where) for key, text in texts.items()}
+            declared = {
+                key: _declared(agent, key, text, format=format, where=places.get(key, where))
+                for key, text in texts.items()
+            }
         except InvalidPromptError as error:
+            place = places.get(error.status_key or "", where)
             raise DeclarationError(
-                f"{error.message} Declared at {where}.", agent=agent, status_key=error.status_key
+                f"{error.message} Declared at {place}.", agent=agent, status_key=error.status_key
             ) from error
         exposed |= {name for prompt in declared.values() for name in prompt.template.variables}
         with self._lock:
@@ -334,6 +340,7 @@ def prompts_from_package(
         status=status,
         variables=variables,
         format=check_format(format),
+        places=places,
     )
 
 

@@ -50,17 +50,26 @@ def import_prompt_modules(modules: Iterable[str] = ()) -> tuple[PromptModule, ..
     """
     found = find_prompt_modules(modules)
     for module in found:
-        try:
-            import_module(module.module)
-        except DeclarationError:
-            raise
-        except Exception as error:
-            origin = f" of the package {module.distribution}" if module.distribution else ""
-            raise DeclarationError(
-                f"The prompt module {module.module!r}{origin} cannot be imported: {type(error).__name__}: {error}. "
-                "Repair it, or remove its entry point."
-            ) from error
+        import_prompt_module(module)
     return found
+
+
+def import_prompt_module(module: PromptModule) -> None:
+    """Import one prompt module, which declares its prompts.
+
+    Raises:
+        DeclarationError: It cannot be imported, or declares something that cannot be right.
+    """
+    try:
+        import_module(module.module)
+    except DeclarationError:
+        raise
+    except Exception as error:
+        origin = f" of the package {module.distribution}" if module.distribution else ""
+        raise DeclarationError(
+            f"The prompt module {module.module!r}{origin} cannot be imported: {type(error).__name__}: {error}. "
+            "Repair it, or remove its entry point."
+        ) from error
 
 
 def _described(entry: EntryPoint) -> PromptModule:

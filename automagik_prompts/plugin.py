@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from automagik_prompts import discovery, editing, installation, seeding
+from automagik_prompts import discovery, editing, seeding
 from automagik_prompts.constants import Registry
 from automagik_prompts.constants import registry as default_registry
 from automagik_prompts.db import Database
@@ -64,6 +64,7 @@ class PromptPlugin:
         cache_dir: The folder of that file; by default the user's cache folder.
         modules: Modules with prompts to import, besides those of installed packages.
         author: Who writes, where a call does not say.
+        seed: Whether this process writes by itself what the code declares; off, it only follows.
         registry: The declarations to serve; those of the process by default.
 
     Raises:
@@ -81,6 +82,7 @@ class PromptPlugin:
         cache_dir: Path | None = None,
         modules: tuple[str, ...] | list[str] | None = None,
         author: str | None = None,
+        seed: bool | None = None,
         registry: Registry = default_registry,
     ) -> None:
         self.settings = load_settings(
@@ -92,6 +94,7 @@ class PromptPlugin:
             cache_dir=cache_dir,
             modules=modules,
             author=author,
+            seed=seed,
         )
         self.registry = registry
         self._lock = threading.Lock()
@@ -118,12 +121,16 @@ class PromptPlugin:
             DeclarationError: A prompt module cannot be imported or declares something that cannot be right.
             ConfigurationError: Another plugin is installed.
         """
+        from automagik_prompts import installation  # loads Pydantic AI, which a process without agents does not need
+
         discovery.import_prompt_modules(self.settings.modules)
         installation.install(self, self.registry)
         return self
 
     def uninstall(self) -> None:
         """Put the construction of agents back as it was; agents that got a prompt keep it."""
+        from automagik_prompts import installation  # as above
+
         installation.uninstall(self)
 
     def start(self) -> Self:

@@ -260,10 +260,15 @@ class Refresher:
         self._generation, self._write_at = self._registry.generation, self._now() + WRITE_RETRY
         self._obstacle = None
         try:
-            await self._prepare_schema(database)
-            await self._seed(database)
+            if self._settings.seed:
+                await self._prepare_schema(database)
+                await self._seed(database)
         except PromptsError as error:
             self._obstacle = error
+        except TimeoutError:
+            raise
+        except Exception as error:  # noqa: BLE001  # reported there; what can be read is served all the same
+            self._obstacle = PromptsError(self._report_unexpected(error, "keeps the code's prompts from being written"))
         try:
             await self._load(database)
         except SchemaError:
@@ -342,6 +347,8 @@ class Refresher:
         await self._record(prompt.agent, prompt.status_key, prompt.prompt_id, prompt.version, problem.reason)
 
     async def _record(self, agent: str, status_key: str, prompt_id: int, version: int | None, reason: str) -> None:
+        if not self._settings.seed:
+            return
         try:
             async with self.opened(writing=True) as database:
                 info = await database.run(repository.get_agent, agent)
@@ -376,21 +383,21 @@ class Refresher:
         elif isinstance(error, PromptsError):
             words = error.message
         else:
-            words = self._report_unexpected(error)
+            words = self._report_unexpected(error, "keeps the database from being followed")
         self._generation = -1  # what the code declares may not be written yet
         if self._snapshot is None and self._saved_on_disk is not None:
             self._snapshot = self._saved_on_disk
             self._publish(self._snapshot)
         self._set_status(State.OFFLINE if self._snapshot is None else State.STALE, words)
 
-    def _report_unexpected(self, error: BaseException) -> str:
+    def _report_unexpected(self, error: BaseException, effect: str) -> str:
         """Log an error that is a bug, once for each place, and return it in words.
 
         Its own message is left out: it may repeat a prompt.
         """
         frames = traceback.extract_tb(error.__traceback__)
         place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "an unknown place"
-        words = f"An unexpected {type(error).__name__} in {place} keeps the database from being followed."
+        words = f"An unexpected {type(error).__name__} in {place} {effect}."
         if words not in self._unexpected:
             self._unexpected.add(words)
             logger.error("%s Report it with these lines:\n%s", words, "".join(traceback.format_list(frames[-20:])))

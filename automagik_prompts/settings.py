@@ -42,6 +42,8 @@ class Settings(BaseSettings):
         cache_dir: The folder of that file; by default the user's cache folder of the platform.
         modules: Modules to import before seeding, for applications that declare no entry point.
         author: Who writes, where a call does not say.
+        seed: Whether this process writes by itself: the code's texts, the schema of an embedded database, and what it
+            cannot serve. Off, it only follows: for a viewer, or where a release step runs `automagik-prompts sync`.
     """
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
@@ -54,6 +56,7 @@ class Settings(BaseSettings):
     cache_dir: Path | None = None
     modules: Annotated[tuple[str, ...], NoDecode] = ()
     author: str | None = None
+    seed: bool = True
 
     @field_validator("modules", mode="before")
     @classmethod

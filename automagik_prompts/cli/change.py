@@ -27,7 +27,7 @@ from automagik_prompts.cli.completion import complete_agents, complete_target_st
 from automagik_prompts.cli.diffing import print_diff
 from automagik_prompts.cli.output import age, print_json, print_line, print_note
 from automagik_prompts.cli.see import find_version
-from automagik_prompts.cli.session import Session, command
+from automagik_prompts.cli.session import Access, Session, command
 from automagik_prompts.cli.shapes import Changed, origin
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Change, Intent
@@ -230,7 +230,7 @@ def _do(
         confirm(question)
         if intent.expected_revision is None:
             intent = Intent(intent.author, intent.note, revision)
-    tell(session, session.run(lambda database: write(database, intent)), action)
+    tell(session, session.run(lambda database: write(database, intent), Access.WRITE), action)
 
 
 async def _show_replacement(database: Database, agent: str, status: str, wanted: Prompt) -> None:

@@ -14,7 +14,7 @@ from automagik_prompts import checking
 from automagik_prompts.checking import Finding, Kind, Level
 from automagik_prompts.cli.arguments import AgentOption, Modules
 from automagik_prompts.cli.output import plural, print_json, print_line, print_note
-from automagik_prompts.cli.session import Session, command, import_modules
+from automagik_prompts.cli.session import Access, Session, command, import_modules
 from automagik_prompts.cli.shapes import CheckReport, FindingLine
 from automagik_prompts.constants import registry
 from automagik_prompts.db import Database
@@ -60,7 +60,7 @@ def check(
     """
     if no_database and files is None:
         raise typer.BadParameter("--no-database leaves nothing to compare without --files DIR")
-    modules = [item.module for item in import_modules(session, module)]
+    modules = list(import_modules(session, module))
     found = [
         finding
         for finding in _find(session, files, agent or None, no_database)
@@ -95,7 +95,7 @@ def _find(session: Session, files: Path | None, agents: Collection[str] | None, 
 
     if no_database and files is not None:
         return asyncio.run(checking.check_files(files, declared, None, agents))
-    return session.run(work, as_is=True)
+    return session.run(work, Access.AS_IS)
 
 
 def _print(report: CheckReport, *, github: bool, strict: bool) -> None:

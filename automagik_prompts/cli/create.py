@@ -24,7 +24,7 @@ from automagik_prompts.cli.asking import Editor, can_ask, confirm, find_author
 from automagik_prompts.cli.change import audience, tell
 from automagik_prompts.cli.diffing import print_diff
 from automagik_prompts.cli.output import print_error, print_json, print_note
-from automagik_prompts.cli.session import Session, command
+from automagik_prompts.cli.session import Access, Session, command
 from automagik_prompts.cli.shapes import Checked
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent, unified_diff
@@ -117,7 +117,8 @@ def create(
     if not given and not can_ask():
         raise typer.BadParameter("there is no terminal to edit at: use --text, --file, or - for standard input")
     intent = Intent(find_author(author, session.settings), note, expect_revision)
-    before = session.run(lambda database: _look(database, agent, status, new_agent=new_agent), create=new_agent)
+    access = Access.CREATE if new_agent else Access.WRITE
+    before = session.run(lambda database: _look(database, agent, status, new_agent=new_agent), access)
     chosen: Format = format.value if format is not None else before.active.format if before.active else "handlebars"
     plan = Plan(agent, status, text or "", chosen, name, activate, new_agent)
     if given:
@@ -196,7 +197,8 @@ def _finish(session: Session, plan: Plan, before: Before, intent: Intent, *, dry
             activate=plan.activate,
             new_agent=plan.new_agent,
             intent=intent,
-        )
+        ),
+        Access.WRITE,
     )
     tell(session, change)
 

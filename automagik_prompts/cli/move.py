@@ -12,7 +12,7 @@ from automagik_prompts.cli.arguments import AgentOption, Author, Note, Yes
 from automagik_prompts.cli.asking import can_ask, confirm, find_author
 from automagik_prompts.cli.output import is_terminal, plural, print_json, print_line, print_note
 from automagik_prompts.cli.progress import progress
-from automagik_prompts.cli.session import Session, command
+from automagik_prompts.cli.session import Access, Session, command
 from automagik_prompts.cli.shapes import Exported, ExportedLine, Imported, ImportedLine
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
@@ -88,8 +88,8 @@ def import_files(
         raise InvalidPromptError(f"The folder {folder} has no prompts. Name the one that an export wrote.")
     for path in passed_over:
         print_note(f"{path} has no front matter and is passed over.")
-    create = not dry_run
-    plan = session.run(lambda database: exchange.plan_import(database, files, activate=activate), create=create)
+    access = Access.READ if dry_run else Access.CREATE
+    plan = session.run(lambda database: exchange.plan_import(database, files, activate=activate), access)
     if dry_run:
         _tell(session, plan, activate=activate, dry_run=True)
         return
@@ -108,7 +108,7 @@ def _carry_out(session: Session, plan: ImportPlan, intent: Intent, *, activate: 
                 database, plan, activate=activate, intent=intent, told=lambda _step: advance()
             )
 
-        return session.run(work)
+        return session.run(work, Access.WRITE)
 
 
 def _tell(session: Session, plan: ImportPlan, *, activate: bool, dry_run: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from automagik_prompts import migrations, seeding
 from automagik_prompts.cli.arguments import Modules
 from automagik_prompts.cli.output import print_json, print_line
-from automagik_prompts.cli.session import Session, command, import_modules
+from automagik_prompts.cli.session import Access, Session, command, import_modules
 from automagik_prompts.cli.shapes import Synced, SyncedLine, Upgraded
 from automagik_prompts.constants import registry
 
@@ -21,11 +21,11 @@ _OUTCOMES = {
 def sync(session: Session, module: Modules = None) -> None:
     """Write what the code declares, as a release step."""
     found = import_modules(session, module)
-    done = session.run(lambda database: seeding.seed(database, registry.agents, exact=True), create=True)
+    done = session.run(lambda database: seeding.seed(database, registry.agents, exact=True), Access.CREATE)
     if session.json:
         print_json(
             Synced(
-                modules=[item.module for item in found],
+                modules=list(found),
                 agents=len(registry.agents),
                 done=[SyncedLine.of(item) for item in done],
             )
@@ -42,7 +42,7 @@ def sync(session: Session, module: Modules = None) -> None:
 @command
 def upgrade(session: Session) -> None:
     """Bring the database's schema up to date."""
-    applied = session.run(migrations.upgrade, create=True, as_is=True)
+    applied = session.run(migrations.upgrade, Access.MIGRATE)
     last = migrations.all_migrations()[-1].version
     if session.json:
         print_json(Upgraded(database=session.place, applied=list(applied), revision=last))

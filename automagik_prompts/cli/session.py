@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
@@ -17,7 +18,7 @@ import typer
 from automagik_prompts import discovery, migrations
 from automagik_prompts.db import Database
 from automagik_prompts.discovery import PromptModule
-from automagik_prompts.exceptions import DatabaseUnavailableError
+from automagik_prompts.exceptions import DatabaseUnavailableError, DeclarationError
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings, redacted_url
 
 P = ParamSpec("P")
@@ -36,6 +37,25 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_pane
 Debug = Annotated[
     bool, typer.Option("--debug", help="Print the traceback of an error.", rich_help_panel="Every command")
 ]
+
+
+class Access(Enum):
+    """What a command does with the database.
+
+    `READ` looks, `WRITE` changes something in what is there, `CREATE` may also make a missing SQLite file. `AS_IS` takes
+    the database with whatever schema it has, and `MIGRATE` changes that.
+    """
+
+    READ = "read"
+    WRITE = "write"
+    CREATE = "create"
+    AS_IS = "as is"
+    MIGRATE = "migrate"
+
+    @property
+    def creates(self) -> bool:
+        """Whether a missing SQLite file may be made."""
+        return self in {Access.CREATE, Access.MIGRATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,40 +79,72 @@ class Session:
         """Return the same call for another database, where one is named."""
         return self if url is None else Session(load_settings(database_url=url), self.json)
 
-    def run(self, work: Callable[[Database], Awaitable[T]], *, create: bool = False, as_is: bool = False) -> T:
-        """Do something with the open database, whose schema is that of this release.
+    def run(self, work: Callable[[Database], Awaitable[T]], access: Access = Access.READ) -> T:
+        """Do something with the open database.
 
         Args:
             work: What to do.
-            create: Whether a missing SQLite file may be created.
-            as_is: Whether to take the database with whatever schema it has.
+            access: What is done with it.
 
         Raises:
             DatabaseUnavailableError: The database cannot be used.
-            SchemaError: On a server: the schema is not up to date.
+            SchemaError: Its schema is not the one that this needs; the message names the command that helps.
         """
 
         async def opened() -> T:
-            async with open_database(self.settings.database_url, create=create) as database:
-                if not as_is:
-                    await prepare_schema(database)
+            async with open_database(self.settings.database_url, create=access.creates) as database:
+                await _prepare(database, access)
                 return await work(database)
 
         return asyncio.run(opened())
 
 
-def import_modules(session: Session, named: Sequence[str] | None) -> tuple[PromptModule, ...]:
-    """Import the prompt modules of installed packages, of the settings and of the command line.
+@dataclass(frozen=True, slots=True)
+class ImportedModules:
+    """The prompt modules that were found.
+
+    Attributes:
+        names: Those that were imported.
+        problems: Why the others were not.
+    """
+
+    names: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+
+
+def import_modules(session: Session, named: Sequence[str] | None) -> tuple[str, ...]:
+    """Import the prompt modules of installed packages, of the settings and of the command line; return their names.
 
     Modules are also looked for in the working directory, as by `python -m`.
 
     Raises:
         DeclarationError: A module cannot be imported, or declares something that cannot be right.
     """
+    found = _find_modules(session, named)
+    for module in found:
+        discovery.import_prompt_module(module)
+    return tuple(module.module for module in found)
+
+
+def try_modules(session: Session, named: Sequence[str] | None) -> ImportedModules:
+    """Import what can be imported; for commands that are needed most when something is broken."""
+    names: list[str] = []
+    problems: list[str] = []
+    for module in _find_modules(session, named):
+        try:
+            discovery.import_prompt_module(module)
+        except DeclarationError as error:
+            problems.append(error.message)
+        else:
+            names.append(module.module)
+    return ImportedModules(tuple(names), tuple(problems))
+
+
+def _find_modules(session: Session, named: Sequence[str] | None) -> tuple[PromptModule, ...]:
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
-    return discovery.import_prompt_modules([*session.settings.modules, *(named or ())])
+    return discovery.find_prompt_modules([*session.settings.modules, *(named or ())])
 
 
 def open_database(url: str, *, create: bool = False) -> Database:
@@ -114,11 +166,16 @@ def open_database(url: str, *, create: bool = False) -> Database:
     return database
 
 
-async def prepare_schema(database: Database) -> None:
-    """Bring the embedded schema up to date by itself; on a server a person decides when, as in an application."""
-    if database.dialect == "sqlite" and os.access(database.path or ".", os.W_OK) and await migrations.pending(database):
-        await migrations.upgrade(database)
-    await migrations.check_schema(database)
+async def _prepare(database: Database, access: Access) -> None:
+    """Make sure that the schema fits; an embedded one is brought up to date by itself, as in an application."""
+    if access in {Access.AS_IS, Access.MIGRATE}:
+        return
+    if access is Access.READ and database.path is not None and not os.access(database.path, os.W_OK):
+        await migrations.check_schema(database)
+        return
+    await migrations.prepare(database)
+    if access is not Access.READ:
+        await migrations.check_writable(database)
 
 
 def command(function: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:

@@ -14,8 +14,12 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.expressions import F
+from tortoise.exceptions import IntegrityError
+from tortoise.expressions import F, RawSQL
+from tortoise.queryset import QuerySet
 
+from automagik_prompts.catalogue import Connection, required_columns
+from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.models import AgentRow, EventRow, PromptRow, UtcField
 from automagik_prompts.types import (
     Action,
@@ -32,6 +36,13 @@ T = TypeVar("T")
 
 CHANNEL = "automagik_prompts"
 """The channel on which PostgreSQL notifies; an empty payload means that there is news."""
+
+_NOW = "CURRENT_TIMESTAMP"
+"""The time in `agents`: the database's own, which fits a host's column whatever its type is."""
+
+_AGENT_FIELDS = ("id", "name", "default_status_key", "active_default_prompt_id", "variables", "revision")
+_AGENT_COLUMNS = frozenset({"name", "default_status_key", "variables", "revision", "created_at", "updated_at"})
+"""The columns of `agents` that are written when an agent is added."""
 
 _TIME = UtcField()
 _CHUNK = 500
@@ -258,34 +269,49 @@ async def get_prompts_by_agent_id(
 
 async def get_agent(db: BaseDBAsyncClient, name: str) -> AgentInfo | None:
     """Return an agent by its name, or `None`."""
-    row = await AgentRow.filter(name=name).using_db(db).first()
+    row = await _agents().filter(name=name).using_db(db).first()
     return _agent(row) if row is not None else None
 
 
 async def get_agents(db: BaseDBAsyncClient, names: Iterable[str] | None = None) -> list[AgentInfo]:
     """Return agents by name, sorted; all of them where no names are given."""
     if names is None:
-        return [_agent(row) for row in await AgentRow.all().order_by("name").using_db(db)]
+        return [_agent(row) for row in await _agents().order_by("name").using_db(db)]
     found: list[AgentInfo] = []
     for chunk in _chunks(sorted(set(names))):
-        found += [_agent(row) for row in await AgentRow.filter(name__in=chunk).order_by("name").using_db(db)]
+        found += [_agent(row) for row in await _agents().filter(name__in=chunk).order_by("name").using_db(db)]
     return found
 
 
 async def add_agents(db: BaseDBAsyncClient, agents: Sequence[AgentInfo]) -> None:
-    """Write agents that do not exist yet; one that somebody else wrote meanwhile stays as it is."""
-    now = _now()
-    rows = [
-        AgentRow(
-            name=agent.name,
-            default_status_key=agent.default_status_key,
-            variables=list(agent.variables),
-            created_at=now,
-            updated_at=now,
+    """Write agents that do not exist yet; one that somebody else wrote meanwhile stays as it is.
+
+    Raises:
+        SchemaError: The table is a host's, and its own columns do not let a row be added without them.
+    """
+    connection = Connection(db)
+    if connection.dialect == "postgres":
+        # First, as after an error this transaction could not ask any more; on SQLite the first statement is a write.
+        await _check_required(connection, agents)
+    try:
+        await connection.run_many(
+            "INSERT INTO agents (name, default_status_key, variables, revision, created_at, updated_at) "
+            f"VALUES (?, ?, ?, 0, {_NOW}, {_NOW}) ON CONFLICT DO NOTHING",
+            [(agent.name, agent.default_status_key, json.dumps(agent.variables)) for agent in agents],
         )
-        for agent in agents
-    ]
-    await AgentRow.bulk_create(rows, ignore_conflicts=True, batch_size=100, using_db=db)
+    except IntegrityError as error:
+        if connection.dialect == "sqlite":
+            await _check_required(connection, agents)
+        raise SchemaError(
+            f"The agents {_quoted_names(agents)} cannot be added to the table agents, which another application has "
+            f"made: {error}. Add them with that application."
+        ) from error
+    known = {agent.name for agent in await get_agents(db, [agent.name for agent in agents])}
+    if left := [agent for agent in agents if agent.name not in known]:
+        raise SchemaError(
+            f"The agents {_quoted_names(left)} cannot be added to the table agents, which another application has made "
+            "and which takes something else of them for a duplicate. Add them with that application."
+        )
 
 
 async def lock_agent(db: BaseDBAsyncClient, agent_id: int, *, notify: bool = True) -> AgentInfo | None:
@@ -299,12 +325,14 @@ async def lock_agent(db: BaseDBAsyncClient, agent_id: int, *, notify: bool = Tru
         agent_id: The agent's id.
         notify: Whether to notify; a transaction that locks many agents does it once, by `notify_listeners`.
     """
-    changed = await AgentRow.filter(id=agent_id).using_db(db).update(revision=F("revision") + 1, updated_at=_now())
+    changed = (
+        await AgentRow.filter(id=agent_id).using_db(db).update(revision=F("revision") + 1, updated_at=RawSQL(_NOW))
+    )
     if not changed:
         return None
     if notify:
         await notify_listeners(db)
-    row = await AgentRow.filter(id=agent_id).using_db(db).first()
+    row = await _agents().filter(id=agent_id).using_db(db).first()
     return _agent(row) if row is not None else None
 
 
@@ -631,6 +659,30 @@ def _now() -> datetime:
 
 def _chunks(values: Sequence[T]) -> Iterable[Sequence[T]]:
     return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+
+
+async def _check_required(db: Connection, agents: Sequence[AgentInfo]) -> None:
+    """Make sure that a row of `agents` needs no value that this library does not know."""
+    missing = [name for name in await required_columns(db, "agents") if name.lower() not in _AGENT_COLUMNS]
+    if not missing:
+        return
+    example = ", ".join("..." for _ in missing)
+    raise SchemaError(
+        f"The agents {_quoted_names(agents)} cannot be added: the table agents is another application's, and its "
+        f"columns {', '.join(missing)} must have a value in each row. Add these agents with that application, or with "
+        f"INSERT INTO agents (name, {', '.join(missing)}) VALUES (..., {example}), or give the columns a "
+        "default. Nothing else is needed; until then their texts are served from code."
+    )
+
+
+def _quoted_names(agents: Sequence[AgentInfo]) -> str:
+    shown = ", ".join(repr(agent.name) for agent in agents[:10])
+    return shown if len(agents) <= 10 else f"{shown} and {len(agents) - 10} more"
+
+
+def _agents() -> QuerySet[AgentRow]:
+    """Return the query of agents without their times: a host's table may keep these in a form of its own."""
+    return AgentRow.all().only(*_AGENT_FIELDS)
 
 
 def _agent(row: AgentRow) -> AgentInfo:

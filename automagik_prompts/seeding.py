@@ -14,6 +14,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from automagik_prompts import repository
 from automagik_prompts.constants import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.db import Database
+from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.repository import CodeVersion, Head
 from automagik_prompts.types import Action, AgentInfo, EventCreate, Prompt, PromptCreate
 
@@ -53,24 +54,34 @@ async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact
 
     Returns:
         What was done, in the order of agents and statuses.
+
+    Raises:
+        SchemaError: The table `agents` is a host's and does not let a new agent be added; all others were seeded.
+        DatabaseUnavailableError: The database cannot be written now.
     """
     if not agents:
         return ()
     known = {agent.name: agent for agent in await database.run(repository.get_agents, agents)}
+    refused: SchemaError | None = None
     if new := [_new_agent(agents[name]) for name in sorted(agents) if name not in known]:
-        await database.transaction(repository.add_agents, new)
+        try:
+            await database.transaction(repository.add_agents, new)
+        except SchemaError as error:
+            refused = error  # told in the end: it must not keep the other agents from being seeded
         known = {agent.name: agent for agent in await database.run(repository.get_agents, agents)}
     seen = await _code_versions(database, [agent.id for agent in known.values()])
     work = [
         known[name]
         for name, declared in sorted(agents.items())
-        if exact or _has_news(declared, known[name], seen[known[name].id])
+        if name in known and (exact or _has_news(declared, known[name], seen[known[name].id]))
     ]
     # In the order of the ids, so that two processes that seed never wait for each other in a circle.
     work.sort(key=lambda agent: agent.id)
     done: list[Seeded] = []
     for start in range(0, len(work), _BATCH):
         done += await database.transaction(_seed_agents, work[start : start + _BATCH], agents, exact)
+    if refused is not None:
+        raise refused
     return tuple(sorted(done, key=lambda item: (item.agent, item.status_key)))
 
 

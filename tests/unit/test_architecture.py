@@ -1,0 +1,276 @@
+"""The shape of the package: who may import whom, who may query, what is public, and that everything says what it is."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import automagik_prompts
+
+ROOT = Path(automagik_prompts.__file__).parent
+PACKAGE = "automagik_prompts"
+
+# Each module may import from the lines above its own, and from no module on its own line. A module that is not here yet
+# fails the tests below: give it the highest line that it can have.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("_version", "exceptions"),
+    ("types",),
+    # Values, texts and files, without a database.
+    ("settings", "values", "files", "placement", "sqlite"),
+    ("templates",),
+    ("constants",),
+    ("discovery", "places", "plans"),
+    # Serving: an agent run goes through these alone.
+    ("identity", "overrides", "serving", "versions"),
+    ("tracing",),
+    ("runs",),
+    ("capability",),
+    ("installation",),
+    # The database.
+    ("models", "catalogue"),
+    ("db", "host"),
+    ("archive",),
+    ("adoption",),
+    ("migrations", "repository"),
+    ("seeding", "editing"),
+    ("lookup",),
+    ("exchange",),
+    ("checking",),
+    # Following the database.
+    ("snapshot", "disk", "changes", "gate"),
+    ("refresher",),
+    ("worker",),
+    ("plugin",),
+    # The command line.
+    ("cli.output",),
+    ("cli.asking", "cli.completion", "cli.progress", "cli.session", "cli.shapes", "cli.diffing"),
+    ("cli.arguments",),
+    ("cli.see",),
+    ("cli.change",),
+    ("cli.check", "cli.compare", "cli.create", "cli.move", "cli.past", "cli.run"),
+    ("cli.app",),
+    ("cli",),
+    ("__main__",),
+)
+PLACE = {module: line for line, modules in enumerate(LAYERS) for module in modules}
+
+# What can reach a database, a disk or a network; nothing that an agent run goes through may have it.
+DATABASE = {"tortoise", "aerich", "asyncpg", "aiosqlite", "sqlite3", "pypika_tortoise"}
+RUN = ("capability", "installation", "identity", "overrides", "serving", "versions", "tracing", "runs", "placement")
+
+# Who may send statements: `repository`, and what changes or looks at the schema. `db` asks whether anybody is there,
+# and `changes` listens.
+QUERIES = {"repository", "migrations", "catalogue", "db", "changes"}
+QUERYING = {
+    "execute_query",
+    "execute_query_dict",
+    "execute_insert",
+    "execute_many",
+    "execute_script",
+    "using_db",
+    "raw",
+}
+
+PUBLIC = [
+    "AccessDeniedError",
+    "ActivePrompt",
+    "ConfigurationError",
+    "ConflictError",
+    "DatabaseUnavailableError",
+    "DeclarationError",
+    "Explanation",
+    "InvalidPromptError",
+    "NoActivePromptError",
+    "Prompt",
+    "PromptNotFoundError",
+    "PromptPlugin",
+    "PromptsError",
+    "RenderError",
+    "SchemaError",
+    "ServedPrompt",
+    "Source",
+    "State",
+    "UnexposedVariableError",
+    "default_plugin",
+    "install",
+    "prompt",
+    "prompts",
+    "prompts_from_package",
+    "render",
+    "resolve",
+    "uninstall",
+]
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the package by its name without the package's."""
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if "_migrations" not in parts:
+            found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+MODULES = modules()
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    """Return a module's syntax tree."""
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+def imports(module: str) -> Iterator[tuple[str, int]]:
+    """Yield what a module imports, with the line, also inside functions; what only type checkers see is left out."""
+    checked = {
+        id(inner)
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree(module)):
+        if id(node) in checked:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}, line {node.lineno}: imports are absolute"
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def own_imports(module: str) -> Iterator[tuple[str, int]]:
+    """Yield the modules of this package that a module imports."""
+    for name, line in imports(module):
+        top, _, rest = name.partition(".")
+        if top == PACKAGE:
+            while rest and rest not in MODULES:
+                rest = rest.rpartition(".")[0]
+            yield rest, line
+
+
+def foreign_imports(module: str) -> set[str]:
+    """Return the other packages that a module imports."""
+    return {name.partition(".")[0] for name, _ in imports(module)} - {PACKAGE}
+
+
+def reach(module: str) -> set[str]:
+    """Return everything of this package that is imported with a module."""
+    reached: set[str] = set()
+    waiting = [module]
+    while waiting:
+        one = waiting.pop()
+        if one not in reached:
+            reached.add(one)
+            waiting += [name for name, _ in own_imports(one) if name]
+    return reached
+
+
+def test_every_module_has_its_place() -> None:
+    """A new module is put into the table, and one that is gone is taken out."""
+    assert set(PLACE) == set(MODULES) - {""}
+    assert len(PLACE) == sum(map(len, LAYERS))
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"", "cli"}))
+def test_imports_go_one_way(module: str) -> None:
+    """A module imports only from lines above its own, also inside functions; so there is no circle."""
+    for name, line in own_imports(module):
+        if name:
+            assert PLACE.get(name, len(LAYERS)) < PLACE[module], f"{module}, line {line}, imports {name}"
+
+
+@pytest.mark.parametrize("module", RUN)
+def test_an_agent_run_cannot_reach_the_database(module: str) -> None:
+    """Nothing that a run goes through imports anything that could wait for a database, however far down."""
+    reached = reach(module)
+    assert not {one for one in reached if foreign_imports(one) & DATABASE}
+    assert not reached & {"models", "db", "repository", "seeding", "editing", "migrations", "refresher", "plugin"}
+
+
+def test_declaring_prompts_needs_neither_database_nor_agent_library() -> None:
+    """A module that only declares prompts does not load what serves them."""
+    for module in ("constants", "discovery", "exceptions", "types", "templates"):
+        loaded = set().union(*map(foreign_imports, reach(module)))
+        assert not loaded & (DATABASE | {"pydantic_ai", "typer", "rich"}), module
+
+
+def test_only_the_repository_queries() -> None:
+    """No other module sends statements, apart from those that look after the schema."""
+    for module in MODULES:
+        called = {node.attr for node in ast.walk(tree(module)) if isinstance(node, ast.Attribute)} & QUERYING
+        assert not called or module in QUERIES, (module, called)
+    tables = {name for name in MODULES if "models" in {imported for imported, _ in own_imports(name)}}
+    assert tables <= {"repository", "migrations", "adoption", "db"}
+
+
+def test_the_command_line_is_the_only_one_that_prints() -> None:
+    """The command line's libraries are loaded by the command line alone."""
+    for module in MODULES:
+        if not module.startswith(("cli", "__main__")):
+            assert not foreign_imports(module) & {"typer", "rich", "click"}, module
+
+
+def test_the_public_names() -> None:
+    """What can be imported from the package is written down here too, so that no name comes or goes by accident."""
+    assert automagik_prompts.__all__ == sorted(automagik_prompts.__all__, key=str)
+    assert set(automagik_prompts.__all__) == set(PUBLIC)
+    for name in PUBLIC:
+        assert getattr(automagik_prompts, name).__module__.startswith(PACKAGE)
+    assert set(PUBLIC) <= set(dir(automagik_prompts))
+    with pytest.raises(AttributeError, match="has no attribute 'promt'"):
+        automagik_prompts.promt  # noqa: B018  # that it raises is what is tested
+
+
+def test_importing_the_package_loads_almost_nothing() -> None:
+    """The database, the command line and Pydantic AI are loaded when they are first used."""
+    watched = sorted(DATABASE | {"pydantic_ai", "typer", "rich", "pydantic"})
+    code = f"import sys, automagik_prompts; print([name for name in {watched!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "[]"
+
+
+def definitions(module: str) -> Iterator[tuple[str, ast.AST]]:
+    """Yield each public function, class and method of a module with its name."""
+    waiting: list[tuple[str, ast.AST]] = [("", tree(module))]
+    while waiting:
+        prefix, parent = waiting.pop()
+        for node in ast.iter_child_nodes(parent):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith(
+                "_"
+            ):
+                yield f"{prefix}{node.name}", node
+                if isinstance(node, ast.ClassDef):
+                    waiting.append((f"{prefix}{node.name}.", node))
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_everything_public_says_what_it_is(module: str) -> None:
+    """Each module, public class, function and method has a docstring that begins with a whole sentence."""
+    assert ast.get_docstring(tree(module)), f"{module} has no docstring"
+    for name, node in definitions(module):
+        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if any("overload" in ast.unparse(decorator) for decorator in node.decorator_list):
+            continue
+        summary = (ast.get_docstring(node) or "").split("\n\n")[0].strip()
+        assert summary.endswith((".", ":", "?")), (
+            f"{module}.{name} has no docstring that begins with a sentence: {summary!r}"
+        )
+        assert summary[0].isupper() or summary[0] in "`[", f"{module}.{name}: {summary!r}"
+
+
+def test_no_module_swallows_errors_silently() -> None:
+    """Whatever catches everything does something about it: no `except: pass`, no bare `except`."""
+    for module in MODULES:
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.ExceptHandler):
+                assert node.type is not None, f"{module}, line {node.lineno}: a bare except"
+                silent = all(isinstance(statement, ast.Pass) for statement in node.body)
+                assert not silent, f"{module}, line {node.lineno}: an error is swallowed"

@@ -46,6 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("snapshot", "disk", "changes", "gate"),
     ("refresher",),
     ("worker",),
+    ("recall",),
     ("plugin",),
 )
 PLACE = {module: line for line, modules in enumerate(LAYERS) for module in modules}
@@ -117,8 +118,9 @@ def tree(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text(encoding="utf-8"))
 
 
-def imports(module: str) -> Iterator[tuple[str, int]]:
-    """Yield what a module imports, with the line, also inside functions; what only type checkers see is left out."""
+@cache
+def imports(module: str) -> tuple[tuple[str, int], ...]:
+    """Return what a module imports, with the line, also inside functions; what only type checkers see is left out."""
     checked = {
         id(inner)
         for node in ast.walk(tree(module))
@@ -126,14 +128,16 @@ def imports(module: str) -> Iterator[tuple[str, int]]:
         for statement in node.body
         for inner in ast.walk(statement)
     }
+    found: list[tuple[str, int]] = []
     for node in ast.walk(tree(module)):
         if id(node) in checked:
             continue
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
+            found += ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}, line {node.lineno}: imports are absolute"
-            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+            found += ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+    return tuple(found)
 
 
 def own_imports(module: str) -> Iterator[tuple[str, int]]:

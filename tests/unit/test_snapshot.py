@@ -1,0 +1,281 @@
+"""Which text is served for an agent and status, in full, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from automagik_prompts.constants import Registry
+from automagik_prompts.exceptions import NoActivePromptError
+from automagik_prompts.snapshot import Snapshot, build_snapshot, code_snapshot
+from automagik_prompts.types import ActiveVersion, AgentInfo, Source
+
+
+def version(agent: str, status_key: str, number: int, text: str, *, format: str = "handlebars") -> ActiveVersion:
+    """Return an active version as the database would give it."""
+    return ActiveVersion(agent, number * 100 + len(status_key), status_key, number, text, format)
+
+
+def build(registry: Registry, *active: ActiveVersion, **facts: Any) -> Snapshot:
+    """Return the snapshot for active versions; the agents are those of the versions unless given."""
+    names = sorted({item.agent for item in active})
+    agents = facts.pop("agents", [AgentInfo(number, name) for number, name in enumerate(names, 1)])
+    return build_snapshot(registry, agents, active, loaded_at=1.0, **facts)
+
+
+def served(snapshot: Snapshot, agent: str, status_key: str | None) -> tuple[str, int | None, str]:
+    """Return text, version and source of what is served."""
+    prompt = snapshot.select(agent, status_key).prompt
+    return prompt.text, prompt.version, prompt.source.value
+
+
+@pytest.fixture
+def stan(registry: Registry) -> Registry:
+    """An agent with a primary status, another one, and one for `default`."""
+    registry.declare("stan", {"NEW": "code new", "OK": "code ok", "default": "code default"}, where="x", primary="NEW")
+    return registry
+
+
+# The order: the status, the primary status, `default`; then the code, likewise.
+
+
+@pytest.mark.parametrize(
+    ("active", "asked", "text", "reason"),
+    [
+        (["OK", "NEW", "default"], "OK", "db OK", ""),
+        (["OK", "NEW", "default"], None, "db NEW", ""),
+        (
+            ["NEW", "default"],
+            "OK",
+            "db NEW",
+            "the status 'OK' has no active version; the primary status 'NEW' stands in",
+        ),
+        (["default"], "OK", "db default", "the status 'OK' has no active version; the status 'default' stands in"),
+        (["default"], None, "db default", "the status 'NEW' has no active version; the status 'default' stands in"),
+        (["OK"], "NEW", "code new", "the code's text is served"),
+        (["OK"], "default", "code default", "the code's text is served"),
+        ([], "OK", "code ok", "the code's text is served"),
+        ([], None, "code new", "the code's text is served"),
+        ([], "LOST", "code new", "the status has no prompt of its own; the primary status 'NEW' stands in; the code's"),
+        (["NEW"], "LOST", "db NEW", "the status has no prompt of its own; the primary status 'NEW' stands in"),
+        (["default"], "LOST", "db default", "the status has no prompt of its own; the status 'default' stands in"),
+        (
+            ["OK"],
+            "LOST",
+            "code new",
+            "the status has no prompt of its own; the primary status 'NEW' stands in; the code's",
+        ),
+        (["LOST"], "LOST", "db LOST", ""),
+    ],
+)
+def test_the_order_of_selection(stan: Registry, active: list[str], asked: str, text: str, reason: str) -> None:
+    """The active version of the status, of the primary status, of `default`; then the code's texts in that order."""
+    selection = build(stan, *(version("stan", key, 7, f"db {key}") for key in active)).select("stan", asked)
+    assert selection.prompt.text == text
+    assert selection.prompt.source is (Source.DATABASE if text.startswith("db") else Source.CODE)
+    assert selection.prompt.version == (7 if text.startswith("db") else None)
+    assert selection.reason == reason or selection.reason.startswith(reason + " text is served")
+
+
+def test_an_agent_that_only_the_database_knows(registry: Registry) -> None:
+    """Its primary status and its exposed names are those in the database."""
+    agents = [AgentInfo(1, "gone", default_status_key="B", variables=("name",))]
+    snapshot = build(registry, version("gone", "A", 1, "a {{name}}"), version("gone", "B", 2, "b"), agents=agents)
+    assert served(snapshot, "gone", None) == ("b", 2, "database")
+    assert served(snapshot, "gone", "A") == ("a {{name}}", 1, "database")
+    assert served(snapshot, "gone", "C") == ("b", 2, "database")
+    assert snapshot.code_texts("gone") == frozenset()
+    assert snapshot.default_status("gone") is None
+
+
+def test_this_process_primary_status_counts(stan: Registry) -> None:
+    """An old and a new release run side by side: each falls back to its own code's primary status."""
+    agents = [AgentInfo(1, "stan", default_status_key="OK")]
+    active = [version("stan", "OK", 1, "db OK"), version("stan", "NEW", 1, "db NEW")]
+    assert served(build(stan, *active, agents=agents), "stan", "LOST") == ("db NEW", 1, "database")
+
+
+def test_the_codes_text_stands_by(stan: Registry) -> None:
+    """A selection brings the code's text for the case that the active version cannot be filled."""
+    snapshot = build(stan, version("stan", "OK", 3, "db ok"), version("stan", "LOST", 1, "db lost"))
+    for asked, text in (("OK", "code ok"), ("LOST", "code new"), (None, "code new")):
+        code = snapshot.select("stan", asked).code
+        assert code is not None
+        assert (code.text, code.source, code.version) == (text, Source.CODE, None)
+    only = build(Registry(), version("gone", "A", 1, "a"))
+    assert only.select("gone", "A").code is None
+
+
+# What cannot be served here.
+
+
+@pytest.mark.parametrize(
+    ("text", "format", "why"),
+    [
+        ("{{#if", "handlebars", "is not a valid template"),
+        ("{{secret}}", "handlebars", "uses secret, which the agent's code does not expose"),
+        ("{{lookup x 'y'}}", "handlebars", "calls {{lookup ...}}"),
+        ("  \n", "handlebars", "is blank"),
+        ("a\0", "text", "contains the NUL character U+0000 at position 2"),
+        ("text", "jinja", "The format 'jinja' is unknown"),
+    ],
+)
+def test_a_version_that_cannot_be_served(stan: Registry, text: str, format: str, why: str) -> None:
+    """Written by plain SQL, it is passed over for the code's text of its own status, and the problem says why."""
+    broken = version("stan", "OK", 5, text, format=format)
+    snapshot = build(stan, broken, version("stan", "NEW", 1, "db new"))
+    selection = snapshot.select("stan", "OK")
+    assert (selection.prompt.text, selection.prompt.source) == ("code ok", Source.CODE)
+    assert selection.reason == "the active version 5 cannot be served here; the code's text is served"
+    (problem,) = snapshot.problems
+    assert (problem.agent, problem.prompt) == ("stan", broken)
+    assert why in problem.reason
+    assert served(snapshot, "stan", "NEW") == ("db new", 1, "database")
+
+
+def test_the_last_good_version_comes_first(stan: Registry) -> None:
+    """What was served before a broken version was activated goes on being served, also over several loads."""
+    good = build(stan, version("stan", "OK", 4, "good"))
+    broken = build(stan, version("stan", "OK", 5, "{{#if"), previous=good)
+    again = build(stan, version("stan", "OK", 6, " "), version("stan", "NEW", 1, "new"), previous=broken)
+    for snapshot in (broken, again):
+        assert served(snapshot, "stan", "OK") == ("good", 4, "database")
+        assert len(snapshot.problems) == 1
+    assert again.select("stan", "OK").reason == (
+        "the active version 6 cannot be served here; version 4, the last good one, is served"
+    )
+    healed = build(stan, version("stan", "OK", 7, "healed"), previous=again)
+    assert served(healed, "stan", "OK") == ("healed", 7, "database")
+    assert healed.problems == ()
+    assert healed.select("stan", "OK").reason == ""
+
+
+def test_a_version_that_was_deactivated_is_not_a_last_good_one(stan: Registry) -> None:
+    """Nothing broke, somebody decided: the primary status stands in."""
+    before = build(stan, version("stan", "OK", 4, "good"), version("stan", "NEW", 1, "new"))
+    after = build(stan, version("stan", "NEW", 1, "new"), previous=before)
+    assert served(after, "stan", "OK") == ("new", 1, "database")
+
+
+def test_without_code_another_status_stands_in_for_a_broken_version(registry: Registry) -> None:
+    """An agent that this process' code does not know is served what there is."""
+    agents = [AgentInfo(1, "gone", default_status_key="B")]
+    snapshot = build(registry, version("gone", "A", 1, "{{x}}"), version("gone", "B", 2, "b"), agents=agents)
+    selection = snapshot.select("gone", "A")
+    assert selection.prompt.text == "b"
+    assert selection.reason == "the active version 1 cannot be served here; the primary status 'B' stands in"
+
+
+def test_a_broken_primary_version(stan: Registry) -> None:
+    """A status without a text of its own is served the code's primary text, not the broken one."""
+    snapshot = build(stan, version("stan", "NEW", 2, "{{#if"), version("stan", "default", 1, "db default"))
+    for asked in (None, "LOST", "OK"):
+        assert snapshot.select("stan", asked).prompt.text == "code new"
+    assert "the active version 2 cannot be served here" in snapshot.select("stan", "LOST").reason
+
+
+def test_old_and_new_release_enforce_their_own_names() -> None:
+    """A version that uses a name which only the new release exposes is served there, and not by the old one."""
+    old, new = Registry(), Registry()
+    old.declare("stan", {"default": "old"}, where="x")
+    new.declare("stan", {"default": "new {{tax_id}}"}, where="x")
+    agents = [AgentInfo(1, "stan", variables=("tax_id",))]
+    active = version("stan", "default", 2, "new {{tax_id}}")
+    assert served(build(new, active, agents=agents), "stan", None) == ("new {{tax_id}}", 2, "database")
+    assert served(build(old, active, agents=agents), "stan", None) == ("old", None, "code")
+
+
+# Building again.
+
+
+def test_compiled_texts_are_used_again(stan: Registry) -> None:
+    """What has not changed is not compiled anew; a changed text or format is."""
+    first = build(stan, version("stan", "OK", 1, "Hi {{agent_name}}"))
+    same = build(stan, version("stan", "OK", 1, "Hi {{agent_name}}"), previous=first)
+    verbatim = build(stan, version("stan", "OK", 1, "Hi {{agent_name}}", format="text"), previous=first)
+    key = ("stan", "OK")
+    assert same.served[key].template is first.served[key].template
+    assert verbatim.served[key].variables == ()
+    assert first.served[key].variables == ("agent_name",)
+
+
+def test_a_text_changed_behind_our_back_is_seen(stan: Registry) -> None:
+    """Plain SQL may write over a text: the same version, another text."""
+    first = build(stan, version("stan", "OK", 1, "one"))
+    second = build(stan, version("stan", "OK", 1, "two"), previous=first)
+    assert served(second, "stan", "OK") == ("two", 1, "database")
+    assert second.select("stan", "OK").prompt.content_hash != first.select("stan", "OK").prompt.content_hash
+
+
+def test_the_source_is_told(stan: Registry) -> None:
+    """A snapshot from disk says so for each version."""
+    snapshot = build(stan, version("stan", "OK", 1, "one"), source=Source.DISK)
+    assert served(snapshot, "stan", "OK") == ("one", 1, "disk")
+
+
+def test_a_snapshot_never_changes(stan: Registry) -> None:
+    """Whoever holds one reads the same for ever, and its repr shows no text."""
+    snapshot = build(stan, version("stan", "OK", 1, "private"))
+    with pytest.raises(TypeError):
+        snapshot.selections["stan", "OK"] = None  # type: ignore[index]  # that it is refused is what is tested
+    assert "private" not in repr(snapshot)
+    assert snapshot.revisions == {"stan": 0}
+
+
+# What is declared after the snapshot was built.
+
+
+def test_late_declarations_are_served_at_once(stan: Registry) -> None:
+    """A module that is imported late does not wait for the next load."""
+    snapshot = build(stan, version("stan", "NEW", 1, "db new"))
+    stan.declare("late", {"A": "late a", "B": "late b"}, where="x", primary="B")
+    stan.declare("stan", {"EXTRA": "code extra"}, where="x")
+    assert served(snapshot, "late", None) == ("late b", None, "code")
+    assert served(snapshot, "late", "A") == ("late a", None, "code")
+    assert served(snapshot, "late", "LOST") == ("late b", None, "code")
+    assert served(snapshot, "stan", "EXTRA") == ("code extra", None, "code")
+    assert served(snapshot, "stan", "LOST") == ("db new", 1, "database")
+    assert snapshot.code_texts("late") == {"late a", "late b"}
+
+
+def test_the_codes_snapshot_serves_the_code(stan: Registry) -> None:
+    """A process that has read no database serves its own texts."""
+    snapshot = code_snapshot(stan)
+    assert served(snapshot, "stan", "OK") == ("code ok", None, "code")
+    assert snapshot.loaded_at is None
+    assert snapshot.problems == ()
+
+
+# Nothing to serve.
+
+
+@pytest.mark.parametrize(
+    ("agent", "hint"),
+    [
+        ("Stan", "Did you mean 'stan'? Agents with prompts are: idle, stan."),
+        ("stann", "Did you mean 'stan'?"),
+        ("zzz", "neither in the database nor in code. Agents with prompts are: idle, stan."),
+    ],
+)
+def test_an_unknown_agent_is_told_what_there_is(stan: Registry, agent: str, hint: str) -> None:
+    """The error lists what exists and the nearest spelling, whatever its case."""
+    stan.declare("idle", {"default": "x"}, where="x")
+    with pytest.raises(NoActivePromptError) as missing:
+        code_snapshot(stan).select(agent, "OK")
+    assert missing.value.message.startswith(f"There is no prompt for {agent!r} and status 'OK'")
+    assert hint in missing.value.message
+    assert (missing.value.agent, missing.value.status_key) == (agent, "OK")
+
+
+def test_an_agent_without_an_active_version_is_told_what_to_do(registry: Registry) -> None:
+    """It is in the database, nothing of it is active, and the code does not know it."""
+    snapshot = build(registry, agents=[AgentInfo(1, "gone")])
+    with pytest.raises(NoActivePromptError, match=r"no active version\. Activate one: automagik-prompts activate"):
+        snapshot.select("gone", None)
+
+
+def test_without_any_declaration_the_cause_is_named(registry: Registry) -> None:
+    """The usual cause is a module that nobody imported."""
+    with pytest.raises(NoActivePromptError, match=r"and its primary status.*import the module that declares them"):
+        code_snapshot(registry).select("stan", None)

@@ -12,41 +12,55 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import quote
 
 from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering
-from pydantic_ai.messages import InstructionPart
+from pydantic_ai.messages import CapabilityInstructionSource, InstructionId, InstructionPart, ModelRequest
 from pydantic_ai.tools import AgentDepsT, RunContext
 
-from automagik_prompts.exceptions import DeclarationError, InvalidPromptError, RenderError
-from automagik_prompts.placement import Placement
+from automagik_prompts import overrides, runs, tracing, versions
+from automagik_prompts.exceptions import DeclarationError
+from automagik_prompts.identity import UsedPrompt, last_used, with_identity
+from automagik_prompts.placement import Placement, without_declared
+from automagik_prompts.runs import Run
+from automagik_prompts.serving import Told, fill
+from automagik_prompts.templates import compile_template
 from automagik_prompts.types import (
     PromptReader,
     Selection,
     ServedPrompt,
-    SnapshotReader,
+    Source,
     StatusFunction,
     Values,
     VariablesFunction,
     check_name,
     status_value,
 )
-from automagik_prompts.values import ABSENT, builtin_value, get
 
 if TYPE_CHECKING:
     from pydantic_ai.agent import AbstractAgent
-    from pydantic_ai.capabilities.abstract import WrapRunHandler
+    from pydantic_ai.capabilities.abstract import (
+        ValidatedToolArgs,
+        WrapModelRequestHandler,
+        WrapOutputProcessHandler,
+        WrapRunHandler,
+        WrapToolExecuteHandler,
+    )
+    from pydantic_ai.messages import ModelResponse
     from pydantic_ai.models import ModelRequestContext
+    from pydantic_ai.output import OutputContext
     from pydantic_ai.run import AgentRunResult
 
 Inject = Literal["system_prompt", "instructions"]
 OnChange = Literal["rewrite", "append"]
+Pin = Literal["conversation"]
 
 _DEFAULT_ID = "active_prompt"
+_INSTRUCTION = "prompt"
 
 
 @dataclass
@@ -78,23 +92,41 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     """What happens to a text in the history that is not the active one any more: it is rewritten, or it stays and the
     new one is appended as its replacement, which keeps the provider's prompt cache."""
 
+    pin: Pin | None = None
+    """`"conversation"`: a conversation goes on with the version that its history says it was told last, until its
+    status changes. By default each run takes the versions that are active when it begins. Trust the history that you
+    pin by: whoever can write it chooses the version."""
+
+    version: int | None = None
+    """Always this version of the present status, for previews and replays. The first run that needs it waits until it
+    is read, `startup_timeout` at most, and fails if it cannot be had: another text would be no preview."""
+
     plugin: PromptReader | None = None
     """The plugin to read from; the default plugin of the process by default."""
 
     id: str | None = _DEFAULT_ID
     """Unique among an agent's capabilities; made from the name of the prompts."""
 
+    automatic: bool = field(default=False, compare=False, repr=False)
+    """Whether `install()` gave it to the agent; one that the agent was given explicitly takes its place."""
+
     def __post_init__(self) -> None:
         if self.agent is not None:
             check_name(self.agent, "agent name")
             if self.id == _DEFAULT_ID:
-                self.id = f"{_DEFAULT_ID}-{self.agent.replace(':', '-')}"
+                # A colon separates the parts of an id of Pydantic AI's.
+                self.id = f"{_DEFAULT_ID}-{quote(self.agent, safe=' /@+')}"
         for name, value, allowed in (
             ("inject", self.inject, ("system_prompt", "instructions")),
             ("on_change", self.on_change, ("rewrite", "append")),
+            ("pin", self.pin, (None, "conversation")),
         ):
             if value not in allowed:
-                raise DeclarationError(f"{name}={value!r} is unknown. Use one of: {', '.join(allowed)}.")
+                raise DeclarationError(f"{name}={value!r} is unknown. Use one of: {', '.join(map(str, allowed))}.")
+        if self.version is not None and self.version < 1:
+            raise DeclarationError(f"version={self.version!r} is no version. Versions are numbered from 1.")
+        if self.version is not None and self.pin is not None:
+            raise DeclarationError("version= and pin= exclude each other: one version always, or the conversation's.")
         if self.defer_loading:
             raise DeclarationError("A prompt cannot be deferred: the model needs it from the first request on.")
 
@@ -104,22 +136,24 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         agent: str | None = None,
         *,
         status: str | None = None,
+        variables: dict[str, Any] | None = None,
         inject: Inject = "system_prompt",
         on_change: OnChange = "rewrite",
+        pin: Pin | None = None,
+        version: int | None = None,
     ) -> ActivePrompt[Any]:
         """Build one from an agent spec, which can hold only plain values."""
-        return ActivePrompt(agent, status, inject=inject, on_change=on_change)
+        return ActivePrompt(
+            agent, status, variables=variables, inject=inject, on_change=on_change, pin=pin, version=version
+        )
 
     @classmethod
     def combine(cls, capabilities: Sequence[AbstractCapability[AgentDepsT]]) -> AbstractCapability[AgentDepsT]:
         """Take two equal ones for one, and report two different ones while the agent is built."""
-        first, *others = cast("Sequence[ActivePrompt[AgentDepsT]]", capabilities)
-        for other in others:
-            if other != first:
-                raise DeclarationError(
-                    f"The agent has two different ActivePrompt capabilities for {first.agent!r}. Keep one.",
-                    agent=first.agent,
-                )
+        found = cast("Sequence[ActivePrompt[AgentDepsT]]", capabilities)
+        first, *others = [capability for capability in found if not capability.automatic] or found
+        if any(other != first for other in others):
+            raise _two_for(first.agent)
         return first
 
     def get_ordering(self) -> CapabilityOrdering:
@@ -128,12 +162,21 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     def for_agent(self, agent: AbstractAgent[AgentDepsT, Any]) -> AbstractCapability[AgentDepsT]:
         """Bind to the agent, and register the dynamic system prompt if the agent is just being built."""
-        bound = self if self.agent is not None else replace(self, agent=_name_of(agent))
-        own: list[AbstractCapability[AgentDepsT]] = []
-        agent.root_capability.apply(own.append)
-        # For a capability given to a single run this is called for each run; registering would pile up.
-        if bound.inject == "system_prompt" and any(capability is self for capability in own):
-            bound.register(agent)
+        # A copy in any case: what stands in the agent's tree itself is the one with which it is being built.
+        bound = replace(self, agent=self.agent if self.agent is not None else _name_of(agent))
+        found: list[AbstractCapability[AgentDepsT]] = []
+        agent.root_capability.apply(found.append)
+        rivals = [
+            other for other in found if isinstance(other, ActivePrompt) and (other.agent or agent.name) == bound.agent
+        ]
+        # A capability for a single run is bound for each run: it is no rival, and registering it would pile up.
+        if any(other is self for other in rivals):
+            if any(replace(other, agent=bound.agent) != bound for other in rivals):
+                raise _two_for(bound.agent)
+            if bound.inject == "system_prompt" and rivals[0] is self:
+                bound.register(agent)
+        if bound.pin is not None:
+            versions.keep(bound.name)
         return bound
 
     def get_instructions(self) -> Callable[[RunContext[AgentDepsT]], Any] | None:
@@ -142,157 +185,241 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             return None
 
         async def active_prompt(ctx: RunContext[AgentDepsT]) -> InstructionPart:
-            run = _RUNS.get(self._key(ctx))
-            snapshot = run.snapshot if run is not None else await self._reader.ready()
-            text = await self.tell(ctx, snapshot)
-            return InstructionPart(text, name="prompt", dynamic=True, on_change=self.on_change)
+            run = runs.find(ctx, self.name) or await self._begin()
+            told = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
+            if told is None:
+                told = run.prepare(await self.tell(ctx, run), ctx.run_step)
+            return InstructionPart(told.text, name=_INSTRUCTION, dynamic=True, on_change=self.on_change)
 
         return active_prompt
 
     async def wrap_run(self, ctx: RunContext[AgentDepsT], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
-        """Pin the snapshot for the run; only the first run of a process may have to wait for it."""
-        reader = self._reader
-        key = self._key(ctx)
-        run = _Run(self, reader.snapshot() or await reader.ready())
-        _RUNS[key] = run
-        try:
+        """Keep to one snapshot for the run; only the first run of a process may have to wait for it."""
+        run = await self._begin()
+        if self.pin is not None:
+            run.pinned = last_used(ctx.messages, self.name)
+        with runs.running(ctx, self.name, run):
             return await handler()
+
+    async def wrap_model_request(
+        self, ctx: RunContext[AgentDepsT], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
+    ) -> ModelResponse:
+        """Find out, once for each request, what it tells."""
+        run = runs.find(ctx, self.name)
+        if run is None:
+            return await handler(request_context)
+        try:
+            told = run.prepared_for(ctx.run_step, earliest=ctx.run_step - 1)
+            if told is None and self.inject == "system_prompt":
+                told = await self.tell(ctx, run)
+            if told is None:
+                return await handler(request_context)
+            run.prepare(told, ctx.run_step)
+            if run.span is None:
+                return await handler(request_context)
+            with tracing.carried(tracing.attributes_of(self._used(ctx, told))):
+                return await handler(request_context)
         finally:
-            if _RUNS.get(key) is run:
-                del _RUNS[key]
+            run.prepared = None
 
     async def before_model_request(
         self, ctx: RunContext[AgentDepsT], request_context: ModelRequestContext
     ) -> ModelRequestContext:
         """Put the messages right: this agent's active prompt once, everything else as it was."""
-        run = _RUNS.get(self._key(ctx)) or _Run(self, await self._reader.ready())
-        declared = run.snapshot.code_texts(self._name)
-        if self.inject == "instructions":
-            place = Placement(self._ref, None, declared)
-        else:
-            text, run.prepared = run.prepared, None
-            if text is None:
-                text = await self.tell(ctx, run.snapshot)
-            place = Placement(self._ref, text, declared, self._context_id)
+        run = runs.find(ctx, self.name) or await self._begin()
+        told = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
+        if told is None and self.inject == "system_prompt":
+            told = await self.tell(ctx, run)
+        declared = run.snapshot.code_texts(self.name)
+        text = told.text if told is not None and self.inject == "system_prompt" else None
+        place = Placement(self.ref, text, declared, self._context_id)
         if (messages := place.apply(request_context.messages)) is not None:
             request_context.messages = messages
         if (messages := place.apply(ctx.messages)) is not None:
             ctx.messages[:] = messages
+        if told is None:
+            return request_context  # the agent's instructions were overridden for this run, the prompt with them
         parameters = request_context.model_request_parameters
-        if parts := parameters.instruction_parts:
-            # An agent that still has a declared text as its static instructions would tell it twice.
-            kept = [part for part in parts if part.dynamic or part.content not in declared]
-            if len(kept) != len(parts):
-                request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
+        parts = list(parameters.instruction_parts or ())
+        kept = without_declared(parts, declared)
+        if self.inject == "instructions" and all(part.id != self._instruction_id for part in kept):
+            kept.append(self._instruction(told.text))  # a hook has made the instructions anew
+        if kept != parts:
+            request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
+        used = self._used(ctx, told)
+        self._sign(used, request_context.messages, ctx.messages)
+        run.trace(used)
         return request_context
 
+    async def wrap_tool_execute(
+        self,
+        ctx: RunContext[AgentDepsT],
+        *,
+        args: ValidatedToolArgs,
+        handler: WrapToolExecuteHandler,
+        **_call: Any,
+    ) -> Any:
+        """Name the prompt on the span of a tool call, and on whatever the tool calls."""
+        run = runs.find(ctx, self.name)
+        if run is None or not run.attributes or run.lead is not None:
+            return await handler(args)
+        tracing.describe(run.attributes)
+        with tracing.carried(run.attributes):
+            return await handler(args)
+
+    async def wrap_output_process(
+        self,
+        ctx: RunContext[AgentDepsT],
+        *,
+        output_context: OutputContext,
+        output: Any,
+        handler: WrapOutputProcessHandler,
+    ) -> Any:
+        """Name the prompt on the span of an output function, and on whatever that calls."""
+        run = runs.find(ctx, self.name)
+        if run is None or not run.attributes or run.lead is not None or not output_context.has_function:
+            return await handler(output)
+        tracing.describe(run.attributes)
+        with tracing.carried(run.attributes):
+            return await handler(output)
+
     @property
-    def _reader(self) -> PromptReader:
+    def reader(self) -> PromptReader:
+        """The plugin that it reads from."""
         return self.plugin if self.plugin is not None else _default_plugin()
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """The name of the prompts.
+
+        Raises:
+            DeclarationError: It was not given one, and never bound to an agent.
+        """
         if self.agent is None:
             raise DeclarationError("This ActivePrompt was never bound to an agent; pass it in capabilities=[...].")
         return self.agent
 
     @property
-    def _ref(self) -> str:
+    def ref(self) -> str:
         """What histories call this prompt; the same in every process, and different for each name."""
-        return f"automagik_prompts.{self._name}"
+        return f"automagik_prompts.{self.name}"
 
     @property
     def _context_id(self) -> str | None:
         """The id under which Pydantic AI lets a later statement replace an earlier one."""
         return f"system_prompt:{self.id}" if self.on_change == "append" else None
 
-    def _key(self, ctx: RunContext[AgentDepsT]) -> tuple[str, str]:
-        return ctx.run_id or "", self._name
+    @property
+    def _instruction_id(self) -> InstructionId | None:
+        if self.id is None:
+            return None
+        return InstructionId(CapabilityInstructionSource(self.id), name=_INSTRUCTION)
+
+    def _instruction(self, text: str) -> InstructionPart:
+        return InstructionPart(text, name=_INSTRUCTION, id=self._instruction_id, dynamic=True, on_change=self.on_change)
 
     def register(self, agent: AbstractAgent[AgentDepsT, Any]) -> None:
-        """Register the dynamic system prompt; one that was registered under the same name is this one."""
+        """Register the dynamic system prompt."""
         register = getattr(agent, "system_prompt", None)
         if register is None:
             return  # a wrapper: what it wraps was built with its own capabilities
 
         async def system_prompt(ctx: RunContext[AgentDepsT]) -> str:
-            run = _RUNS.get(self._key(ctx))
+            run = runs.find(ctx, self.name)
             if run is None:
-                return await self.tell(ctx, await self._reader.ready())
+                # In a run without this prompt, the agent's capabilities were overridden, this one with them.
+                return "" if ctx.run_id is not None else (await self.tell(ctx, await self._begin())).text
             if run.capability.inject != "system_prompt":
                 return ""  # a capability for this run only has taken over, and puts it elsewhere
-            if run.prepared is None:
-                run.prepared = await run.capability.tell(ctx, run.snapshot)
-            return run.prepared
+            if (
+                ctx.run_id is None
+            ):  # `Agent.system_prompt_parts()` in the middle of a run: the step it gives is not true
+                return (run.prepared or await run.capability.tell(ctx, run)).text
+            told = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
+            if told is None:
+                told = run.prepare(await run.capability.tell(ctx, run), ctx.run_step)
+            return told.text
 
-        system_prompt.__qualname__ = self._ref
+        system_prompt.__qualname__ = self.ref
         register(dynamic=True, name=self.id, on_change=self.on_change)(system_prompt)
 
-    async def tell(self, ctx: RunContext[AgentDepsT], snapshot: SnapshotReader) -> str:
+    async def tell(self, ctx: RunContext[AgentDepsT], run: Run) -> Told:
         """Return the text for the present status, filled."""
-        status: Any = self.status if self.status is not None else snapshot.default_status(self._name)
+        status: Any = self.status if self.status is not None else run.snapshot.default_status(self.name)
         if callable(status) and not isinstance(status, Enum):
             status = status(ctx)
             if inspect.isawaitable(status):
                 status = await status
         status_key = status_value(status)
-        selection = snapshot.select(self._name, status_key)
-        if not selection.prompt.template.variables:
-            with suppress(RenderError):
-                return selection.prompt.template.render(_no_values, missing=self._reader.missing)
-        return await self._fill(ctx, selection, status_key)
+        selection = run.selections.get(status_key)
+        if selection is None:
+            selection = run.selections[status_key] = await self._select(ctx, run, status_key)
+        return await fill(ctx, selection, status_key, run.reader, self.variables)
 
-    async def _fill(self, ctx: RunContext[AgentDepsT], selection: Selection, status_key: str | None) -> str:
-        """Fill a text with values, the code's text if that fails."""
-        given: Any = self.variables
-        if callable(given):
-            given = given(ctx)
-            if inspect.isawaitable(given):
-                given = await given
-        lookup = _lookup(ctx, given or {}, self._name, status_key or selection.prompt.status_key)
-        reader = self._reader
-        try:
-            return selection.prompt.template.render(lookup, missing=reader.missing)
-        except RenderError as error:
-            reader.report_render_failure(selection.prompt, error)
-            code = selection.code
-            if code is None or _same(code, selection.prompt):
-                raise
-            return code.template.render(lookup, missing=reader.missing)
+    async def _begin(self) -> Run:
+        reader = self.reader
+        return Run(self, reader, reader.snapshot() or await reader.ready(), overrides.in_force())
+
+    async def _select(self, ctx: RunContext[AgentDepsT], run: Run, status_key: str | None) -> Selection:
+        """Choose the prompt for a status: one in force, else the version asked for, pinned, or active."""
+        selection = overrides.choose(run.snapshot, self.name, status_key, run.overrides)
+        if any(selection.prompt is prompt for prompt in run.overrides):
+            return selection
+        if self.version is not None:
+            version = await run.reader.find_version(self.name, selection.prompt.status_key, self.version)
+            return Selection(version, "this version was asked for")
+        pinned, asked = run.pinned, status_key or selection.prompt.status_key
+        if pinned is not None and pinned.asked_status_key == asked and pinned.source is not Source.OVERRIDE:
+            return self._pinned(ctx, run, pinned, selection)
+        run.pinned = None  # the status has changed: from here on, what is active
+        return selection
+
+    def _pinned(self, ctx: RunContext[AgentDepsT], run: Run, pinned: UsedPrompt, selection: Selection) -> Selection:
+        """Return the version that the conversation goes on with."""
+        active = selection.prompt
+        if active.content_hash == pinned.content_hash and pinned.version in {None, active.version}:
+            return selection
+        found = run.reader.recall(self.name, pinned.status_key, pinned.version, pinned.content_hash)
+        if found is None and self.inject == "system_prompt":
+            # This process does not have it yet. The history does, filled with the values of then.
+            text = Placement(self.ref, None).told(ctx.messages)
+            found = _as_told(pinned, text) if text else None
+        if found is None:
+            return selection
+        return Selection(found, "the conversation goes on with it", selection.code)
+
+    def _used(self, ctx: RunContext[AgentDepsT], told: Told) -> UsedPrompt:
+        return UsedPrompt.of(told.prompt, told.asked_status_key, ctx.run_id)
+
+    def _sign(self, used: UsedPrompt, *histories: Sequence[Any]) -> None:
+        """Write on the request that is being sent, where it goes out and where it is kept, what it tells."""
+        done: list[ModelRequest] = []
+        for messages in histories:
+            request = messages[-1] if messages else None
+            # Pydantic AI makes this request anew for each step and records on it in the same way.
+            if isinstance(request, ModelRequest) and all(request is not other for other in done):
+                request.metadata = with_identity(request.metadata, used)
+                done.append(request)
 
 
-@dataclass(slots=True)
-class _Run:
-    """What belongs to one run: the capability in charge, the pinned snapshot, and a text made for the next request."""
-
-    capability: ActivePrompt[Any]
-    snapshot: SnapshotReader
-    prepared: str | None = None
-
-
-# By run id and name of the prompts. Not in a context variable: a run may be driven from several tasks.
-_RUNS: dict[tuple[str, str], _Run] = {}
-
-
-def _no_values(_name: str) -> object:
-    return ABSENT
+def _as_told(used: UsedPrompt, text: str) -> ServedPrompt:
+    return ServedPrompt(
+        agent=used.agent,
+        status_key=used.status_key,
+        version=used.version,
+        prompt_id=used.prompt_id,
+        text=text,
+        format="text",
+        content_hash=used.content_hash,
+        source=used.source,
+        template=compile_template(text, "text"),
+    )
 
 
-def _lookup(ctx: RunContext[Any], given: Values, agent: str, status_key: str) -> Callable[[str], object]:
-    """Return the function that finds a variable's value: given, then in `deps`, then built in."""
-    if not isinstance(given, Mapping):
-        raise InvalidPromptError(
-            f"variables= must give a mapping of names to values, not {type(given).__name__}.", agent=agent
-        )
-    deps = ctx.deps
-
-    def lookup(name: str) -> object:
-        if name in given:
-            return given[name]
-        value = get(deps, name)
-        return value if value is not ABSENT else builtin_value(name, agent, status_key, ctx.run_id)
-
-    return lookup
+def _two_for(agent: str | None) -> DeclarationError:
+    return DeclarationError(
+        f"The agent has two different ActivePrompt capabilities for {agent!r}. Keep one.", agent=agent
+    )
 
 
 def _name_of(agent: AbstractAgent[Any, Any]) -> str:
@@ -302,10 +429,6 @@ def _name_of(agent: AbstractAgent[Any, Any]) -> str:
             'ActivePrompt("name"), or give the agent its name when it is built.'
         )
     return agent.name
-
-
-def _same(one: ServedPrompt, other: ServedPrompt) -> bool:
-    return (one.text, one.format) == (other.text, other.format)
 
 
 def _default_plugin() -> PromptReader:

@@ -65,7 +65,7 @@ def _hooked(original: Callable[..., None]) -> Callable[..., None]:
             plugin, registry = installed
             capabilities = list(kwargs.get("capabilities") or ())
             if name in registry.agents and not _is_given(capabilities, name):
-                kwargs["capabilities"] = [*capabilities, ActivePrompt(name, plugin=plugin)]
+                kwargs["capabilities"] = [*capabilities, ActivePrompt(name, plugin=plugin, automatic=True)]
         original(self, *args, **kwargs)
 
     return construct

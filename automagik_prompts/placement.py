@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelRequestPart, SystemPromptPart
+from pydantic_ai.messages import InstructionPart, ModelMessage, ModelRequest, ModelRequestPart, SystemPromptPart
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Where one prompt belongs in the messages of a request.
+
+    Messages are never changed: those that must differ are replaced, and one that stands in several lists is replaced
+    by the same one in each, as Pydantic AI tells by identity which request is being sent.
 
     Attributes:
         ref: What histories call this prompt (`SystemPromptPart.dynamic_ref`).
@@ -24,79 +27,135 @@ class Placement:
 
     ref: str
     text: str | None
-    declared: frozenset[str]
+    declared: frozenset[str] = frozenset()
     context_id: str | None = None
+    _new: dict[int, ModelRequest] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _statement: list[SystemPromptPart] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def apply(self, messages: Sequence[ModelMessage]) -> list[ModelMessage] | None:
-        """Return the messages put right, or `None` if they are right already; the given ones are never changed."""
-        requests = [(index, message) for index, message in enumerate(messages) if isinstance(message, ModelRequest)]
-        own = [(index, part) for index, message in requests for part in message.parts if self._is_own(part)]
+        """Return the messages put right, or `None` if they are right already."""
+        found = ((index, message) for index, message in enumerate(messages) if isinstance(message, ModelRequest))
+        first, head = next(found, (0, None))
+        if head is None:
+            return None
+        own = [index for index, message in enumerate(messages) if self._has_own(message)]
+        if not isinstance(messages[-1], ModelRequest) and own:
+            return None  # the provider paused in the middle of an answer, and wants back exactly what it was sent
         if self.text is None:
-            return _map_parts(messages, self._without) if own else None
-        if not requests:
-            return None
-        if self.context_id is not None and own:
-            return self._appended(messages, [part for _, part in own], self.text)
-        first, head = requests[0]
-        if len(own) == 1 and own[0][0] == first and own[0][1] == self._stated(own[0][1], self.text):
-            return None
-        return self._rewritten(messages, first, head, self.text)
+            changed = self._cleared(messages) if own else list(messages)
+        elif self.context_id is not None and own and isinstance(messages[-1], ModelRequest):
+            changed = self._appended(messages, messages[-1], self.text)
+        else:
+            changed = self._rewritten(messages, first, head, self.text)
+        same = len(changed) == len(messages) and all(new is old for new, old in zip(changed, messages, strict=True))
+        return None if same else changed
+
+    def told(self, messages: Sequence[ModelMessage]) -> str | None:
+        """Return what the messages tell of this prompt, the latest statement if there are several."""
+        for message in reversed(messages):
+            if isinstance(message, ModelRequest):
+                for part in reversed(message.parts):
+                    if isinstance(part, SystemPromptPart) and part.dynamic_ref == self.ref:
+                        return part.content
+        return None
 
     def _is_own(self, part: ModelRequestPart) -> TypeGuard[SystemPromptPart]:
         return isinstance(part, SystemPromptPart) and (
             part.dynamic_ref == self.ref or (part.dynamic_ref is None and part.content in self.declared)
         )
 
-    def _stated(self, part: SystemPromptPart, text: str) -> SystemPromptPart:
-        """Return the part as it states a text, marked as this prompt's."""
-        return replace(part, content=text, dynamic_ref=self.ref, context_id=self.context_id)
-
-    def _marked(self, part: ModelRequestPart) -> ModelRequestPart:
-        """Return the part with the ids that let a later statement replace it, if it is this prompt's."""
-        return self._stated(part, part.content) if self._is_own(part) else part
-
-    def _without(self, parts: Sequence[ModelRequestPart]) -> list[ModelRequestPart]:
-        return [part for part in parts if not self._is_own(part)]
+    def _has_own(self, message: ModelMessage) -> bool:
+        return isinstance(message, ModelRequest) and any(self._is_own(part) for part in message.parts)
 
     def _rewritten(
         self, messages: Sequence[ModelMessage], first: int, head: ModelRequest, text: str
     ) -> list[ModelMessage]:
-        """Write the text over this prompt's part in the first request, or at its head, and remove all others."""
-        places = [(index, part) for index, part in enumerate(head.parts) if self._is_own(part)]
-        place, part = places[0] if places else (0, SystemPromptPart(text))
-        parts = [*self._without(head.parts[:place]), self._stated(part, text), *self._without(head.parts[place:])]
-        later = _map_parts(messages[first + 1 :], self._without)
-        return [*messages[:first], replace(head, parts=parts), *later]
+        """Write the text over this prompt's part at the head of the first request, and remove all others."""
+        stated = self._stated_in(head.parts, text)
+        return [*messages[:first], self._with_parts(head, stated), *self._cleared(messages[first + 1 :])]
 
-    def _appended(
-        self, messages: Sequence[ModelMessage], own: Sequence[SystemPromptPart], text: str
-    ) -> list[ModelMessage] | None:
-        """Leave earlier statements where they are; state the text anew, in the last request, if it is another one."""
-        last = messages[-1]
-        told = own[-1].content == text or not isinstance(last, ModelRequest)
-        if told and all(part == self._marked(part) for part in own):
-            return None
-        result = _map_parts(messages, lambda parts: [self._marked(part) for part in parts])
-        if not told and isinstance(request := result[-1], ModelRequest):
-            # After the latest statement if that is in this request, which no model has answered yet; else in front.
-            places = [index for index, part in enumerate(request.parts) if self._is_own(part)]
-            at = places[-1] + 1 if places else 0
-            new = self._stated(SystemPromptPart(text), text)
-            result[-1] = replace(request, parts=[*request.parts[:at], new, *request.parts[at:]])
+    def _appended(self, messages: Sequence[ModelMessage], last: ModelRequest, text: str) -> list[ModelMessage]:
+        """Leave what was answered as it is; state the text in the last request, if the latest one was another."""
+        earlier: list[ModelMessage] = []
+        latest: str | None = None
+        for message in messages[:-1]:
+            if self._has_own(message) and isinstance(message, ModelRequest):
+                own = [part for part in message.parts if self._is_own(part)]
+                latest = own[-1].content
+                # Marked where it is not: a text from the time before changes were appended opens the conversation.
+                parts = [self._stated(part, part.content) if self._is_own(part) else part for part in message.parts]
+                earlier.append(self._with_parts(message, parts))
+            else:
+                earlier.append(message)
+        parts = self._without_own(last.parts) if latest == text else self._stated_in(last.parts, text)
+        return [*earlier, self._with_parts(last, parts)]
+
+    def _cleared(self, messages: Sequence[ModelMessage]) -> list[ModelMessage]:
+        """Take this prompt out; a request that is left without parts goes, unless it is the one being sent."""
+        result: list[ModelMessage] = []
+        for index, message in enumerate(messages):
+            if not self._has_own(message) or not isinstance(message, ModelRequest):
+                result.append(message)
+            elif (parts := self._without_own(message.parts)) or index == len(messages) - 1:
+                result.append(self._with_parts(message, parts))
         return result
 
+    def _stated_in(self, parts: Sequence[ModelRequestPart], text: str) -> list[ModelRequestPart]:
+        """Return the parts with the text where this prompt stood, at the head if that was among the conversation."""
+        at = next((index for index, part in enumerate(parts) if self._is_own(part)), 0)
+        part = parts[at] if parts and self._is_own(parts[at]) else None
+        if not all(isinstance(before, SystemPromptPart) for before in parts[:at]):
+            at = 0
+        stated = self._stated(part, text) if isinstance(part, SystemPromptPart) else self._new_statement(text)
+        return [*self._without_own(parts[:at]), stated, *self._without_own(parts[at:])]
 
-def _map_parts(
-    messages: Sequence[ModelMessage], change: Callable[[Sequence[ModelRequestPart]], list[ModelRequestPart]]
-) -> list[ModelMessage]:
-    """Change the parts of each request; one that is left without parts goes, unless it is the last message."""
-    result: list[ModelMessage] = []
-    for index, message in enumerate(messages):
-        if isinstance(message, ModelRequest):
-            parts = change(message.parts)
-            if not parts and message.parts and index != len(messages) - 1:
-                continue
-            if parts != list(message.parts):
-                message = replace(message, parts=parts)
-        result.append(message)
-    return result
+    def _stated(self, part: SystemPromptPart, text: str) -> SystemPromptPart:
+        """Return the part as it states a text, marked as this prompt's; the same one if it does so already."""
+        stated = replace(part, content=text, dynamic_ref=self.ref, context_id=self.context_id, scope="conversation")
+        return part if stated == part else stated
+
+    def _new_statement(self, text: str) -> SystemPromptPart:
+        if not self._statement:
+            self._statement.append(SystemPromptPart(text, dynamic_ref=self.ref, context_id=self.context_id))
+        return self._statement[0]
+
+    def _without_own(self, parts: Iterable[ModelRequestPart]) -> list[ModelRequestPart]:
+        return [part for part in parts if not self._is_own(part)]
+
+    def _with_parts(self, request: ModelRequest, parts: Sequence[ModelRequestPart]) -> ModelRequest:
+        """Return the request with other parts; the same one if they are the same."""
+        if len(parts) == len(request.parts) and all(a is b for a, b in zip(parts, request.parts, strict=True)):
+            return request
+        known = self._new.get(id(request))
+        if known is None or list(known.parts) != list(parts):
+            known = self._new[id(request)] = replace(request, parts=list(parts))
+        return known
+
+
+def without_declared(parts: Sequence[InstructionPart], declared: Collection[str]) -> list[InstructionPart]:
+    """Return an agent's instructions without the texts that its code declares, which the active prompt replaces.
+
+    Pydantic AI strips literal instructions and joins them by blank lines, so a text may be one block among others.
+    """
+    texts = {stripped for text in declared if (stripped := text.strip())}
+    kept: list[InstructionPart] = []
+    for part in parts:
+        content = part.content
+        if not part.dynamic:
+            for text in texts:
+                content = _without_block(content, text)
+        if content == part.content:
+            kept.append(part)
+        elif content:
+            kept.append(replace(part, content=content))
+    return kept
+
+
+def _without_block(content: str, text: str) -> str:
+    """Remove a text where it is the whole content, or set apart from the rest by blank lines."""
+    if text not in content:
+        return content
+    framed = f"\n\n{content}\n\n"
+    while (block := f"\n\n{text}\n\n") in framed:
+        framed = framed.replace(block, "\n\n", 1)
+    return framed.strip("\n") if framed.strip("\n") != content.strip("\n") else content

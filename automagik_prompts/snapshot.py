@@ -5,7 +5,7 @@ A snapshot never changes. The thread builds a new one and replaces one reference
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -258,6 +258,15 @@ def served_from_code(declared: DeclaredPrompt) -> ServedPrompt:
         source=Source.CODE,
         template=declared.template,
     )
+
+
+def served_version(prompt: ActiveVersion, exposed: Collection[str], source: Source) -> ServedPrompt:
+    """Check and compile a version that is not active, as if it were.
+
+    Raises:
+        InvalidPromptError: This process cannot serve it.
+    """
+    return _compiled(prompt, frozenset(exposed), None, source)
 
 
 def _compiled(prompt: ActiveVersion, exposed: frozenset[str], old: ServedPrompt | None, source: Source) -> ServedPrompt:

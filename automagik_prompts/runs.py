@@ -1,0 +1,111 @@
+"""What belongs to one agent run: the capability in charge, the snapshot that it keeps to, and what was told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import Span
+from pydantic_ai.tools import RunContext
+
+from automagik_prompts import tracing
+from automagik_prompts.identity import UsedPrompt
+from automagik_prompts.serving import Told
+from automagik_prompts.types import PromptReader, Selection, ServedPrompt, SnapshotReader
+
+if TYPE_CHECKING:
+    from automagik_prompts.capability import ActivePrompt
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One run of one agent, as far as one prompt is concerned.
+
+    Attributes:
+        capability: The capability in charge: the agent's, or one that was given to this run.
+        reader: The plugin that it reads from.
+        snapshot: What the plugin served when the run began; a deploy in the middle changes nothing.
+        overrides: The prompts in force in the context that began the run.
+        pinned: What the conversation's last run told, where this one is to go on with it.
+        selections: What was chosen for each status, so that a status that comes back finds the same text.
+        prepared: What the next request tells, if that was found out before the request.
+        prepared_at: The step of the run at which it was found out.
+        run_id: The id of the run.
+        deps: The run's dependencies.
+        span: The span of the agent's run, if there is one that records.
+        lead: The run of the agent's first prompt, for another one of the same agent.
+        labels: What was told so far, in the order of first use.
+        attributes: What spans say about the latest request.
+    """
+
+    capability: ActivePrompt[Any]
+    reader: PromptReader
+    snapshot: SnapshotReader
+    overrides: tuple[ServedPrompt, ...] = ()
+    pinned: UsedPrompt | None = None
+    selections: dict[str | None, Selection] = field(default_factory=dict)
+    prepared: Told | None = None
+    prepared_at: int = -1
+    run_id: str | None = None
+    deps: object = None
+    span: Span | None = None
+    lead: Run | None = None
+    labels: dict[str, None] = field(default_factory=dict)
+    attributes: tracing.Attributes = field(default_factory=dict)
+
+    def prepare(self, told: Told, step: int) -> Told:
+        """Keep what the next request tells."""
+        self.prepared, self.prepared_at = told, step
+        return told
+
+    def prepared_for(self, step: int, *, earliest: int) -> Told | None:
+        """Return what was found out for a step already; what was found out before `earliest` is too old."""
+        return self.prepared if earliest <= self.prepared_at <= step else None
+
+    def trace(self, used: UsedPrompt) -> None:
+        """Write on the present span, that of a model request, what is told."""
+        if self.span is None:
+            return
+        self.attributes = tracing.attributes_of(used)
+        self.labels[tracing.label_of(used)] = None
+        if self.lead is None:
+            tracing.describe(self.attributes)
+        else:
+            self.lead.labels[tracing.label_of(used)] = None
+
+
+# By run id and name of the prompts. Not in a context variable: a run may be driven from several tasks.
+_runs: dict[tuple[str, str], Run] = {}
+
+# For what happens in the middle of a run without saying which run. Set in the task of the run's hooks, whose context
+# Pydantic AI gives to the run and takes away again, so nothing is reset here.
+_ambient: ContextVar[Mapping[str, Run]] = ContextVar("automagik_prompts_runs", default={})  # noqa: B039  # never changed
+
+
+@contextmanager
+def running(ctx: RunContext[Any], name: str, run: Run) -> Iterator[None]:
+    """Make a run known for as long as it lasts."""
+    key = (ctx.run_id or "", name)
+    ambient = _ambient.get()
+    run.run_id, run.deps, run.span = ctx.run_id, ctx.deps, tracing.recording_span(ctx)
+    run.lead = next((other.lead or other for other in ambient.values() if other.run_id == ctx.run_id), None)
+    _runs[key] = run
+    _ambient.set({**ambient, name: run})
+    try:
+        yield
+    finally:
+        if _runs.get(key) is run:
+            del _runs[key]
+        if run.span is not None and run.attributes and run.lead is None:
+            tracing.summarize(run.span, run.attributes, tuple(run.labels))
+
+
+def find(ctx: RunContext[Any], name: str) -> Run | None:
+    """Return the run that a context belongs to."""
+    if ctx.run_id is not None:
+        return _runs.get((ctx.run_id, name))
+    run = _ambient.get().get(name)
+    return run if run is not None and run.deps is ctx.deps else None

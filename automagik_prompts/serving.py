@@ -1,0 +1,102 @@
+"""Filling the text that was chosen, with the values that a run has; the code's text if that fails."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_ai.tools import RunContext
+
+from automagik_prompts.exceptions import InvalidPromptError, RenderError
+from automagik_prompts.types import PromptReader, Selection, ServedPrompt, Source, Values, VariablesFunction
+from automagik_prompts.values import ABSENT, builtin_value, get
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a model is told.
+
+    Attributes:
+        text: The text, filled.
+        prompt: The prompt that was filled.
+        asked_status_key: The status of the run; another one than the prompt's where that had no text of its own.
+    """
+
+    text: str
+    prompt: ServedPrompt
+    asked_status_key: str
+
+
+async def fill(
+    ctx: RunContext[Any],
+    selection: Selection,
+    status_key: str | None,
+    reader: PromptReader,
+    variables: Values | VariablesFunction | None,
+) -> Told:
+    """Fill the chosen text.
+
+    Args:
+        ctx: The run.
+        selection: What was chosen.
+        status_key: The run's status, `None` for the primary one.
+        reader: Says what a missing value becomes, and takes note of a text that cannot be filled.
+        variables: The values that the capability was given.
+
+    Raises:
+        InvalidPromptError: `variables` gave something that is no mapping.
+        RenderError: The text cannot be filled, and the code has no other.
+    """
+    prompt = selection.prompt
+    asked = status_key or prompt.status_key
+    if not prompt.template.variables:
+        with suppress(RenderError):  # a helper may fail without a variable: that is dealt with below
+            return Told(prompt.template.render(_no_values, missing=reader.missing), prompt, asked)
+    given: Any = variables
+    if callable(given):
+        given = given(ctx)
+        if inspect.isawaitable(given):
+            given = await given
+    lookup = _lookup(ctx, given or {}, prompt.agent, asked)
+    try:
+        return Told(prompt.template.render(lookup, missing=reader.missing), prompt, asked)
+    except RenderError as error:
+        if prompt.source is not Source.OVERRIDE:
+            reader.report_render_failure(prompt, error)
+        code = selection.code
+        if code is None or (code.text, code.format) == (prompt.text, prompt.format):
+            raise _located(error, prompt) from error
+    try:
+        return Told(code.template.render(lookup, missing=reader.missing), code, asked)
+    except RenderError as error:
+        raise _located(error, code) from error
+
+
+def _located(error: RenderError, prompt: ServedPrompt) -> RenderError:
+    which = f"version {prompt.version}" if prompt.version is not None else f"the text from {prompt.source.value}"
+    where = f"{prompt.agent}/{prompt.status_key}, {which}"
+    return RenderError(f"{where}: {error.message}", agent=prompt.agent, status_key=prompt.status_key)
+
+
+def _no_values(_name: str) -> object:
+    return ABSENT
+
+
+def _lookup(ctx: RunContext[Any], given: Values, agent: str, status_key: str) -> Callable[[str], object]:
+    """Return the function that finds a variable's value: given, then in `deps`, then built in."""
+    if not isinstance(given, Mapping):
+        raise InvalidPromptError(
+            f"variables= must give a mapping of names to values, not {type(given).__name__}.", agent=agent
+        )
+    deps = ctx.deps
+
+    def lookup(name: str) -> object:
+        if name in given:
+            return given[name]
+        value = get(deps, name)
+        return value if value is not ABSENT else builtin_value(name, agent, status_key, ctx.run_id)
+
+    return lookup

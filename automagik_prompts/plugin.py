@@ -15,15 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from automagik_prompts import discovery, editing, seeding
+from automagik_prompts import discovery, editing, overrides, seeding
 from automagik_prompts.constants import Registry
 from automagik_prompts.constants import registry as default_registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Change, Intent
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError, RenderError
+from automagik_prompts.recall import Recall
 from automagik_prompts.refresher import Refresher, Status
 from automagik_prompts.seeding import Seeded
-from automagik_prompts.settings import load_settings, redacted_url
+from automagik_prompts.settings import load_settings, redacted_url, sqlite_path
 from automagik_prompts.snapshot import Snapshot, code_snapshot
 from automagik_prompts.types import (
     Explanation,
@@ -48,6 +49,13 @@ CALL_TIMEOUT = 30.0
 
 _CLOSE_SECONDS = 2.0
 _EXIT_SECONDS = 0.5
+_FORK_SECONDS = 2.0
+
+_CLOSED = "The plugin is closed and does not follow the database."
+_FORKED_IN_USE = (
+    "This process was forked while its parent could not let go of the SQLite file, so it cannot use it safely. It "
+    "serves what was read before and follows no change. Start this worker again, or start the plugin after forking."
+)
 
 
 class PromptPlugin:
@@ -102,10 +110,12 @@ class PromptPlugin:
         self._status = Status(State.STARTING, time.monotonic())
         self._worker: Worker | None = None
         self._closed = False
+        self._forkable = True
         self._deadline = 0.0
         self._arrived = threading.Event()
         self._fallback: Snapshot | None = None
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._recall = Recall(registry)
         self._reported: set[tuple[str, str, int | None]] = set()
         _plugins.add(self)
 
@@ -137,15 +147,19 @@ class PromptPlugin:
         """Begin to follow the database, on a thread of its own; returns at once. A second call does nothing."""
         with self._lock:
             if self._worker is None:
+                now = time.monotonic()
                 self._closed = False
-                self._deadline = time.monotonic() + self.settings.startup_timeout
+                self._deadline = now + self.settings.startup_timeout
+                self._status = Status(State.STARTING, now, read_at=self._status.read_at)
                 self._worker = Worker(self._make_refresher)
                 self._worker.start()
         return self
 
     def close(self) -> None:
         """End the thread and its connections; what was served last goes on being served."""
-        self.stop(_CLOSE_SECONDS)
+        worker = self.end()
+        if worker is not None:
+            worker.join(_CLOSE_SECONDS)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -300,6 +314,54 @@ class PromptPlugin:
             ),
         )
 
+    def recall(self, agent: str, status_key: str, version: int | None, content_hash: str) -> ServedPrompt | None:
+        """Return a version that a conversation was told before, from memory; what is not there is read meanwhile.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status.
+            version: Its number; `None` for a text that had none.
+            content_hash: The hash of its text: a version of another database is another one.
+        """
+        found = self._recall.find_text(agent, status_key, content_hash)
+        if version is None:
+            return found
+        known = self._recall.find(self._snapshot, agent, status_key, version)
+        if known is not None:
+            return known if known.content_hash == content_hash else None
+        if found is not None:
+            return replace(found, version=version)
+        worker = self._worker
+        if worker is not None and (read := self._recall.wanted(agent, status_key, version)) is not None:
+            worker.call(lambda refresher: _with_database(refresher, read))
+        return None
+
+    async def find_version(self, agent: str, status_key: str, version: int) -> ServedPrompt:
+        """Return a version by its number, reading it if need be, within `startup_timeout` or one second.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status.
+            version: Its number.
+
+        Raises:
+            PromptNotFoundError: There is no such agent, status or version.
+            InvalidPromptError: This process cannot serve it.
+            DatabaseUnavailableError: It cannot be read now.
+        """
+        if (found := self._recall.find(self.snapshot(), agent, status_key, version)) is not None:
+            return found
+        try:
+            async with asyncio.timeout(max(self.settings.startup_timeout, 1.0)):
+                return await self._read(lambda database: self._recall.load(database, agent, status_key, version))
+        except TimeoutError:
+            raise DatabaseUnavailableError(
+                f"Version {version} of {agent}/{status_key} could not be read in time. Try again, or serve the active "
+                "one.",
+                agent=agent,
+                status_key=status_key,
+            ) from None
+
     def report_render_failure(self, prompt: ServedPrompt, error: Exception) -> None:
         """Log and record, once per version, that it could not be rendered; returns at once and never raises."""
         key = (prompt.agent, prompt.status_key, prompt.version)
@@ -412,7 +474,13 @@ class PromptPlugin:
 
     def _make_refresher(self) -> Refresher:
         return Refresher(
-            self.settings, self.registry, self._take, self._take_status, self._take_fallback, self._snapshot
+            self.settings,
+            self.registry,
+            self._take,
+            self._take_status,
+            self._take_fallback,
+            self._snapshot,
+            self._recall.read_ahead,
         )
 
     async def _edit(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
@@ -459,7 +527,7 @@ class PromptPlugin:
         if snapshot is None:
             self._arrived.wait(max(0.0, self._deadline - time.monotonic()))
             snapshot = self._settled()
-        return snapshot.select(agent, status_key)
+        return overrides.choose(snapshot, agent, status_key, overrides.in_force())
 
     def _present_status(self) -> Status:
         """Return how the refresher stands; a thread that hangs cannot say so itself."""
@@ -472,20 +540,27 @@ class PromptPlugin:
     def _settled(self) -> Snapshot:
         """Return the snapshot, the code's texts if the first load has not come."""
         with self._lock:
-            if self._snapshot is None:
-                fallback = self._fallback
-                self._snapshot = fallback if fallback is not None else code_snapshot(self.registry)
-                if self._status.state is State.STARTING:
-                    state = State.OFFLINE if fallback is None else State.STALE
-                    where = redacted_url(self.settings.database_url)
-                    error = f"The database {where} has not been read yet; it is tried until it works."
-                    self._status = Status(state, time.monotonic(), error)
-            return self._snapshot
+            if self._snapshot is not None:
+                return self._snapshot
+            fallback = self._fallback
+            self._snapshot = settled = fallback if fallback is not None else code_snapshot(self.registry)
+            if self._status.state is not State.STARTING:
+                return settled
+            state, error = State.OFFLINE if fallback is None else State.STALE, _CLOSED
+            if not self._closed:
+                where = redacted_url(self.settings.database_url)
+                error = f"The database {where} has not been read yet; it is tried until it works."
+            self._status = Status(state, time.monotonic(), error)
+        what = "code's" if fallback is None else "last known good"
+        logger.warning("%s Meanwhile the %s prompts are served.", error, what)
+        return settled
 
     def _take(self, snapshot: Snapshot) -> None:
         """Take a new snapshot from the thread."""
         with self._lock:
-            self._snapshot = snapshot
+            old, self._snapshot = self._snapshot, snapshot
+        if old is not None:
+            self._recall.superseded(old, snapshot)
         self._announce()
 
     def _take_fallback(self, snapshot: Snapshot) -> None:
@@ -494,7 +569,10 @@ class PromptPlugin:
 
     def _take_status(self, status: Status) -> None:
         """Take the refresher's status; where the first attempt failed nobody need wait any longer."""
-        self._status = status
+        with self._lock:
+            if self._closed:
+                return
+            self._status = status
         if status.state is State.OFFLINE:
             self._settled()
             self._announce()
@@ -514,27 +592,61 @@ class PromptPlugin:
     def _intent(self, author: str | None, note: str | None, expected_revision: int | None) -> Intent:
         return Intent(author or self.settings.author, note, expected_revision)
 
-    def stop(self, seconds: float) -> None:
-        """End the thread, waiting so many seconds at most for its connections to be closed in order."""
+    def end(self) -> Worker | None:
+        """Have the thread end, and return at once with what can be waited for; nothing is followed from now on."""
         with self._lock:
             worker, self._worker = self._worker, None
             self._closed = True
+            if worker is not None:
+                known = self._status.state in {State.LIVE, State.STALE}
+                self._status = Status(
+                    State.STALE if known else State.OFFLINE, time.monotonic(), _CLOSED, self._status.read_at
+                )
         if worker is not None:
-            worker.stop(seconds)
-            if self._status.state is State.LIVE:
-                error = "The plugin is closed; what was read last is served."
-                self._status = Status(State.STALE, time.monotonic(), error, self._status.read_at)
+            worker.end()
         self._announce()
+        return worker
 
-    def forget_thread(self) -> None:
+    def prepare_fork(self, deadline: float) -> None:
+        """Have an SQLite file closed while the process forks.
+
+        SQLite keeps track of a process' locks in its memory, which a child inherits, while the locks themselves stay
+        with the parent. A child that opens a file which was open when it was forked takes no lock of its own: others
+        then remove the write-ahead log under its hands, and it sees no change any more.
+        """
+        worker = self._worker
+        self._forkable = True
+        if worker is not None and sqlite_path(self.settings.database_url) is not None:
+            self._forkable = worker.release(max(0.0, deadline - time.monotonic()))
+
+    def resume_parent(self) -> None:
+        """Go on after a fork, in the parent."""
+        if self._worker is not None:
+            self._worker.resume()
+
+    def resume_child(self) -> None:
         """Begin anew without a thread in a forked child, where the parent's does not exist; what is served stays."""
         self._lock = threading.Lock()
         self._arrived = threading.Event()
         self._waiters.clear()
-        self._status = Status(State.STARTING, time.monotonic())
         # Kept, as closing what belongs to the parent would hang.
         _abandoned.append(self._worker)
         self._worker = None
+        read_at = self._status.read_at
+        if self._closed:
+            return
+        if self._forkable:
+            self._status = Status(State.STARTING, time.monotonic(), read_at=read_at)
+        else:
+            self._closed = True
+            state = State.OFFLINE if read_at is None else State.STALE
+            self._status = Status(state, time.monotonic(), _FORKED_IN_USE, read_at)
+            logger.warning("%s", _FORKED_IN_USE)
+
+
+async def _with_database(refresher: Refresher, function: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
+    async with refresher.opened() as database:
+        await function(database)
 
 
 _plugins: weakref.WeakSet[PromptPlugin] = weakref.WeakSet()
@@ -550,6 +662,8 @@ def default_plugin() -> PromptPlugin:
         ConfigurationError: A variable has a value that cannot work.
     """
     global _default
+    if (made := _default) is not None:
+        return made  # every agent run that was given no plugin comes here, and waits for no lock
     with _default_lock:
         if _default is None:
             _default = PromptPlugin()
@@ -600,18 +714,32 @@ def render(agent: str, status_key: str | None = None, values: Values | None = No
 
 
 def _close_all() -> None:
+    """End every thread, waiting for all of them together no longer than anybody would notice."""
+    deadline = time.monotonic() + _EXIT_SECONDS
+    for worker in [plugin.end() for plugin in tuple(_plugins)]:
+        if worker is not None:
+            worker.join(max(0.0, deadline - time.monotonic()))
+
+
+def _before_fork() -> None:
+    deadline = time.monotonic() + _FORK_SECONDS
     for plugin in tuple(_plugins):
-        plugin.stop(_EXIT_SECONDS)
+        plugin.prepare_fork(deadline)
 
 
-def _after_fork() -> None:
+def _after_fork_in_parent() -> None:
+    for plugin in tuple(_plugins):
+        plugin.resume_parent()
+
+
+def _after_fork_in_child() -> None:
     """Let each plugin start anew in a forked child; the parent's objects are kept, as closing them would hang."""
     global _default_lock
     _default_lock = threading.Lock()
     for plugin in tuple(_plugins):
-        plugin.forget_thread()
+        plugin.resume_child()
 
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -6,10 +6,12 @@ import asyncio
 import logging
 import random
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts import migrations, repository, seeding
 from automagik_prompts.changes import Changes, Listening, Polling, backoff
@@ -17,6 +19,7 @@ from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.disk import DiskSnapshot
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, PromptsError, SchemaError
+from automagik_prompts.gate import Gate
 from automagik_prompts.repository import ActiveSet, Marker
 from automagik_prompts.settings import Settings, redacted_url
 from automagik_prompts.snapshot import Problem, Snapshot, build_snapshot
@@ -33,6 +36,9 @@ is served is not believed."""
 
 WRITE_RETRY = 10.0
 """Seconds after which what the code declares is tried to be written again, where something stood against it."""
+
+UPGRADE_TIMEOUT = 60.0
+"""Seconds that bringing an embedded schema up to date may take besides, with waiting for another process that does."""
 
 BACKOFF = (0.25, 5.0)
 """The first and the longest wait between two attempts to connect, in seconds."""
@@ -82,6 +88,7 @@ class Refresher:
         report: Takes each change of the status.
         offer: Takes the snapshot of the last known good texts on disk, if there is one, before the first attempt.
         snapshot: What is served already, in a forked child.
+        read_ahead: Reads what else must be at hand before a snapshot is published.
     """
 
     def __init__(
@@ -92,8 +99,10 @@ class Refresher:
         report: Callable[[Status], None],
         offer: Callable[[Snapshot], None],
         snapshot: Snapshot | None = None,
+        read_ahead: Callable[[Database], Awaitable[None]] | None = None,
     ) -> None:
         self._settings = settings
+        self._read_ahead = read_ahead
         self._registry = registry
         self._publish = publish
         self._report = report
@@ -107,6 +116,7 @@ class Refresher:
         self._disk = DiskSnapshot(settings)
         self._changes: Changes = Polling(settings.interval)
         self._database: Database | None = None
+        self._gate = Gate()
         self._loading = asyncio.Lock()
         self._marker: Marker | None = None
         self._loaded_at = float("-inf")
@@ -128,7 +138,11 @@ class Refresher:
         attempt = 0
         try:
             while True:
-                failure = await self._attempt()
+                await self._gate.until_open()
+                async with self._gate.entered():
+                    failure = await self._attempt()
+                if self._gate.is_shut:
+                    continue
                 if failure is None:
                     attempt = 0
                     pause = self._changes.interval * random.uniform(1.0, 2.0)
@@ -167,19 +181,20 @@ class Refresher:
             PromptsError: The database cannot be opened.
             SchemaError: It is to be written and its schema is older or newer than this release.
         """
-        if self._database is not None:
-            if writing:
-                await migrations.check_schema(self._database)
-            yield self._database
-            return
-        async with Database(self._settings.database_url, create=not self._served_from_file) as database:
-            try:
-                await self._prepare_schema(database)
-            except PromptsError:
+        async with self._gate.entered():
+            if self._database is not None:
                 if writing:
-                    raise
-                # What is there may be readable; if it is not, reading says so.
-            yield database
+                    await migrations.check_writable(self._database)
+                yield self._database
+                return
+            async with Database(self._settings.database_url, create=not self._served_from_file) as database:
+                try:
+                    await self._prepare_schema(database)
+                except PromptsError:
+                    if writing:
+                        raise
+                    # What is there may be readable; if it is not, reading says so.
+                yield database
 
     async def reload(self) -> None:
         """Read everything again now and publish it; used after this process' own writes.
@@ -189,6 +204,16 @@ class Refresher:
         """
         async with self.opened() as database:
             await self._load(database)
+
+    async def release(self) -> None:
+        """Close the database and keep it closed until `resume`; what is under way may end first."""
+        self._gate.shut()
+        self._changes.wake()
+        await self._gate.until_empty()
+
+    def resume(self) -> None:
+        """Open the database again after `release`."""
+        self._gate.open()
 
     def wake(self) -> None:
         """Look at the database at the next opportunity."""
@@ -222,6 +247,8 @@ class Refresher:
         self._changes.reached()
         while not self._changes.crowded and not database.is_outdated():
             notified = await self._changes.wait(self._interval())
+            if self._gate.is_shut:
+                return
             database.check_present()
             await self._look(database, notified=notified)
 
@@ -250,10 +277,9 @@ class Refresher:
     async def _prepare_schema(self, database: Database) -> None:
         """Bring the embedded schema up to date by itself; on a server a person decides when."""
         embedded = database.dialect == "sqlite"
-        async with asyncio.timeout(OPERATION_TIMEOUT + (migrations.LOCK_TIMEOUT if embedded else 0.0)):
-            if embedded and await migrations.pending(database):
-                await migrations.upgrade(database)
-            await migrations.check_schema(database)
+        async with asyncio.timeout(OPERATION_TIMEOUT + (UPGRADE_TIMEOUT if embedded else 0.0)):
+            await migrations.prepare(database)
+            await migrations.check_writable(database)
 
     async def _write_and_load(self, database: Database) -> None:
         """Write what the code declares, then read; serving does not depend on the writing."""
@@ -303,7 +329,7 @@ class Refresher:
     async def _load(self, database: Database) -> None:
         async with self._loading:
             async with asyncio.timeout(OPERATION_TIMEOUT):
-                found = await database.run(repository.get_active_set)
+                found = await self._read(database)
             now = self._now()
             if self._is_behind(found):
                 # A replica that has not caught up; a database that was restored stays like this, and is believed then.
@@ -312,6 +338,9 @@ class Refresher:
                     self._set_status(self._status.state, self._status.error and _BEHIND)
                     return
             self._behind_since = None
+            if self._read_ahead is not None:
+                async with asyncio.timeout(OPERATION_TIMEOUT):
+                    await self._read_ahead(database)
             snapshot = build_snapshot(
                 self._registry, found.agents, found.active, previous=self._snapshot, loaded_at=now
             )
@@ -323,6 +352,14 @@ class Refresher:
         self._save(found)
         for problem in snapshot.problems:
             await self._tell(problem)
+
+    async def _read(self, database: Database) -> ActiveSet:
+        try:
+            return await database.run(repository.get_active_set)
+        except SchemaError:
+            # The migrations tell better what is wrong, and what to do.
+            await migrations.check_writable(database)
+            raise
 
     def _is_behind(self, found: ActiveSet) -> bool:
         """Say whether what was read is older than what is served: an agent was written to less often, and none more."""
@@ -354,9 +391,6 @@ class Refresher:
                 info = await database.run(repository.get_agent, agent)
                 if info is None:
                     return
-                actions = (Action.RENDER_FAILED,)
-                if await database.run(repository.get_events, info.id, actions=actions, prompt_id=prompt_id, limit=1):
-                    return  # another process has told
                 event = EventCreate(
                     agent_id=info.id,
                     status_key=status_key,
@@ -366,17 +400,19 @@ class Refresher:
                     version=version,
                     note=reason,
                 )
-                await database.transaction(repository.add_events, [event])
-        except PromptsError as error:
-            logger.warning("%s/%s: the event could not be recorded: %s", agent, status_key, error)
+                async with asyncio.timeout(OPERATION_TIMEOUT):
+                    if not await database.run(_is_recorded, event):
+                        await database.transaction(_record_once, event)
+        except (PromptsError, TimeoutError) as error:
+            words = str(error) or "the database did not answer"
+            logger.warning("%s/%s: the event could not be recorded: %s", agent, status_key, words)
 
     def _failed(self, error: BaseException) -> None:
         self._changes.failed(error)
         read_at = self._status.read_at
-        if self._changes.crowded and self._status.state is State.LIVE and read_at is not None:
-            # Where connections are short one attempt may well fail; that is no outage.
-            if self._now() - read_at < CROWDED_PATIENCE:
-                return
+        recent = read_at is not None and self._now() - read_at < CROWDED_PATIENCE
+        if recent and self._changes.crowded and self._status.state is State.LIVE:
+            return  # where connections are short one attempt may well fail; that is no outage
         if isinstance(error, TimeoutError):
             where = redacted_url(self._settings.database_url)
             words = f"The database {where} did not answer within {OPERATION_TIMEOUT:.0f} s."
@@ -431,3 +467,14 @@ class Refresher:
                     await database.close()
             except (PromptsError, OSError, TimeoutError) as error:
                 logger.debug("Closing the connection failed (%s); it is dropped.", type(error).__name__)
+
+
+async def _is_recorded(db: BaseDBAsyncClient, event: EventCreate) -> bool:
+    found = await repository.get_events(db, event.agent_id, actions=(event.action,), prompt_id=event.prompt_id, limit=1)
+    return bool(found)
+
+
+async def _record_once(db: BaseDBAsyncClient, event: EventCreate) -> None:
+    """Append an event, unless another process has; the agent is locked, as many processes see the same at once."""
+    if await repository.hold_agent(db, event.agent_id) is not None and not await _is_recorded(db, event):
+        await repository.add_events(db, [event])

@@ -336,6 +336,19 @@ async def lock_agent(db: BaseDBAsyncClient, agent_id: int, *, notify: bool = Tru
     return _agent(row) if row is not None else None
 
 
+async def hold_agent(db: BaseDBAsyncClient, agent_id: int) -> AgentInfo | None:
+    """Lock an agent and return it, without raising its revision: for events that change nothing of what is served.
+
+    Args:
+        db: The connection of a transaction.
+        agent_id: The agent's id.
+    """
+    if not await AgentRow.filter(id=agent_id).using_db(db).update(revision=F("revision")):
+        return None
+    row = await _agents().filter(id=agent_id).using_db(db).first()
+    return _agent(row) if row is not None else None
+
+
 async def notify_listeners(db: BaseDBAsyncClient) -> None:
     """Have PostgreSQL tell the listening processes, when this transaction is committed, that there is news."""
     if db.capabilities.dialect == "postgres":
@@ -437,6 +450,11 @@ async def get_version(db: BaseDBAsyncClient, agent_id: int, status_key: str, ver
     return _prompt(row) if row is not None else None
 
 
+async def get_newest_versions(db: BaseDBAsyncClient, agent_id: int, *, limit: int) -> list[Prompt]:
+    """Return an agent's newest versions of all statuses, newest first."""
+    return [_prompt(row) for row in await PromptRow.filter(agent_id=agent_id).order_by("-id").limit(limit).using_db(db)]
+
+
 async def get_status_keys(db: BaseDBAsyncClient, agent_id: int) -> list[str]:
     """Return the status keys of which an agent has versions, sorted."""
     found = (
@@ -462,13 +480,24 @@ async def get_active_set(db: BaseDBAsyncClient) -> ActiveSet:
     for row in map(dict, rows):
         agent = agents.get(row["id"])
         if agent is None:
-            facts = {name: row[name] for name in AgentInfo.__slots__ if name != "variables"}
-            agent = agents[row["id"]] = AgentInfo(**facts, variables=_names(row["variables"]))
+            agent = agents[row["id"]] = AgentInfo(
+                id=row["id"],
+                name=_label(row["name"]),
+                default_status_key=_label(row["default_status_key"]),
+                active_default_prompt_id=row["active_default_prompt_id"],
+                variables=_names(row["variables"]),
+                revision=_number(row["revision"]),
+            )
         if row["prompt_id"] is not None:
-            facts = {name: row[name] for name in ActiveVersion.__slots__ if name != "agent"}
-            # SQLite keeps whatever plain SQL has put into a column of numbers.
-            facts["version"] = facts["version"] if isinstance(facts["version"], int) else 0
-            active.append(ActiveVersion(agent=agent.name, **facts))
+            version = ActiveVersion(
+                agent=agent.name,
+                prompt_id=row["prompt_id"],
+                status_key=_label(row["status_key"]),
+                version=_number(row["version"]),
+                prompt_text=_text(row["prompt_text"]),
+                format=_label(row["format"]),
+            )
+            active.append(version)
     marker = Marker(
         agents=len(agents),
         revisions=sum(agent.revision for agent in agents.values()),
@@ -694,6 +723,23 @@ def _agent(row: AgentRow) -> AgentInfo:
         variables=_names(row.variables),
         revision=row.revision,
     )
+
+
+# SQLite keeps whatever plain SQL has put into a column; one such row must not keep the others from being read.
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _text(value: object) -> str:
+    """Return a text; what is no UTF-8 becomes lone surrogates, which are refused where texts are checked."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def _label(value: object) -> str:
+    """Return a name in a form that can be printed."""
+    return _text(value).encode("utf-8", "replace").decode()
 
 
 def _names(variables: object) -> tuple[str, ...]:

@@ -8,8 +8,10 @@ import contextvars
 import logging
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
+from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.refresher import Refresher
 
 T = TypeVar("T")
@@ -19,6 +21,16 @@ logger = logging.getLogger("automagik_prompts")
 
 RESTART = 1.0
 """Seconds after which an event loop that something has ended begins anew."""
+
+
+class WorkerEndedError(DatabaseUnavailableError):
+    """The plugin was closed before it was done, or its event loop ended."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The plugin was closed before it was done. If this was a write, look whether it was done before you try it "
+            "again."
+        )
 
 
 class Worker:
@@ -50,46 +62,70 @@ class Worker:
             function: Takes the refresher.
 
         Returns:
-            The result, for the caller's thread or loop to wait for.
+            The result, for the caller's thread or loop to wait for; a `WorkerEndedError` if there is nobody to do it.
         """
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
         self._ready.wait()
         loop, refresher = self._loop, self._refresher
         if loop is None or refresher is None:
-            future.set_exception(RuntimeError("The plugin's thread has ended."))
+            future.set_exception(WorkerEndedError())
             return future
 
         def begin() -> None:
             task = loop.create_task(function(refresher))
             task.add_done_callback(lambda done: _pass_on(done, future))
 
-        # An empty context: the caller's own context variables, such as its Tortoise context, are not ours.
-        loop.call_soon_threadsafe(begin, context=contextvars.Context())
+        try:
+            # An empty context: the caller's own context variables, such as its Tortoise context, are not ours.
+            loop.call_soon_threadsafe(begin, context=contextvars.Context())
+        except RuntimeError:  # the loop was closed between the two lines
+            future.set_exception(WorkerEndedError())
         return future
+
+    def release(self, seconds: float) -> bool:
+        """Have the refresher close its database and keep it closed until `resume`, as the process is about to fork.
+
+        Args:
+            seconds: How long to wait for what is under way.
+
+        Returns:
+            Whether it is closed.
+        """
+        if threading.current_thread() is self._thread or not self._ready.wait(seconds):
+            return False
+        try:
+            self.call(lambda refresher: refresher.release()).result(seconds)
+        except TimeoutError:
+            return False
+        except WorkerEndedError:
+            return True  # and with it every connection
+        return True
+
+    def resume(self) -> None:
+        """Let the refresher open its database again; returns at once and never raises."""
+        loop, refresher = self._loop, self._refresher
+        if loop is not None and refresher is not None:
+            with suppress(RuntimeError):  # the loop has ended: so has what was to be resumed
+                loop.call_soon_threadsafe(refresher.resume)
 
     def wake(self) -> None:
         """Have the refresher look at the database soon; returns at once and never raises."""
         loop, refresher = self._loop, self._refresher
-        if loop is not None and refresher is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(refresher.wake)
+        if loop is not None and refresher is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(refresher.wake)
 
-    def stop(self, seconds: float) -> None:
-        """End the thread.
-
-        Args:
-            seconds: How long to wait for connections to be closed in order.
-        """
+    def end(self) -> None:
+        """Have the thread close its connections in order and end; returns at once."""
         self._stopping.set()
-        if self._thread.ident is None:
-            return
-        self._ready.wait(seconds)
         loop, main = self._loop, self._main
-        if loop is not None and main is not None and not loop.is_closed():
-            try:
+        if loop is not None and main is not None:
+            with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(main.cancel)
-            except RuntimeError:
-                return  # the loop was closed between the two lines: it has ended
-        if threading.current_thread() is not self._thread:
+
+    def join(self, seconds: float) -> None:
+        """Wait until the thread has ended, so many seconds at most."""
+        if self._thread.ident is not None and threading.current_thread() is not self._thread:
             self._thread.join(seconds)
 
     def _run(self) -> None:
@@ -110,7 +146,8 @@ class Worker:
         self._main = asyncio.current_task()
         self._refresher = self._make()
         self._ready.set()
-        await self._refresher.run()
+        if not self._stopping.is_set():  # `end` may have come too early to find the task
+            await self._refresher.run()
 
 
 def _pass_on(task: asyncio.Task[T], future: concurrent.futures.Future[T]) -> None:
@@ -118,7 +155,8 @@ def _pass_on(task: asyncio.Task[T], future: concurrent.futures.Future[T]) -> Non
     if future.cancelled():
         return
     if task.cancelled():
-        future.cancel()
+        # Not a cancellation of whoever waits: to them it is a failure like any other.
+        future.set_exception(WorkerEndedError())
     elif (error := task.exception()) is not None:
         future.set_exception(error)
     else:

@@ -5,13 +5,16 @@ Run as `python -m tests.launcher FD`; `tests.processes` talks to it.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import socket
 import struct
 import sys
 import time
+import traceback
 from multiprocessing.connection import Connection
+from typing import NoReturn
 
 # What children use is imported here once; after a fork it costs nothing.
 _PRELOAD = ("tests.member", "asyncpg", "tortoise.backends.sqlite.client", "tortoise.backends.asyncpg.client")
@@ -41,17 +44,30 @@ def main() -> int:
             pid = os.fork()
             if pid == 0:
                 control.close()
-                return _child([Connection(descriptor) for descriptor in descriptors])
+                _child([Connection(descriptor) for descriptor in descriptors])
             for descriptor in descriptors:
                 os.close(descriptor)
             control.sendall(MESSAGE.pack(b"f", pid))
 
 
-def _child(connections: list[Connection]) -> int:
-    module, _, function = connections[0].recv().partition(":")
-    arguments = connections[0].recv()
-    getattr(importlib.import_module(module), function)(connections, *arguments)
-    return 0
+def _child(connections: list[Connection]) -> NoReturn:
+    code = 1
+    try:
+        module, _, function = connections[0].recv().partition(":")
+        arguments = connections[0].recv()
+        getattr(importlib.import_module(module), function)(connections, *arguments)
+        code = 0
+    except Exception:  # noqa: BLE001  # printed, which fails the test session
+        traceback.print_exc()
+    end(code)
+
+
+def end(code: int) -> NoReturn:
+    """End this process as the interpreter does, without taking down the many modules, which takes long."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _exit_code(pid: int) -> int:

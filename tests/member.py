@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from automagik_prompts.db import Database
 from automagik_prompts.migrations import upgrade
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.types import Explanation, Health
+from tests.launcher import end
 
 Served = tuple[int | None, str, str]
 """The version, the source and the text that are served."""
@@ -165,8 +165,7 @@ class Member:
                 self._spares.clear()
                 self._handler.lines.clear()
                 _obey(self, connection)
-                # Through the interpreter's end, as a server's worker; the parent's stack frames have no say in it.
-                sys.exit(0)
+                end(0)
             connection.close()
             pids.append(pid)
         return pids

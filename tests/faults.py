@@ -1,4 +1,4 @@
-"""What the tests of faults share: agents that tell what they were told, statements behind the library's back, log lines."""
+"""What the tests of faults share: agents that say what they were told, statements round the library, log lines."""
 
 from __future__ import annotations
 

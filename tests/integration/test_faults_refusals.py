@@ -70,7 +70,7 @@ async def writer(postgres_url: str) -> AsyncIterator[Database]:
 
 @pytest.mark.parametrize("folder_mode", [0o755, 0o555], ids=["folder writable", "folder read-only"])
 async def test_fault_26_sqlite_file_that_may_only_be_read(tmp_path: Path, launcher: Launcher, folder_mode: int) -> None:
-    """A file without write permission is served and followed, seeding says so once, and it heals with the permission."""
+    """A file that may not be written is served and followed, seeding says so once, and it heals with the permission."""
     folder = tmp_path / "image"
     folder.mkdir()
     path = folder / "prompts.db"

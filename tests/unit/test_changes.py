@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from automagik_prompts.changes import Changes, Polling, backoff
+
+
+async def test_polling_waits_as_long_as_it_is_told() -> None:
+    """Without a signal a wait lasts its time and says that nothing came."""
+    changes: Changes = Polling(0.25)
+    assert changes.interval == 0.25
+    assert not changes.listening
+    began = time.monotonic()
+    assert not await changes.wait(0.05)
+    assert time.monotonic() - began >= 0.045
+
+
+async def test_a_signal_ends_a_wait() -> None:
+    """This process' own write ends the present wait at once."""
+    changes = Polling(60)
+    waiting = asyncio.create_task(changes.wait(60))
+    await asyncio.sleep(0)
+    changes.wake()
+    async with asyncio.timeout(5):
+        assert await waiting
+
+
+async def test_a_signal_before_the_wait_is_not_lost() -> None:
+    """What is written between two waits ends the next one, and only that."""
+    changes = Polling(60)
+    changes.wake()
+    changes.wake()
+    async with asyncio.timeout(5):
+        assert await changes.wait(60)
+    assert not await changes.wait(0.01)
+    await changes.close()
+
+
+@pytest.mark.parametrize("attempt", [0, 1, 5, 1000])
+def test_the_wait_between_attempts_grows_and_has_a_limit(attempt: int) -> None:
+    """Twice as long each time, never longer than the limit, and not the same in all processes."""
+    waits = {backoff(attempt, 0.5, 30.0) for _ in range(50)}
+    longest = min(0.5 * 2 ** min(attempt, 20), 30.0)
+    assert all(longest / 2 <= wait <= longest for wait in waits)
+    assert len(waits) > 10

@@ -585,16 +585,19 @@ async def get_standings(db: BaseDBAsyncClient, agent_id: int | None = None) -> l
     return found
 
 
-async def get_once_active(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> set[tuple[int, str]]:
-    """Return the statuses of some agents that ever had an active version, as the events tell."""
+async def get_last_actions(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> dict[tuple[int, str], Action]:
+    """Return what was done last about the active version of each status of some agents, by agent id and status key.
+
+    A status that is not there never had an active version.
+    """
     actions = ", ".join(f"'{action.value}'" for action in (Action.ACTIVATED, Action.ROLLED_BACK, Action.DEACTIVATED))
-    found: set[tuple[int, str]] = set()
+    found: dict[tuple[int, str], Action] = {}
     for chunk in _chunks(sorted(set(agent_ids))):
         _, rows = await db.execute_query(
-            "SELECT DISTINCT agent_id, status_key FROM prompt_events "
-            f"WHERE action IN ({actions}) AND agent_id IN ({_numbers(chunk)})"
+            "SELECT agent_id, status_key, action FROM prompt_events WHERE id IN (SELECT MAX(id) FROM prompt_events "
+            f"WHERE action IN ({actions}) AND agent_id IN ({_numbers(chunk)}) GROUP BY agent_id, status_key)"
         )
-        found |= {(row["agent_id"], row["status_key"]) for row in map(dict, rows)}
+        found |= {(row["agent_id"], row["status_key"]): Action(row["action"]) for row in map(dict, rows)}
     return found
 
 

@@ -95,18 +95,17 @@ async def _seed_agents(
     ids = [agent.id for agent in locked]
     seen = _by_agent(await repository.get_code_versions(db, ids))
     heads = await repository.get_heads(db, ids)
-    idle = {agent_id for (agent_id, _), head in heads.items() if head.active is None}
-    once_active = await repository.get_once_active(db, idle) if idle else set()
-    plans = [
-        _Plan(
-            agent,
-            prompt,
-            heads.get((agent.id, prompt.status_key)),
-            was_active=(agent.id, prompt.status_key) in once_active,
-        )
+    unseen = [
+        (agent, prompt)
         for agent in locked
         for prompt in declared[agent.name].prompts.values()
         if _match(prompt, seen[agent.id]) is None
+    ]
+    last = await repository.get_last_actions(db, {agent.id for agent, _ in unseen})
+    plans = [
+        _Plan(agent, prompt, heads.get(key), last.get(key))
+        for agent, prompt in unseen
+        for key in [(agent.id, prompt.status_key)]
     ]
     for plan in plans:
         if plan.activates and plan.head is not None and plan.head.active is not None:
@@ -134,14 +133,15 @@ class _Plan:
     agent: AgentInfo
     prompt: DeclaredPrompt
     head: Head | None
-    was_active: bool
+    last: Action | None
 
     @property
     def activates(self) -> bool:
         """A person's version stays active, and what a person deactivated stays without one."""
         if self.head is None:
-            return True
-        return self.head.active_from_code if self.head.active is not None else not self.was_active
+            # Never written, or all versions are gone: deactivated and deleted by a person, or taken away by plain SQL.
+            return self.last is not Action.DEACTIVATED
+        return self.head.active_from_code if self.head.active is not None else self.last is None
 
     def version(self) -> PromptCreate:
         return PromptCreate(

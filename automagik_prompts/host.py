@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -74,17 +74,23 @@ async def read_agents(db: Reader) -> list[LegacyAgent]:
     ]
 
 
-async def read_versions(db: Reader, table: str = "prompts") -> list[Version]:
-    """Return the versions of a table of the first shape or of ours; none if there is no such table."""
-    present = await columns(db, table)
+async def read_versions(db: Reader, agent_ids: Collection[int] | None = None) -> list[Version]:
+    """Return the versions in `prompts`, be it of the first shape or ours; none if there is no such table.
+
+    Args:
+        db: The connection.
+        agent_ids: Only those of these agents.
+    """
+    present = await columns(db, "prompts")
     if not present:
         return []
     active = '"is_active"' if "is_active" in present else "NULL"
     hashed = '"content_hash"' if "content_hash" in present else "''"
+    where = f'WHERE "agent_id" IN ({", ".join(map(str, map(int, agent_ids)))})' if agent_ids is not None else ""
     kind = '"format"' if "format" in present else "NULL"
     rows = await db.rows(
         f'SELECT "id", "agent_id", "status_key", "version", {_bytes(db, "prompt_text")} AS text, {active} AS active, '
-        f'{kind} AS format, {hashed} AS hash FROM "{table}" ORDER BY "id"'
+        f'{kind} AS format, {hashed} AS hash FROM "prompts" {where} ORDER BY "id"'
     )
     encoding = await _encoding(db)
     return [
@@ -268,6 +274,15 @@ async def _ownership(db: Reader, table: str) -> list[str]:
         for row in rows
         if not row["mine"]
     ]
+
+
+async def read_texts(db: Reader, table: str, name: str, text: str) -> list[tuple[str | None, str | None]]:
+    """Return two columns of a table, names and texts, in the order of the names."""
+    rows = await db.rows(
+        f"SELECT {_bytes(db, name)} AS name, {_bytes(db, text)} AS text FROM {quoted(table)} ORDER BY {quoted(name)}"
+    )
+    encoding = await _encoding(db)
+    return [(decoded(row["name"], encoding), decoded(row["text"], encoding)) for row in rows]
 
 
 def decoded(value: Any, encoding: str) -> str | None:

@@ -24,14 +24,14 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.adoption import LOCK_TIMEOUT, adopt_texts, begin
 from automagik_prompts.archive import host_columns
-from automagik_prompts.catalogue import Connection, columns
+from automagik_prompts.catalogue import Connection, Reader, columns
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.models import APP_LABEL
 from automagik_prompts.settings import redacted_url
 
-_DROP = 2
-"""The step that drops the text column."""
+CREATE, CHANGE, DROP = 0, 1, 2
+"""The steps that create prompts, change agents, and drop the text column."""
 
 _HERE = Path(__file__).resolve().parent
 Migrate = Callable[[BaseDBAsyncClient], Awaitable[str]]
@@ -81,10 +81,14 @@ def all_migrations() -> tuple[Migration, ...]:
 
 async def applied_versions(db: BaseDBAsyncClient) -> tuple[str, ...]:
     """Return the versions in aerich's history table, in the order in which they were applied."""
-    connection = Connection(db)
-    if not await columns(connection, "aerich"):
+    return await read_applied(Connection(db))
+
+
+async def read_applied(db: Reader) -> tuple[str, ...]:
+    """Return the same as `applied_versions`, through any connection."""
+    if not await columns(db, "aerich"):
         return ()
-    rows = await connection.rows("SELECT version FROM aerich WHERE app = ? ORDER BY id", APP_LABEL)
+    rows = await db.rows("SELECT version FROM aerich WHERE app = ? ORDER BY id", APP_LABEL)
     return tuple(str(row["version"]) for row in rows)
 
 
@@ -131,7 +135,7 @@ async def prepare(database: Database) -> None:
         DatabaseUnavailableError: The database cannot be written now.
     """
     if database.dialect == "sqlite" and (missing := await pending(database)):
-        if await database.run(_has_host_tables):
+        if await database.run(lambda db: has_host_tables(Connection(db))):
             raise SchemaError(
                 f"The database {redacted_url(database.url)} has a table agents of another application. See what an "
                 "upgrade would do to it with: automagik-prompts migrate-legacy --dry-run, and then run: "
@@ -189,7 +193,7 @@ async def _upgrade(db: BaseDBAsyncClient, adopt: bool) -> tuple[str, ...]:
     for migration in all_migrations():
         if migration.version in applied:
             continue
-        if adopt and migration.number == _DROP and not done:
+        if adopt and migration.number == DROP and not done:
             await adopt_texts(connection, first=False)
         module = migration.load()
         await _run(cast(Migrate, module.upgrade), db)
@@ -222,12 +226,11 @@ async def _run(step: Migrate, db: BaseDBAsyncClient) -> None:
     await db.execute_query(await step(db))
 
 
-async def _has_host_tables(db: BaseDBAsyncClient) -> bool:
+async def has_host_tables(db: Reader) -> bool:
     """Say whether missing steps would change tables that were there before this library."""
-    connection = Connection(db)
-    if await applied_versions(db):
-        return bool(await host_columns(connection, "agents"))
-    return bool(await columns(connection, "agents") or await columns(connection, "prompts"))
+    if await read_applied(db):
+        return bool(await host_columns(db, "agents"))
+    return bool(await columns(db, "agents") or await columns(db, "prompts"))
 
 
 def _unknown(applied: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.templates import compile_template
 from automagik_prompts.types import DEFAULT_STATUS_KEY, Format, check_text
+from automagik_prompts.values import BUILTINS
 
 MIGRATED_NAME = "Migrated Default Prompt"
 """The name of versions that come from a text column."""
@@ -159,8 +160,8 @@ def format_of(text: str) -> tuple[Format, tuple[str, ...], str]:
         template = compile_template(text, "handlebars")
     except InvalidPromptError as error:
         reason = error.message.removeprefix("The prompt ").partition(" To serve a text verbatim")[0]
-        return "text", (), f"no valid template, it {reason.rstrip('.')}"
-    return "handlebars", tuple(sorted(template.variables)), ""
+        return "text", (), f"no valid template: {reason.removeprefix('is not a valid template: ').rstrip('.')}"
+    return "handlebars", tuple(sorted(template.variables - BUILTINS)), ""
 
 
 def refusal(text: str) -> str:

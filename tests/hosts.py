@@ -1,0 +1,280 @@
+"""Databases as another application made them before this library: agents with one text each, and what goes along."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]  # it has no types
+
+from automagik_prompts import migrations
+from automagik_prompts.db import Database, connect_parameters
+from automagik_prompts.settings import dialect_of, sqlite_path
+
+TYPES = {
+    "sqlite": {
+        "id": "INTEGER PRIMARY KEY AUTOINCREMENT",
+        "bool": "BOOLEAN",
+        "json": "JSON",
+        "time": "TIMESTAMP",
+        "naive": "TIMESTAMP",
+        "true": "1",
+        "false": "0",
+    },
+    "postgres": {
+        "id": "SERIAL PRIMARY KEY",
+        "bool": "BOOLEAN",
+        "json": "JSONB",
+        "time": "TIMESTAMPTZ",
+        "naive": "TIMESTAMP",
+        "true": "true",
+        "false": "false",
+    },
+}
+
+AGENTS = """
+CREATE TABLE agents (
+    id {id},
+    name TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    model TEXT NOT NULL,
+    description TEXT,
+    version TEXT,
+    config {json},
+    active {bool} DEFAULT {true},
+    run_id INTEGER DEFAULT 0,
+    system_prompt TEXT,
+    {pointer}
+    created_at {time} DEFAULT CURRENT_TIMESTAMP,
+    updated_at {time} DEFAULT CURRENT_TIMESTAMP
+)"""
+
+POINTER = "active_default_prompt_id INTEGER,"
+
+PROMPTS = """
+CREATE TABLE prompts (
+    id {id},
+    agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+    prompt_text TEXT NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1,
+    is_active {bool} DEFAULT {false},
+    is_default_from_code {bool} DEFAULT {false},
+    status_key VARCHAR(255) NOT NULL DEFAULT 'default',
+    name VARCHAR(255),
+    created_at {naive} DEFAULT CURRENT_TIMESTAMP,
+    updated_at {naive} DEFAULT CURRENT_TIMESTAMP,
+    UNIQUE (agent_id, status_key, version)
+)"""
+
+MESSAGES = """
+CREATE TABLE messages (
+    id {id},
+    agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+    body TEXT NOT NULL
+)"""
+
+TEXTS: dict[str, str | None] = {
+    "plain": "You are a helpful assistant.",
+    "template": "You are {{agent_name}}. Serve {{contact.name}}.",
+    "loop": "{{#each items}}{{this.price}} {{/each}}{{#if vip}}Be kind.{{/if}}",
+    "broken": "Fill in {{#if x}} and {{code here}}",
+    "jinja": "Hello {{ user.name | upper }}",
+    "json": 'Answer as {"a": {"b": 1}}',
+    "null": None,
+    "empty": "",
+    "blank": "   ",
+    "breaks": "\n\t \r\n",
+    "wide blank": "\u00a0\u2003",
+    "trailing": "  Keep my blanks. \r\nAnd my last line break.\n",
+    "unicode": "\ufeffcafe\u0301 caf\u00e9 \U0001f469\u200d\U0001f680 \u202eabc\u202c '\"\\ %s $1 ?",
+}
+"""Texts by agent; every way to have none, and what drivers, quoting and templates stumble over."""
+
+
+class Host:
+    """A database, seen as its owner sees it: without this library.
+
+    Args:
+        url: The database URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.dialect = dialect_of(url)
+
+    def run(self, *statements: str) -> None:
+        """Run statements; `{id}`, `{bool}` and so on stand for the engine's own words."""
+        filled = [self.filled(statement) for statement in statements]
+        if self.dialect == "sqlite":
+            with self._file() as connection:
+                for statement in filled:
+                    connection.execute(statement)
+            connection.close()
+            return
+
+        async def work() -> None:
+            connection = await asyncpg.connect(**connect_parameters(self.url))
+            try:
+                for statement in filled:
+                    await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        asyncio.run(work())
+
+    def filled(self, statement: str) -> str:
+        """Return a statement in the engine's own words."""
+        for word, meaning in TYPES[self.dialect].items():
+            statement = statement.replace(f"{{{word}}}", meaning)
+        return statement
+
+    def insert(self, table: str, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows."""
+        if self.dialect == "sqlite":
+            marks = ", ".join("?" for _ in names)
+            with self._file() as connection:
+                connection.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
+            connection.close()
+            return
+
+        async def work() -> None:
+            connection = await asyncpg.connect(**connect_parameters(self.url))
+            try:
+                marks = ", ".join(f"${number}" for number in range(1, len(names) + 1))
+                await connection.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
+            finally:
+                await connection.close()
+
+        asyncio.run(work())
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Run a query and return its rows."""
+        if self.dialect == "sqlite":
+            connection = self._file()
+            found = connection.execute(query).fetchall()
+            connection.close()
+            return found
+
+        async def work() -> list[tuple[Any, ...]]:
+            connection = await asyncpg.connect(**connect_parameters(self.url))
+            try:
+                return [tuple(row) for row in await connection.fetch(query)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(work())
+
+    def one(self, query: str) -> Any:
+        """Return the only value of a query."""
+        ((value,),) = self.rows(query)
+        return value
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables but aerich's own."""
+        if self.dialect == "sqlite":
+            query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+        else:
+            query = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1"
+        return [name for (name,) in self.rows(query) if name != "aerich"]
+
+    def shape(self) -> dict[str, Any]:
+        """Return all that is no row: columns whatever their order, indexes, keys, views, triggers."""
+        if self.dialect == "sqlite":
+            shape: dict[str, Any] = {
+                table: sorted(row[1:] for row in self.rows(f'PRAGMA table_xinfo("{table}")')) for table in self.tables()
+            }
+            shape |= {f"keys of {table}": sorted(self.rows(f'PRAGMA foreign_key_list("{table}")')) for table in shape}
+            shape["rest"] = sorted(
+                self.rows("SELECT type, name, sql FROM sqlite_master WHERE type <> 'table' AND tbl_name <> 'aerich'")
+            )
+            return shape
+        return {
+            "columns": sorted(
+                self.rows(
+                    "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
+                    "pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+                    "LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum WHERE a.attnum > 0 "
+                    "AND NOT a.attisdropped AND c.relkind IN ('r', 'v') AND c.relname <> 'aerich' "
+                    "AND c.relnamespace = current_schema()::regnamespace"
+                ),
+                key=str,
+            ),
+            "indexes": sorted(
+                self.rows(
+                    "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename <> 'aerich'"
+                )
+            ),
+            "constraints": sorted(
+                self.rows(
+                    "SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid) FROM pg_constraint "
+                    "WHERE connamespace = current_schema()::regnamespace AND conrelid <> 0 "
+                    "AND conrelid::regclass::text <> 'aerich'"
+                )
+            ),
+            "triggers": sorted(
+                self.rows("SELECT tgname::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal")
+            ),
+            "views": sorted(self.rows("SELECT viewname::text, definition FROM pg_views WHERE schemaname = 'public'")),
+        }
+
+    def content(self) -> dict[str, list[dict[str, Any]]]:
+        """Return all rows of all tables, by column name."""
+        return {table: self.records(table) for table in self.tables()}
+
+    def records(self, table: str) -> list[dict[str, Any]]:
+        """Return the rows of a table, by column name."""
+        if self.dialect == "sqlite":
+            names = sorted(row[1] for row in self.rows(f'PRAGMA table_info("{table}")'))
+        else:
+            query = (
+                "SELECT attname::text FROM pg_attribute WHERE attrelid = '\"{}\"'::regclass AND attnum > 0 "
+                "AND NOT attisdropped ORDER BY 1"
+            )
+            names = sorted(name for (name,) in self.rows(query.format(table)))
+        chosen = ", ".join(f'"{name}"' for name in names)
+        found = sorted(self.rows(f'SELECT {chosen} FROM "{table}"'), key=str)
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+    def _file(self) -> sqlite3.Connection:
+        path = sqlite_path(self.url)
+        assert path is not None
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+
+def make_agents(host: Host, *, pointer: bool = True) -> None:
+    """Make the host's table `agents`, and one that refers to it."""
+    host.run(AGENTS.replace("{pointer}", POINTER if pointer else ""), MESSAGES)
+
+
+def fill_agents(host: Host, texts: dict[str, str | None]) -> None:
+    """Add agents with their texts, and a message of each."""
+    host.insert(
+        "agents",
+        ("name", "type", "model", "config", "system_prompt"),
+        [(name, "simple", "openai:gpt-4.1", '{"temperature": 0.5}', text) for name, text in texts.items()],
+    )
+    host.run("INSERT INTO messages (agent_id, body) SELECT id, 'hello' FROM agents")
+
+
+def upgrade(url: str) -> tuple[str, ...]:
+    """Upgrade a database as `automagik-prompts upgrade` does."""
+
+    async def work() -> tuple[str, ...]:
+        async with Database(url) as database:
+            return await migrations.upgrade(database)
+
+    return asyncio.run(work())
+
+
+def downgrade(url: str, number: int = 0) -> tuple[str, ...]:
+    """Downgrade a database."""
+
+    async def work() -> tuple[str, ...]:
+        async with Database(url) as database:
+            return await migrations.downgrade(database, number)
+
+    return asyncio.run(work())

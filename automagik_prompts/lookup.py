@@ -176,17 +176,17 @@ async def search(
     """
     if not text.strip():
         raise InvalidPromptError("There is nothing to search for. Give at least one visible character.")
+    # Not by folding both: a folded letter may be longer, and then the place in the line is wrong.
+    wanted = re.compile(re.escape(text), 0 if match_case else re.IGNORECASE)
     found: list[Match] = []
     for info in await agents(database) if agent is None else [await find_agent(database, agent)]:
         for prompt in await database.run(repository.get_texts, info.id, active_only=not every_version):
-            found += _matches(info.name, prompt, text, match_case=match_case)
+            found += _matches(info.name, prompt, wanted)
     return found
 
 
-def _matches(agent: str, prompt: Prompt, text: str, *, match_case: bool) -> list[Match]:
+def _matches(agent: str, prompt: Prompt, wanted: re.Pattern[str]) -> list[Match]:
     found = []
-    # Not by folding both: a folded letter may be longer, and then the place in the line is wrong.
-    wanted = re.compile(re.escape(text), 0 if match_case else re.IGNORECASE)
     for number, line in enumerate(prompt.prompt_text.split("\n"), start=1):
         place = wanted.search(line)
         if place is None:

@@ -6,6 +6,7 @@ at once: the database library alone takes a quarter of a second.
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
 from dataclasses import dataclass
@@ -46,9 +47,15 @@ class Entry:
 
     def load(self, name: str) -> TyperCommand:
         """Import the module and return the command."""
-        module = self.module if "." in self.module else f"automagik_prompts.cli.{self.module}"
+        name_of_module = self.module if "." in self.module else f"automagik_prompts.cli.{self.module}"
+        # What is imported stays; looking for garbage in it again and again would take a tenth of the start.
+        gc.disable()
+        try:
+            module = import_module(name_of_module)
+        finally:
+            gc.enable()
         single = typer.Typer(add_completion=False)
-        single.command(name, context_settings=CONTEXT)(getattr(import_module(module), self.function))
+        single.command(name, context_settings=CONTEXT)(getattr(module, self.function))
         command = get_command(single)
         assert isinstance(command, TyperCommand)  # noqa: S101  # one function makes one command
         return command

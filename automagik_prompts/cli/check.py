@@ -14,8 +14,8 @@ from automagik_prompts import checking
 from automagik_prompts.checking import Finding, Kind, Level
 from automagik_prompts.cli.arguments import AgentOption, Modules
 from automagik_prompts.cli.output import plural, print_json, print_line, print_note
+from automagik_prompts.cli.reports import CheckReport, FindingLine
 from automagik_prompts.cli.session import Access, Session, command, import_modules
-from automagik_prompts.cli.shapes import CheckReport, FindingLine
 from automagik_prompts.constants import registry
 from automagik_prompts.db import Database
 

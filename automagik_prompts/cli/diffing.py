@@ -6,12 +6,14 @@ import re
 import sys
 from collections.abc import Iterator
 from difflib import SequenceMatcher
-
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from automagik_prompts.cli.output import console, is_terminal, visible
 from automagik_prompts.editing import text_lines, unified_diff
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 _WORD = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
 _CONTEXT = 3
@@ -42,6 +44,8 @@ def print_diff(old: str, new: str, old_label: str, new_label: str, *, stderr: bo
         return
     if old == new:
         return
+    from rich.text import Text  # only where a person reads along
+
     out = console(stderr=stderr)
     out.print(Text(f"--- {old_label}\n+++ {new_label}", style="bold"), soft_wrap=True)
     out.print(word_diff(old, new, marked=not has_colour(out)), end="", soft_wrap=True)
@@ -60,6 +64,8 @@ def word_diff(old: str, new: str, *, marked: bool) -> Text:
         new: The text after.
         marked: Whether to mark changes as `[-taken away-]` and `{+put in+}` instead of by colour.
     """
+    from rich.text import Text  # as above
+
     before, after = text_lines(old), text_lines(new)
     shown = Text()
     for group in SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(_CONTEXT):

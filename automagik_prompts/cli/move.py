@@ -12,8 +12,8 @@ from automagik_prompts.cli.arguments import AgentOption, Author, Note, Yes
 from automagik_prompts.cli.asking import can_ask, confirm, find_author
 from automagik_prompts.cli.output import is_terminal, plural, print_json, print_line, print_note
 from automagik_prompts.cli.progress import progress
+from automagik_prompts.cli.reports import Exported, ExportedLine, Imported, ImportedLine
 from automagik_prompts.cli.session import Access, Session, command
-from automagik_prompts.cli.shapes import Exported, ExportedLine, Imported, ImportedLine
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from automagik_prompts import migrations, seeding
 from automagik_prompts.cli.arguments import Modules
 from automagik_prompts.cli.output import print_json, print_line
+from automagik_prompts.cli.reports import Synced, SyncedLine, Upgraded
 from automagik_prompts.cli.session import Access, Session, command, import_modules
-from automagik_prompts.cli.shapes import Synced, SyncedLine, Upgraded
 from automagik_prompts.constants import registry
 
 _OUTCOMES = {

@@ -6,7 +6,6 @@ from collections import defaultdict
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from automagik_prompts import lookup
 from automagik_prompts.cli.arguments import Agent, OptionalAgent, Status
@@ -185,6 +184,8 @@ async def find_version(
 
 def _print_facts(agent: str, prompt: Prompt) -> None:
     """Print what is known of a version, above its text."""
+    from rich.text import Text  # only where a person reads along
+
     state = "active" if prompt.is_active else "not active"
     written = f"{prompt.author or 'unknown'} ({origin(prompt.is_default_from_code)}), {when(prompt.created_at)}"
     text = f"{prompt.format}, {plural(len(prompt.prompt_text), 'character')}, sha256 {prompt.content_hash[:12]}"
@@ -220,18 +221,23 @@ def search(
     if not found:
         where = "any version" if every_version else "any active version; --all looks at every version"
         print_line(f"{text!r} is not in {where}.")
-    for match in found:
-        _print_match(match)
+    if is_terminal():
+        for match in found:
+            _show_match(match)
+    else:
+        print_text("".join(f"{_place(match)}:{match.line}: {match.excerpt}\n" for match in found))
 
 
-def _print_match(match: Match) -> None:
+def _place(match: Match) -> str:
     prompt = match.prompt
-    place = f"{match.agent}/{prompt.status_key} {prompt.version}{'' if prompt.is_active else ' (not active)'}"
-    if not is_terminal():
-        print_line(f"{place}:{match.line}: {match.excerpt}")
-        return
+    return f"{match.agent}/{prompt.status_key} {prompt.version}{'' if prompt.is_active else ' (not active)'}"
+
+
+def _show_match(match: Match) -> None:
+    from rich.text import Text  # as above
+
     line = Text()
-    line.append(f"{visible(place)}:{match.line}: ", style="cyan")
+    line.append(f"{visible(_place(match))}:{match.line}: ", style="cyan")
     line.append(visible(match.excerpt[: match.start]))
     line.append(visible(match.excerpt[match.start : match.end]), style="bold red")
     line.append(visible(match.excerpt[match.end :]))

@@ -42,8 +42,8 @@ Debug = Annotated[
 class Access(Enum):
     """What a command does with the database.
 
-    `READ` looks, `WRITE` changes something in what is there, `CREATE` may also make a missing SQLite file. `AS_IS` takes
-    the database with whatever schema it has, and `MIGRATE` changes that.
+    `READ` looks, `WRITE` changes something in what is there, `CREATE` may also make a missing SQLite file. `AS_IS`
+    takes the database with whatever schema it has, and `MIGRATE` changes that.
     """
 
     READ = "read"

@@ -11,12 +11,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from automagik_prompts.checking import Finding, Kind, Level
 from automagik_prompts.editing import Change
-from automagik_prompts.exchange import ExportedFile, Planned, Step, Written
 from automagik_prompts.lookup import Match
 from automagik_prompts.repository import Standing
-from automagik_prompts.seeding import Seeded
 from automagik_prompts.types import Action, Event, Explanation, Format, Prompt, Source, State
 
 Origin = Literal["code", "person"]
@@ -26,7 +23,8 @@ Origin = Literal["code", "person"]
 class Shape(BaseModel):
     """The base of all shapes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Most commands need one or two of these: each is built when it is first used.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class AgentLine(Shape):
@@ -241,6 +239,27 @@ class Explained(Shape):
         )
 
 
+class ServedLine(Shape):
+    """What is served for one status."""
+
+    agent: str
+    status_key: str
+    served_status_key: str
+    version: int | None
+    source: Source
+    reason: str
+    content_hash: str
+
+
+class Watched(Shape):
+    """`watch`: one line of JSON now and for each change, each with everything that is served."""
+
+    at: datetime
+    state: State
+    error: str | None
+    prompts: list[ServedLine]
+
+
 class Changed(Shape):
     """`create`, `activate`, `rollback`, `deactivate`, `copy`, `delete`: what a write did."""
 
@@ -273,132 +292,6 @@ class Checked(Shape):
     content_hash: str
     length: int
     unified: str
-
-
-class FindingLine(Shape):
-    """One thing that does not fit."""
-
-    kind: Kind
-    level: Level
-    message: str
-    agent: str | None
-    status_key: str | None
-    version: int | None
-    file: str | None
-    line: int | None
-
-    @classmethod
-    def of(cls, finding: Finding) -> FindingLine:
-        """Describe a finding."""
-        return cls(
-            kind=finding.kind,
-            level=finding.level,
-            message=finding.message,
-            agent=finding.agent,
-            status_key=finding.status_key,
-            version=finding.version,
-            file=str(finding.place.path) if finding.place is not None else None,
-            line=finding.place.line if finding.place is not None else None,
-        )
-
-
-class CheckReport(Shape):
-    """`check`; `ok` is false where the exit code is 3."""
-
-    ok: bool
-    errors: int
-    warnings: int
-    modules: list[str]
-    findings: list[FindingLine]
-
-
-class ExportedLine(Shape):
-    """One file of an export."""
-
-    path: str
-    agent: str
-    status_key: str
-    version: int | None
-    outcome: Written
-
-    @classmethod
-    def of(cls, file: ExportedFile) -> ExportedLine:
-        """Describe a file."""
-        return cls(
-            path=str(file.path),
-            agent=file.agent,
-            status_key=file.status_key,
-            version=file.version,
-            outcome=file.outcome,
-        )
-
-
-class Exported(Shape):
-    """`export`."""
-
-    folder: str
-    files: list[ExportedLine]
-
-
-class ImportedLine(Shape):
-    """What an import did with one file, or would do."""
-
-    path: str
-    agent: str
-    status_key: str
-    action: Planned
-    version: int | None
-    active_version: int | None
-
-    @classmethod
-    def of(cls, step: Step) -> ImportedLine:
-        """Describe a step."""
-        return cls(
-            path=str(step.file.path),
-            agent=step.file.prompt.agent,
-            status_key=step.file.prompt.status_key,
-            action=step.action,
-            version=step.version,
-            active_version=step.active,
-        )
-
-
-class Imported(Shape):
-    """`import`; `active_version` is the one before it."""
-
-    dry_run: bool
-    new_agents: list[str]
-    files: list[ImportedLine]
-
-
-class SyncedLine(Shape):
-    """One thing that `sync` did or saw."""
-
-    agent: str
-    status_key: str
-    version: int | None
-    outcome: str
-
-    @classmethod
-    def of(cls, seeded: Seeded) -> SyncedLine:
-        """Describe it."""
-        return cls(agent=seeded.agent, status_key=seeded.status_key, version=seeded.version, outcome=seeded.outcome)
-
-
-class Synced(Shape):
-    """`sync`."""
-
-    modules: list[str]
-    agents: int
-    done: list[SyncedLine]
-
-
-class Upgraded(Shape):
-    """`upgrade`."""
-
-    database: str
-    applied: list[str]
-    revision: str | None
 
 
 def origin(from_code: bool) -> Origin:

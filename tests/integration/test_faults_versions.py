@@ -1,0 +1,269 @@
+"""Faults 28 to 30: two people at once, a transaction that rolls back, a replica that is behind."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from automagik_prompts import editing, migrations, refresher, repository
+from automagik_prompts.constants import Registry
+from automagik_prompts.db import Database
+from automagik_prompts.exceptions import ConflictError
+from automagik_prompts.snapshot import Snapshot
+from automagik_prompts.types import Source, State
+from tests.conftest import MakePlugin
+from tests.faults import execute, lines, told
+from tests.servers import PostgresServer
+from tests.waiting import until
+
+
+class RefusedError(Exception):
+    """What makes a transaction roll back."""
+
+
+async def test_fault_28_two_people_activate_different_versions(
+    database_url: str, registry: Registry, make_plugin: MakePlugin
+) -> None:
+    """On the same assumption one wins, the other gets a conflict that says so, and there is always one active version."""
+    registry.declare("a", {"default": "first"}, where="here")
+    ann, bob = make_plugin(database_url, author="ann"), make_plugin(database_url, author="bob")
+    await ann.ready()
+    for text in ("second", "third"):
+        await ann.create("a", "default", text)
+    watched: set[int] = set()
+    done = asyncio.Event()
+
+    async def watch() -> None:
+        async with Database(database_url) as database:
+            while not done.is_set():
+                watched.add(await database.run(_count_active))
+
+    watching = asyncio.create_task(watch())
+    revision = (await ann.activate("a", "default", 1)).agent.revision
+    for _ in range(15):
+        results = await asyncio.gather(
+            ann.activate("a", "default", 2, expected_revision=revision),
+            bob.activate("a", "default", 3, expected_revision=revision),
+            return_exceptions=True,
+        )
+        won = [result for result in results if isinstance(result, editing.Change)]
+        lost = [result for result in results if isinstance(result, ConflictError)]
+        assert (len(won), len(lost)) == (1, 1), results
+        assert (lost[0].agent, lost[0].expected, lost[0].actual) == ("a", revision, revision + 1)
+        assert "somebody else wrote to it" in lost[0].message
+        revision = won[0].agent.revision
+        assert [prompt.version for prompt in await ann.history("a") if prompt.is_active] == [won[0].active_version]
+    done.set()
+    await watching
+    assert watched == {1}
+    winner = won[0].active_version
+    await until(lambda: {plugin.resolve("a").version for plugin in (ann, bob)} == {winner}, "both serve the winner")
+    for plugin in (ann, bob):
+        assert plugin.explain("a").version == winner
+        assert plugin.state is State.LIVE
+
+
+async def _count_active(db: BaseDBAsyncClient) -> int:
+    _, rows = await db.execute_query("SELECT COUNT(*) AS n FROM prompts WHERE is_active = true")
+    return int(dict(rows[0])["n"])
+
+
+async def test_fault_29_activation_that_rolls_back(
+    database_url: str, registry: Registry, make_plugin: MakePlugin
+) -> None:
+    """An activation whose transaction rolls back, notification and all, is never served by anybody."""
+    registry.declare("a", {"default": "first"}, where="here")
+    plugin = make_plugin(database_url)
+    await plugin.ready()
+    await plugin.create("a", "default", "never served")
+    if plugin.settings.dialect == "postgres":
+        await until(lambda: plugin.health().listening, "notifications arrive")
+    served: list[int | None] = []
+    take = plugin._take
+
+    def noting(snapshot: Snapshot) -> None:
+        served.append(snapshot.select("a", None).prompt.version)
+        take(snapshot)
+
+    plugin._take = noting  # type: ignore[method-assign]  # sees each snapshot, however short it lives
+    # The plugin's thread keeps what it was given when it started, so it starts anew.
+    plugin.close()
+    plugin.start()
+    await until(lambda: plugin.state is State.LIVE and served, "it follows again")
+    async with Database(database_url) as database:
+
+        async def activate_and_fail(db: BaseDBAsyncClient) -> None:
+            agent = await repository.get_agent(db, "a")
+            assert agent is not None
+            await repository.lock_agent(db, agent.id)
+            second = await repository.get_version(db, agent.id, "default", 2)
+            assert second is not None
+            assert await repository.set_prompt_active(db, agent.id, second.id, "default") is not None
+            assert (await repository.get_active_prompt(db, agent.id, "default")) is not None
+            raise RefusedError
+
+        for _ in range(10):
+            with suppress(RefusedError):
+                await database.transaction(activate_and_fail)
+        # What comes after it and is committed is served: everything before has been seen by then.
+        await editing.create(database, "a", "default", "third", activate=True)
+    await until(lambda: plugin.resolve("a").version == 3, "the activation that was committed is served")
+    assert set(served) == {1, 3}
+    assert await told(plugin, "a") == "third"
+
+
+async def test_fault_30_replica_answers_with_an_older_revision(
+    postgres: PostgresServer,
+    postgres_url: str,
+    registry: Registry,
+    make_plugin: MakePlugin,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An older copy of the database under its name is not believed, and what it lacks comes when it has caught up."""
+    async with Database(postgres_url) as database:
+        await migrations.upgrade(database)
+    registry.declare("a", {"default": "first"}, where="here")
+    registry.declare("b", {"default": "first"}, where="here")
+    plugin = make_plugin(postgres_url, poll_interval=0.05)
+    await plugin.ready()
+    behind = await asyncio.to_thread(_copy, postgres, postgres_url)
+    try:
+        for agent in ("a", "b"):
+            assert (await plugin.create(agent, "default", "second", activate=True)).active_version == 2
+        answered = _counting_reads(monkeypatch)
+        await asyncio.to_thread(_swap, postgres, postgres_url, behind)
+        before = len(answered)
+        await until(lambda: answered[before + 2 :], "the replica was read several times")
+        assert answered[-1] == 2  # two agents, written to once each: the replica has not seen the activations
+        for agent in ("a", "b"):
+            assert plugin.resolve(agent).version == 2
+            assert await told(plugin, agent) == "second"
+            assert plugin.explain(agent).source is Source.DATABASE
+        # One agent has caught up and gone further; now the replica knows more than this process and is followed.
+        async with Database(postgres_url) as database:
+            for _ in range(4):
+                await editing.create(database, "a", "default", "third", activate=True)
+                await editing.create(database, "b", "default", "third", activate=True)
+        await until(lambda: plugin.resolve("a").text == "third", "the replica has caught up")
+        assert plugin.state is State.LIVE
+        assert plugin.health().error is None
+        assert len(lines(caplog, logging.WARNING)) <= 2
+    finally:
+        await asyncio.to_thread(postgres.drop_database, behind)
+
+
+async def test_fault_30_database_restored_from_a_backup(
+    postgres: PostgresServer,
+    postgres_url: str,
+    registry: Registry,
+    make_plugin: MakePlugin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A database that stays behind was restored on purpose; it is believed after a while, and not before."""
+    async with Database(postgres_url) as database:
+        await migrations.upgrade(database)
+    registry.declare("a", {"default": "first"}, where="here")
+    plugin = make_plugin(postgres_url, poll_interval=0.05)
+    await plugin.ready()
+    backup = await asyncio.to_thread(_copy, postgres, postgres_url)
+    try:
+        await plugin.create("a", "default", "second", activate=True)
+        monkeypatch.setattr(refresher, "FULL_LOAD_INTERVAL", 1.0)
+        answered = _counting_reads(monkeypatch)
+        await asyncio.to_thread(_swap, postgres, postgres_url, backup)
+        before = len(answered)
+        await until(lambda: answered[before + 2 :], "the backup was read several times")
+        assert plugin.resolve("a").version == 2
+        await until(lambda: plugin.resolve("a").version == 1, "the backup is believed")
+        assert plugin.explain("a").source is Source.DATABASE
+    finally:
+        await asyncio.to_thread(postgres.drop_database, backup)
+
+
+async def test_fault_30_sqlite_file_replaced_by_an_older_one(
+    sqlite_url: str, tmp_path: Path, registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older file in the place of the one that is served is not believed at once either."""
+    registry.declare("a", {"default": "first"}, where="here")
+    plugin = make_plugin(sqlite_url, poll_interval=0.05)
+    await plugin.ready()
+    await execute(sqlite_url, "PRAGMA wal_checkpoint(TRUNCATE)")
+    path, old = tmp_path / "prompts.db", tmp_path / "old.db"
+    shutil.copyfile(path, old)
+    await plugin.create("a", "default", "second", activate=True)
+    answered = _counting_reads(monkeypatch)
+    _restore(old, path)
+    before = len(answered)
+    await until(lambda: answered[before + 2 :], "the older file was read several times")
+    assert plugin.resolve("a").version == 2
+    assert await told(plugin, "a") == "second"
+    monkeypatch.setattr(refresher, "FULL_LOAD_INTERVAL", 0.1)
+    await until(lambda: plugin.resolve("a").version == 1, "the older file is believed")
+    assert plugin.state is State.LIVE
+
+
+def _counting_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note the sum of revisions that each full read of the database found; what is read stays as it is."""
+    found: list[int] = []
+    read = repository.get_active_set
+
+    async def noting(db: BaseDBAsyncClient) -> repository.ActiveSet:
+        result = await read(db)
+        found.append(result.marker.revisions)
+        return result
+
+    monkeypatch.setattr(repository, "get_active_set", noting)
+    return found
+
+
+def _restore(old: Path, path: Path) -> None:
+    """Put a backup in the place of a database file, without the log, which belongs to the file that goes."""
+    old.replace(path)
+    for left in path.parent.glob(f"{path.name}-*"):
+        left.unlink()
+
+
+_numbers = itertools.count()
+
+
+def _copy(postgres: PostgresServer, url: str) -> str:
+    """Make a copy of a database as it stands, cutting its connections, and return the copy's URL."""
+    name = urlsplit(url).path.lstrip("/")
+    copy = f"{name}_{next(_numbers)}"
+    postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    _persistently(postgres, f'CREATE DATABASE "{copy}" TEMPLATE "{name}"')
+    for known in (name, copy):
+        postgres.execute(f'ALTER DATABASE "{known}" ALLOW_CONNECTIONS true')
+    return urlunsplit(urlsplit(url)._replace(path=f"/{copy}"))
+
+
+def _swap(postgres: PostgresServer, url: str, other: str) -> None:
+    """Put another database in the place of one, cutting its connections, as a failover does."""
+    name, copy = (urlsplit(each).path.lstrip("/") for each in (url, other))
+    postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    _persistently(postgres, f'ALTER DATABASE "{name}" RENAME TO "{name}_away"')
+    _persistently(postgres, f'ALTER DATABASE "{copy}" RENAME TO "{name}"')
+    _persistently(postgres, f'ALTER DATABASE "{name}_away" RENAME TO "{copy}"')
+
+
+def _persistently(postgres: PostgresServer, statement: str) -> None:
+    """Run a statement that needs a database without connections; ones that were terminated may take a moment to go."""
+    for attempt in itertools.count():
+        try:
+            postgres.execute(statement)
+        except Exception:
+            if attempt == 50:
+                raise
+        else:
+            return

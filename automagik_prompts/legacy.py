@@ -42,8 +42,8 @@ _BATCH = 100
 _WAL = b"\x02\x02"
 """What stands at bytes 18 and 19 of an SQLite file in WAL mode."""
 
-Progress = Callable[[int, int], None]
-"""Told how many texts are done, and how many there are."""
+Progress = Callable[[int], Callable[[], None]]
+"""Told how many texts there are; returns what is called after each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ async def import_texts(
     Args:
         database: An open database with the schema of this release.
         source: Where the texts are.
-        progress: Told after each batch.
+        progress: Told how far it is.
 
     Returns:
         What became of each text, by name.
@@ -136,6 +136,7 @@ async def import_texts(
         DatabaseUnavailableError: One of the databases cannot be used.
     """
     texts = await read_source(source)
+    step = progress(len(texts)) if progress is not None else None
     done: list[AgentPlan] = []
     for start in range(0, len(texts), _BATCH):
         batch = texts[start : start + _BATCH]
@@ -143,8 +144,9 @@ async def import_texts(
         if any(plan.outcome in _WRITTEN for plan in plans):
             plans = await database.transaction(_import_batch, plans, batch, f"from {source}")
         done += plans
-        if progress is not None:
-            progress(len(done), len(texts))
+        if step is not None:
+            for _ in plans:
+                step()
     return tuple(done)
 
 

@@ -147,7 +147,7 @@ class AgentPlan:
                 return f"version {self.version} of {self.status_key!r} is this text and becomes active"
         active = "active" if self.outcome is Outcome.CREATED else "not activated"
         what = "verbatim" if self.format == "text" else "template" if self.uses else "text"
-        uses = f", uses {', '.join(self.uses)}" if self.uses else ""
+        uses = f", uses {', '.join(name.rstrip('?') for name in self.uses)}" if self.uses else ""
         return f"version {self.version} of {self.status_key!r}, {active}, {what}{uses}{self._because()}"
 
     def _because(self) -> str:

@@ -81,6 +81,10 @@ COMMANDS = {
     "import": Entry("move", "import_files", "Write a new version for each file that differs.", "Check and move"),
     "sync": Entry("run", "sync", "Write what the code declares, as a release step.", "Run"),
     "upgrade": Entry("run", "upgrade", "Bring the database's schema up to date.", "Run"),
+    "downgrade": Entry("legacy", "downgrade", "Take the schema back to an older one.", "Run"),
+    "migrate-legacy": Entry(
+        "legacy", "migrate_legacy", "Adopt the texts of a database from before this library.", "Run"
+    ),
     "doctor": Entry("doctor", "doctor", "Look for what could keep prompts from being served.", "Run"),
     "watch": Entry("watch", "watch", "Follow what is served, live.", "Run"),
 }

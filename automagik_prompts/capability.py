@@ -18,7 +18,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import quote
 
-from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering
+from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering, WrapperCapability
 from pydantic_ai.messages import CapabilityInstructionSource, InstructionId, InstructionPart, ModelRequest
 from pydantic_ai.tools import AgentDepsT, RunContext
 
@@ -107,15 +107,15 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     id: str | None = _DEFAULT_ID
     """Unique among an agent's capabilities; made from the name of the prompts."""
 
-    automatic: bool = field(default=False, compare=False, repr=False)
-    """Whether `install()` gave it to the agent; one that the agent was given explicitly takes its place."""
+    automatic: bool = field(default=False, repr=False)
+    """Whether `install()` gave it to the agent; it gives way to one that an agent or a run was given explicitly."""
 
     def __post_init__(self) -> None:
         if self.agent is not None:
             check_name(self.agent, "agent name")
             if self.id == _DEFAULT_ID:
                 # A colon separates the parts of an id of Pydantic AI's.
-                self.id = f"{_DEFAULT_ID}-{quote(self.agent, safe=' /@+')}"
+                self.id = f"{_DEFAULT_ID}-{quote(self.agent, safe=' /@+')}{'-installed' if self.automatic else ''}"
         for name, value, allowed in (
             ("inject", self.inject, ("system_prompt", "instructions")),
             ("on_change", self.on_change, ("rewrite", "append")),
@@ -150,8 +150,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     @classmethod
     def combine(cls, capabilities: Sequence[AbstractCapability[AgentDepsT]]) -> AbstractCapability[AgentDepsT]:
         """Take two equal ones for one, and report two different ones while the agent is built."""
-        found = cast("Sequence[ActivePrompt[AgentDepsT]]", capabilities)
-        first, *others = [capability for capability in found if not capability.automatic] or found
+        first, *others = cast("Sequence[ActivePrompt[AgentDepsT]]", capabilities)
         if any(other != first for other in others):
             raise _two_for(first.agent)
         return first
@@ -195,6 +194,8 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     async def wrap_run(self, ctx: RunContext[AgentDepsT], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
         """Keep to one snapshot for the run; only the first run of a process may have to wait for it."""
+        if self.automatic and self._is_replaced(ctx):
+            return await handler()
         run = await self._begin()
         if self.pin is not None:
             run.pinned = last_used(ctx.messages, self.name)
@@ -206,7 +207,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     ) -> ModelResponse:
         """Find out, once for each request, what it tells."""
         run = runs.find(ctx, self.name)
-        if run is None:
+        if run is None or run.capability is not self:
             return await handler(request_context)
         try:
             told = run.prepared_for(ctx.run_step, earliest=ctx.run_step - 1)
@@ -227,6 +228,8 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     ) -> ModelRequestContext:
         """Put the messages right: this agent's active prompt once, everything else as it was."""
         run = runs.find(ctx, self.name) or await self._begin()
+        if run.capability is not self:
+            return request_context
         told = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
         if told is None and self.inject == "system_prompt":
             told = await self.tell(ctx, run)
@@ -261,7 +264,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     ) -> Any:
         """Name the prompt on the span of a tool call, and on whatever the tool calls."""
         run = runs.find(ctx, self.name)
-        if run is None or not run.attributes or run.lead is not None:
+        if run is None or run.capability is not self or not run.attributes or run.lead is not None:
             return await handler(args)
         tracing.describe(run.attributes)
         with tracing.carried(run.attributes):
@@ -277,8 +280,10 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     ) -> Any:
         """Name the prompt on the span of an output function, and on whatever that calls."""
         run = runs.find(ctx, self.name)
-        if run is None or not run.attributes or run.lead is not None or not output_context.has_function:
+        if run is None or run.capability is not self or not run.attributes or run.lead is not None:
             return await handler(output)
+        if not output_context.has_function:
+            return await handler(output)  # there is no span for it
         tracing.describe(run.attributes)
         with tracing.carried(run.attributes):
             return await handler(output)
@@ -355,6 +360,18 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         if selection is None:
             selection = run.selections[status_key] = await self._select(ctx, run, status_key)
         return await fill(ctx, selection, status_key, run.reader, self.variables)
+
+    def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
+        """Say whether the run has another capability for the same prompts, also one that was made for this run."""
+        found: list[AbstractCapability[AgentDepsT]] = []
+        if ctx.root_capability is not None:
+            ctx.root_capability.apply(found.append)
+        for capability in found:
+            while isinstance(capability, WrapperCapability):
+                capability = capability.wrapped
+            if isinstance(capability, ActivePrompt) and not capability.automatic and capability.agent == self.agent:
+                return True
+        return False
 
     async def _begin(self) -> Run:
         reader = self.reader

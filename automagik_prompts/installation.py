@@ -17,11 +17,12 @@ from automagik_prompts.types import PromptReader
 
 _lock = threading.Lock()
 _installed: tuple[PromptReader, Registry] | None = None
+_hook: Callable[..., None] | None = None
 _original: Callable[..., None] | None = None
 
 
 def install(plugin: PromptReader, registry: Registry) -> None:
-    """Hook the construction of agents.
+    """Hook the construction of agents; a second call does nothing.
 
     Args:
         plugin: What their `ActivePrompt` reads from.
@@ -30,31 +31,36 @@ def install(plugin: PromptReader, registry: Registry) -> None:
     Raises:
         ConfigurationError: Another plugin is installed.
     """
-    global _installed, _original
+    global _installed, _hook, _original
     with _lock:
-        if _installed is not None:
-            if _installed[0] is not plugin:
-                raise ConfigurationError(
-                    "Another plugin is installed. Uninstall it first; one gives agents their prompt."
-                )
-            return
+        if _installed is not None and _installed[0] is not plugin:
+            raise ConfigurationError("Another plugin is installed. Uninstall it first; one gives agents their prompt.")
         _installed = (plugin, registry)
-        if _original is None:
+        if _hook is None or not _is_hooked(_hook):
             _original = Agent.__init__
-            setattr(Agent, "__init__", _hooked(_original))  # noqa: B010  # the one way to see each agent being built
+            _hook = _hooked(_original)
+            setattr(Agent, "__init__", _hook)  # noqa: B010  # the one way to see each agent being built
 
 
 def uninstall(plugin: PromptReader) -> None:
     """Put the construction of agents back as it was; does nothing for a plugin that is not installed."""
-    global _installed, _original
+    global _installed, _hook, _original
     with _lock:
         if _installed is None or _installed[0] is not plugin:
             return
         _installed = None
         # Where somebody has hooked it again after us, ours stays in the chain and does nothing.
-        if _original is not None and getattr(Agent.__init__, "__wrapped__", None) is _original:
+        if _original is not None and Agent.__init__ is _hook:
             setattr(Agent, "__init__", _original)  # noqa: B010  # puts back what was there
-            _original = None
+            _hook = _original = None
+
+
+def _is_hooked(hook: Callable[..., None]) -> bool:
+    """Say whether the construction of agents comes by a hook: whoever hooked it later may have taken it away."""
+    function: object = Agent.__init__
+    while function is not None and function is not hook:
+        function = getattr(function, "__wrapped__", None)
+    return function is hook
 
 
 def _hooked(original: Callable[..., None]) -> Callable[..., None]:
@@ -63,9 +69,11 @@ def _hooked(original: Callable[..., None]) -> Callable[..., None]:
         installed, name = _installed, kwargs.get("name")
         if installed is not None and isinstance(name, str):
             plugin, registry = installed
-            capabilities = list(kwargs.get("capabilities") or ())
-            if name in registry.agents and not _is_given(capabilities, name):
-                kwargs["capabilities"] = [*capabilities, ActivePrompt(name, plugin=plugin, automatic=True)]
+            if name in registry.agents:
+                capabilities = list(kwargs.get("capabilities") or ())
+                if not _is_given(capabilities, name):
+                    capabilities.append(ActivePrompt(name, plugin=plugin, automatic=True))
+                kwargs["capabilities"] = capabilities
         original(self, *args, **kwargs)
 
     return construct

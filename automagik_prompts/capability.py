@@ -81,7 +81,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     _: KW_ONLY
 
-    variables: Values | VariablesFunction | None = None
+    variables: Values | VariablesFunction | None = field(default=None, repr=False)
     """Values of variables, or a sync or async function of the run context that returns them. They come before values
     found in `deps`; only those that the text uses are read."""
 

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic_ai.messages import (
+    InstructionPart,
+    ModelMessage,
+    ModelRequest,
+    ModelRequestPart,
+    ModelResponse,
+    SystemPromptPart,
+    TextPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+
+from automagik_prompts.placement import Placement, without_declared
+
+REF = "automagik_prompts.stan"
+TEXT, OLD, DECLARED = "The active text.", "An old text.", "A declared text."
+CONTEXT = "system_prompt:active_prompt-stan"
+
+own = st.builds(
+    SystemPromptPart,
+    st.sampled_from([TEXT, OLD]),
+    dynamic_ref=st.just(REF),
+    context_id=st.sampled_from([None, CONTEXT]),
+)
+parts: st.SearchStrategy[ModelRequestPart] = st.one_of(
+    own,
+    st.builds(SystemPromptPart, st.sampled_from([DECLARED, "Another agent's.", TEXT])),
+    st.builds(SystemPromptPart, st.just("Another one's."), dynamic_ref=st.just("automagik_prompts.ada")),
+    st.builds(UserPromptPart, st.just("hi")),
+    st.builds(ToolReturnPart, st.just("look"), st.just("nothing"), tool_call_id=st.just("1")),
+)
+messages: st.SearchStrategy[ModelMessage] = st.one_of(
+    st.builds(ModelRequest, parts=st.lists(parts, max_size=4)),
+    st.builds(ModelResponse, parts=st.just([TextPart("hello")])),
+)
+sent = st.builds(ModelRequest, parts=st.lists(parts, max_size=4))
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[ModelMessage]:
+    """Any messages that end in the request being sent."""
+    return [*draw(st.lists(messages, max_size=6)), draw(sent)]
+
+
+def place(text: str | None = TEXT, context_id: str | None = None) -> Placement:
+    """Return a placement of Stan's prompt."""
+    return Placement(REF, text, frozenset({DECLARED}), context_id)
+
+
+def owned(history: list[ModelMessage]) -> list[SystemPromptPart]:
+    """Return the parts that are this prompt."""
+    found = [part for message in history if isinstance(message, ModelRequest) for part in message.parts]
+    return [
+        part
+        for part in found
+        if isinstance(part, SystemPromptPart)
+        and (part.dynamic_ref == REF or (part.dynamic_ref is None and part.content == DECLARED))
+    ]
+
+
+def others(history: list[ModelMessage]) -> list[Any]:
+    """Return everything else, in order."""
+    mine = {id(part) for part in owned(history)}
+    return [part for message in history for part in message.parts if id(part) not in mine]
+
+
+@settings(max_examples=150, deadline=None)
+@given(histories(), st.sampled_from([None, CONTEXT]))
+def test_whatever_came_in_the_text_is_there_and_the_rest_as_it_was(
+    history: list[ModelMessage], context_id: str | None
+) -> None:
+    """The prompt is told, all else stays in its order, nothing given is changed, and a second time does nothing."""
+    before = copy.deepcopy(history)
+    result = place(context_id=context_id).apply(history) or history
+    assert history == before
+    assert others(result) == others(history)
+    told = owned(result)
+    assert told[-1].content == TEXT
+    assert {part.context_id for part in told} == {context_id}
+    assert {part.dynamic_ref for part in told} == {REF}
+    if context_id is None:
+        assert len(told) == 1
+        head = next(message for message in result if isinstance(message, ModelRequest)).parts
+        at = next(index for index, part in enumerate(head) if part is told[0])
+        assert all(isinstance(part, SystemPromptPart) for part in head[:at])
+    assert place(context_id=context_id).apply(result) is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories())
+def test_taking_the_prompt_out(history: list[ModelMessage]) -> None:
+    """Where the prompt is told elsewhere, none of it is left in the messages, and the request being sent stays."""
+    result = place(None).apply(history) or history
+    assert owned(result) == []
+    assert others(result) == others(history)
+    assert isinstance(result[-1], ModelRequest)
+    assert place(None).apply(result) is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories())
+def test_what_was_answered_is_appended_to_only(history: list[ModelMessage]) -> None:
+    """Where changes are appended, requests before the last one only get the id that a replacement refers to."""
+    if not owned(history):
+        return
+    result = place(context_id=CONTEXT).apply(history) or history
+    assert len(result) == len(history)
+    for new, old in zip(result[:-1], history[:-1], strict=True):
+        assert [part.content for part in new.parts if hasattr(part, "content")] == [
+            part.content for part in old.parts if hasattr(part, "content")
+        ]
+
+
+def test_one_message_in_two_lists_stays_one() -> None:
+    """What goes out and what is kept share their messages, by which Pydantic AI knows the request being sent."""
+    request = ModelRequest(parts=[SystemPromptPart(OLD, dynamic_ref=REF), UserPromptPart("hi")])
+    one = place()
+    out, kept = one.apply([request]), one.apply([ModelResponse(parts=[TextPart("before")]), request])
+    assert out is not None
+    assert kept is not None
+    assert out[-1] is kept[-1]
+    assert request.parts[0].content == OLD
+
+
+def test_right_already() -> None:
+    """Messages that are right are left alone, so that nothing is copied on most requests."""
+    stated = SystemPromptPart(TEXT, dynamic_ref=REF)
+    history: list[ModelMessage] = [ModelRequest(parts=[stated, UserPromptPart("hi")])]
+    assert place().apply(history) is None
+    assert place().apply([]) is None
+    assert place().apply([ModelResponse(parts=[TextPart("hi")])]) is None
+
+
+def test_an_answer_that_goes_on_gets_back_what_it_was_sent() -> None:
+    """Where the provider paused in the middle of an answer, what was sent is sent again, whatever is active now."""
+    history: list[ModelMessage] = [
+        ModelRequest(parts=[SystemPromptPart(OLD, dynamic_ref=REF), UserPromptPart("hi")]),
+        ModelResponse(parts=[TextPart("wait")], state="suspended"),
+    ]
+    for context_id in (None, CONTEXT):
+        assert place(context_id=context_id).apply(history) is None
+    assert place(None).apply(history) is None
+
+
+def test_what_was_told_last() -> None:
+    """The latest statement is what counts; texts of others do not."""
+    history: list[ModelMessage] = [
+        ModelRequest(parts=[SystemPromptPart(OLD, dynamic_ref=REF)]),
+        ModelRequest(parts=[SystemPromptPart(TEXT, dynamic_ref=REF), SystemPromptPart("x", dynamic_ref="other")]),
+    ]
+    assert place().told(history) == TEXT
+    assert place().told(history[:1]) == OLD
+    assert place().told([]) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [
+        (DECLARED, None),
+        (f"{DECLARED}\n\nMore.", "More."),
+        (f"More.\n\n{DECLARED}", "More."),
+        (f"More.\n\n{DECLARED}\n\n{DECLARED}\n\nMore.", "More.\n\nMore."),
+        (f"More. {DECLARED}", f"More. {DECLARED}"),
+        (f"More.\n{DECLARED}", f"More.\n{DECLARED}"),
+        ("Something else.", "Something else."),
+    ],
+)
+def test_declared_texts_in_instructions(content: str, left: str | None) -> None:
+    """A declared text that is a block of its own is taken out; the rest, and what is made for each request, stays."""
+    dynamic = InstructionPart(content, dynamic=True)
+    found = without_declared([InstructionPart(content), dynamic], {DECLARED, "  "})
+    assert [part.content for part in found] == [*([left] if left else []), content]
+    assert found[-1] is dynamic

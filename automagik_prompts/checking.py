@@ -52,11 +52,12 @@ class Finding:
 
     Attributes:
         kind: What it is.
-        message: What it is in words, and what to do.
+        message: What it is in words.
         agent: The agent concerned.
         status_key: The status concerned.
         version: The version concerned.
         place: Where in code or files.
+        command: The command that shows more or helps.
     """
 
     kind: Kind
@@ -65,6 +66,7 @@ class Finding:
     status_key: str | None = None
     version: int | None = None
     place: Place | None = None
+    command: str | None = None
 
     @property
     def level(self) -> Level:
@@ -73,6 +75,8 @@ class Finding:
 
 
 Agents = Mapping[str, DeclaredAgent]
+
+_SYNC = "automagik-prompts sync"
 
 
 async def check_database(database: Database, declared: Agents, only: Collection[str] | None = None) -> list[Finding]:
@@ -91,7 +95,8 @@ async def check_database(database: Database, declared: Agents, only: Collection[
             Finding(
                 Kind.MIGRATIONS,
                 f"The database lacks {len(missing)} of {len(migrations.all_migrations())} migrations, from "
-                f"{missing[0].version}. Run: automagik-prompts upgrade",
+                f"{missing[0].version}.",
+                command="automagik-prompts upgrade",
             )
         ]
     infos = {info.name: info for info in await lookup.agents(database) if only is None or info.name in only}
@@ -162,10 +167,10 @@ def _inactive(standings: Iterable[Standing]) -> Iterator[Finding]:
         if standing.active is None:
             yield Finding(
                 Kind.INACTIVE,
-                f"{standing.agent}/{standing.status_key} has {standing.versions} versions and none of them is active. "
-                f"Activate one: automagik-prompts activate {standing.agent} {standing.status_key} VERSION",
+                f"{standing.agent}/{standing.status_key} has no active version; the latest is {standing.latest}.",
                 standing.agent,
                 standing.status_key,
+                command=f"automagik-prompts activate {standing.agent} {standing.status_key} VERSION",
             )
 
 
@@ -182,10 +187,11 @@ def _compared_with_code(
             yield Finding(
                 Kind.UNSYNCED,
                 f"The primary status of {name} is {info.default_status_key!r} in the database and {agent.primary!r} in "
-                "code. Run: automagik-prompts sync",
+                "code.",
                 name,
                 agent.primary,
                 place=place_of(agent.prompts[agent.primary]),
+                command=_SYNC,
             )
         for status_key, prompt in sorted(agent.prompts.items()):
             key = (name, status_key)
@@ -196,13 +202,13 @@ def _compared_with_code(
 def _one_compared(prompt: DeclaredPrompt, standing: Standing | None, match: CodeVersion | None) -> Iterator[Finding]:
     where, place = f"{prompt.agent}/{prompt.status_key}", place_of(prompt)
     if standing is None:
-        message = f"{where} is not in the database yet. Run: automagik-prompts sync"
-        yield Finding(Kind.UNSYNCED, message, prompt.agent, prompt.status_key, None, place)
+        message = f"{where} is not in the database yet."
+        yield Finding(Kind.UNSYNCED, message, prompt.agent, prompt.status_key, None, place, _SYNC)
     elif match is None and standing.active is not None and not standing.from_code:
         yield _drift(standing, "to a text that the database has not seen", "--code", place)
     elif match is None:
-        message = f"The text of {where} in code is new. It becomes a version by: automagik-prompts sync"
-        yield Finding(Kind.UNSYNCED, message, prompt.agent, prompt.status_key, standing.active, place)
+        message = f"The text of {where} in code is new and not in the database yet."
+        yield Finding(Kind.UNSYNCED, message, prompt.agent, prompt.status_key, standing.active, place, _SYNC)
     elif standing.drift and standing.active is not None and match.version > standing.active:
         yield _drift(standing, f"to version {match.version}", f"{standing.active} {match.version}", place)
 
@@ -221,11 +227,12 @@ def _drift(standing: Standing, news: str, versions: str, place: Place | None) ->
     return Finding(
         Kind.DRIFT,
         f"{standing.agent}/{standing.status_key}: version {standing.active} by {standing.author or 'a person'} is "
-        f"active, and the code has changed since, {news}. Compare them: automagik-prompts diff {where} {versions}",
+        f"active, and the code has changed since, {news}.",
         standing.agent,
         standing.status_key,
         standing.active,
         place,
+        f"automagik-prompts diff {where} {versions}",
     )
 
 
@@ -237,10 +244,11 @@ def _orphans(standings: Iterable[Standing], declared: Agents) -> Iterator[Findin
         yield Finding(
             Kind.ORPHAN,
             f"{standing.agent}/{standing.status_key} came from code (version {standing.code_version}) and is not in "
-            "code any more. Deactivate it, or leave it to its agents.",
+            "code any more.",
             standing.agent,
             standing.status_key,
             standing.code_version,
+            command=f"automagik-prompts deactivate {standing.agent} {standing.status_key}",
         )
 
 
@@ -291,18 +299,19 @@ async def _compared_with_files(
         found.append(
             Finding(
                 Kind.FILE_DIFFERS,
-                f"The file of {prompt.agent}/{prompt.status_key} is not what the database serves: {is_active}. Run "
-                "automagik-prompts import, or export.",
+                f"The file of {prompt.agent}/{prompt.status_key} is not what the database serves: {is_active}.",
                 prompt.agent,
                 prompt.status_key,
                 active[1] if active is not None else None,
                 Place(file.path, prompt.first_line),
+                "automagik-prompts import --dry-run --activate DIR",
             )
         )
     for (agent, status_key), (_, version) in present.items():
         if only is None or agent in only:
-            message = f"{agent}/{status_key} has an active version and no file. Run: automagik-prompts export"
-            found.append(Finding(Kind.FILE_MISSING, message, agent, status_key, version))
+            message = f"{agent}/{status_key} has an active version and no file."
+            command = "automagik-prompts export DIR"
+            found.append(Finding(Kind.FILE_MISSING, message, agent, status_key, version, command=command))
     return found
 
 

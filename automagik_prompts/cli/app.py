@@ -18,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from automagik_prompts._version import __version__
-from automagik_prompts.cli.output import print_error
+from automagik_prompts.cli.output import print_error, print_note
 from automagik_prompts.exceptions import PromptsError
 
 PROGRAM = "automagik-prompts"
@@ -165,7 +165,7 @@ def run(arguments: list[str]) -> int:
     except _UsageError as error:
         return _usage_error(error)
     except typer.Abort:
-        print_error("Nothing was done.")
+        print_note("Nothing was done.")
         return FAILURE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -53,7 +53,12 @@ def confirm(question: str) -> None:
     Raises:
         typer.Abort: No, or the question was left with Ctrl-C or Ctrl-D.
     """
-    if not typer.confirm(question, err=True):
+    try:
+        sure = typer.confirm(question, err=True)
+    except typer.Abort:
+        sys.stderr.write("\n")  # the question's line was left open
+        raise
+    if not sure:
         raise typer.Abort
 
 

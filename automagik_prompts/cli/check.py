@@ -13,7 +13,7 @@ import typer
 from automagik_prompts import checking
 from automagik_prompts.checking import Finding, Kind, Level
 from automagik_prompts.cli.arguments import AgentOption, Modules
-from automagik_prompts.cli.output import plural, print_json, print_line, print_note
+from automagik_prompts.cli.output import plural, print_item, print_json, print_line, print_note
 from automagik_prompts.cli.reports import CheckReport, FindingLine
 from automagik_prompts.cli.session import Access, Session, command, import_modules
 from automagik_prompts.constants import registry
@@ -21,6 +21,9 @@ from automagik_prompts.db import Database
 
 FOUND = 3
 """The exit code where something was found; 1 is left to a check that could not be done."""
+
+
+_STYLES = {Level.ERROR: "red", Level.WARNING: "yellow"}
 
 
 class ReportFormat(StrEnum):
@@ -103,9 +106,12 @@ def _print(report: CheckReport, *, github: bool, strict: bool) -> None:
         print_note("No prompt modules were found, so the code was not compared: name one with --module.")
     for finding in report.findings:
         level = Level.ERROR if strict else finding.level
-        print_line(
-            _annotation(finding, level) if github else f"{level.value:<7}  {finding.kind:<12}  {finding.message}"
-        )
+        if github:
+            print_line(_annotation(finding, level))
+            continue
+        print_item(f"{level.value:<7}", f"{finding.kind}: {finding.message}", _STYLES[level])
+        if finding.command is not None:
+            print_line(f"         {finding.command}")
     if not report.findings:
         print_line("Code, database and files fit together." if report.modules else "Nothing was found.")
     elif not github:
@@ -118,7 +124,8 @@ def _annotation(finding: FindingLine, level: Level) -> str:
     if finding.file is not None and (path := _in_repository(Path(finding.file))) is not None:
         facts = {"file": path, "line": str(finding.line or 1), **facts}
     written = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in facts.items())
-    return f"::{level.value} {written}::{_escaped(finding.message)}"
+    run = f" Run: {finding.command}" if finding.command is not None else ""
+    return f"::{level.value} {written}::{_escaped(finding.message + run)}"
 
 
 def _in_repository(path: Path) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -26,25 +28,42 @@ def complete_agents(ctx: typer.Context, incomplete: str) -> list[Candidate]:
 
 def complete_statuses(ctx: typer.Context, incomplete: str) -> list[Candidate]:
     """Complete a status of the agent before it."""
-    return _statuses_of(ctx, incomplete, "agent")
+    return _statuses_of(ctx, incomplete, _argument(ctx, "agent", 0))
 
 
 def complete_target_statuses(ctx: typer.Context, incomplete: str) -> list[Candidate]:
     """Complete a status of the agent that gets a copy."""
-    return _statuses_of(ctx, incomplete, "to_agent")
+    return _statuses_of(ctx, incomplete, _argument(ctx, "to_agent", 2))
 
 
 def complete_versions(ctx: typer.Context, incomplete: str) -> list[Candidate]:
     """Complete a version of the agent and status before it, newest first."""
-    agent, status = ctx.params.get("agent"), ctx.params.get("status")
-    if not isinstance(agent, str) or not isinstance(status, str):
+    agent, status = _argument(ctx, "agent", 0), _argument(ctx, "status", 1)
+    if agent is None or status is None:
         return []
     return _beginning(incomplete, _ask(ctx, lambda database: _versions(database, agent, status)))
 
 
-def _statuses_of(ctx: typer.Context, incomplete: str, parameter: str) -> list[Candidate]:
-    agent = ctx.params.get(parameter)
-    if not isinstance(agent, str):
+def _argument(ctx: typer.Context, name: str, position: int) -> str | None:
+    """Return an argument that stands on the command line already.
+
+    While an option waits for its value, the parser gives up what stands before it; then the shell's own words are read.
+    """
+    value = ctx.params.get(name)
+    if value is not None:
+        return value if isinstance(value, str) else None
+    written = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    try:
+        words = shlex.split(written)
+        given = words[words.index(ctx.info_name or "") + 1 :]
+    except ValueError:
+        return None
+    arguments = [word for word in given if not word.startswith("-")]
+    return arguments[position] if position < len(arguments) else None
+
+
+def _statuses_of(ctx: typer.Context, incomplete: str, agent: str | None) -> list[Candidate]:
+    if agent is None:
         return []
     return _beginning(incomplete, _ask(ctx, lambda database: _statuses(database, agent)))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import sys
 import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +14,7 @@ import typer
 from automagik_prompts import migrations
 from automagik_prompts.cli.arguments import Modules
 from automagik_prompts.cli.following import following, wait_until_settled
-from automagik_prompts.cli.output import console, is_terminal, plural, print_json, print_line, visible
+from automagik_prompts.cli.output import plural, print_item, print_json, print_line
 from automagik_prompts.cli.reports import Diagnosed, Diagnosis
 from automagik_prompts.cli.session import ImportedModules, Session, command, open_database, try_modules
 from automagik_prompts.constants import registry
@@ -158,8 +157,6 @@ def _disk(settings: Settings) -> Diagnosed:
 
 
 def _print(diagnosis: Diagnosis) -> None:
-    from rich.text import Text  # only where a person reads along
-
     for heading, facts in (("versions", diagnosis.versions), ("settings", diagnosis.settings)):
         print_line(f"{heading}:")
         width = max(map(len, facts))
@@ -167,9 +164,4 @@ def _print(diagnosis: Diagnosis) -> None:
             print_line(f"  {name:<{width}}  {value}".rstrip())
     print_line("checks:")
     for check in diagnosis.checks:
-        if is_terminal():
-            line = Text("  ").append(f"{check.outcome:<7}", style=_STYLES[check.outcome])
-            console().print(line.append(f"  {check.name}: {visible(check.message)}"), soft_wrap=True)
-        else:
-            print_line(f"  {check.outcome:<7}  {check.name}: {check.message}")
-    sys.stdout.flush()
+        print_item(f"  {check.outcome:<7}", f"{check.name}: {check.message}", _STYLES[check.outcome])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
-    from rich.table import Table
 
 _CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters besides tab and line feed, and the marks that turn the direction of what follows."""
@@ -47,6 +45,21 @@ def print_line(text: str = "") -> None:
     sys.stdout.write((visible(text) if is_terminal() else text) + "\n")
 
 
+def print_item(mark: str, text: str, style: str) -> None:
+    """Print a line with a coloured mark before it; on a terminal it is broken between words, and indented."""
+    if not is_terminal():
+        print_line(f"{mark}  {text}")
+        return
+    from rich.table import Table  # only where a person reads along
+    from rich.text import Text
+
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_column(no_wrap=True)
+    line.add_column(overflow="fold")
+    line.add_row(Text(mark, style=style), Text(visible(text)))
+    console().print(line)
+
+
 def print_text(text: str) -> None:
     """Print a prompt's text: byte for byte in a pipe, on a terminal with control characters shown."""
     if is_terminal():
@@ -58,48 +71,18 @@ def print_text(text: str) -> None:
 
 
 def print_note(text: str) -> None:
-    """Tell a person something that is not the result."""
-    sys.stderr.write(visible(text) + "\n")
+    """Tell a person something that is not the result; on a terminal the lines are broken between words."""
+    if not is_terminal(stderr=True):
+        sys.stderr.write(visible(text) + "\n")
+        return
+    from rich.text import Text  # as above
+
+    console(stderr=True).print(Text(visible(text)))
 
 
 def print_error(message: str) -> None:
     """Print an error on one line, on stderr."""
     sys.stderr.write(f"Error: {visible(' '.join(message.split()))}\n")
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: on a terminal it fits, in a pipe each row is one line, whatever its length.
-
-    Args:
-        columns: The headings; one that begins with `>` is aligned to the right.
-        rows: The cells, without markup.
-    """
-    cells = [[" ".join(cell.split()) for cell in row] for row in rows]
-    if is_terminal():
-        console().print(make_table(columns, cells))
-        return
-    headings = [heading.lstrip(">") for heading in columns]
-    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
-    for row in [headings, *cells]:
-        aligned = (
-            cell.rjust(width) if heading.startswith(">") else cell.ljust(width)
-            for cell, width, heading in zip(row, widths, columns, strict=True)
-        )
-        sys.stdout.write("  ".join(aligned).rstrip() + "\n")
-
-
-def make_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a table for a terminal; long cells are folded."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in columns:
-        right = heading.startswith(">")
-        table.add_column(heading.lstrip(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
-    for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
-    return table
 
 
 def visible(text: str) -> str:
@@ -122,8 +105,8 @@ def age(moment: datetime, now: datetime | None = None) -> str:
 
 
 def when(moment: datetime) -> str:
-    """Write a moment for people, to the second, in their own time zone."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Write a moment for people, to the minute, in their own time zone."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from automagik_prompts import lookup
 from automagik_prompts.cli.arguments import Agent, Limit, OptionalAgent, OptionalStatus
-from automagik_prompts.cli.output import is_terminal, print_json, print_line, print_note, print_table, when
+from automagik_prompts.cli.output import is_terminal, print_json, print_line, print_note, when
 from automagik_prompts.cli.session import Session, command
 from automagik_prompts.cli.shapes import EventLine, EventList, Version, VersionList, origin
+from automagik_prompts.cli.tables import columns, print_table
 from automagik_prompts.types import Event, Prompt
 
 
@@ -22,8 +23,9 @@ def history(session: Session, agent: Agent, status: OptionalStatus = None, limit
         print_line(f"{agent} has no versions yet.")
         return
     print_table(
-        ("status", ">version", "active", "source", "author", "written", ">length", "note"),
+        columns("status", ">version", "=active", "=source", "author", "=written", ">length"),
         [_version_row(prompt) for prompt in shown],
+        [prompt.note or prompt.name or "" for prompt in shown],
     )
     _tell_more(len(found) > limit, limit)
 
@@ -37,7 +39,6 @@ def _version_row(prompt: Prompt) -> tuple[str, ...]:
         prompt.author or "",
         when(prompt.created_at),
         str(len(prompt.prompt_text)),
-        prompt.note or prompt.name or "",
     )
 
 
@@ -53,8 +54,9 @@ def events(session: Session, agent: OptionalAgent = None, status: OptionalStatus
         print_line("Nothing was done yet.")
         return
     print_table(
-        ("when", "agent", "status", "what", ">version", ">from", "author", "note"),
+        columns("=when", "agent", "status", "=what", ">version", ">from", "author"),
         [_event_row(name, event) for name, event in shown],
+        [event.note or "" for _, event in shown],
     )
     _tell_more(len(found) > limit, limit)
 
@@ -68,7 +70,6 @@ def _event_row(agent: str, event: Event) -> tuple[str, ...]:
         str(event.version or ""),
         str(event.from_version or ""),
         event.author or "",
-        event.note or "",
     )
 
 

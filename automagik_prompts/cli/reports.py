@@ -24,6 +24,7 @@ class FindingLine(Shape):
     version: int | None
     file: str | None
     line: int | None
+    command: str | None
 
     @classmethod
     def of(cls, finding: Finding) -> FindingLine:
@@ -37,6 +38,7 @@ class FindingLine(Shape):
             version=finding.version,
             file=str(finding.place.path) if finding.place is not None else None,
             line=finding.place.line if finding.place is not None else None,
+            command=finding.command,
         )
 
 

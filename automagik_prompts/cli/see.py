@@ -17,7 +17,6 @@ from automagik_prompts.cli.output import (
     plural,
     print_json,
     print_line,
-    print_table,
     print_text,
     visible,
     when,
@@ -33,6 +32,7 @@ from automagik_prompts.cli.shapes import (
     VersionText,
     origin,
 )
+from automagik_prompts.cli.tables import columns, print_table
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.lookup import Match
@@ -61,7 +61,7 @@ def agents(session: Session) -> None:
         print_line(NOTHING)
         return
     print_table(
-        ("agent", "primary status", ">active", ">statuses", ">versions", ">revision", "variables"),
+        columns("agent", "primary status", ">active", ">statuses", ">versions", ">revision", "variables"),
         [
             (
                 line.agent,
@@ -104,7 +104,7 @@ def list_prompts(session: Session, agent: OptionalAgent = None) -> None:
         print_line(NOTHING)
         return
     print_table(
-        ("agent", "status", ">active", ">of", "source", "author", ">since", "drift"),
+        columns("agent", "status", ">active", ">of", "=source", "author", ">since", "=drift"),
         [_row(standing) for standing in standings],
     )
 

@@ -18,7 +18,6 @@ from automagik_prompts.cli.following import following
 from automagik_prompts.cli.output import (
     console,
     is_terminal,
-    make_table,
     plural,
     print_json,
     print_line,
@@ -27,6 +26,7 @@ from automagik_prompts.cli.output import (
 )
 from automagik_prompts.cli.session import Session, command, try_modules
 from automagik_prompts.cli.shapes import ServedLine, Watched
+from automagik_prompts.cli.tables import columns, terminal_lines
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.snapshot import Snapshot
 from automagik_prompts.types import Health, State
@@ -98,7 +98,7 @@ def _views(plugin: PromptPlugin, agent: str | None, seconds: float | None) -> It
             ):
                 yield view
                 before = view
-        if end is not None and time.monotonic() >= end:
+        if before is not None and end is not None and time.monotonic() >= end:
             return
         time.sleep(_GLANCE)
 
@@ -154,10 +154,10 @@ def _show(views: Iterator[View], place: str) -> None:
     out = console()
     with Live(console=out, auto_refresh=False, transient=False) as live:
         for view in views:
-            live.update(_screen(view, place, out.height), refresh=True)
+            live.update(_screen(view, place, out.width, out.height), refresh=True)
 
 
-def _screen(view: View, place: str, height: int) -> Group:
+def _screen(view: View, place: str, width: int, height: int) -> Group:
     keys = sorted(view.lines, key=lambda key: (-view.changed[key].timestamp() if key in view.changed else 0.0, key))
     room = max(1, height - 5)
     rows = [
@@ -170,13 +170,13 @@ def _screen(view: View, place: str, height: int) -> Group:
     ]
     state = Text(f"{view.health.state.value}", style="green" if view.health.state is State.LIVE else "red")
     state.append(f"  {visible(place)}  {'by notifications' if view.health.listening else 'by polling'}", style="dim")
-    parts: list[Text | object] = [state]
+    parts = [state]
     if view.health.error:
         parts.append(Text(visible(view.health.error), style="red"))
-    parts.append(make_table(("agent", "status", "served", "changed"), rows))
+    parts.extend(terminal_lines(columns("agent", "status", "=served", "=changed"), rows, None, width))
     if len(keys) > room:
         parts.append(Text(f"... and {plural(len(keys) - room, 'status', 'statuses')} more; name an agent", style="dim"))
-    return Group(*parts)  # type: ignore[arg-type]  # texts and tables are what it takes
+    return Group(*parts)
 
 
 def _served(line: ServedLine) -> str:

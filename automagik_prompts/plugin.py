@@ -114,6 +114,7 @@ class PromptPlugin:
         self._deadline = 0.0
         self._arrived = threading.Event()
         self._fallback: Snapshot | None = None
+        self._coming: Snapshot | None = None
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
         self._recall = Recall(registry)
         self._reported: set[tuple[str, str, int | None]] = set()
@@ -556,25 +557,29 @@ class PromptPlugin:
         return settled
 
     def _take(self, snapshot: Snapshot) -> None:
-        """Take a new snapshot from the thread."""
-        with self._lock:
-            old, self._snapshot = self._snapshot, snapshot
-        if old is not None:
+        """Take a new snapshot from the thread; it is served together with the status, which follows at once."""
+        if (old := self._snapshot) is not None:
             self._recall.superseded(old, snapshot)
-        self._announce()
+        self._coming = snapshot
 
     def _take_fallback(self, snapshot: Snapshot) -> None:
         """Keep the last known good texts from disk at hand, for when the first load does not come in time."""
         self._fallback = snapshot
 
     def _take_status(self, status: Status) -> None:
-        """Take the refresher's status; where the first attempt failed nobody need wait any longer."""
+        """Take the refresher's status, and with it the snapshot that came before it, so that they tell the same.
+
+        Where the first attempt failed nobody need wait any longer.
+        """
         with self._lock:
-            if self._closed:
-                return
-            self._status = status
+            coming, self._coming = self._coming, None
+            if not self._closed:
+                self._status = status
+            if coming is not None:
+                self._snapshot = coming
         if status.state is State.OFFLINE:
             self._settled()
+        if coming is not None or status.state is State.OFFLINE:
             self._announce()
 
     def _announce(self) -> None:

@@ -202,8 +202,16 @@ class Refresher:
         Raises:
             PromptsError: The database cannot be read.
         """
-        async with self.opened() as database:
-            await self._load(database)
+        try:
+            async with self.opened() as database:
+                await self._load(database)
+        except PromptsError:
+            raise
+        except TimeoutError:
+            raise DatabaseUnavailableError(f"It did not answer within {OPERATION_TIMEOUT:.0f} s.") from None
+        except Exception as error:
+            words = self._report_unexpected(error, "keeps what was written from being read back")
+            raise PromptsError(words) from error
 
     async def release(self) -> None:
         """Close the database and keep it closed until `resume`; what is under way may end first."""
@@ -406,6 +414,8 @@ class Refresher:
         except (PromptsError, TimeoutError) as error:
             words = str(error) or "the database did not answer"
             logger.warning("%s/%s: the event could not be recorded: %s", agent, status_key, words)
+        except Exception as error:  # noqa: BLE001  # reported there; what is served does not depend on it
+            self._report_unexpected(error, "keeps an event from being recorded")
 
     def _failed(self, error: BaseException) -> None:
         self._changes.failed(error)

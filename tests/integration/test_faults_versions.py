@@ -32,7 +32,7 @@ class RefusedError(Exception):
 async def test_fault_28_two_people_activate_different_versions(
     database_url: str, registry: Registry, make_plugin: MakePlugin
 ) -> None:
-    """On the same assumption one wins, the other gets a conflict that says so, and there is always one active version."""
+    """On the same assumption one wins, the other gets a conflict that says so, and there is always one active."""
     registry.declare("a", {"default": "first"}, where="here")
     ann, bob = make_plugin(database_url, author="ann"), make_plugin(database_url, author="bob")
     await ann.ready()

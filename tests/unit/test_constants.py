@@ -131,6 +131,7 @@ def test_the_same_status_with_different_texts(registry: Registry) -> None:
     """Both places are named; the same text twice is one declaration, and one of them may add details."""
     prompt("A", agent="stan", registry=registry)
     prompt("A", agent="stan", name="Name", note="Note", registry=registry)
+    prompt("A", agent="stan", registry=registry)
     declared = registry.agents["stan"].prompts["default"]
     assert (declared.name, declared.note) == ("Name", "Note")
     others: list[tuple[str, Format]] = [("B", "handlebars"), ("A", "text")]

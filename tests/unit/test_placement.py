@@ -121,13 +121,15 @@ def test_what_was_answered_is_appended_to_only(history: list[ModelMessage]) -> N
 
 def test_one_message_in_two_lists_stays_one() -> None:
     """What goes out and what is kept share their messages, by which Pydantic AI knows the request being sent."""
-    request = ModelRequest(parts=[SystemPromptPart(OLD, dynamic_ref=REF), UserPromptPart("hi")])
+    stale = SystemPromptPart(OLD, dynamic_ref=REF)
+    request = ModelRequest(parts=[stale, UserPromptPart("hi")])
     one = place()
     out, kept = one.apply([request]), one.apply([ModelResponse(parts=[TextPart("before")]), request])
     assert out is not None
     assert kept is not None
     assert out[-1] is kept[-1]
-    assert request.parts[0].content == OLD
+    assert request.parts[0] is stale
+    assert stale.content == OLD
 
 
 def test_right_already() -> None:

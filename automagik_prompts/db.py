@@ -2,7 +2,7 @@
 
 The host may use Tortoise too. So nothing here calls `Tortoise.init`: a context of our own is active only inside our own
 tasks, under an app label and a connection alias that nobody else has, and what Tortoise keeps for the whole process
-(time zone variables, router) is put back as it was.
+(time zone variables, router) is never touched.
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from tortoise import timezone
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import BaseORMException
 from tortoise.exceptions import ConfigurationError as TortoiseConfigurationError
-from tortoise.router import router
 from tortoise.transactions import in_transaction
 
 from automagik_prompts.exceptions import (
@@ -67,6 +65,21 @@ class _Silent(logging.Logger):
         return False
 
 
+class _Context(TortoiseContext):
+    """A context that leaves alone what Tortoise keeps for the whole process: not even for a moment is it ours.
+
+    The host's threads go on while this library connects, so putting things back afterwards would be too late.
+    """
+
+    def _init_timezone(self, use_tz: bool, timezone: str) -> None:
+        self._use_tz = use_tz
+        self._timezone = timezone
+
+    def _init_routers(self, routers: list[str | type] | None = None) -> None:
+        del routers
+        self._routers: list[type] = []
+
+
 class Database:
     """One database, opened on one event loop.
 
@@ -98,9 +111,9 @@ class Database:
             raise DatabaseUnavailableError(
                 f"The database file {self.path} is gone. Put it back; what is served does not change until then."
             )
-        tortoise = TortoiseContext()
+        tortoise = _Context()
         with self.translated():
-            with _process_state_restored(), tortoise:
+            with tortoise:
                 await tortoise.init(config=tortoise_config(self.url, self._alias), use_tz=True, timezone="UTC")
                 self._client = tortoise.connections.get(self._alias)
                 self._client.log = _Silent(__name__)
@@ -301,25 +314,6 @@ def _sqlstate(error: BaseException) -> str:
 
 async def _ping(client: BaseDBAsyncClient) -> None:
     await client.execute_query("SELECT 1")
-
-
-@contextmanager
-def _process_state_restored() -> Iterator[None]:
-    """Put back what `TortoiseContext.init` changes for the whole process."""
-    names = ("USE_TZ", "TIMEZONE")
-    saved = {name: os.environ.get(name) for name in names}
-    routers = router._routers  # noqa: SLF001  # `init_routers` takes classes and would make new instances
-    try:
-        yield
-    finally:
-        for name, value in saved.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        for cached in (timezone.get_use_tz, timezone.get_timezone, timezone.get_default_timezone):
-            cached.cache_clear()
-        router._routers = routers  # noqa: SLF001  # as above
 
 
 def __getattr__(name: str) -> Any:

@@ -86,7 +86,10 @@ def _no_values(_name: str) -> object:
 
 
 def _lookup(ctx: RunContext[Any], given: Values, agent: str, status_key: str) -> Callable[[str], object]:
-    """Return the function that finds a variable's value: given, then in `deps`, then built in."""
+    """Return the function that finds a variable's value: given, then built in, then in `deps`.
+
+    A built-in name needs no exposing, so it must not be a way to something in `deps` that happens to have that name.
+    """
     if not isinstance(given, Mapping):
         raise InvalidPromptError(
             f"variables= must give a mapping of names to values, not {type(given).__name__}.", agent=agent
@@ -96,7 +99,7 @@ def _lookup(ctx: RunContext[Any], given: Values, agent: str, status_key: str) ->
     def lookup(name: str) -> object:
         if name in given:
             return given[name]
-        value = get(deps, name)
-        return value if value is not ABSENT else builtin_value(name, agent, status_key, ctx.run_id)
+        value = builtin_value(name, agent, status_key, ctx.run_id)
+        return value if value is not ABSENT else get(deps, name)
 
     return lookup

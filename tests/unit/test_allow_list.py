@@ -8,13 +8,19 @@ from typing import Any, NamedTuple
 
 import pytest
 from pydantic import BaseModel
+from pydantic_ai import Agent
+from pydantic_ai.messages import ModelMessage, ModelResponse, SystemPromptPart, TextPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_handlebars._compiler import Compiler
 from pydantic_handlebars._helpers import get_extra_helpers, get_standard_helpers
 from pydantic_handlebars._parser import parse
 
+from automagik_prompts.capability import ActivePrompt
+from automagik_prompts.constants import Registry
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
 from automagik_prompts.templates import check_exposed, compile_template
-from automagik_prompts.values import get
+from automagik_prompts.values import BUILTINS, get
+from tests.conftest import MakePlugin
 
 SECRET = "hunter2"  # noqa: S105  # the value that must not come out
 
@@ -256,6 +262,25 @@ def _values(chance: random.Random) -> dict[str, Any]:
 def _flat(text: str) -> str:
     """Leave out what tells how a list is written: ours has commas, the engine's has Python's brackets and quotes."""
     return "".join(char for char in text if char not in "[]' ,").replace("True", "true").replace("False", "false")
+
+
+async def test_built_in_names_are_not_looked_for_in_deps(registry: Registry, make_plugin: MakePlugin) -> None:
+    """An attribute of `deps` that happens to have a built-in's name stays out of reach; `variables=` may replace it."""
+    registry.declare("stan", {"default": "{{agent_name}} {{status_key}} {{run_id}} {{today}}"}, where="here")
+    deps = dict.fromkeys(BUILTINS, SECRET)
+    plugin = make_plugin("sqlite://:memory:")
+    told: list[str] = []
+
+    def model(messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
+        told.extend(part.content for part in messages[0].parts if isinstance(part, SystemPromptPart))
+        return ModelResponse([TextPart("done")])
+
+    for variables in (None, {"today": "Monday"}):
+        capability: ActivePrompt[dict[str, str]] = ActivePrompt("stan", plugin=plugin, variables=variables)
+        await Agent(FunctionModel(model), deps_type=dict, capabilities=[capability]).run("hi", deps=deps)
+    assert SECRET not in "".join(told)
+    assert [text.startswith("stan default ") for text in told] == [True, True]
+    assert told[1].endswith(" Monday")
 
 
 @pytest.mark.parametrize("name", ["secret", "method", "__class__", "__init__", "__dict__", "contact.secret"])

@@ -7,10 +7,14 @@ at once: the database library alone takes a quarter of a second.
 from __future__ import annotations
 
 import gc
+import io
+import logging
+import os
 import sys
 import traceback
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -150,6 +154,15 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 def main() -> None:
     """Run the command that the process was started with, and exit."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started the command
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  # open until the process ends
+        elif isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character gets its number instead of an error.
+            stream.reconfigure(errors="backslashreplace")
+    # What goes wrong is told once, by the command; the library's log is for applications.
+    logging.getLogger("automagik_prompts").addHandler(logging.NullHandler())
     sys.exit(run(sys.argv[1:]))
 
 
@@ -181,7 +194,8 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001  # the last resort: a line for the operator, the rest by --debug
         if debug:
             traceback.print_exc()
-        print_error(f"Unexpected {type(error).__name__}: {error}. Run it again with --debug and report what it prints.")
+        # Not its message, which may repeat a prompt's text.
+        print_error(f"Unexpected {type(error).__name__}. Run it again with --debug and report what it prints.")
         return FAILURE
     return outcome if isinstance(outcome, int) else 0
 
@@ -192,6 +206,6 @@ def _usage_error(error: Exception) -> int:
         typer.echo(words) if words else None
         return USAGE
     command = context.command_path if context is not None else PROGRAM
-    words = words.removeprefix("Invalid value: ").rstrip(".")
+    words = words.removeprefix("Invalid value: ").replace(": Value error, ", ": ").rstrip(".")
     print_error(f"{words[:1].upper()}{words[1:]}. See: {command} --help")
     return USAGE

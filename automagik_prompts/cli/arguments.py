@@ -70,7 +70,7 @@ ExpectRevision = Annotated[
         show_default=False,
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; without a terminal nothing is asked.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 NewAgent = Annotated[bool, typer.Option("--new-agent", help="Add the agent if there is none of that name.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="The newest ones, at most so many.")]
 Modules = Annotated[

@@ -194,6 +194,8 @@ def delete(
 
     Its text is lost. What was done to it stays in the events, and its number is never given again.
     """
+    if not yes and not can_ask():
+        raise typer.BadParameter("nobody can be asked here: say --yes to delete what cannot be brought back")
 
     async def preview(database: Database) -> None:
         wanted = await lookup.get(database, agent, status, version)

@@ -257,6 +257,7 @@ class Watched(Shape):
     at: datetime
     state: State
     error: str | None
+    problems: list[str]
     prompts: list[ServedLine]
 
 

@@ -91,16 +91,17 @@ def _views(plugin: PromptPlugin, agent: str | None, seconds: float | None) -> It
         snapshot = plugin.snapshot()
         if snapshot is not None:
             view = _view(snapshot, plugin.health(), agent, before)
-            if before is None or (view.lines, view.health.state, view.health.error) != (
-                before.lines,
-                before.health.state,
-                before.health.error,
-            ):
+            if before is None or _seen(view) != _seen(before):
                 yield view
                 before = view
         if before is not None and end is not None and time.monotonic() >= end:
             return
         time.sleep(_GLANCE)
+
+
+def _seen(view: View) -> tuple[object, ...]:
+    """Return what a person would see differ."""
+    return view.lines, view.health.state, view.health.error, view.health.problems
 
 
 def _view(snapshot: Snapshot, health: Health, agent: str | None, before: View | None) -> View:
@@ -127,7 +128,11 @@ def _view(snapshot: Snapshot, health: Health, agent: str | None, before: View | 
 def _print_json(views: Iterator[View]) -> None:
     for view in views:
         shape = Watched(
-            at=datetime.now(UTC), state=view.health.state, error=view.health.error, prompts=list(view.lines.values())
+            at=datetime.now(UTC),
+            state=view.health.state,
+            error=view.health.error,
+            problems=list(view.health.problems),
+            prompts=list(view.lines.values()),
         )
         print_json(shape, one_line=True)
 
@@ -135,12 +140,17 @@ def _print_json(views: Iterator[View]) -> None:
 def _print_lines(views: Iterator[View]) -> None:
     """Print one line for each change, and first one for each status."""
     state: tuple[State, str | None] | None = None
+    problems: tuple[str, ...] = ()
     known: dict[Key, ServedLine] = {}
     for view in views:
         now = datetime.now().astimezone().strftime("%H:%M:%S")
         if state != (view.health.state, view.health.error):
             state = (view.health.state, view.health.error)
             print_line(f"{now} {view.health.state.value}{f': {view.health.error}' if view.health.error else ''}")
+        for problem in view.health.problems:
+            if problem not in problems:
+                print_line(f"{now} {problem}")
+        problems = view.health.problems
         for key, line in view.lines.items():
             if known.get(key) != line:
                 print_line(f"{now} {line.agent}/{line.status_key}: {_served(line)}")
@@ -159,7 +169,7 @@ def _show(views: Iterator[View], place: str) -> None:
 
 def _screen(view: View, place: str, width: int, height: int) -> Group:
     keys = sorted(view.lines, key=lambda key: (-view.changed[key].timestamp() if key in view.changed else 0.0, key))
-    room = max(1, height - 5)
+    room = max(1, height - 5 - 2 * len(view.health.problems) - 3 * (view.health.error is not None))
     rows = [
         (
             *key,
@@ -173,6 +183,7 @@ def _screen(view: View, place: str, width: int, height: int) -> Group:
     parts = [state]
     if view.health.error:
         parts.append(Text(visible(view.health.error), style="red"))
+    parts.extend(Text(visible(problem), style="red") for problem in view.health.problems)
     parts.extend(terminal_lines(columns("agent", "status", "=served", "=changed"), rows, None, width))
     if len(keys) > room:
         parts.append(Text(f"... and {plural(len(keys) - room, 'status', 'statuses')} more; name an agent", style="dim"))

@@ -149,6 +149,11 @@ class Member:
         """Return the level and the text of what was logged."""
         return list(self._handler.lines)
 
+    def until_lines(self, level: str, count: int, seconds: float = 30) -> list[str]:
+        """Wait until so many lines of a level were logged, and return them."""
+        self._until(lambda: [each for each, _ in self._handler.lines].count(level) >= count, seconds)
+        return [line for each, line in self._handler.lines if each == level]
+
     def close(self) -> None:
         """Close the plugin."""
         self.plugin.close()

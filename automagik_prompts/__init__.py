@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         SchemaError,
         UnexposedVariableError,
     )
+    from automagik_prompts.identity import PromptsUsed, UsedPrompt, prompt_used
     from automagik_prompts.plugin import PromptPlugin, default_plugin, install, render, resolve, uninstall
     from automagik_prompts.types import Explanation, Prompt, ServedPrompt, Source, State
 
@@ -45,15 +46,18 @@ __all__ = [
     "PromptNotFoundError",
     "PromptPlugin",
     "PromptsError",
+    "PromptsUsed",
     "RenderError",
     "SchemaError",
     "ServedPrompt",
     "Source",
     "State",
     "UnexposedVariableError",
+    "UsedPrompt",
     "default_plugin",
     "install",
     "prompt",
+    "prompt_used",
     "prompts",
     "prompts_from_package",
     "render",
@@ -64,6 +68,7 @@ __all__ = [
 _MODULES = {
     "capability": ("ActivePrompt",),
     "constants": ("prompt", "prompts", "prompts_from_package"),
+    "identity": ("PromptsUsed", "UsedPrompt", "prompt_used"),
     "plugin": ("PromptPlugin", "default_plugin", "install", "render", "resolve", "uninstall"),
     "types": ("Explanation", "Prompt", "ServedPrompt", "Source", "State"),
 }

@@ -1,0 +1,89 @@
+"""Agent runs: what the prompt of a plugin adds to one `Agent.run`. Run as a module it measures once and prints JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import json
+import sys
+import tempfile
+import warnings
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic_ai import Agent
+from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.models.test import TestModel
+
+from automagik_prompts import ActivePrompt, PromptPlugin
+from automagik_prompts.constants import Registry
+from benchmarks import peers
+from benchmarks.measure import Samples, race_async
+from benchmarks.texts import Deps, filled, template
+
+COUNTS = (0, 3, 20)
+"""How many variables the texts have."""
+
+
+@dataclass
+class Empty(AbstractCapability[Any]):
+    """A capability that does nothing: what any capability costs."""
+
+
+def make_plugin(folder: Path, registry: Registry) -> PromptPlugin:
+    """Return a plugin with the benchmark's prompts, on SQLite, at its defaults."""
+    for count in COUNTS:
+        registry.declare(f"agent-{count}", {"default": template(count)}, where="benchmark")
+    return PromptPlugin(f"sqlite://{folder / 'prompts.db'}", registry=registry, cache_dir=folder)
+
+
+def make_agents(plugin: PromptPlugin, *, managed: bool = True) -> dict[str, Agent[Any, str]]:
+    """Return the agents to compare, by the name of the case.
+
+    Args:
+        plugin: What serves our prompts.
+        managed: Whether Harness' `ManagedPrompt` takes part.
+    """
+    model, agents = TestModel(), {}
+    for count in COUNTS:
+        for control in ("", " (again)") if count == 0 else ("",):
+            agents[f"static/{count}{control}"] = Agent(model, system_prompt=filled(count))
+            agents[f"empty/{count}{control}"] = Agent(model, system_prompt=filled(count), capabilities=[Empty()])
+        agents[f"empty-instructions/{count}"] = Agent(model, instructions=filled(count), capabilities=[Empty()])
+        name = f"agent-{count}"
+        agents[f"system_prompt/{count}"] = Agent(model, capabilities=[ActivePrompt(name, plugin=plugin)])
+        agents[f"instructions/{count}"] = Agent(
+            model, capabilities=[ActivePrompt(name, plugin=plugin, inject="instructions")]
+        )
+        plugin.install()
+        agents[f"installed/{count}"] = Agent(model, name=name)
+        plugin.uninstall()
+        if managed:
+            prompt = peers.managed_prompt(f"agent_{count}", render=count > 0)
+            agents[f"managed/{count}"] = Agent(model, capabilities=[prompt])
+    return agents
+
+
+async def measure(rounds: int, seed: int) -> Samples:
+    """Run every agent once in each round."""
+    peers.configure_logfire({f"agent_{count}": template(count) for count in COUNTS})
+    with tempfile.TemporaryDirectory() as folder:
+        async with make_plugin(Path(folder), Registry()) as plugin:
+            cases = {name: _case(agent) for name, agent in make_agents(plugin).items()}
+            return await race_async(cases, rounds=rounds, warmup=max(5, rounds // 10), seed=seed)
+
+
+def _case(agent: Agent[Any, str]) -> Callable[[], Awaitable[object]]:
+    return functools.partial(agent.run, "Good morning, what do the blue ones cost?", deps=Deps())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    json.dump(asyncio.run(measure(arguments.rounds, arguments.seed)), sys.stdout)

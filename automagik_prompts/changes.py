@@ -241,7 +241,9 @@ class Listening(Polling):
         import asyncpg  # an optional dependency, needed for servers only
 
         async with asyncio.timeout(PROOF_TIMEOUT * 2):
-            connection = await asyncpg.connect(**connect_parameters(self._url))
+            connection = await asyncpg.connect(
+                **connect_parameters(self._url), server_settings={"application_name": "automagik-prompts listener"}
+            )
         try:
             self._crowded = await _is_crowded(connection)
             if self._crowded:

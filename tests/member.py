@@ -67,6 +67,7 @@ class Member:
             primary = next(iter(statuses))
             self._registry.declare(agent, statuses, where="the test", primary=primary)
         self._url = url
+        self._committed = 0.0
         self.plugin = PromptPlugin(url, **{"registry": self._registry, "disk_snapshot": False, **settings})
 
     def start(self) -> float:
@@ -113,11 +114,16 @@ class Member:
     def edit(self, verb: str, *arguments: Any, **options: Any) -> int | None:
         """Have the plugin edit and return the version that is active then."""
         change = asyncio.run(getattr(self.plugin, verb)(*arguments, **options))
+        self._committed = time.monotonic()
         return change.active_version if isinstance(change, editing.Change) else None
 
     def create_and_activate(self, agent: str, status_key: str, text: str) -> int | None:
         """Write a version as a person does, active at once, and return its number."""
         return self.edit("create", agent, status_key, text, activate=True, author="ann")
+
+    def last_commit(self) -> float:
+        """Return when the last edit was known to be done here, on the clock of the whole machine."""
+        return self._committed
 
     def upgrade_alone(self) -> tuple[str, ...]:
         """Bring the schema up to date, without the plugin, and return what this process applied."""

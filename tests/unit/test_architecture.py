@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("archive",),
     ("adoption",),
     ("migrations", "repository"),
+    ("legacy",),
     ("seeding", "editing"),
     ("lookup",),
     ("exchange",),
@@ -48,6 +49,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("worker",),
     ("recall",),
     ("plugin",),
+    ("replaying",),
 )
 PLACE = {module: line for line, modules in enumerate(LAYERS) for module in modules}
 
@@ -84,6 +86,8 @@ PUBLIC = [
     "PromptsError",
     "PromptsUsed",
     "RenderError",
+    "Replay",
+    "ReplayedTurn",
     "SchemaError",
     "ServedPrompt",
     "Source",
@@ -94,9 +98,11 @@ PUBLIC = [
     "install",
     "prompt",
     "prompt_used",
+    "prompt_version",
     "prompts",
     "prompts_from_package",
     "render",
+    "replay",
     "resolve",
     "uninstall",
 ]

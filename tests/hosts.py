@@ -9,8 +9,9 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 
-from automagik_prompts import migrations
+from automagik_prompts import editing, migrations
 from automagik_prompts.db import Database, connect_parameters
+from automagik_prompts.editing import Intent
 from automagik_prompts.settings import dialect_of, sqlite_path
 
 TYPES = {
@@ -151,16 +152,20 @@ class Host:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Run a query and return its rows."""
+        return self.all_rows([query])[0]
+
+    def all_rows(self, queries: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+        """Run queries on one connection and return the rows of each."""
         if self.dialect == "sqlite":
             connection = self._file()
-            found = connection.execute(query).fetchall()
+            found = [connection.execute(query).fetchall() for query in queries]
             connection.close()
             return found
 
-        async def work() -> list[tuple[Any, ...]]:
+        async def work() -> list[list[tuple[Any, ...]]]:
             connection = await asyncpg.connect(**connect_parameters(self.url))
             try:
-                return [tuple(row) for row in await connection.fetch(query)]
+                return [[tuple(row) for row in await connection.fetch(query)] for query in queries]
             finally:
                 await connection.close()
 
@@ -190,52 +195,40 @@ class Host:
                 self.rows("SELECT type, name, sql FROM sqlite_master WHERE type <> 'table' AND tbl_name <> 'aerich'")
             )
             return shape
-        return {
-            "columns": sorted(
-                self.rows(
-                    "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
-                    "pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
-                    "LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum WHERE a.attnum > 0 "
-                    "AND NOT a.attisdropped AND c.relkind IN ('r', 'v') AND c.relname <> 'aerich' "
-                    "AND c.relnamespace = current_schema()::regnamespace"
-                ),
-                key=str,
-            ),
-            "indexes": sorted(
-                self.rows(
-                    "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename <> 'aerich'"
-                )
-            ),
-            "constraints": sorted(
-                self.rows(
-                    "SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid) FROM pg_constraint "
-                    "WHERE connamespace = current_schema()::regnamespace AND conrelid <> 0 "
-                    "AND conrelid::regclass::text <> 'aerich'"
-                )
-            ),
-            "triggers": sorted(
-                self.rows("SELECT tgname::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal")
-            ),
-            "views": sorted(self.rows("SELECT viewname::text, definition FROM pg_views WHERE schemaname = 'public'")),
+        here = "current_schema()::regnamespace"
+        queries = {
+            "columns": "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
+            "pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+            "LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum WHERE a.attnum > 0 "
+            f"AND NOT a.attisdropped AND c.relkind IN ('r', 'v') AND c.relname <> 'aerich' AND c.relnamespace = {here}",
+            "indexes": "SELECT tablename::text, indexdef FROM pg_indexes "
+            "WHERE schemaname = current_schema() AND tablename <> 'aerich'",
+            "constraints": "SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid) "
+            f"FROM pg_constraint WHERE connamespace = {here} AND conrelid <> 0 AND conname !~ 'aerich'",
+            "triggers": "SELECT tgname::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+            "views": "SELECT viewname::text, definition FROM pg_views WHERE schemaname = current_schema()",
         }
+        found = self.all_rows(list(queries.values()))
+        return {name: sorted(rows, key=str) for name, rows in zip(queries, found, strict=True)}
 
     def content(self) -> dict[str, list[dict[str, Any]]]:
         """Return all rows of all tables, by column name."""
-        return {table: self.records(table) for table in self.tables()}
-
-    def records(self, table: str) -> list[dict[str, Any]]:
-        """Return the rows of a table, by column name."""
+        tables = self.tables()
         if self.dialect == "sqlite":
-            names = sorted(row[1] for row in self.rows(f'PRAGMA table_info("{table}")'))
+            found = self.all_rows([f'PRAGMA table_info("{table}")' for table in tables])
+            names = [sorted(row[1] for row in rows) for rows in found]
         else:
             query = (
                 "SELECT attname::text FROM pg_attribute WHERE attrelid = '\"{}\"'::regclass AND attnum > 0 "
                 "AND NOT attisdropped ORDER BY 1"
             )
-            names = sorted(name for (name,) in self.rows(query.format(table)))
-        chosen = ", ".join(f'"{name}"' for name in names)
-        found = sorted(self.rows(f'SELECT {chosen} FROM "{table}"'), key=str)
-        return [dict(zip(names, row, strict=True)) for row in found]
+            names = [[name for (name,) in rows] for rows in self.all_rows([query.format(table) for table in tables])]
+        chosen = [", ".join(f'"{name}"' for name in columns) for columns in names]
+        found = self.all_rows([f'SELECT {some} FROM "{table}"' for some, table in zip(chosen, tables, strict=True)])
+        return {
+            table: [dict(zip(columns, row, strict=True)) for row in sorted(rows, key=str)]
+            for table, columns, rows in zip(tables, names, found, strict=True)
+        }
 
     def _file(self) -> sqlite3.Connection:
         path = sqlite_path(self.url)
@@ -278,3 +271,79 @@ def downgrade(url: str, number: int = 0) -> tuple[str, ...]:
             return await migrations.downgrade(database, number)
 
     return asyncio.run(work())
+
+
+def make_first_shape(host: Host) -> None:
+    """Make agents and a table `prompts` of the first shape, partly filled, in every way that one may be found."""
+    make_agents(host)
+    fill_agents(host, TEXTS)
+    host.run(PROMPTS)
+    names = [name for (name,) in host.rows("SELECT name FROM agents ORDER BY id")]
+    ids = {name: number for number, name in enumerate(names, start=1)}
+    host.insert(
+        "prompts",
+        ("agent_id", "status_key", "version", "prompt_text", "is_active", "is_default_from_code", "name"),
+        [
+            (ids["plain"], "default", 1, TEXTS["plain"], True, True, "Migrated Default Prompt"),
+            (ids["template"], "default", 1, "The first.", False, True, None),
+            (ids["template"], "default", 2, "The second for {{name}}.", True, False, "By a person"),
+            (ids["template"], "default", 3, "The third.", True, False, None),
+            (ids["loop"], "NOT_REGISTERED", 1, "Who are you, {{name}}?", True, True, None),
+            (ids["loop"], "APPROVED", 1, "Quote {{#if prices}}prices{{/if}}.", True, True, None),
+            (ids["loop"], "APPROVED", 2, "Quote prices.", True, True, None),
+            (ids["broken"], "default", 1, "Neither on nor off.", None, None, None),
+            (ids["jinja"], "default", 1, TEXTS["jinja"], False, True, None),
+            (ids["null"], "default", 1, "Only here.", True, True, None),
+        ],
+    )
+    pointers = {"template": 2, "loop": 5, "broken": 5, "json": 4711, "null": 1, "jinja": 9}
+    point = "UPDATE agents SET active_default_prompt_id = {} WHERE name = '{}'"
+    host.run(
+        *(point.format(number, name) for name, number in pointers.items()),
+        "UPDATE prompts SET created_at = NULL WHERE id = 2",
+    )
+
+
+def meaning(host: Host) -> dict[str, Any]:
+    """Return all rows but what differs from one run to the next: the moments of writing and the numbers of rows."""
+    content = host.content()
+    keys = {row["id"]: (row["agent_id"], row["status_key"], row["version"]) for row in content.get("prompts", [])}
+    moments = ("created_at", "updated_at")
+    told: dict[str, Any] = {}
+    for table, rows in content.items():
+        ours = table != "messages" and "legacy" not in table
+        told[table] = sorted(
+            (
+                {
+                    name: keys.get(value, value) if name in {"active_default_prompt_id", "prompt_id"} else value
+                    for name, value in row.items()
+                    if not (ours and table != "agents" and name in (*moments, "id"))
+                    and not (ours and table == "agents" and name == "updated_at")
+                }
+                for row in rows
+            ),
+            key=str,
+        )
+    return told
+
+
+def work_on(url: str) -> None:
+    """Do what people do after an upgrade: write versions, activate, roll back, deactivate, add an agent."""
+
+    async def work() -> None:
+        async with Database(url) as database:
+            await editing.create(database, "plain", "default", "A later text.", activate=True, intent=Intent("ann"))
+            await editing.create(database, "plain", "VIP", "A text for {{agent_name}}.", intent=Intent("ann", "why"))
+            await editing.create(database, "null", "default", "Now there is one.", activate=True)
+            await editing.create(database, "trailing", "default", "Too much.", activate=True)
+            await editing.rollback(database, "trailing", "default")
+            await editing.deactivate(database, "unicode", "default")
+
+    asyncio.run(work())
+    Host(url).insert("agents", ("name", "type", "model"), [("newcomer", "simple", "openai:gpt-4.1")])
+
+    async def join() -> None:
+        async with Database(url) as database:
+            await editing.create(database, "newcomer", "default", "I came later.", activate=True)
+
+    asyncio.run(join())

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import NoReturn
 
 # What children use is imported here once; after a fork it costs nothing.
-_PRELOAD = ("tests.member", "asyncpg", "tortoise.backends.sqlite.client", "tortoise.backends.asyncpg.client")
+_PRELOAD = ("tests.member", "tests.upgrader", "asyncpg")
 
 MESSAGE = struct.Struct("!ci")
 """A command (`f`: fork, `w`: wait for an exit) and a number."""

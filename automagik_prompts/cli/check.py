@@ -107,7 +107,7 @@ def _print(report: CheckReport, *, github: bool, strict: bool) -> None:
     for finding in report.findings:
         level = Level.ERROR if strict else finding.level
         if github:
-            print_line(_annotation(finding, level))
+            print_line(annotation(finding, level))
             continue
         print_item(f"{level.value:<7}", f"{finding.kind}: {finding.message}", _STYLES[level])
         if finding.command is not None:
@@ -118,7 +118,7 @@ def _print(report: CheckReport, *, github: bool, strict: bool) -> None:
         print_line(f"{plural(report.errors, 'error')}, {plural(report.warnings, 'warning')}")
 
 
-def _annotation(finding: FindingLine, level: Level) -> str:
+def annotation(finding: FindingLine, level: Level) -> str:
     """Return a finding as a command of a GitHub workflow."""
     facts = {"title": f"automagik-prompts {finding.kind}"}
     if finding.file is not None and (path := _in_repository(Path(finding.file))) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from automagik_prompts import migrations, seeding
 from automagik_prompts.cli.arguments import Modules
-from automagik_prompts.cli.output import print_json, print_line
+from automagik_prompts.cli.output import plural, print_json, print_line
 from automagik_prompts.cli.reports import Synced, SyncedLine, Upgraded
 from automagik_prompts.cli.session import Access, Session, command, import_modules
 from automagik_prompts.constants import registry
@@ -36,7 +36,7 @@ def sync(session: Session, module: Modules = None) -> None:
     if not found:
         print_line("No prompt modules were found: name one with --module, or declare an entry point.")
     elif not any(item.outcome != "orphan" for item in done):
-        print_line(f"Nothing to write: the database has the texts of {len(registry.agents)} agents.")
+        print_line(f"Nothing to write: the database has the texts of {plural(len(registry.agents), 'agent')}.")
 
 
 @command

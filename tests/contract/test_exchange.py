@@ -1,0 +1,127 @@
+"""Between database and files: what an export writes, an import reads back, on each engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from automagik_prompts import editing, exchange, lookup, seeding
+from automagik_prompts.constants import Registry
+from automagik_prompts.db import Database
+from automagik_prompts.editing import Intent
+from automagik_prompts.exceptions import (
+    InvalidPromptError,
+    UnexposedVariableError,
+)
+from automagik_prompts.files import FoundFile, PromptFile, find_files, read_folder
+from tests.contract.history import active_text, standing
+
+
+async def versions(database: Database, agent: str, *texts: str, status_key: str = "default") -> None:
+    """Write versions, each one activated."""
+    for text in texts:
+        await editing.create(database, agent, status_key, text, activate=True, new_agent=True)
+
+
+def imported(folder: Path) -> list[FoundFile]:
+    """Read the files of a folder."""
+    return read_folder(folder)[0]
+
+
+async def test_an_export_and_an_import_of_it_change_nothing(
+    database: Database, agent: str, registry: Registry, tmp_path: Path
+) -> None:
+    """The round trip is empty: files of what is active, and no version from them, whatever the texts are."""
+    texts = {"A": "one\r\ntwo\n", "B": "{{name}}\n\n", "C": "no line feed"}
+    registry.declare(agent, texts, where="here", primary="B")
+    await seeding.seed(database, registry.agents)
+    prompts = await exchange.read_prompts(database, [agent])
+    written = exchange.export(prompts, tmp_path, agents=[agent])
+    assert [(file.status_key, file.outcome) for file in written] == [(key, "written") for key in texts]
+    assert {file.prompt.status_key: file.prompt.text for file in imported(tmp_path)} == texts
+    plan = await exchange.plan_import(database, imported(tmp_path), activate=True)
+    assert (plan.work, plan.new_agents) == ((), ())
+    again = exchange.export(await exchange.read_prompts(database, [agent]), tmp_path, agents=[agent])
+    assert {file.outcome for file in again} == {"unchanged"}
+
+
+async def test_an_import_writes_what_differs_once(database: Database, agent: str, tmp_path: Path) -> None:
+    """A changed file is a new version; imported again it is known; with `activate` it becomes the active one."""
+    await versions(database, agent, "one", status_key="A")
+    exchange.export(await exchange.read_prompts(database, [agent]), tmp_path, agents=[agent])
+    (file,) = imported(tmp_path)
+    changed = [FoundFile(file.path, replace(file.prompt, text="two", name="Second"))]
+
+    async def carry_out(*, activate: bool) -> list[tuple[str, int | None]]:
+        plan = await exchange.plan_import(database, changed, activate=activate)
+        done = await exchange.carry_out(
+            database, plan, activate=activate, intent=Intent("ann"), told=lambda step: seen.append(step.version)
+        )
+        return [(step.action, step.version) for step in done.steps]
+
+    seen: list[int | None] = []
+    assert await carry_out(activate=False) == [("create", 2)]
+    assert await carry_out(activate=False) == [("exists", 2)]
+    assert await standing(database, agent, "A") == [(1, True), (2, False)]
+    assert await carry_out(activate=True) == [("activate", 2)]
+    assert await carry_out(activate=True) == [("unchanged", 2)]
+    assert (await active_text(database, agent, "A"), seen) == ("two", [2, 2])
+    newest = await lookup.get(database, agent, "A", 2)
+    assert (newest.author, newest.name, newest.note) == ("ann", "Second", f"imported from {file.path.name}")
+
+
+async def test_an_import_adds_agents_as_their_files_describe_them(
+    database: Database, agent: str, registry: Registry, tmp_path: Path
+) -> None:
+    """In a database that does not know the agent it gets its primary status and its variables, and the texts work."""
+    registry.declare(agent, {"A": "Hi {{name}}", "B": "b"}, where="here", primary="B", variables=["vip?"])
+    await seeding.seed(database, registry.agents)
+    exchange.export(await exchange.read_prompts(database, [agent]), tmp_path, agents=[agent])
+    other = f"{agent}-copy"
+    files = [FoundFile(file.path, replace(file.prompt, agent=other)) for file in imported(tmp_path)]
+    plan = await exchange.plan_import(database, files, activate=True)
+    await exchange.carry_out(database, plan, activate=True, intent=Intent(), told=lambda _step: None)
+    info = await editing.find_agent(database, other)
+    assert (info.default_status_key, info.variables) == ("B", ("name", "vip?"))
+    assert info.active_default_prompt_id is not None
+    assert await active_text(database, other, "A") == "Hi {{name}}"
+
+
+async def test_an_import_is_checked_before_anything_is_written(database: Database, agent: str, tmp_path: Path) -> None:
+    """One text that is refused, named by its file, keeps all others from being written; so does a missing primary."""
+    await versions(database, agent, "one")
+    good = FoundFile(tmp_path / "good.md", PromptFile(agent, "A", "fine"))
+    bad = FoundFile(tmp_path / "bad.md", PromptFile(agent, "B", "{{secret}}"))
+    with pytest.raises(UnexposedVariableError, match=r"bad\.md: .*secret"):
+        await exchange.plan_import(database, [good, bad], activate=False)
+    strangers = [
+        FoundFile(tmp_path / f"{key}.md", PromptFile(f"{agent}-new", key, "text", primary=primary))
+        for key, primary in (("A", False), ("B", False))
+    ]
+    with pytest.raises(InvalidPromptError, match="which status is its primary one"):
+        await exchange.plan_import(database, strangers, activate=False)
+    both = [FoundFile(file.path, replace(file.prompt, primary=True)) for file in strangers]
+    with pytest.raises(InvalidPromptError, match="Two files say"):
+        await exchange.plan_import(database, both, activate=False)
+    assert await lookup.standings(database, agent) == [
+        one for one in await lookup.standings(database, agent) if one.status_key == "default"
+    ]
+
+
+async def test_an_export_tells_and_removes_files_that_are_stale(database: Database, agent: str, tmp_path: Path) -> None:
+    """A file whose prompt is not active any more is told, and removed on demand; other people's files never are."""
+    await versions(database, agent, "a", status_key="A")
+    await versions(database, agent, "b", status_key="B")
+    exchange.export(await exchange.read_prompts(database, [agent]), tmp_path, agents=[agent])
+    foreign = tmp_path / agent / "notes.md"
+    foreign.write_text("---\ntitle: mine\n---\n")
+    await editing.deactivate(database, agent, "B")
+    prompts = await exchange.read_prompts(database, [agent])
+    stale = exchange.export(prompts, tmp_path, agents=[agent])
+    assert [(file.status_key, file.outcome) for file in stale] == [("A", "unchanged"), ("B", "stale")]
+    assert exchange.export(prompts, tmp_path, agents=["somebody else"])[1:] == []
+    removed = exchange.export(prompts, tmp_path, agents=[agent], prune=True)
+    assert [(file.status_key, file.outcome) for file in removed] == [("A", "unchanged"), ("B", "removed")]
+    assert sorted(path.name for path in find_files(tmp_path)) == ["A.md", "notes.md"]

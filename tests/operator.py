@@ -1,0 +1,212 @@
+"""An operator: runs the installed command `automagik-prompts`, in a pipe or at a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+COMMAND = Path(sys.executable).parent / "automagik-prompts"
+PATIENCE = 30.0
+"""Seconds after which a command counts as hung; the machine may be busy."""
+
+_STYLES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command did.
+
+    Attributes:
+        code: The exit code.
+        out: What it printed on stdout.
+        err: What it printed on stderr.
+    """
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it printed as JSON."""
+        return json.loads(self.out)
+
+
+class Operator:
+    """Runs the command in a folder of its own, as a person who never used it before.
+
+    Args:
+        folder: The working directory; caches and configuration stay in it.
+        database_url: The database.
+    """
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        self.folder = folder
+        self.url = database_url
+        home = folder / "home"
+        # Whatever prompts are installed beside this package do not belong to the test.
+        shadow = folder / "shadow" / "stan"
+        for made in (home, shadow):
+            made.mkdir(parents=True, exist_ok=True)
+        (shadow / "__init__.py").touch()
+        (shadow / "prompts.py").touch()
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("AUTOMAGIK_PROMPTS_", "GIT_"))
+        }
+        self.environment = {
+            **kept,
+            "PATH": f"{COMMAND.parent}{os.pathsep}{kept.get('PATH', '')}",
+            "PYTHONPATH": str(shadow.parent),
+            "PYTHONWARNINGS": "error",
+            "HOME": str(home),
+            "XDG_CACHE_HOME": str(home / "cache"),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "AUTOMAGIK_PROMPTS_DATABASE_URL": database_url,
+            "AUTOMAGIK_PROMPTS_AUTHOR": "ana",
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+        }
+        for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "EDITOR", "VISUAL", "PYTHONIOENCODING"):
+            self.environment.pop(name, None)
+
+    def run(
+        self, *arguments: str, text: str | None = None, environment: dict[str, str | None] | None = None
+    ) -> Outcome:
+        """Run a command in a pipe.
+
+        Args:
+            arguments: Its arguments.
+            text: What it reads from standard input.
+            environment: Variables to set, or to leave out where they are `None`.
+        """
+        done = subprocess.run(
+            [str(COMMAND), *arguments],
+            cwd=self.folder,
+            env=self._with(environment),
+            input=(text or "").encode(),
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def do(self, *arguments: str, text: str | None = None) -> str:
+        """Run a command that must work, and return what it printed."""
+        outcome = self.run(*arguments, text=text)
+        assert outcome.code == 0, outcome
+        assert outcome.err == "", outcome
+        return outcome.out
+
+    def at_terminal(
+        self, *arguments: str, environment: dict[str, str | None] | None = None, columns: int = 80
+    ) -> Terminal:
+        """Run a command at a terminal.
+
+        Args:
+            arguments: Its arguments.
+            environment: Variables to set, or to leave out where they are `None`.
+            columns: The terminal's width.
+        """
+        return Terminal(
+            [str(COMMAND), *arguments],
+            self.folder,
+            self._with({"TERM": "xterm-256color", **(environment or {})}),
+            columns,
+        )
+
+    def _with(self, changes: dict[str, str | None] | None) -> dict[str, str]:
+        wanted = {**self.environment, **(changes or {})}
+        return {name: value for name, value in wanted.items() if value is not None}
+
+
+class Terminal:
+    """A command at a terminal: what it shows, and what the person types.
+
+    Args:
+        arguments: The command and its arguments.
+        folder: The working directory.
+        environment: The variables.
+        columns: The terminal's width.
+    """
+
+    def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str], columns: int) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self._process = subprocess.Popen(
+            arguments, cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        )
+        os.close(slave)
+        self._shown = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        os.close(self._master)
+
+    @property
+    def raw(self) -> str:
+        """Everything shown so far, with the codes that colour it."""
+        return self._shown.decode().replace("\r\n", "\n")
+
+    @property
+    def shown(self) -> str:
+        """Everything shown so far, without colours."""
+        return _STYLES.sub("", self.raw)
+
+    def until(self, words: str) -> str:
+        """Wait until something is shown, and return everything shown so far."""
+        deadline = time.monotonic() + PATIENCE
+        while words not in self.shown:
+            assert self._read(deadline), f"{words!r} was not shown: {self.shown}"
+        return self.shown
+
+    def type(self, text: str) -> None:
+        """Type something."""
+        os.write(self._master, text.encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+
+    def end(self) -> int:
+        """Wait until the command ends, and return its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read(deadline):
+            pass
+        return self._process.wait(max(0.1, deadline - time.monotonic()))
+
+    def _read(self, deadline: float) -> bool:
+        """Read what is shown next; false when nothing more will come."""
+        while True:
+            left = deadline - time.monotonic()
+            assert left > 0, f"the command hangs: {self.shown}"
+            ready, _, _ = select.select([self._master], [], [], min(left, 1.0))
+            if ready:
+                try:
+                    piece = os.read(self._master, 65536)
+                except OSError:  # Linux says so when the other side is closed
+                    return False
+                self._shown += piece
+                return bool(piece)
+            if self._process.poll() is not None:
+                return False

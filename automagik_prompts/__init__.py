@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from automagik_prompts.identity import PromptsUsed, UsedPrompt, prompt_used
     from automagik_prompts.plugin import PromptPlugin, default_plugin, install, render, resolve, uninstall
+    from automagik_prompts.replaying import Replay, ReplayedTurn, prompt_version, replay
     from automagik_prompts.types import Explanation, Prompt, ServedPrompt, Source, State
 
 __all__ = [
@@ -48,6 +49,8 @@ __all__ = [
     "PromptsError",
     "PromptsUsed",
     "RenderError",
+    "Replay",
+    "ReplayedTurn",
     "SchemaError",
     "ServedPrompt",
     "Source",
@@ -58,9 +61,11 @@ __all__ = [
     "install",
     "prompt",
     "prompt_used",
+    "prompt_version",
     "prompts",
     "prompts_from_package",
     "render",
+    "replay",
     "resolve",
     "uninstall",
 ]
@@ -70,6 +75,7 @@ _MODULES = {
     "constants": ("prompt", "prompts", "prompts_from_package"),
     "identity": ("PromptsUsed", "UsedPrompt", "prompt_used"),
     "plugin": ("PromptPlugin", "default_plugin", "install", "render", "resolve", "uninstall"),
+    "replaying": ("Replay", "ReplayedTurn", "prompt_version", "replay"),
     "types": ("Explanation", "Prompt", "ServedPrompt", "Source", "State"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai import Agent, ModelMessage, RunContext
+from pydantic_ai.capabilities import ProcessHistory
+from pydantic_ai.messages import ModelMessagesTypeAdapter
+
+from automagik_prompts import ActivePrompt, prompt_used, recall, versions
+from automagik_prompts.constants import Registry
+from automagik_prompts.plugin import PromptPlugin
+from tests.acceptance.commands import REPOSITORY, environment, run
+from tests.conftest import MakePlugin
+from tests.listening import Listener, call
+from tests.waiting import until
+
+
+@dataclass
+class Contact:
+    """Whom the agent talks to."""
+
+    status: str = "OLD"
+    name: str = "Ada"
+
+
+@pytest.fixture
+def url(sqlite_url: str) -> str:
+    """A database that a second plugin can open, too."""
+    return sqlite_url
+
+
+@pytest.fixture
+async def plugin(url: str, registry: Registry, make_plugin: MakePlugin) -> PromptPlugin:
+    """A plugin that serves Stan's prompts."""
+    registry.declare("stan", {"OLD": "Old 1, {{name}}.", "NEW": "New 1, {{name}}."}, where="here", primary="OLD")
+    plugin = make_plugin(url, disk_snapshot=False)
+    await plugin.ready()
+    return plugin
+
+
+Inject = str
+MODES = pytest.mark.parametrize("inject", ["system_prompt", "instructions"])
+
+
+def agent_of(listener: Listener, plugin: PromptPlugin, **arguments: Any) -> Agent[Contact, str]:
+    """Return an agent that goes on with the versions of a conversation."""
+    arguments.setdefault("pin", "conversation")
+    own: ActivePrompt[Contact] = ActivePrompt("stan", lambda ctx: ctx.deps.status, plugin=plugin, **arguments)
+    agent = Agent(listener.model, deps_type=Contact, capabilities=[own])
+
+    @agent.tool
+    def approve(ctx: RunContext[Contact]) -> str:
+        ctx.deps.status = "OLD" if ctx.deps.status == "NEW" else "NEW"
+        return "approved"
+
+    return agent
+
+
+async def talk(agent: Agent[Contact, str], messages: list[ModelMessage], **contact: str) -> list[ModelMessage]:
+    """Go on with a conversation, through JSON."""
+    result = await agent.run("hi", deps=Contact(**contact), message_history=messages)
+    return ModelMessagesTypeAdapter.validate_json(result.all_messages_json())
+
+
+def told(listener: Listener) -> list[str]:
+    """Return the prompt of each request."""
+    return [(heard.system or [str(heard.instructions)])[-1] for heard in listener.heard]
+
+
+@MODES
+async def test_a_conversation_goes_on_with_its_versions(plugin: PromptPlugin, inject: Inject) -> None:
+    """Over two activations a pinned conversation keeps its version, with today's values; others follow."""
+    pinned, free = Listener(), Listener()
+    stays, follows = agent_of(pinned, plugin, inject=inject), agent_of(free, plugin, inject=inject, pin=None)
+    one: list[ModelMessage] = []
+    two: list[ModelMessage] = []
+    for number, name in enumerate(("Ada", "Grace", "Joan"), 1):
+        one, two = await talk(stays, one, name=name), await talk(follows, two, name=name)
+        await plugin.create("stan", "OLD", f"Old {number + 1}, {{{{name}}}}.", activate=True)
+    assert told(pinned) == ["Old 1, Ada.", "Old 1, Grace.", "Old 1, Joan."]
+    assert told(free) == ["Old 1, Ada.", "Old 2, Grace.", "Old 3, Joan."]
+    assert [used.version for [used] in prompt_used(one).requests] == [1, 1, 1]
+    assert [used.version for [used] in prompt_used(two).requests] == [1, 2, 3]
+
+
+@MODES
+async def test_until_its_status_changes(plugin: PromptPlugin, inject: Inject) -> None:
+    """A change of the status brings the active versions, in the middle of a run and from one run to the next."""
+    listener = Listener("one", call("approve"), call("approve"), "two", "three", "four")
+    agent = agent_of(listener, plugin, inject=inject)
+    messages = await talk(agent, [])
+    for status in ("OLD", "NEW"):
+        await plugin.create("stan", status, f"{status.title()} 2.", activate=True)
+    # There and back within one run: the version of the first request comes back.
+    messages = await talk(agent, messages)
+    assert told(listener)[1:] == ["Old 1, Ada.", "New 2.", "Old 1, Ada."]
+    messages = await talk(agent, messages)
+    assert told(listener)[-1] == "Old 1, Ada."
+    messages = await talk(agent, messages, status="NEW")
+    assert told(listener)[-1] == "New 2."
+    await talk(agent, messages, status="OLD")
+    assert told(listener)[-1] == "Old 2."
+
+
+@MODES
+async def test_a_new_process_knows_the_versions_of_old_conversations(
+    plugin: PromptPlugin, url: str, make_plugin: MakePlugin, inject: Inject
+) -> None:
+    """A process that starts after the activation reads ahead what conversations may go on with."""
+    messages = await talk(agent_of(Listener(), plugin, inject=inject), [])
+    await plugin.create("stan", "OLD", "Old 2.", activate=True)
+    listener = Listener()
+    other = make_plugin(url, disk_snapshot=False)
+    await talk(agent_of(listener, other, inject=inject), messages, name="Grace")
+    assert told(listener) == ["Old 1, Grace."]
+
+
+async def test_what_memory_does_not_have_is_in_the_history(
+    plugin: PromptPlugin, url: str, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that this process does not have yet is told as the history has it, and read meanwhile."""
+    await plugin.create("stan", "OLD", "Mine, {{name}}.", activate=True)
+    messages = await talk(agent_of(Listener(), plugin), [])
+    await plugin.create("stan", "OLD", "Old 3.", activate=True)
+    monkeypatch.setattr(recall, "NEWEST", 0)
+    listener = Listener()
+    other = make_plugin(url, disk_snapshot=False)
+    agent = agent_of(listener, other)
+    messages = await talk(agent, messages, name="Grace")
+    assert told(listener) == ["Mine, Ada."]
+    [used] = prompt_used(messages).requests[-1]
+    assert used.version == 2
+    await until(lambda: other._recall.find(None, "stan", "OLD", 2), "the thread reads the version")
+    await talk(agent, messages, name="Joan")
+    assert told(listener)[-1] == "Mine, Joan."
+
+
+async def test_what_is_nowhere_gives_way_to_the_active_version(
+    plugin: PromptPlugin, url: str, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where neither memory nor the history has the text, the run does not wait: it tells the active one, and stays."""
+    await plugin.create("stan", "OLD", "Mine, {{name}}.", activate=True)
+    messages = await talk(agent_of(Listener(), plugin, inject="instructions"), [])
+    await plugin.create("stan", "OLD", "Old 3.", activate=True)
+    monkeypatch.setattr(recall, "NEWEST", 0)
+    listener = Listener()
+    agent = agent_of(listener, make_plugin(url, disk_snapshot=False), inject="instructions")
+    for _ in range(2):
+        messages = await talk(agent, messages)
+    assert told(listener) == ["Old 3.", "Old 3."]
+    assert [used.version for [used] in prompt_used(messages).requests] == [2, 3, 3]
+
+
+async def test_a_version_of_another_database(plugin: PromptPlugin, registry: Registry, make_plugin: MakePlugin) -> None:
+    """A version of the same number with another text is not the one: a history may come from elsewhere."""
+    messages = await talk(agent_of(Listener(), plugin), [])
+    elsewhere = Registry()
+    elsewhere.declare("stan", {"OLD": "Elsewhere 1."}, where="here")
+    other = make_plugin("sqlite://:memory:", registry=elsewhere)
+    await other.create("stan", "OLD", "Elsewhere 2.", activate=True)
+    listener = Listener()
+    agent = agent_of(listener, other, inject="instructions")
+    await agent.run("hi", deps=Contact(), message_history=messages)
+    assert told(listener) == ["Elsewhere 2."]
+    del registry
+
+
+async def test_code_texts_are_pinned_by_their_content(url: str, registry: Registry, make_plugin: MakePlugin) -> None:
+    """A conversation that began with the code's text, while the database was away, goes on with it."""
+    registry.declare("stan", {"OLD": "Old 1, {{name}}."}, where="here")
+    away = make_plugin("sqlite:///nowhere/at/all.db", startup_timeout=0, disk_snapshot=False)
+    messages = await talk(agent_of(Listener(), away), [])
+    plugin = make_plugin(url, disk_snapshot=False)
+    await plugin.ready()
+    await plugin.create("stan", "OLD", "Old 2.", activate=True)
+    listener = Listener()
+    await talk(agent_of(listener, plugin), messages, name="Grace")
+    assert told(listener) == ["Old 1, Grace."]
+
+
+@pytest.mark.parametrize(
+    "process", [lambda messages: messages[-1:], lambda messages: messages], ids=["trimmed", "complete"]
+)
+async def test_history_processors_do_not_unpin(plugin: PromptPlugin, process: Callable[[Any], Any]) -> None:
+    """What a run begins with is the history that it was given, whatever processors leave of it."""
+    listener = Listener()
+    own: ActivePrompt[Contact] = ActivePrompt("stan", plugin=plugin, pin="conversation")
+    agent = Agent(listener.model, deps_type=Contact, capabilities=[ProcessHistory(process), own])
+    messages = (await agent.run("hi", deps=Contact())).all_messages()
+    await plugin.create("stan", "OLD", "Old 2.", activate=True)
+    await agent.run("hi", deps=Contact(), message_history=messages)
+    assert told(listener) == ["Old 1, Ada."] * 2
+
+
+async def test_without_pins_only_what_is_active_is_kept(
+    registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions that are active no more take no memory where no conversation goes on with them."""
+    monkeypatch.setattr(versions, "_pinning", set())
+    registry.declare("stan", {"default": "One."}, where="here")
+    plugin = make_plugin("sqlite://:memory:")
+    for number in range(5):
+        await plugin.create("stan", "default", f"Text {number}.", activate=True)
+    assert not plugin._recall._versions._kept
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
+    """The versions that came first go first, by number and by size."""
+    from automagik_prompts.snapshot import served_version
+    from automagik_prompts.types import ActiveVersion, Source
+
+    del registry
+    monkeypatch.setattr(versions, "MAX_VERSIONS", 3)
+    monkeypatch.setattr(versions, "MAX_CHARACTERS", 25)
+    kept = versions.Versions()
+
+    def add(number: int, text: str) -> None:
+        version = ActiveVersion("stan", number, "A", number, text, "text")
+        kept.add([served_version(version, (), Source.DATABASE)])
+
+    for number in range(1, 6):
+        add(number, "text")
+    assert [kept.find("stan", "A", number) is not None for number in range(1, 6)] == [False, False, True, True, True]
+    add(6, "a longer text: 22 chars")
+    assert [kept.find("stan", "A", number) is not None for number in range(3, 7)] == [False, False, False, True]
+
+
+TURN = """
+import asyncio, json, sys
+from pathlib import Path
+from pydantic_ai import Agent
+from pydantic_ai.messages import ModelMessagesTypeAdapter
+from automagik_prompts import ActivePrompt, PromptPlugin, prompt, prompt_used
+from tests.listening import Listener
+
+url, folder = sys.argv[1], Path(sys.argv[2])
+prompt("You are version one, {{name}}.", agent="stan")
+
+async def main():
+    seen = {}
+    for pin in ("conversation", None):
+        listener, plugin, file = Listener(), PromptPlugin(url), folder / f"{pin}.json"
+        own = ActivePrompt("stan", plugin=plugin, pin=pin, variables={"name": "Ada"})
+        agent = Agent(listener.model, capabilities=[own])
+        history = ModelMessagesTypeAdapter.validate_json(file.read_bytes()) if file.exists() else []
+        result = await agent.run("hi", message_history=history)
+        file.write_bytes(result.all_messages_json())
+        seen[str(pin)] = [*listener.last.system, prompt_used(result).last.version]
+    print(json.dumps(seen))
+
+asyncio.run(main())
+"""
+
+
+async def test_three_turns_in_three_processes_over_two_activations(
+    sqlite_url: str, registry: Registry, make_plugin: MakePlugin, tmp_path: Path
+) -> None:
+    """A conversation of three turns, pinned and unpinned, through JSON between processes."""
+    registry.declare("stan", {"default": "You are version one, {{name}}."}, where="here")
+    plugin = make_plugin(sqlite_url)
+    script = tmp_path / "turn.py"
+    script.write_text(TURN, encoding="utf-8")
+    seen = []
+    for number in (2, 3, 4):
+        env = environment(tmp_path, PYTHONPATH=str(REPOSITORY))
+        output = await asyncio.to_thread(run, sys.executable, script, sqlite_url, tmp_path, cwd=tmp_path, env=env)
+        seen.append(json.loads(output))
+        await plugin.create("stan", "default", f"You are version {number}, {{{{name}}}}.", activate=True)
+    assert [turn["conversation"] for turn in seen] == [["You are version one, Ada.", 1]] * 3
+    assert [turn["None"] for turn in seen] == [
+        ["You are version one, Ada.", 1],
+        ["You are version 2, Ada.", 2],
+        ["You are version 3, Ada.", 3],
+    ]

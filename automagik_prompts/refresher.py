@@ -117,6 +117,7 @@ class Refresher:
         self._changes: Changes = Polling(settings.interval)
         self._database: Database | None = None
         self._gate = Gate()
+        self._borrowers = Gate()
         self._loading = asyncio.Lock()
         self._marker: Marker | None = None
         self._loaded_at = float("-inf")
@@ -182,10 +183,11 @@ class Refresher:
             SchemaError: It is to be written and its schema is older or newer than this release.
         """
         async with self._gate.entered():
-            if self._database is not None:
-                if writing:
-                    await migrations.check_writable(self._database)
-                yield self._database
+            if (followed := self._database) is not None:
+                async with self._borrowers.entered():
+                    if writing:
+                        await migrations.check_writable(followed)
+                    yield followed
                 return
             async with Database(self._settings.database_url, create=not self._served_from_file) as database:
                 try:
@@ -461,17 +463,23 @@ class Refresher:
             unwritten=self._obstacle.message if self._obstacle is not None else None,
             due=now + self._interval() + OPERATION_TIMEOUT * 3 if live else None,
         )
+        # Before it is logged: should the host's own logging fail, the state is told all the same.
+        self._report(self._status)
         if state is not old.state:
             if live:
                 logger.info("Prompts follow the database %s.", redacted_url(self._settings.database_url))
             else:
                 what = "code's" if state is State.OFFLINE else "last known good"
                 logger.warning("%s Meanwhile the %s prompts are served; it is tried until it works.", error, what)
-        self._report(self._status)
 
     async def _close(self) -> None:
         database, self._database = self._database, None
         if database is not None:
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._borrowers.until_empty()
+            except TimeoutError:
+                logger.debug("What is under way with the database takes too long; it is closed all the same.")
             try:
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await database.close()

@@ -19,6 +19,7 @@ from automagik_prompts import editing, seeding
 from automagik_prompts.capability import ActivePrompt
 from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
+from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.migrations import upgrade
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.types import Explanation, Health
@@ -75,6 +76,11 @@ class Member:
         asyncio.run(self.plugin.ready())
         return time.monotonic()
 
+    def start_and_resolve(self, agent: str) -> Served:
+        """Start to follow the database and return what is served to the first run."""
+        self.start()
+        return self.resolve(agent)
+
     def until_state(self, state: str, seconds: float = 30) -> float:
         """Wait for a state and return when it was there."""
         return self._until(lambda: self.plugin.state.value == state, seconds)
@@ -107,7 +113,8 @@ class Member:
             return ModelResponse(parts=[TextPart("done")])
 
         capability: ActivePrompt[None] = ActivePrompt(agent, status_key, plugin=self.plugin)
-        Agent(FunctionModel(model), name=agent, capabilities=[capability]).run_sync("hello")
+        # Not by `run_sync`, which leaves an event loop behind that `asyncio.run` elsewhere would drop unclosed.
+        asyncio.run(Agent(FunctionModel(model), name=agent, capabilities=[capability]).run("hello"))
         assert len(told) == 1
         return told[0]
 
@@ -120,6 +127,33 @@ class Member:
     def create_and_activate(self, agent: str, status_key: str, text: str) -> int | None:
         """Write a version as a person does, active at once, and return its number."""
         return self.edit("create", agent, status_key, text, activate=True, author="ann")
+
+    def create_and_activate_patiently(self, agent: str, status_key: str, text: str, seconds: float = 60) -> int | None:
+        """The same, tried again while the database cannot be used."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self.create_and_activate(agent, status_key, text)
+            except DatabaseUnavailableError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def create_many(self, agent: str, status_key: str, count: int) -> int:
+        """Write and activate so many versions, `text N` as version N, and return the last one's number."""
+        for _ in range(count):
+            latest = max(prompt.version for prompt in asyncio.run(self.plugin.history(agent, status_key)))
+            self.create_and_activate(agent, status_key, f"text {latest + 1}")
+        return latest + 1
+
+    def declare_and_until_written(self, agent: str, text: str) -> float:
+        """Declare another prompt, and return when the thread has begun to write it."""
+        self._registry.declare(agent, {"default": text}, where="the test")
+        worker = self.plugin._worker
+        assert worker is not None
+        refresher = worker._refresher
+        assert refresher is not None
+        return self._until(lambda: refresher._generation == self._registry.generation, 30)
 
     def last_commit(self) -> float:
         """Return when the last edit was known to be done here, on the clock of the whole machine."""
@@ -169,12 +203,13 @@ class Member:
         pids: list[int] = []
         while self._spares:
             connection = self._spares.pop(0)
+            logged = len(self._handler.lines)
             pid = os.fork()
             if pid == 0:
                 for spare in self._spares:
                     spare.close()
                 self._spares.clear()
-                self._handler.lines.clear()
+                del self._handler.lines[:logged]
                 _obey(self, connection)
                 end(0)
             connection.close()

@@ -68,10 +68,14 @@ class Child:
         """Send it a signal."""
         os.kill(self.pid, number)
 
-    def close(self) -> int | None:
-        """Let it end, wait for it and return its exit code; `None` for another child's child."""
+    def hang_up(self) -> None:
+        """Let it end; `close` waits for that."""
         if not self._connection.closed:
             self._connection.close()
+
+    def close(self) -> int | None:
+        """Let it end, wait for it and return its exit code; `None` for another child's child."""
+        self.hang_up()
         return self._launcher.exit_code(self.pid) if self._launcher is not None else None
 
     def __enter__(self) -> Self:

@@ -1,0 +1,240 @@
+"""Faults 10, 12, 13, 14 and 22: many processes, forked, of two releases, cold, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from automagik_prompts.db import Database
+from automagik_prompts.migrations import all_migrations, upgrade
+from automagik_prompts.settings import sqlite_path
+from automagik_prompts.types import Source, State
+from tests.faults import execute
+from tests.processes import Child, Launcher
+from tests.servers import OwnServer
+
+CODE = "From code, zebra."
+TEXTS = {"a": {"default": CODE}}
+WORKERS = 4
+AT_ONCE = 50
+COLD = 100
+CONNECTIONS = 20
+
+
+def _fork(
+    launcher: Launcher, members: list[Child], url: str, *, count: int = 1, text: str = CODE, spares: int = 0
+) -> list[Child]:
+    """Fork members of a fleet, to be closed with the others."""
+    texts = {"a": {"default": text}}
+    new = [launcher.fork("tests.member:serve", url, texts, spares=spares) for _ in range(count)]
+    members += new
+    return new
+
+
+@pytest.fixture
+def members() -> Iterator[list[Child]]:
+    """Processes that end with the test."""
+    members: list[Child] = []
+    yield members
+    for member in members:
+        member.hang_up()
+    assert {member.close() for member in members} <= {0, None}
+
+
+def _all_at_once(members: Sequence[Child], name: str, *arguments: object) -> list[object]:
+    for member in members:
+        member.tell(name, *arguments)
+    return [member.answer() for member in members]
+
+
+def _assert_all_serve(members: Sequence[Child], version: int, text: str) -> None:
+    _all_at_once(members, "until_version", "a", "default", version)
+    for member in members:
+        assert member.ask("run", "a") == text
+        explained = member.ask("explain", "a")
+        assert (explained.version, explained.source) == (version, Source.DATABASE)
+        assert explained.state is State.LIVE
+
+
+def _complaints(members: Sequence[Child]) -> list[str]:
+    return [line for member in members for level, line in member.ask("lines") if level != "INFO"]
+
+
+def test_fault_10_prefork(database_url: str, launcher: Launcher, members: list[Child]) -> None:
+    """Workers forked from a started master serve at once and follow, and so does the master; also when it has gone."""
+    (master,) = _fork(launcher, members, database_url, spares=WORKERS)
+    master.ask("start")
+    master.ask("until_state", "live")
+    workers = master.forked()
+    members += workers
+    for worker in workers:
+        before = worker.ask("health")
+        # Nothing is followed before the first use; what the master read is served all the same, and its age is known.
+        assert (before.ready, before.state, before.listening) == (True, State.STARTING, False)
+        assert before.snapshot_age is not None
+        assert worker.ask("resolve", "a") == (1, "database", CODE)
+    _all_at_once(workers, "until_state", "live")
+    (writer,) = _fork(launcher, members, database_url)
+    assert writer.ask("create_and_activate", "a", "default", "second") == 2
+    _assert_all_serve([*workers, master], 2, "second")
+
+    # The master ends its own part: its connections were never the workers'.
+    master.ask("close")
+    assert master.ask("health").state is State.STALE
+    assert writer.ask("create_and_activate", "a", "default", "third") == 3
+    _assert_all_serve(workers, 3, "third")
+    assert _complaints([*workers, master, writer]) == []
+    if (path := sqlite_path(database_url)) is not None:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_fault_10_forked_at_any_moment(database_url: str, launcher: Launcher, members: list[Child]) -> None:
+    """Forking again and again while the master's thread is reading leaves no lock held, no worker blind."""
+    (writer,) = _fork(launcher, members, database_url)
+    master = launcher.fork("tests.member:serve", database_url, TEXTS, {"poll_interval": 0.01}, spares=15)
+    members.append(master)
+    master.ask("start")
+    master.ask("until_state", "live")
+    writer.tell("create_many", "a", "default", 30)
+    workers = master.forked()
+    members += workers
+    _all_at_once(workers, "run", "a")
+    latest = writer.answer()
+    _assert_all_serve([*workers, master], latest, f"text {latest}")
+    assert _complaints([*workers, master]) == []
+
+
+def test_fault_10_forked_while_the_file_cannot_be_let_go(
+    sqlite_url: str, launcher: Launcher, members: list[Child]
+) -> None:
+    """A worker that could not follow safely says so, and serves what was read before."""
+    (master,) = _fork(launcher, members, sqlite_url, spares=1)
+    master.ask("start")
+    master.ask("until_state", "live")
+    path = sqlite_path(sqlite_url)
+    assert path is not None
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        master.ask("declare_and_until_written", "b", "another text")
+        (worker,) = master.forked()
+    members.append(worker)
+    assert worker.ask("run", "a") == CODE
+    health = worker.ask("health")
+    assert (health.ready, health.state) == (True, State.STALE)
+    assert "forked" in health.error
+    assert "forked" in worker.ask("explain", "a").error
+    (line,) = _complaints([worker])
+    assert "Start this worker again" in line
+    # The master goes on as before.
+    assert master.ask("create_and_activate", "a", "default", "second") == 2
+    assert master.ask("health").state is State.LIVE
+    assert worker.ask("run", "a") == CODE
+
+
+async def test_fault_12_old_and_new_code_side_by_side(
+    database_url: str, launcher: Launcher, members: list[Child]
+) -> None:
+    """Both releases serve the newer text, then a person's; however often they start, nothing is written twice."""
+
+    def started(text: str) -> Child:
+        (member,) = _fork(launcher, members, database_url, text=text)
+        member.ask("start")
+        member.ask("until_state", "live")
+        return member
+
+    async def written() -> list[tuple[object, ...]]:
+        return await execute(database_url, "SELECT action, version, author FROM prompt_events ORDER BY id")
+
+    old, new = "text of the old release", "text of the new release"
+    running = [started(old)]
+    assert running[0].ask("run", "a") == old
+    running.append(started(new))
+    _assert_all_serve(running, 2, new)
+    history = await written()
+    assert history == [
+        ("created", 1, "code"),
+        ("activated", 1, "code"),
+        ("created", 2, "code"),
+        ("activated", 2, "code"),
+    ]
+
+    # Processes of both releases start again in any order, as in a deploy that takes its time.
+    for text in (old, new, old, old, new):
+        running.append(started(text))
+        _assert_all_serve(running, 2, new)
+    assert await written() == history
+
+    assert running[0].ask("create_and_activate", "a", "default", "decided by ann") == 3
+    _assert_all_serve(running, 3, "decided by ann")
+    running += [started(old), started(new)]
+    _assert_all_serve(running, 3, "decided by ann")
+    assert await written() == [*history, ("created", 3, "ann"), ("activated", 3, "ann")]
+    assert await execute(database_url, "SELECT COUNT(*) FROM prompts") == [(3,)]
+    assert _complaints(running) == []
+
+
+async def test_fault_13_fifty_processes_upgrade_an_empty_database(
+    empty_url: str, launcher: Launcher, members: list[Child]
+) -> None:
+    """One of them applies every step, all fifty succeed, and the schema is complete."""
+    fleet = _fork(launcher, members, empty_url, count=AT_ONCE)
+    applied = _all_at_once(fleet, "upgrade_alone")
+    assert sorted(map(len, applied)) == [0] * (AT_ONCE - 1) + [len(all_migrations())]  # type: ignore[arg-type]  # tuples
+    ((recorded,),) = await execute(empty_url, "SELECT COUNT(*) FROM aerich WHERE app = 'automagik_prompts'")
+    assert recorded == len(all_migrations())
+    assert _complaints(fleet) == []
+
+
+async def test_fault_14_fifty_processes_declare_the_same_constant(
+    database_url: str, launcher: Launcher, members: list[Child]
+) -> None:
+    """One version results, activated once, and every process knows it."""
+    fleet = _fork(launcher, members, database_url, count=AT_ONCE)
+    done = _all_at_once(fleet, "seed_alone")
+    assert sorted(done) == [[]] * (AT_ONCE - 1) + [["created"]]  # type: ignore[type-var]  # lists of strings
+    rows = await execute(database_url, "SELECT version, is_active FROM prompts")
+    assert [(version, bool(active)) for version, active in rows] == [(1, True)]
+    assert await execute(database_url, "SELECT action FROM prompt_events ORDER BY id") == [("created",), ("activated",)]
+    assert await execute(database_url, "SELECT COUNT(*) FROM agents") == [(1,)]
+
+
+@pytest.fixture
+def small_server(tmp_path: Path) -> Iterator[OwnServer]:
+    """A server that allows 20 connections."""
+    server = OwnServer(tmp_path / "server", max_connections=CONNECTIONS, fsync="off")
+    yield server
+    server.stop()
+
+
+def test_fault_22_hundred_cold_processes_against_twenty_connections(
+    small_server: OwnServer, launcher: Launcher, members: list[Child]
+) -> None:
+    """All serve a text at once, all follow soon, and all see an activation; nobody keeps what others need."""
+    url = small_server.create_database()
+
+    async def prepare() -> None:
+        async with Database(url) as database:
+            await upgrade(database)
+
+    asyncio.run(prepare())
+    fleet = _fork(launcher, members, url, count=COLD)
+    served = set(_all_at_once(fleet, "start_and_resolve", "a"))
+    assert served <= {(1, "database", CODE), (None, "code", CODE)}
+    _all_at_once(fleet, "until_state", "live", 60)
+    (writer,) = _fork(launcher, members, url)
+    assert writer.ask("create_and_activate_patiently", "a", "default", "second") == 2
+    _all_at_once(fleet, "until_version", "a", "default", 2, 60)
+    for member in fleet:
+        assert member.ask("run", "a") == "second"
+        health = member.ask("health")
+        assert (health.ready, health.state) == (True, State.LIVE)
+        assert health.snapshot_age < 30
+        # Of being refused a process tells once, and once that it is over.
+        levels = [level for level, _ in member.ask("lines")]
+        assert levels in (["INFO"], ["WARNING", "INFO"])

@@ -99,17 +99,20 @@ async def _set_lock_timeout(db: Connection, seconds: float) -> None:
 
 
 async def take_over_tables(db: Connection) -> None:
-    """Look at the host's tables before anything is changed, and note what they are; without any, do nothing.
+    """Look at the host's tables before anything is changed, and note what they are.
+
+    Where that is noted already, an engine without transactions for DDL was interrupted: what is there now is partly
+    this library's own.
 
     Raises:
         SchemaError: They cannot be adopted; the message lists all reasons.
     """
-    if found := await obstacles(db):
-        raise SchemaError(f"Nothing was changed. These tables cannot be adopted as they are: {'; '.join(found)}.")
-    if await columns(db, "agents"):
+    if not await columns(db, archive.LEGACY_COLUMNS):
+        if found := await obstacles(db):
+            raise SchemaError(f"Nothing was changed. These tables cannot be adopted as they are: {'; '.join(found)}.")
         await archive.note_host_columns(db)
-        if await columns(db, "prompts"):
-            await archive.copy_host_prompts(db)
+    if await archive.host_columns(db, "prompts"):
+        await archive.copy_host_prompts(db)
 
 
 async def restore_versions(db: Connection) -> None:

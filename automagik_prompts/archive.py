@@ -56,14 +56,13 @@ _LIMITED = re.compile(r"character varying\((\d+)\)")
 
 
 async def note_host_columns(db: Connection) -> None:
-    """Note the columns of the tables that are the host's, before anything is changed."""
+    """Note the columns of the tables that are the host's, before anything is changed; an empty note means none."""
     await db.run(
-        f'CREATE TABLE IF NOT EXISTS "{LEGACY_COLUMNS}" ("table_name" VARCHAR(16) NOT NULL, "column_name" VARCHAR(255) '
+        f'CREATE TABLE "{LEGACY_COLUMNS}" ("table_name" VARCHAR(16) NOT NULL, "column_name" VARCHAR(255) '
         f'NOT NULL, "type" TEXT NOT NULL, "not_null" {TYPES[db.dialect]["bool"]} NOT NULL, "preset" TEXT, '
         'PRIMARY KEY ("table_name", "column_name"))'
     )
-    noted = await host_columns(db, "agents")
-    for table in ("agents", "prompts") if not noted else ():
+    for table in ("agents", "prompts"):
         await db.run_many(
             f'INSERT INTO "{LEGACY_COLUMNS}" ("table_name", "column_name", "type", "not_null", "preset") '
             "VALUES (?, ?, ?, ?, ?)",
@@ -72,6 +71,12 @@ async def note_host_columns(db: Connection) -> None:
                 for column in await table_columns(db, table)
             ],
         )
+
+
+async def forget_empty_note(db: Connection) -> None:
+    """Drop the note where it says that no table was the host's."""
+    if await columns(db, LEGACY_COLUMNS) and not await host_columns(db, "agents"):
+        await db.run(f'DROP TABLE "{LEGACY_COLUMNS}"')
 
 
 async def host_columns(db: Reader, table: str) -> dict[str, Column]:

@@ -36,7 +36,7 @@ from automagik_prompts.types import Action, AgentInfo, EventCreate, PromptCreate
 
 T = TypeVar("T")
 
-_BATCH = 100
+_BATCH = 200
 """Agents in one transaction of an import, at most, so that people who write do not wait long."""
 
 _WAL = b"\x02\x02"
@@ -338,10 +338,7 @@ async def _import_batch(
     if new := [AgentInfo(0, plan.agent) for plan in plans if plan.agent_id is None and plan.outcome in _WRITTEN]:
         await repository.add_agents(client, new)
         ids |= {agent.id for agent in await repository.get_agents(client, [agent.name for agent in new])}
-    locked: dict[str, AgentInfo] = {}
-    for agent_id in sorted(ids):
-        if (agent := await repository.lock_agent(client, agent_id, notify=False)) is not None:
-            locked[agent.name] = agent
+    locked = {agent.name: agent for agent in await repository.lock_agents(client, ids)}
     decided = await _plan_batch(client, texts)
     new_plans = [
         plan
@@ -376,15 +373,15 @@ async def _import_batch(
             events.append(_event(plan, Action.ACTIVATED, locked[plan.agent], plan.version_id, note))
     await repository.add_events(client, events)
     for plan in decided:
-        if plan.agent in locked:
-            agent = locked[plan.agent]
+        agent = locked.get(plan.agent)
+        if agent is not None and not set(plan.uses).issubset(agent.variables):
             await repository.set_agent_facts(
                 client,
                 agent.id,
                 default_status_key=agent.default_status_key,
                 variables=sorted({*agent.variables, *plan.uses}),
             )
-    await repository.notify_listeners(client)
+    await repository.point_to_active(client, (agent.id for agent in locked.values()))
     return decided
 
 

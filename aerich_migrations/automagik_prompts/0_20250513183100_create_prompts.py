@@ -1,8 +1,8 @@
 """Create the tables of prompts: `prompts` and `prompt_events`, and `agents` where the host has none.
 
 A host that has these tables keeps them: `agents` as it is, `prompts` of an earlier version brought into shape. Every
-step is conditional, so that an upgrade that was interrupted can simply be run again. Each statement is run here and not
-returned: aerich runs a returned script outside the transaction on SQLite.
+statement is conditional, so that an upgrade that was interrupted can be run again where DDL knows no transactions. Each
+is run here and not returned: aerich runs a returned script outside the transaction on SQLite.
 """
 
 from tortoise import BaseDBAsyncClient
@@ -127,10 +127,9 @@ async def downgrade(client: BaseDBAsyncClient) -> str:
         await _give_host_prompts_back(db)
     else:
         await db.run('DROP TABLE IF EXISTS "prompts"')
-    if await archive.host_columns(db, "agents"):
-        await db.run(f'DROP TABLE "{archive.LEGACY_COLUMNS}"')
-    else:
+    if not await archive.host_columns(db, "agents"):
         await db.run('DROP TABLE IF EXISTS "agents"')
+    await db.run(f'DROP TABLE IF EXISTS "{archive.LEGACY_COLUMNS}"')
     return "SELECT 1"
 
 

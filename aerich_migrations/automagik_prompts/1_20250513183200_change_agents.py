@@ -43,6 +43,7 @@ async def upgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
     db = await adoption.begin(client, __file__)
+    await archive.forget_empty_note(db)
     await archive.note_pointers(db)
     added = await archive.add_columns(db, "agents", COLUMNS[db.dialect])
     for name in ("created_at", "updated_at"):

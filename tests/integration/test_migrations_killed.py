@@ -129,11 +129,13 @@ def test_import_killed_anywhere(copies: Copies, launcher: Launcher, tmp_path: Pa
         killed += 1
         assert not target.rows("SELECT id FROM prompts WHERE is_active = false OR version > 1")
     assert killed > 8
-    queries = [
+    versions = (
         "SELECT a.name, a.revision, a.variables, p.version, p.prompt_text, p.format, p.note, p.is_default_from_code "
-        "FROM agents a LEFT JOIN prompts p ON p.id = a.active_default_prompt_id ORDER BY a.name",
+        "FROM agents a LEFT JOIN prompts p ON p.id = a.active_default_prompt_id ORDER BY a.name"
+    )
+    events = (
         "SELECT a.name, e.action, e.version, e.from_version, e.note FROM agents a "
-        "JOIN prompt_events e ON e.agent_id = a.id ORDER BY a.name, e.id",
-        "SELECT COUNT(*) FROM prompts",
-    ]
+        "JOIN prompt_events e ON e.agent_id = a.id ORDER BY a.name, e.id"
+    )
+    queries = [versions, events, "SELECT COUNT(*) FROM prompts"]
     assert target.all_rows(queries) == undisturbed.all_rows(queries)

@@ -349,6 +349,34 @@ async def hold_agent(db: BaseDBAsyncClient, agent_id: int) -> AgentInfo | None:
     return _agent(row) if row is not None else None
 
 
+async def lock_agents(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> list[AgentInfo]:
+    """Do the same as `lock_agent` for many agents at once, and notify once; one that was deleted is left out.
+
+    The locks are taken in the order of the ids, as whoever locks several agents does, so that nobody waits in a circle.
+    """
+    found: list[AgentInfo] = []
+    for chunk in _chunks(sorted(set(agent_ids))):
+        numbers = _numbers(chunk)
+        if db.capabilities.dialect == "postgres":
+            await db.execute_query(f"SELECT id FROM agents WHERE id IN ({numbers}) ORDER BY id FOR UPDATE")
+        await db.execute_query(
+            f"UPDATE agents SET revision = revision + 1, updated_at = {_NOW} WHERE id IN ({numbers})"
+        )
+        found += [_agent(row) for row in await _agents().filter(id__in=chunk).order_by("id").using_db(db)]
+    await notify_listeners(db)
+    return found
+
+
+async def point_to_active(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> None:
+    """Make `active_default_prompt_id` of some agents the active version of their primary status."""
+    for chunk in _chunks(sorted(set(agent_ids))):
+        await db.execute_query(
+            "UPDATE agents SET active_default_prompt_id = (SELECT p.id FROM prompts p WHERE p.agent_id = agents.id "
+            "AND p.status_key = agents.default_status_key AND p.is_active = true) "
+            f"WHERE id IN ({_numbers(chunk)})"
+        )
+
+
 async def notify_listeners(db: BaseDBAsyncClient) -> None:
     """Have PostgreSQL tell the listening processes, when this transaction is committed, that there is news."""
     if db.capabilities.dialect == "postgres":

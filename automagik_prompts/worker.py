@@ -9,11 +9,12 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.refresher import Refresher
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 logger = logging.getLogger("automagik_prompts")
@@ -33,6 +34,29 @@ class WorkerEndedError(DatabaseUnavailableError):
         )
 
 
+class _DaemonThreads(concurrent.futures.ThreadPoolExecutor):
+    """Runs each call on a daemon thread of its own.
+
+    What an event loop hands to its executor is the lookup of host names. The interpreter waits for an ordinary pool's
+    threads when it ends, so a name server that does not answer would keep the process from ending.
+    """
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> concurrent.futures.Future[T]:
+        """Begin a call and return its future."""
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001  # handed to whoever waits
+                future.set_exception(error)
+
+        threading.Thread(target=run, name="automagik-prompts lookup", daemon=True).start()
+        return future
+
+
 class Worker:
     """Runs a refresher, and coroutines for callers on other threads and loops.
 
@@ -49,6 +73,7 @@ class Worker:
         self._refresher: Refresher | None = None
         self._ready = threading.Event()
         self._stopping = threading.Event()
+        self._told: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="automagik-prompts", daemon=True)
 
     def start(self) -> None:
@@ -135,14 +160,22 @@ class Worker:
             except asyncio.CancelledError:
                 logger.debug("The plugin's event loop ends.")
             except BaseException as error:  # noqa: BLE001  # `SystemExit` too must not end a thread that others rely on
-                logger.error("The plugin's event loop ended by %s; it begins anew.", type(error).__name__)
+                self._tell(type(error).__name__)
             finally:
                 self._loop = self._refresher = None
                 self._ready.set()
             self._stopping.wait(RESTART)
 
+    def _tell(self, what: str) -> None:
+        """Log, once for each kind, what has ended the event loop."""
+        if what not in self._told:
+            self._told.add(what)
+            with suppress(Exception):  # the host's own logging may be what has failed
+                logger.error("The plugin's event loop was ended by %s; it begins anew.", what)
+
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(_DaemonThreads(max_workers=1))
         self._main = asyncio.current_task()
         self._refresher = self._make()
         self._ready.set()

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import os
+import resource
 import sqlite3
-from collections.abc import Mapping, Sequence
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 from pydantic_ai import Agent
 
+from automagik_prompts import repository
 from automagik_prompts.capability import ActivePrompt
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.repository import CHANNEL
 from automagik_prompts.settings import sqlite_path
-from tests import member
+from automagik_prompts.types import ServedPrompt
+from tests import clock, member
 from tests.listening import Listener
 from tests.servers import credentials
 
@@ -95,3 +102,82 @@ def serve_without_powers(
         libc = ctypes.CDLL(None, use_errno=True)
         assert libc.capset(header, nothing) == 0, os.strerror(ctypes.get_errno())
     member.serve(connections, url, texts, settings)
+
+
+class ClockedMember(member.Member):
+    """A member of a fleet whose wall clock can be stepped."""
+
+    def __init__(self, *arguments: Any) -> None:
+        clock.install()
+        super().__init__(*arguments)
+        self._looks = 0
+        get_marker, get_active_set = repository.get_marker, repository.get_active_set
+
+        def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any) -> Any:
+                self._looks += 1
+                return function(*arguments)
+
+            return call
+
+        setattr(repository, "get_marker", counted(get_marker))  # noqa: B010  # counts, and does what it did
+        setattr(repository, "get_active_set", counted(get_active_set))  # noqa: B010  # as above
+
+    def step(self, seconds: float) -> str:
+        """Step the wall clock and return the date that it has now."""
+        return clock.step(seconds)
+
+    def looks(self, seconds: float) -> int:
+        """Return how often the database is looked at in so many seconds."""
+        before = self._looks
+        time.sleep(seconds)
+        return self._looks - before
+
+    def written(self, agent: str) -> list[tuple[int, float]]:
+        """Return the numbers of an agent's versions, newest first, with the time at which each was written."""
+        found = asyncio.run(self.plugin.history(agent))
+        return [(prompt.version, prompt.created_at.timestamp()) for prompt in found]
+
+
+def serve_clocked(
+    connections: list[Connection],
+    url: str,
+    texts: Mapping[str, Mapping[str, str]],
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Be a member of a fleet whose wall clock can be stepped."""
+    member._obey(ClockedMember(connections, url, texts, settings or {}), connections[0])
+
+
+class LongLivedMember(member.Member):
+    """A member of a fleet that runs many times and tells how much memory it takes."""
+
+    def runs(self, through_agent: int, others: int) -> None:
+        """Run an agent so many times, and look up and fill its prompt so many more times."""
+        for _ in range(through_agent):
+            self.run("a")
+        for number in range(others):
+            self.plugin.render("a", values={"name": number})
+
+    def resident(self) -> int:
+        """Return how many bytes of memory this process has."""
+        gc.collect()
+        path = Path("/proc/self/statm")
+        if path.exists():
+            return int(path.read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+        # Elsewhere the most that it has ever had: if that stays, so does what it has.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+    def texts_in_memory(self) -> int:
+        """Return how many prompts there are in memory, of whatever version."""
+        return sum(isinstance(thing, ServedPrompt) for thing in gc.get_objects())
+
+
+def serve_long(
+    connections: list[Connection],
+    url: str,
+    texts: Mapping[str, Mapping[str, str]],
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Be a member of a fleet that runs many times."""
+    member._obey(LongLivedMember(connections, url, texts, settings or {}), connections[0])

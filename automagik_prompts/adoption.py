@@ -262,9 +262,14 @@ async def _write_facts(
         await db.run(
             'UPDATE "agents" SET "revision" = 1 WHERE "revision" = 0 AND "id" IN (SELECT "agent_id" FROM "prompts")'
         )
-    await db.run(
-        'UPDATE "agents" SET "active_default_prompt_id" = (SELECT p."id" FROM "prompts" AS p WHERE'
-        ' p."agent_id" = "agents"."id" AND p."status_key" = "agents"."default_status_key" AND p."is_active" = true)'
+    # Only rows that change: a host may have triggers on its table.
+    active = await db.rows(
+        'SELECT a."id", a."active_default_prompt_id" AS told, p."id" AS active FROM "agents" AS a LEFT JOIN "prompts"'
+        ' AS p ON p."agent_id" = a."id" AND p."status_key" = a."default_status_key" AND p."is_active" = true'
+    )
+    await db.run_many(
+        'UPDATE "agents" SET "active_default_prompt_id" = ? WHERE "id" = ?',
+        [(row["active"], row["id"]) for row in active if row["active"] != row["told"]],
     )
 
 

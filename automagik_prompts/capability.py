@@ -291,7 +291,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     @property
     def reader(self) -> PromptReader:
         """The plugin that it reads from."""
-        return self.plugin if self.plugin is not None else _default_plugin()
+        return overrides.stand_in(self.plugin) if self.plugin is not None else _default_plugin()
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_ai import Agent
 from pydantic_ai.capabilities import AbstractCapability
 
+from automagik_prompts import overrides
 from automagik_prompts.capability import ActivePrompt
 from automagik_prompts.constants import Registry
 from automagik_prompts.exceptions import ConfigurationError
@@ -34,6 +35,8 @@ def install(plugin: PromptReader, registry: Registry) -> None:
     global _installed, _hook, _original
     with _lock:
         if _installed is not None and _installed[0] is not plugin:
+            if overrides.stand_in(_installed[0]) is plugin:
+                return  # a test's plugin: agents get the installed one's prompts, and these are the test's
             raise ConfigurationError("Another plugin is installed. Uninstall it first; one gives agents their prompt.")
         _installed = (plugin, registry)
         if _hook is None or not _is_hooked(_hook):

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from automagik_prompts.exceptions import NoActivePromptError
-from automagik_prompts.types import DEFAULT_STATUS_KEY, Selection, ServedPrompt, SnapshotReader
+from automagik_prompts.types import DEFAULT_STATUS_KEY, PromptReader, Selection, ServedPrompt, SnapshotReader
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +83,26 @@ def end(override: Override) -> None:
     """End what is in force, from any context."""
     override.ended = True
     _overrides.set(tuple(known for known in _overrides.get() if not known.ended))
+
+
+_stand_ins: dict[int, PromptReader] = {}
+
+
+def stand_in(reader: PromptReader) -> PromptReader:
+    """Return what is read instead of a plugin: in a test the one of the test, else the plugin itself."""
+    return _stand_ins.get(id(reader), reader) if _stand_ins else reader
+
+
+@contextmanager
+def standing_in(by: PromptReader, *readers: PromptReader) -> Iterator[None]:
+    """Have a plugin read instead of others, in the whole process."""
+    saved = dict(_stand_ins)
+    _stand_ins.update({id(reader): by for reader in readers})
+    try:
+        yield
+    finally:
+        _stand_ins.clear()
+        _stand_ins.update(saved)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -706,6 +706,19 @@ def uninstall() -> None:
     if plugin is not None:
         plugin.uninstall()
         plugin.close()
+
+
+@contextmanager
+def default_replaced(plugin: PromptPlugin) -> Iterator[PromptPlugin | None]:
+    """Have another default plugin for a while, as tests do, and give the one that it replaces, if there is one."""
+    global _default
+    with _default_lock:
+        replaced, _default = _default, plugin
+    try:
+        yield replaced
+    finally:
+        with _default_lock:
+            _default = replaced
 
 
 def resolve(agent: str, status_key: str | None = None) -> ServedPrompt:

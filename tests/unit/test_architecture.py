@@ -49,7 +49,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("worker",),
     ("recall",),
     ("plugin",),
-    ("replaying",),
+    ("replaying", "testing"),
+    ("pytest_plugin",),
 )
 PLACE = {module: line for line, modules in enumerate(LAYERS) for module in modules}
 

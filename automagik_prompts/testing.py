@@ -1,0 +1,186 @@
+"""For tests of applications: texts for one test, a database in memory, and what an agent was told.
+
+The fixtures of the pytest plugin are made of these; they serve other test frameworks just as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from automagik_prompts import overrides
+from automagik_prompts import plugin as plugin_module
+from automagik_prompts.constants import Registry
+from automagik_prompts.constants import registry as default_registry
+from automagik_prompts.exceptions import ConfigurationError
+from automagik_prompts.overrides import Override
+from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.templates import check_exposed, compile_template
+from automagik_prompts.types import (
+    Format,
+    ServedPrompt,
+    Source,
+    check_format,
+    check_name,
+    check_text,
+    content_hash,
+    status_value,
+)
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelMessage
+
+    from automagik_prompts.identity import UsedPrompt
+
+_STARTUP_SECONDS = 30.0
+"""What the first load of a test may take: a busy machine must not change what is tested."""
+
+
+@contextmanager
+def override(
+    agent: str,
+    status_key: str | Enum,
+    text: str,
+    *,
+    format: Format = "handlebars",
+    registry: Registry = default_registry,
+) -> Iterator[ServedPrompt]:
+    """Serve a text instead of whatever is active, in this context only.
+
+    A context is this task or thread and what it starts: tests that run at the same time do not see it. Runs that begin
+    inside tell the text; `resolve`, `render` and `explain` see it as well.
+
+    Args:
+        agent: The agent's name.
+        status_key: The status, a string or an enum member.
+        text: The text.
+        format: `"handlebars"`, or `"text"` to serve it verbatim.
+        registry: The declarations that say which variables the agent's texts may use.
+
+    Raises:
+        InvalidPromptError: The text could not be served: it is blank, no template, or uses unexposed variables.
+    """
+    begun = begin_override(agent, status_key, text, format=format, registry=registry)
+    try:
+        yield begun.prompt
+    finally:
+        overrides.end(begun)
+
+
+def begin_override(
+    agent: str,
+    status_key: str | Enum,
+    text: str,
+    *,
+    format: Format = "handlebars",
+    registry: Registry = default_registry,
+) -> Override:
+    """Begin what `override` does in a block; `end_override` ends it, from any context.
+
+    Raises:
+        InvalidPromptError: As for `override`.
+    """
+    check_name(agent, "agent name")
+    key = check_name(status_value(status_key), "status key")
+    check_text(text, agent=agent, status_key=key)
+    template = compile_template(text, check_format(format), agent=agent, status_key=key)
+    if (declared := registry.agents.get(agent)) is not None:
+        check_exposed(template, declared.exposed, agent=agent, status_key=key)
+    return overrides.begin(
+        ServedPrompt(
+            agent=agent,
+            status_key=key,
+            version=None,
+            prompt_id=None,
+            text=text,
+            format=format,
+            content_hash=content_hash(text),
+            source=Source.OVERRIDE,
+            template=template,
+        )
+    )
+
+
+def end_override(begun: Override) -> None:
+    """End an override, from any context."""
+    overrides.end(begun)
+
+
+@contextmanager
+def memory_plugin(registry: Registry = default_registry, **settings: Any) -> Iterator[PromptPlugin]:
+    """Serve from a fresh database in memory, with what the code declares.
+
+    In this process it stands in for the default plugin, also for agents that exist already and read from that one, and
+    for the one that was installed. So no test writes into the application's database, and none sees what another wrote.
+
+    Args:
+        registry: What the code declares.
+        settings: Further settings of `PromptPlugin`.
+
+    Raises:
+        ConfigurationError: The database in memory could not be prepared.
+    """
+    settings.setdefault("startup_timeout", _STARTUP_SECONDS)
+    plugin = PromptPlugin("sqlite://:memory:", registry=registry, **settings)
+    with plugin_module.default_replaced(plugin) as replaced:
+        readers = [replaced] if replaced is not None else []
+        with overrides.standing_in(plugin, *readers), ThreadPoolExecutor(1) as pool:
+            try:
+                pool.submit(asyncio.run, plugin.ready()).result()
+                if plugin.health().error is not None:
+                    raise ConfigurationError(f"The database in memory could not be prepared: {plugin.health().error}")
+                yield plugin
+            finally:
+                plugin.uninstall()
+                plugin.close()
+
+
+def assert_prompt_used(
+    result_or_messages: Any,
+    agent: str,
+    status_key: str | Enum | None = None,
+    *,
+    version: int | None = None,
+    text: str | None = None,
+    source: Source | str | None = None,
+) -> UsedPrompt:
+    """Make sure that a model was told a prompt, and return what identifies it.
+
+    Args:
+        result_or_messages: The result of a run, or a history.
+        agent: The agent's name.
+        status_key: The status that the text belongs to.
+        version: Its number.
+        text: The text before it was filled.
+        source: Where it came from.
+
+    Raises:
+        AssertionError: No request told it; the message says what the requests told.
+    """
+    from automagik_prompts.identity import prompt_used  # loads Pydantic AI, which `override` does not need
+
+    wanted: dict[str, object] = {
+        "agent": agent,
+        "status_key": status_value(status_key),
+        "version": version,
+        "content_hash": content_hash(text) if text is not None else None,
+        "source": Source(source) if source is not None else None,
+    }
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    told = [used for request in prompt_used(_messages(result_or_messages)).requests for used in request]
+    for used in told:
+        if all(getattr(used, name) == value for name, value in wanted.items()):
+            return used
+    shown = "\n".join(f"  {used}, {used.content_hash[:12]}" for used in told) or "  nothing: no managed agent sent one"
+    asked = ", ".join(f"{name}={value!s}" for name, value in wanted.items())
+    raise AssertionError(f"No request told the prompt with {asked}. The requests told:\n{shown}")
+
+
+def _messages(result_or_messages: Any) -> Sequence[ModelMessage]:
+    given = result_or_messages
+    messages: Sequence[ModelMessage] = given if isinstance(given, Sequence) else given.all_messages()
+    return messages

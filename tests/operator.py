@@ -14,10 +14,17 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from automagik_prompts import migrations, repository
+from automagik_prompts.db import Database
+from automagik_prompts.types import Action, AgentInfo, EventCreate, PromptCreate
 
 COMMAND = Path(sys.executable).parent / "automagik-prompts"
 PATIENCE = 30.0
@@ -184,9 +191,17 @@ class Terminal:
         """Type something."""
         os.write(self._master, text.encode())
 
-    def interrupt(self) -> None:
-        """Press Ctrl-C."""
-        self._process.send_signal(signal.SIGINT)
+    def interrupt(self) -> int:
+        """Press Ctrl-C until the command ends, as a person would, and return its exit code.
+
+        One that arrives in the moment between the question and the reading of the answer is not noticed.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while self._process.poll() is None and time.monotonic() < deadline:
+            self._process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(2)
+        return self.end()
 
     def end(self) -> int:
         """Wait until the command ends, and return its exit code."""
@@ -210,3 +225,59 @@ class Terminal:
                 return bool(piece)
             if self._process.poll() is not None:
                 return False
+
+
+CROWD = ("APPROVED", "NOT_REGISTERED", "PENDING_REVIEW", "REJECTED")
+"""The statuses of each agent in a crowded database."""
+
+_LONG = "".join(f"Rule {{n}}.{line}: ask {{{{{{{{name}}}}}}}} politely, and be brief.\n" for line in range(20))
+
+
+async def fill(url: str, *, agents: int = 50, versions: int = 10) -> None:
+    """Fill a database with agents of four statuses each, and so many versions of each status; the newest is active."""
+    names = [f"agent_{number:02d}" for number in range(agents)]
+
+    async def write(db: BaseDBAsyncClient, round_: int, infos: list[AgentInfo]) -> None:
+        for info in infos:
+            await repository.lock_agent(db, info.id)
+            for status_key in CROWD:
+                await repository.set_prompt_active(db, info.id, None, status_key)
+        new = [
+            PromptCreate(
+                agent_id=info.id,
+                status_key=status_key,
+                prompt_text=_LONG.format(n=round_) + ("Quote prices." if status_key == "APPROVED" else ""),
+                is_default_from_code=round_ == 0,
+                is_active=True,
+                author="code" if round_ == 0 else "bruno",
+                note=None if round_ == 0 else f"change {round_}",
+            )
+            for info in infos
+            for status_key in CROWD
+        ]
+        written = await repository.create_prompts(db, new)
+        await repository.add_events(
+            db,
+            [
+                EventCreate(
+                    agent_id=prompt.agent_id,
+                    status_key=prompt.status_key,
+                    action=action,
+                    revision=round_ + 1,
+                    prompt_id=prompt.id,
+                    version=prompt.version,
+                    author=prompt.author,
+                    note=prompt.note,
+                )
+                for prompt in written
+                for action in (Action.CREATED, Action.ACTIVATED)
+            ],
+        )
+
+    async with Database(url) as database:
+        await migrations.upgrade(database)
+        new = [AgentInfo(0, name, default_status_key="NOT_REGISTERED", variables=("name",)) for name in names]
+        await database.transaction(repository.add_agents, new)
+        infos = await database.run(repository.get_agents)
+        for round_ in range(versions):
+            await database.transaction(write, round_, infos)

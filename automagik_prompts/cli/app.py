@@ -203,9 +203,10 @@ def run(arguments: list[str]) -> int:
 def _usage_error(error: Exception) -> int:
     context, words = getattr(error, "ctx", None), getattr(error, "format_message", error.__str__)()
     if type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(words) if words else None
+        typer.echo(words.rstrip()) if words else None
         return USAGE
     command = context.command_path if context is not None else PROGRAM
     words = words.removeprefix("Invalid value: ").replace(": Value error, ", ": ").rstrip(".")
-    print_error(f"{words[:1].upper()}{words[1:]}. See: {command} --help")
+    end = "" if words.endswith("?") else "."
+    print_error(f"{words[:1].upper()}{words[1:]}{end} See: {command} --help")
     return USAGE

@@ -1,11 +1,14 @@
-"""What the shell completes: agents, their statuses, and versions, from the database that the command line names."""
+"""What the shell completes: agents, their statuses, and versions, from the database that the command line names.
+
+Typer leaves out what does not begin with the word that was begun.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import shlex
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import typer
@@ -21,27 +24,27 @@ _SECONDS = 3.0
 """How long a person waits for the Tab key, at most."""
 
 
-def complete_agents(ctx: typer.Context, incomplete: str) -> list[Candidate]:
+def complete_agents(ctx: typer.Context) -> list[Candidate]:
     """Complete the name of an agent."""
-    return _beginning(incomplete, _ask(ctx, _agents))
+    return _ask(ctx, _agents)
 
 
-def complete_statuses(ctx: typer.Context, incomplete: str) -> list[Candidate]:
+def complete_statuses(ctx: typer.Context) -> list[Candidate]:
     """Complete a status of the agent before it."""
-    return _statuses_of(ctx, incomplete, _argument(ctx, "agent", 0))
+    return _statuses_of(ctx, _argument(ctx, "agent", 0))
 
 
-def complete_target_statuses(ctx: typer.Context, incomplete: str) -> list[Candidate]:
+def complete_target_statuses(ctx: typer.Context) -> list[Candidate]:
     """Complete a status of the agent that gets a copy."""
-    return _statuses_of(ctx, incomplete, _argument(ctx, "to_agent", 2))
+    return _statuses_of(ctx, _argument(ctx, "to_agent", 2))
 
 
-def complete_versions(ctx: typer.Context, incomplete: str) -> list[Candidate]:
+def complete_versions(ctx: typer.Context) -> list[Candidate]:
     """Complete a version of the agent and status before it, newest first."""
     agent, status = _argument(ctx, "agent", 0), _argument(ctx, "status", 1)
     if agent is None or status is None:
         return []
-    return _beginning(incomplete, _ask(ctx, lambda database: _versions(database, agent, status)))
+    return _ask(ctx, lambda database: _versions(database, agent, status))
 
 
 def _argument(ctx: typer.Context, name: str, position: int) -> str | None:
@@ -62,10 +65,10 @@ def _argument(ctx: typer.Context, name: str, position: int) -> str | None:
     return arguments[position] if position < len(arguments) else None
 
 
-def _statuses_of(ctx: typer.Context, incomplete: str, agent: str | None) -> list[Candidate]:
+def _statuses_of(ctx: typer.Context, agent: str | None) -> list[Candidate]:
     if agent is None:
         return []
-    return _beginning(incomplete, _ask(ctx, lambda database: _statuses(database, agent)))
+    return _ask(ctx, lambda database: _statuses(database, agent))
 
 
 async def _agents(database: Database) -> list[Candidate]:
@@ -107,12 +110,3 @@ def _ask(ctx: typer.Context, read: Callable[[Database], Awaitable[list[Candidate
         return asyncio.run(work(database))
     except (PromptsError, TimeoutError):
         return []
-
-
-def _beginning(incomplete: str, candidates: list[Candidate]) -> list[Candidate]:
-    def matching() -> Iterator[Candidate]:
-        for word, about in candidates:
-            if word.lower().startswith(incomplete.lower()):
-                yield word, about
-
-    return list(matching())

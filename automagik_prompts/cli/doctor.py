@@ -161,7 +161,7 @@ def _print(diagnosis: Diagnosis) -> None:
         print_line(f"{heading}:")
         width = max(map(len, facts))
         for name, value in facts.items():
-            print_line(f"  {name:<{width}}  {value}".rstrip())
+            print_item(f"  {name:<{width}}", value, "")
     print_line("checks:")
     for check in diagnosis.checks:
         print_item(f"  {check.outcome:<7}", f"{check.name}: {check.message}", _STYLES[check.outcome])

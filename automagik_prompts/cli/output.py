@@ -48,7 +48,7 @@ def print_line(text: str = "") -> None:
 def print_item(mark: str, text: str, style: str) -> None:
     """Print a line with a coloured mark before it; on a terminal it is broken between words, and indented."""
     if not is_terminal():
-        print_line(f"{mark}  {text}")
+        print_line(f"{mark}  {text}".rstrip())
         return
     from rich.table import Table  # only where a person reads along
     from rich.text import Text

@@ -1,0 +1,154 @@
+"""A day of an operator, on each engine, with everything that is printed for programs held against its model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from automagik_prompts.cli import legacy, reports, shapes
+from automagik_prompts.cli.app import COMMANDS
+from automagik_prompts.cli.shapes import Shape
+from tests.operator import Operator
+
+S = TypeVar("S", bound=Shape)
+
+SHAPES: dict[str, type[Shape]] = {
+    "agents": shapes.AgentList,
+    "list": shapes.StatusList,
+    "show": shapes.VersionText,
+    "history": shapes.VersionList,
+    "events": shapes.EventList,
+    "explain": shapes.Explained,
+    "diff": shapes.Difference,
+    "search": shapes.MatchList,
+    "create": shapes.Changed,
+    "activate": shapes.Changed,
+    "rollback": shapes.Changed,
+    "deactivate": shapes.Changed,
+    "copy": shapes.Changed,
+    "delete": shapes.Changed,
+    "check": reports.CheckReport,
+    "export": reports.Exported,
+    "import": reports.Imported,
+    "sync": reports.Synced,
+    "upgrade": reports.Upgraded,
+    "downgrade": legacy.Downgraded,
+    "migrate-legacy": legacy.LegacyReport,
+    "doctor": reports.Diagnosis,
+    "watch": shapes.Watched,
+}
+
+MODULE = """
+from automagik_prompts import prompts
+
+@prompts("maria", primary="NEW")
+class Maria:
+    NEW = "Ask {{name}}."
+    APPROVED = "Quote prices to {{name}}."
+"""
+
+
+def test_every_command_has_a_shape() -> None:
+    """A new command gets a model for what it prints."""
+    assert set(SHAPES) == set(COMMANDS)
+
+
+class Day:
+    """Runs commands with `--json` and reads what they print through their models, strictly.
+
+    Args:
+        operator: Runs them.
+    """
+
+    def __init__(self, operator: Operator) -> None:
+        self.operator = operator
+        self.used: set[str] = set()
+
+    def run(self, name: str, *arguments: str, code: int = 0, text: str | None = None) -> Any:
+        """Run a command and return its result."""
+        outcome = self.operator.run(name, *arguments, "--json", text=text)
+        assert outcome.code == code, outcome
+        assert outcome.err == "", outcome
+        self.used.add(name)
+        return SHAPES[name].model_validate_json(outcome.out)
+
+
+@pytest.fixture
+def day(tmp_path: Path, empty_url: str) -> Day:
+    """A day that begins with an empty database."""
+    (tmp_path / "shop.py").write_text(MODULE)
+    operator = Operator(tmp_path, empty_url)
+    operator.environment["AUTOMAGIK_PROMPTS_MODULES"] = "shop"
+    return Day(operator)
+
+
+def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
+    """See, change, compare, check, move and undo, from an empty database on; each result is what its model says."""
+    run = day.run
+    assert len(run("upgrade").applied) == 3
+    assert [(line.status_key, line.outcome) for line in run("sync").done] == [
+        ("APPROVED", "created"),
+        ("NEW", "created"),
+    ]
+    assert run("sync").done == []
+    change = run("create", "maria", "APPROVED", "-", "--note", "shorter", text="Quote to {{name}}.\n")
+    assert (change.version, change.active_version, change.revision) == (2, 1, 3)
+    assert run("activate", "maria", "APPROVED", "2", "--expect-revision", "3").active_version == 2
+    (active,) = [line for line in run("list", "maria").statuses if line.status_key == "APPROVED"]
+    assert (active.active_version, active.source, active.author, active.note) == (2, "person", "ana", "shorter")
+    shown = run("show", "maria", "APPROVED")
+    assert (shown.version, shown.text, shown.length, shown.active) == (2, "Quote to {{name}}.\n", 19, True)
+    assert run("show", "maria", "APPROVED", "--code").version == 1
+    assert [version.version for version in run("history", "maria", "APPROVED").versions] == [2, 1]
+    assert [event.action.value for event in run("events", "maria", "-n", "2").events] == ["activated", "created"]
+    assert (run("explain", "maria", "APPROVED").version, run("explain", "maria").served_status_key) == (2, "NEW")
+    assert "-Quote prices to {{name}}." in run("diff", "maria", "APPROVED", "1", "2").unified
+    assert not run("diff", "maria", "APPROVED", "--code").equal
+    assert [match.line for match in run("search", "QUOTE").matches] == [1]
+    assert run("check").findings == []
+
+    assert [file.outcome for file in run("export", "prompts").files] == ["written", "written"]
+    path = tmp_path / "prompts" / "maria" / "APPROVED.md"
+    path.write_text(path.read_text().replace("Quote", "Offer"))
+    assert [finding.kind.value for finding in run("check", "--files", "prompts").findings] == ["file-differs"]
+    (wanted,) = [file for file in run("import", "prompts", "--dry-run").files if file.action != "unchanged"]
+    assert (wanted.action, wanted.version, wanted.active_version) == ("create", None, 2)
+    (written,) = [file for file in run("import", "prompts", "--activate").files if file.action != "unchanged"]
+    assert (written.action, written.version) == ("create", 3)
+
+    assert run("rollback", "maria", "APPROVED").active_version == 2
+    assert run("copy", "maria", "APPROVED", "maria", "ON_HOLD", "--activate").version == 1
+    assert run("deactivate", "maria", "ON_HOLD").active_version is None
+    assert run("delete", "maria", "APPROVED", "3", "--yes").version == 3
+    report = run("check", code=3)
+    assert (report.ok, [(finding.kind.value, finding.status_key) for finding in report.findings]) == (
+        False,
+        [("inactive", "ON_HOLD")],
+    )
+    (agent,) = run("agents").agents
+    assert (agent.primary_status, agent.statuses, agent.versions, agent.variables) == ("NEW", 3, 4, ["name"])
+    assert [line.active_version for line in run("list").statuses] == [2, 1, None]
+    diagnosis = run("doctor")
+    assert diagnosis.ok
+    assert [check.outcome for check in diagnosis.checks] == ["ok"] * 6
+    watched = run("watch", "--for", "0")
+    assert {line.status_key: line.version for line in watched.prompts} == {"APPROVED": 2, "NEW": 1}
+    assert run("migrate-legacy", "--dry-run").pending == []
+    assert len(run("downgrade", "--step", "2", "--yes").taken_back) == 1
+    assert day.used == set(COMMANDS)
+
+
+def test_a_dry_run_of_create_says_what_would_be_written(day: Day) -> None:
+    """With `--dry-run` a text is checked and compared, and nothing is written."""
+    operator = day.operator
+    operator.do("upgrade")
+    operator.do("sync")
+    outcome = operator.run("create", "maria", "NEW", "--text", "Greet {{name}}.", "--dry-run", "--json")
+    checked = shapes.Checked.model_validate_json(outcome.out)
+    assert (checked.active_version, checked.length) == (1, 15)
+    assert "+Greet {{name}}." in checked.unified
+    refused = operator.run("create", "maria", "NEW", "--text", "Greet {{secret}}.", "--dry-run", "--json")
+    assert (refused.code, refused.out) == (1, "")
+    assert [line.latest_version for line in day.run("list").statuses] == [1, 1]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from automagik_prompts.identity import PromptsUsed, UsedPrompt, prompt_used
     from automagik_prompts.plugin import PromptPlugin, default_plugin, install, render, resolve, uninstall
     from automagik_prompts.replaying import Replay, ReplayedTurn, prompt_version, replay
-    from automagik_prompts.types import Explanation, Prompt, ServedPrompt, Source, State
+    from automagik_prompts.types import Explanation, Prompt, PromptChange, ServedPrompt, Source, State
 
 __all__ = [
     "AccessDeniedError",
@@ -44,6 +44,7 @@ __all__ = [
     "InvalidPromptError",
     "NoActivePromptError",
     "Prompt",
+    "PromptChange",
     "PromptNotFoundError",
     "PromptPlugin",
     "PromptsError",
@@ -76,7 +77,7 @@ _MODULES = {
     "identity": ("PromptsUsed", "UsedPrompt", "prompt_used"),
     "plugin": ("PromptPlugin", "default_plugin", "install", "render", "resolve", "uninstall"),
     "replaying": ("Replay", "ReplayedTurn", "prompt_version", "replay"),
-    "types": ("Explanation", "Prompt", "ServedPrompt", "Source", "State"),
+    "types": ("Explanation", "Prompt", "PromptChange", "ServedPrompt", "Source", "State"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 """The module of each public name; the errors, which are the rest, are in `exceptions`."""

@@ -21,11 +21,12 @@ from automagik_prompts.constants import registry as default_registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Change, Intent
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError, RenderError
+from automagik_prompts.listeners import Listeners, OnChangeCallback
 from automagik_prompts.recall import Recall
 from automagik_prompts.refresher import Refresher, Status
 from automagik_prompts.seeding import Seeded
 from automagik_prompts.settings import load_settings, redacted_url, sqlite_path
-from automagik_prompts.snapshot import Snapshot, code_snapshot
+from automagik_prompts.snapshot import Snapshot, changes_between, code_snapshot
 from automagik_prompts.types import (
     Explanation,
     Format,
@@ -41,6 +42,7 @@ from automagik_prompts.values import ABSENT, builtin_value
 from automagik_prompts.worker import Worker
 
 T = TypeVar("T")
+CallbackT = TypeVar("CallbackT", bound=OnChangeCallback)
 
 logger = logging.getLogger("automagik_prompts")
 
@@ -117,6 +119,7 @@ class PromptPlugin:
         self._coming: Snapshot | None = None
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
         self._recall = Recall(registry)
+        self._listeners = Listeners()
         self._reported: set[tuple[str, str, int | None]] = set()
         _plugins.add(self)
 
@@ -363,6 +366,26 @@ class PromptPlugin:
                 status_key=status_key,
             ) from None
 
+    def on_change(self, callback: CallbackT) -> CallbackT:
+        """Call a sync or async function whenever something else is served for an agent and status.
+
+        Each callback has a thread of its own, with an event loop for async ones: one that raises is logged, and one
+        that hangs hurts nobody. Changes come in their order; a callback that falls far behind misses the oldest. What
+        the first load brings is no change.
+
+        Args:
+            callback: Takes a `PromptChange`.
+
+        Returns:
+            The callback, so that this can decorate one.
+        """
+        self._listeners.add(callback)
+        return callback
+
+    def unsubscribe(self, callback: OnChangeCallback) -> None:
+        """Call a function no more that was given to `on_change`."""
+        self._listeners.remove(callback)
+
     def report_render_failure(self, prompt: ServedPrompt, error: Exception) -> None:
         """Log and record, once per version, that it could not be rendered; returns at once and never raises."""
         key = (prompt.agent, prompt.status_key, prompt.version)
@@ -575,12 +598,15 @@ class PromptPlugin:
             coming, self._coming = self._coming, None
             if not self._closed:
                 self._status = status
+            before = self._snapshot
             if coming is not None:
                 self._snapshot = coming
         if status.state is State.OFFLINE:
             self._settled()
         if coming is not None or status.state is State.OFFLINE:
             self._announce()
+        if coming is not None and before is not None and self._listeners:
+            self._listeners.tell(changes_between(before, coming))
 
     def _announce(self) -> None:
         self._arrived.set()
@@ -609,6 +635,7 @@ class PromptPlugin:
                 )
         if worker is not None:
             worker.end()
+        self._listeners.end()
         self._announce()
         return worker
 
@@ -634,6 +661,7 @@ class PromptPlugin:
         self._lock = threading.Lock()
         self._arrived = threading.Event()
         self._waiters.clear()
+        self._listeners.resume_child()
         # Kept, as closing what belongs to the parent would hang.
         _abandoned.append(self._worker)
         self._worker = None

@@ -289,6 +289,23 @@ class Selection:
     code: ServedPrompt | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PromptChange:
+    """A change of what this process serves for an agent and status.
+
+    Attributes:
+        agent: The agent's name.
+        status_key: The status.
+        before: What was served; `None` for a status that is new.
+        after: What is served now; `None` where nothing is any more.
+    """
+
+    agent: str
+    status_key: str
+    before: ServedPrompt | None
+    after: ServedPrompt | None
+
+
 class SnapshotReader(Protocol):
     """What an agent run may read of a snapshot: memory only."""
 

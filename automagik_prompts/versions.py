@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 
 from automagik_prompts.types import ServedPrompt
@@ -27,10 +26,12 @@ def kept_agents() -> frozenset[str]:
 
 
 class Versions:
-    """Versions by agent, status and number; a version's text never changes, so nothing here ever gets old."""
+    """Versions by agent, status and number; a version's text never changes, so nothing here ever gets old.
+
+    One thread adds, the plugin's; any thread reads.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._kept: dict[tuple[str, str, int], ServedPrompt] = {}
 
     def find(self, agent: str, status_key: str, version: int) -> ServedPrompt | None:
@@ -39,14 +40,13 @@ class Versions:
 
     def add(self, prompts: Iterable[ServedPrompt]) -> None:
         """Keep versions, and forget the oldest ones if there are too many."""
-        with self._lock:
-            kept = {**self._kept, **{_key(prompt): prompt for prompt in prompts if prompt.version is not None}}
-            characters = sum(len(prompt.text) for prompt in kept.values())
-            for key in tuple(kept):
-                if len(kept) <= MAX_VERSIONS and characters <= MAX_CHARACTERS:
-                    break
-                characters -= len(kept.pop(key).text)
-            self._kept = kept
+        kept = {**self._kept, **{_key(prompt): prompt for prompt in prompts if prompt.version is not None}}
+        characters = sum(len(prompt.text) for prompt in kept.values())
+        for key in tuple(kept):
+            if len(kept) <= MAX_VERSIONS and characters <= MAX_CHARACTERS:
+                break
+            characters -= len(kept.pop(key).text)
+        self._kept = kept
 
 
 def _key(prompt: ServedPrompt) -> tuple[str, str, int]:

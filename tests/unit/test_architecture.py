@@ -44,7 +44,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("exchange",),
     ("checking",),
     # Following the database.
-    ("snapshot", "disk", "changes", "gate"),
+    ("snapshot", "disk", "changes", "gate", "listeners"),
     ("refresher",),
     ("worker",),
     ("recall",),
@@ -82,6 +82,7 @@ PUBLIC = [
     "InvalidPromptError",
     "NoActivePromptError",
     "Prompt",
+    "PromptChange",
     "PromptNotFoundError",
     "PromptPlugin",
     "PromptsError",

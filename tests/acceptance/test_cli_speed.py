@@ -33,7 +33,7 @@ CALLS = {
     "deactivate": "agent_1{n} APPROVED",
     "copy": "agent_07 APPROVED agent_08 APPROVED",
     "delete": "agent_07 PENDING_REVIEW {n} --yes",
-    "check": "",
+    "check": "--ignore inactive",
     "export": "prompts",
     "import": "prompts",
     "sync": "",

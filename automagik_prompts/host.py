@@ -223,9 +223,8 @@ async def _obstacles_of_versions(db: Reader, present: dict[str, Column]) -> list
     """Look at the rows of a table `prompts` of the first shape."""
     where = " OR ".join(f'"{name}" IS NULL' for name in _FIRST_SHAPE)
     if empty := [row["id"] for row in await db.rows(f'SELECT "id" FROM "prompts" WHERE {where} ORDER BY "id"')]:
-        return [
-            f"prompts has rows in which {', '.join(_FIRST_SHAPE[1:])} are not all filled, with the ids {shown(empty)}"
-        ]
+        needed = " or ".join(_FIRST_SHAPE[1:])
+        return [f"prompts has rows without {needed}, with the ids {shown(empty)}: fill or delete them"]
     versions = await read_versions(db)
     agents = {agent.id for agent in await read_agents(db)}
     found: list[str] = []

@@ -264,10 +264,10 @@ class _ReadOnlyFile:
 
 async def _preview(db: Reader) -> Preview:
     pending = _missing(await migrations.read_applied(db))
-    if not pending or not await migrations.has_host_tables(db):
-        return Preview(pending=pending)
     if len(pending) == len(migrations.all_migrations()) and (found := await obstacles(db)):
         return Preview(pending=pending, obstacles=found)
+    if not pending or not await migrations.has_host_tables(db):
+        return Preview(pending=pending)
     agents, present = await read_agents(db), await read_versions(db)
     plan = archive.plan_restore(await archive.read_archive(db), {agent.name: agent.id for agent in agents}, present)
     there = {item.version.id for item in plan if item.is_there}

@@ -235,6 +235,7 @@ class Host:
         assert path is not None
         connection = sqlite3.connect(path)
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.text_factory = lambda value: value.decode(errors="surrogateescape")
         return connection
 
 

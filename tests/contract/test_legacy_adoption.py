@@ -128,7 +128,7 @@ def test_what_was_adopted_is_served(empty_url: str, make_plugin: MakePlugin) -> 
 
 
 def test_a_table_of_the_first_shape(empty_url: str) -> None:
-    """Versions that were there stay as they are, one of two active ones stays so, a text among them is not written anew."""
+    """Versions that were there stay, one of two active ones stays active, a text among them is not written again."""
     host = Host(empty_url)
     make_first_shape(host)
     before = {name: {row["version"]: row["prompt_text"] for row in found} for name, found in by_agent(host).items()}

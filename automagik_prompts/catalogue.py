@@ -258,6 +258,9 @@ async def dependents(db: Reader, table: str, column: str) -> tuple[str, ...]:
         "FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid "
         f"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = {_TABLE} AND a.attname = ? "
         "AND NOT (d.classid = 'pg_attrdef'::regclass AND d.deptype = 'a') "
+        # Since PostgreSQL 18 NOT NULL is a constraint, too.
+        "AND NOT EXISTS (SELECT 1 FROM pg_constraint n WHERE d.classid = 'pg_constraint'::regclass "
+        "AND n.oid = d.objid AND n.contype = 'n') "
         # The body of a function is only text for PostgreSQL: it would fail when the trigger fires.
         "UNION SELECT 'the trigger ' || t.tgname || ', whose function ' || p.proname || ' mentions it' "
         "FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "

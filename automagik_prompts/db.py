@@ -285,7 +285,8 @@ def tortoise_config(url: str, alias: str = APP_LABEL) -> dict[str, Any]:
     else:
         connection = _tortoise_url(url)
         if "maxsize=" not in connection:
-            connection += f"{'&' if '?' in connection else '?'}minsize=1&maxsize={POOL_SIZE}"
+            # Without a floor: restoring it the driver would log a traceback of its own in each outage.
+            connection += f"{'&' if '?' in connection else '?'}minsize=0&maxsize={POOL_SIZE}"
     return {
         "connections": {alias: connection},
         "apps": {APP_LABEL: {"models": ["automagik_prompts.models"], "default_connection": alias}},

@@ -1,7 +1,7 @@
 """The commands that change what is served or kept: `activate`, `rollback`, `deactivate`, `copy`, `delete`.
 
-On a terminal each shows first what changes and for whom, and asks. What was shown is what the answer is about: if
-somebody else writes meanwhile, nothing is done.
+On a terminal each shows first what changes and for whom, and asks, unless it is told `--yes`. What was shown is what the
+answer is about: if somebody else writes meanwhile, nothing is done.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def _do(
 ) -> None:
     """Show and ask where somebody sits at a terminal, then write and tell."""
     intent = Intent(find_author(intent.author, session.settings), intent.note, intent.expected_revision)
-    if can_ask() and not yes:
+    if can_ask():
 
         async def look(database: Database) -> int | None:
             known = next((info for info in await lookup.agents(database) if info.name == agent), None)
@@ -229,7 +229,8 @@ def _do(
             return known.revision if known is not None else None
 
         revision = session.run(look)
-        confirm(question)
+        if not yes:
+            confirm(question)
         if intent.expected_revision is None:
             intent = Intent(intent.author, intent.note, revision)
     tell(session, session.run(lambda database: write(database, intent), Access.WRITE), action)

@@ -183,9 +183,9 @@ def _finish(session: Session, plan: Plan, before: Before, intent: Intent, *, dry
             print_note(audience(plan.agent, plan.status_key, before.standings))
         if not yes:
             confirm("Write and activate it?" if plan.activate else "Write it?")
-            if intent.expected_revision is None and before.agent is not None:
-                # What was shown is what the answer is about.
-                intent = Intent(intent.author, intent.note, before.agent.revision)
+        if intent.expected_revision is None and before.agent is not None:
+            # What was shown is what is meant.
+            intent = Intent(intent.author, intent.note, before.agent.revision)
     change = session.run(
         lambda database: editing.create(
             database,

@@ -36,7 +36,7 @@ def sync(session: Session, module: Modules = None) -> None:
     if not found:
         print_line("No prompt modules were found: name one with --module, or declare an entry point.")
     elif not any(item.outcome != "orphan" for item in done):
-        print_line(f"Nothing to write: the database has the texts of {plural(len(registry.agents), 'agent')}.")
+        print_line(f"No text is new: the database has those of {plural(len(registry.agents), 'agent')}.")
 
 
 @command

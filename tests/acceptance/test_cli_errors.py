@@ -120,3 +120,20 @@ async def test_a_read_only_database_can_be_looked_at(operator: Operator) -> None
     if url == operator.url:
         outcome = operator.run("activate", "stan", "NEW", "1")
         assert (outcome.code, "read-only" in outcome.err) == (1, True)
+
+
+def test_the_author_is_found(operator: Operator) -> None:
+    """An author is who the option names, else the variable, else git, else the login."""
+    nobody: dict[str, str | None] = {"AUTOMAGIK_PROMPTS_AUTHOR": None, "LOGNAME": "login"}
+
+    def author(*arguments: str, environment: dict[str, str | None]) -> str:
+        operator.run("create", "stan", "NEW", "--text", "two", *arguments, environment=environment)
+        found: str = operator.run("history", "stan", "--json").json["versions"][0]["author"]
+        return found
+
+    assert author("--author", "option", environment={}) == "option"
+    assert author(environment={}) == "ana"
+    assert author(environment=nobody) == "login"
+    config = operator.folder / "home" / ".gitconfig"
+    config.write_text("[user]\n\tname = Git User\n")
+    assert author(environment=nobody) == "Git User"

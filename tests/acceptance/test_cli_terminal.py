@@ -70,7 +70,9 @@ def test_an_activation_shows_what_changes_and_for_whom_and_asks(operator: Operat
         assert "agent_01/NOT_REGISTERED: version 1 is active (before: 2)" in terminal.shown
     with operator.at_terminal("rollback", "agent_01", "NOT_REGISTERED", "--yes") as terminal:
         assert terminal.end() == 0
-        assert terminal.shown == "agent_01/NOT_REGISTERED: version 2 is active (before: 1)\n"
+        assert "[y/N]" not in terminal.shown
+        assert "replaces version 1" in " ".join(terminal.shown.split())
+        assert terminal.shown.endswith("agent_01/NOT_REGISTERED: version 2 is active (before: 1)\n")
 
 
 async def test_the_answer_is_about_what_was_shown(operator: Operator) -> None:

@@ -1,7 +1,7 @@
 """The commands that change what is served or kept: `activate`, `rollback`, `deactivate`, `copy`, `delete`.
 
-On a terminal each shows first what changes and for whom, and asks, unless it is told `--yes`. What was shown is what the
-answer is about: if somebody else writes meanwhile, nothing is done.
+On a terminal each shows first what changes and for whom, and asks, unless it is told `--yes`. What was shown is what
+the answer is about: if somebody else writes meanwhile, nothing is done.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 def same(printed: str) -> list[str]:
     """Return lines as they are compared: how long ago something happened, and blanks at the end, do not count."""
-    return [re.sub(r"\b\d+s\b", "Ns", line.rstrip()) for line in printed.rstrip().splitlines()]
+    return [re.sub(r"\b\d+(\.\d+)?s\b", "Ns", line.rstrip()) for line in printed.rstrip().splitlines()]
 
 
 def commands(block: str) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test check docs format clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ check: $(VENV)/.dev ## Lint, format check and strict types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.dev ## Write docs/api.md from the docstrings
+	@$(BIN)/python -m tests.acceptance.api
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .

@@ -95,8 +95,12 @@ class Changes(Protocol):
         """Take note that the database was read, so that listening is worth a try."""
         ...
 
-    def failed(self, error: BaseException) -> None:
-        """Take note of what keeps the database from being read; until `reached`, listening is not worth a try."""
+    def failed(self, error: BaseException) -> bool:
+        """Take note of what keeps the database from being read; until `reached`, listening is not worth a try.
+
+        Returns:
+            Whether the server refused because it has too many connections.
+        """
         ...
 
     async def close(self) -> None:
@@ -147,8 +151,9 @@ class Polling:
     def reached(self) -> None:
         """Looking goes on as before."""
 
-    def failed(self, error: BaseException) -> None:
+    def failed(self, error: BaseException) -> bool:  # noqa: ARG002  # the protocol's argument
         """Looking goes on as before."""
+        return False
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -201,11 +206,12 @@ class Listening(Polling):
         """Let listening begin."""
         self._reached.set()
 
-    def failed(self, error: BaseException) -> None:
-        """Let nobody try to listen to a database that cannot be read; see whether it is short of connections."""
+    def failed(self, error: BaseException) -> bool:
+        """Let nobody try to listen to a database that cannot be read; say whether it is short of connections."""
         self._reached.clear()
-        if _is_refused_for_crowd(error):
-            self._crowded = True
+        refused = _is_refused_for_crowd(error)
+        self._crowded = self._crowded or refused
+        return refused
 
     async def close(self) -> None:
         """Stop listening."""

@@ -8,7 +8,7 @@ import random
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -46,8 +46,11 @@ BACKOFF = (0.25, 5.0)
 BACKOFF_DENIED = (1.0, 30.0)
 """The same where the server refuses the password: trying often helps nobody, and may lock the account."""
 
-CROWDED_PATIENCE = 15.0
+CROWDED_PATIENCE = 30.0
 """Seconds for which the server may refuse a connection because it has too many, before that counts as an outage."""
+
+CROWDED_REST = 6.0
+"""How many times as long as its reading took a process stays away from a server that is short of connections."""
 
 CLOSE_TIMEOUT = 5.0
 """Seconds for closing connections in order; then they are dropped."""
@@ -130,6 +133,7 @@ class Refresher:
         self._told: str | None = None
         self._unexpected: set[str] = set()
         self._served_from_file = False
+        self._reading_took = 0.0
         self._recorded: set[int] = set()
 
     async def run(self) -> None:
@@ -147,6 +151,9 @@ class Refresher:
                 if failure is None:
                     attempt = 0
                     pause = self._changes.interval * random.uniform(1.0, 2.0)
+                    if self._changes.crowded:
+                        # The slower the server, the more processes are in its way.
+                        pause = max(pause, min(self._reading_took * CROWDED_REST, BACKOFF[1]))
                 else:
                     attempt = 0 if self._status.state is State.LIVE and not self._changes.crowded else attempt + 1
                     self._failed(failure)
@@ -249,11 +256,16 @@ class Refresher:
 
     async def _session(self) -> None:
         """Connect, bring everything up to date, and follow until something fails or connections are short."""
+        began = self._now()
         database = Database(self._settings.database_url, create=not self._served_from_file)
         async with asyncio.timeout(OPERATION_TIMEOUT):
             await database.open()
         self._database = database
-        await self._write_and_load(database)
+        if self._has_to_write():
+            await self._write_and_load(database)
+        else:
+            await self._load(database)
+        self._reading_took = self._now() - began
         self._changes.reached()
         while not self._changes.crowded and not database.is_outdated():
             notified = await self._changes.wait(self._interval())
@@ -269,12 +281,16 @@ class Refresher:
             interval = min(interval, self._settings.interval)
         return interval if self._obstacle is None else min(interval, WRITE_RETRY)
 
+    def _has_to_write(self) -> bool:
+        """Say whether what the code declares may not be written yet, and it is time to try."""
+        declared = self._registry.generation != self._generation
+        return declared or (self._obstacle is not None and self._now() >= self._write_at)
+
     async def _look(self, database: Database, *, notified: bool) -> None:
         """Look for changes once: a single statement if there are none."""
-        now = self._now()
-        if self._registry.generation != self._generation or (self._obstacle is not None and now >= self._write_at):
+        if self._has_to_write():
             await self._write_and_load(database)
-        elif notified or now - self._loaded_at >= FULL_LOAD_INTERVAL:
+        elif notified or self._now() - self._loaded_at >= FULL_LOAD_INTERVAL:
             await self._load(database)
         else:
             async with asyncio.timeout(OPERATION_TIMEOUT):
@@ -377,8 +393,7 @@ class Refresher:
         return any(now < seen for now, seen in pairs) and not any(now > seen for now, seen in pairs)
 
     def _save(self, found: ActiveSet) -> None:
-        if found.marker != self._saved:
-            self._disk.save(found)
+        if found.marker != self._saved and self._disk.save(found):
             self._saved = found.marker
 
     async def _tell(self, problem: Problem) -> None:
@@ -420,11 +435,7 @@ class Refresher:
             self._report_unexpected(error, "keeps an event from being recorded")
 
     def _failed(self, error: BaseException) -> None:
-        self._changes.failed(error)
-        read_at = self._status.read_at
-        recent = read_at is not None and self._now() - read_at < CROWDED_PATIENCE
-        if recent and self._changes.crowded and self._status.state is State.LIVE:
-            return  # where connections are short one attempt may well fail; that is no outage
+        refused = self._changes.failed(error)
         if isinstance(error, TimeoutError):
             where = redacted_url(self._settings.database_url)
             words = f"The database {where} did not answer within {OPERATION_TIMEOUT:.0f} s."
@@ -432,7 +443,15 @@ class Refresher:
             words = error.message
         else:
             words = self._report_unexpected(error, "keeps the database from being followed")
-        self._generation = -1  # what the code declares may not be written yet
+        if refused:
+            # Where connections are short one attempt may well fail, and the next one succeed: that is no outage yet.
+            read_at = self._status.read_at
+            if self._status.state is State.LIVE and read_at is not None and self._now() < read_at + CROWDED_PATIENCE:
+                self._status = replace(self._status, error=words, listening=False)
+                self._report(self._status)
+                return
+        else:
+            self._generation = -1  # what the code declares may not be written yet
         if self._snapshot is None and self._saved_on_disk is not None:
             self._snapshot = self._saved_on_disk
             self._publish(self._snapshot)

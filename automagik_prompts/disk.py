@@ -59,10 +59,10 @@ class DiskSnapshot:
             self._warn("read", error)
             return None
 
-    def save(self, content: ActiveSet) -> None:
-        """Replace the file; failing to is only worth a warning."""
+    def save(self, content: ActiveSet) -> bool:
+        """Replace the file, and return whether there is nothing left to do; failing to is only worth a warning."""
         if self.path is None:
-            return
+            return True
         temporary: str | None = None
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,8 +72,10 @@ class DiskSnapshot:
                 file.write(_packed(content))
             Path(temporary).replace(self.path)
             temporary = None
+            return True
         except OSError as error:
             self._warn("written", error)
+            return False
         finally:
             if temporary is not None:
                 Path(temporary).unlink(missing_ok=True)

@@ -21,10 +21,11 @@ from pydantic_ai import Agent
 
 from automagik_prompts import repository
 from automagik_prompts.capability import ActivePrompt
+from automagik_prompts.disk import DiskSnapshot
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.repository import CHANNEL
-from automagik_prompts.settings import sqlite_path
-from automagik_prompts.types import ServedPrompt
+from automagik_prompts.repository import CHANNEL, ActiveSet, Marker
+from automagik_prompts.settings import load_settings, sqlite_path
+from automagik_prompts.types import ActiveVersion, AgentInfo, ServedPrompt
 from tests import clock, member
 from tests.listening import Listener
 from tests.servers import credentials
@@ -102,6 +103,28 @@ def serve_without_powers(
         libc = ctypes.CDLL(None, use_errno=True)
         assert libc.capset(header, nothing) == 0, os.strerror(ctypes.get_errno())
     member.serve(connections, url, texts, settings)
+
+
+def serve_without_room(
+    connections: list[Connection],
+    url: str,
+    texts: Mapping[str, Mapping[str, str]],
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Be a member of a fleet that can write only small files, as on a disk that is nearly full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+    member.serve(connections, url, texts, settings)
+
+
+def save_often(connections: list[Connection], url: str, folder: str, times: int, number: int) -> None:
+    """Replace the file with the last known good texts many times, then say so."""
+    disk = DiskSnapshot(load_settings(database_url=url, cache_dir=Path(folder)))
+    active = [ActiveVersion("a", 1, f"S{key}", 1, str(number) * 20_000, "text") for key in range(5)]
+    content = ActiveSet((AgentInfo(1, "a", revision=number),), tuple(active), Marker(1, number, 5, 1, 1))
+    for _ in range(times):
+        disk.save(content)
+    connections[0].send((True, "saved"))
+    connections[0].poll(60)
 
 
 class ClockedMember(member.Member):

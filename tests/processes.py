@@ -59,6 +59,10 @@ class Child:
         assert ok, value
         return value
 
+    def has_answered(self) -> bool:
+        """Say whether `answer` would return at once."""
+        return self._connection.poll()
+
     def forked(self) -> tuple[Child, ...]:
         """Have it fork a child for each connection that it was given to spare."""
         pids = self.ask("fork")

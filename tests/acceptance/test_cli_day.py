@@ -152,3 +152,19 @@ def test_a_dry_run_of_create_says_what_would_be_written(day: Day) -> None:
     refused = operator.run("create", "maria", "NEW", "--text", "Greet {{secret}}.", "--dry-run", "--json")
     assert (refused.code, refused.out) == (1, "")
     assert [line.latest_version for line in day.run("list").statuses] == [1, 1]
+
+
+def test_prompts_move_between_engines(tmp_path: Path, sqlite_url: str, postgres_url: str) -> None:
+    """What is exported from one engine and imported into another is there byte for byte, and a round trip is empty."""
+    operator = Operator(tmp_path, sqlite_url)
+    texts = {"A": "Windows\r\nlines\r\n", "B": "no line feed", "C": "two\n\n", "D": "\n--- é 👩‍👩‍👧 \u202e"}
+    operator.do("upgrade")
+    for status_key, text in texts.items():
+        operator.do("create", "maria", status_key, "-", "--new-agent", "--activate", text=text)
+    operator.do("export", "prompts", "--from", sqlite_url)
+    operator.do("upgrade", "--database-url", postgres_url)
+    operator.do("import", "prompts", "--to", postgres_url, "--activate")
+    for status_key, text in texts.items():
+        assert operator.do("show", "maria", status_key, "--database-url", postgres_url) == text
+    assert operator.do("export", "prompts", "--from", postgres_url) == "0 files written, 4 unchanged\n"
+    assert "Nothing to write" in operator.do("import", "prompts", "--to", sqlite_url)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import subprocess
 import sys
-import time
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from automagik_prompts.cli.app import COMMANDS
 from tests.operator import PATIENCE, Operator, fill
 
-BUDGET = 0.6
-"""Seconds that a command may take on a machine that imports the libraries in half of that."""
+ALLOWED = 2.0
+"""How much processor time a command may take, measured in what importing the libraries that it needs takes.
+
+On the machines this was developed on the imports take 0.25 s and the commands 0.3 to 0.5 s of the 0.6 s that an
+operator is asked to wait. Seconds depend on the machine and on what else it does; this ratio does not.
+"""
 
 ATTEMPTS = 6
 """The machine may be busy with something else; the best attempt counts."""
@@ -56,16 +62,21 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
     return Operator(folder, url)
 
 
-@pytest.fixture(scope="module")
-def allowed() -> float:
-    """Seconds that a command may take here: more on a machine that imports the libraries slowly."""
-    return max(BUDGET, 2 * min(_imported() for _ in range(5)))
+def _processor_seconds(call: Callable[[], object]) -> float:
+    """Return the processor time of the processes that a call starts and waits for."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    call()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
 
 
-def _imported() -> float:
-    began = time.perf_counter()
+def _succeed(operator: Operator, *arguments: str) -> None:
+    outcome = operator.run(*arguments)
+    assert outcome.code == 0, outcome
+
+
+def _import() -> None:
     subprocess.run([sys.executable, "-c", LIBRARIES], check=True, timeout=PATIENCE)
-    return time.perf_counter() - began
 
 
 def test_every_command_is_timed() -> None:
@@ -74,19 +85,18 @@ def test_every_command_is_timed() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_answers_at_once(operator: Operator, allowed: float, name: str) -> None:
-    """Each command answers within 0.6 s on SQLite, from the shell's prompt to the next one."""
+def test_a_command_answers_at_once(operator: Operator, name: str) -> None:
+    """Each command does little more than to import its libraries, from the shell's prompt to the next one."""
     best = float("inf")
     for number in range(1, ATTEMPTS + 1):
         # The same thing cannot be deleted twice, so each attempt has a number of its own; version 1 came from code.
         arguments = CALLS[name].format(n=number + 1).split()
-        began = time.perf_counter()
-        outcome = operator.run(name, *arguments)
-        best = min(best, time.perf_counter() - began)
-        assert outcome.code == 0, outcome
-        if best < allowed:
+        imported = _processor_seconds(_import)
+        taken = _processor_seconds(partial(_succeed, operator, name, *arguments))
+        best = min(best, taken / imported)
+        if best < ALLOWED:
             return
-    raise AssertionError(f"{name} took {best:.2f} s at best; {allowed:.2f} s are allowed")
+    raise AssertionError(f"{name} took {best:.2f} of what its imports take, at best; {ALLOWED} is allowed")
 
 
 def test_help_and_version_load_no_database_library(operator: Operator) -> None:

@@ -14,6 +14,7 @@ from automagik_prompts import legacy, migrations
 from automagik_prompts.archive import ARCHIVED_VERSIONS
 from automagik_prompts.cli.arguments import Yes
 from automagik_prompts.cli.asking import can_ask, confirm
+from automagik_prompts.cli.notes import warnings_as_notes
 from automagik_prompts.cli.output import plural, print_json, print_line
 from automagik_prompts.cli.progress import progress
 from automagik_prompts.cli.session import Access, Session, command
@@ -139,7 +140,8 @@ def _adopt(session: Session, *, dry_run: bool) -> None:
     preview = asyncio.run(legacy.preview(session.settings.database_url))
     applied: tuple[str, ...] = ()
     if not dry_run and not preview.obstacles:
-        applied = session.run(lambda database: migrations.upgrade(database, adopt=True), Access.MIGRATE)
+        with warnings_as_notes():
+            applied = session.run(lambda database: migrations.upgrade(database, adopt=True), Access.MIGRATE)
     if session.json:
         print_json(_report(session, preview, preview.agents, dry_run=dry_run, applied=applied))
     else:

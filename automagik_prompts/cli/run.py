@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from automagik_prompts import migrations, seeding
 from automagik_prompts.cli.arguments import Modules
+from automagik_prompts.cli.notes import warnings_as_notes
 from automagik_prompts.cli.output import plural, print_json, print_line
 from automagik_prompts.cli.reports import Synced, SyncedLine, Upgraded
 from automagik_prompts.cli.session import Access, Session, command, import_modules
@@ -42,7 +43,8 @@ def sync(session: Session, module: Modules = None) -> None:
 @command
 def upgrade(session: Session) -> None:
     """Bring the database's schema up to date."""
-    applied = session.run(migrations.upgrade, Access.MIGRATE)
+    with warnings_as_notes():
+        applied = session.run(migrations.upgrade, Access.MIGRATE)
     last = migrations.all_migrations()[-1].version
     if session.json:
         print_json(Upgraded(database=session.place, applied=list(applied), revision=last))

@@ -87,9 +87,9 @@ def test_the_representation_shows_no_values() -> None:
 
 COST = """
 import sys, time
-began = time.perf_counter()
+began = time.process_time()
 import {module}
-print(time.perf_counter() - began)
+print(time.process_time() - began)
 """
 
 
@@ -101,13 +101,17 @@ def test_importing_costs_no_more_than_pydantic_ai_and_a_little() -> None:
         command = [sys.executable, "-c", COST.format(module=module)]
         return float(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
 
-    # In turns, and the best of several, as other programs run on this machine as well.
+    # Processor time, in turns, and the best of several: other programs run on this machine as well. On one that needs
+    # more than 0.6 s for Pydantic AI itself, 60 ms mean a tenth of that.
     pairs = [(measured(first), measured(ours)) for _ in range(2)]
-    for _ in range(7):
-        if min(ours for _, ours in pairs) - min(first for first, _ in pairs) < 0.06:
-            break
+
+    def cost() -> float:
+        alone = min(alone for alone, _ in pairs)
+        return (min(both for _, both in pairs) - alone) / max(1.0, alone / 0.6)
+
+    while cost() >= 0.06 and len(pairs) < 9:
         pairs.append((measured(first), measured(ours)))
-    assert min(ours for _, ours in pairs) - min(first for first, _ in pairs) < 0.06
+    assert cost() < 0.06
 
 
 def test_what_an_agent_needs_loads_no_database_and_no_command_line() -> None:

@@ -1,0 +1,66 @@
+"""Processes that write at random; `test_concurrency` starts several of them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from multiprocessing.connection import Connection
+
+from automagik_prompts import editing, lookup, seeding
+from automagik_prompts.constants import Registry
+from automagik_prompts.db import Database
+from automagik_prompts.editing import Intent
+from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
+
+AGENT = "contended"
+STATUSES = ("A", "B", "C")
+VERBS = ("create", "publish", "activate", "rollback", "deactivate", "seed", "sync", "copy", "delete", "careful")
+
+Done = Counter[str]
+
+
+def write(connections: list[Connection], url: str, seed: int, steps: int) -> None:
+    """Do so many random things to one agent, tell what came of them, and wait for the test to say goodbye."""
+    connections[0].send((True, asyncio.run(_write(url, random.Random(seed), steps))))
+    connections[0].poll(None)
+
+
+async def _write(url: str, chance: random.Random, steps: int) -> Done:
+    done: Done = Counter()
+    async with Database(url) as database:
+        for step in range(steps):
+            verb = chance.choice(VERBS)
+            try:
+                await _do(database, verb, chance, f"{verb} {step} {chance.random()}")
+            except (ConflictError, InvalidPromptError, PromptNotFoundError) as error:
+                done[type(error).__name__] += 1
+            else:
+                done[verb] += 1
+    return done
+
+
+async def _do(database: Database, verb: str, chance: random.Random, text: str) -> None:
+    status_key, version = chance.choice(STATUSES), chance.randint(1, 12)
+    intent = Intent(author=f"writer, {verb}")
+    if verb == "activate":
+        await editing.activate(database, AGENT, status_key, version, intent=intent)
+    elif verb == "rollback":
+        await editing.rollback(database, AGENT, status_key, intent=intent)
+    elif verb == "deactivate":
+        await editing.deactivate(database, AGENT, status_key, intent=intent)
+    elif verb == "delete":
+        await editing.delete(database, AGENT, status_key, version, intent=intent)
+    elif verb == "copy":
+        source = await lookup.get(database, AGENT, status_key, version)
+        await editing.copy(database, source, AGENT, chance.choice(STATUSES), activate=chance.random() < 0.5)
+    elif verb in {"seed", "sync"}:
+        registry = Registry()
+        texts = {key: f"release {chance.randint(1, 6)} of {key}" for key in STATUSES}
+        registry.declare(AGENT, texts, where="the test", primary=chance.choice(STATUSES))
+        await seeding.seed(database, registry.agents, exact=verb == "sync")
+    else:
+        if verb == "careful":
+            revision = (await editing.find_agent(database, AGENT)).revision
+            intent = Intent(author="careful", expected_revision=revision)
+        await editing.create(database, AGENT, status_key, text, activate=verb != "create", intent=intent)

@@ -109,17 +109,28 @@ async def test_until_its_status_changes(plugin: PromptPlugin, inject: Inject) ->
     assert told(listener)[-1] == "Old 2."
 
 
+async def test_back_to_a_status_within_a_run(plugin: PromptPlugin) -> None:
+    """A run that begins in another status has left the old one: coming back to it brings what is active."""
+    listener = Listener("one", call("approve"), "two")
+    agent = agent_of(listener, plugin)
+    messages = await talk(agent, [], status="OLD")
+    await plugin.create("stan", "OLD", "Old 2.", activate=True)
+    await talk(agent, messages, status="NEW")
+    assert told(listener) == ["Old 1, Ada.", "New 1, Ada.", "Old 2."]
+
+
 @MODES
 async def test_a_new_process_knows_the_versions_of_old_conversations(
     plugin: PromptPlugin, url: str, make_plugin: MakePlugin, inject: Inject
 ) -> None:
     """A process that starts after the activation reads ahead what conversations may go on with."""
+    await plugin.create("stan", "OLD", "Mine, {{name}}.", activate=True)
     messages = await talk(agent_of(Listener(), plugin, inject=inject), [])
-    await plugin.create("stan", "OLD", "Old 2.", activate=True)
+    await plugin.create("stan", "OLD", "Old 3.", activate=True)
     listener = Listener()
     other = make_plugin(url, disk_snapshot=False)
     await talk(agent_of(listener, other, inject=inject), messages, name="Grace")
-    assert told(listener) == ["Old 1, Grace."]
+    assert told(listener) == ["Mine, Grace."]
 
 
 async def test_what_memory_does_not_have_is_in_the_history(

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from pydantic_ai import Agent, RunContext
 from pydantic_ai.agent import WrapperAgent
-from pydantic_ai.messages import ModelMessagesTypeAdapter
+from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse
+from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.models.test import TestModel
 
 from automagik_prompts import ActivePrompt, DeclarationError, InvalidPromptError, NoActivePromptError, RenderError, runs
@@ -134,6 +136,30 @@ async def test_the_status_is_read_once_before_each_request(plugin: PromptPlugin,
     assert contact.reads == [f"read before request {number}" for number in (1, 2, 3)]
     texts = ["Old, Ada.", "New, Ada.", "New, Ada."]
     assert [text for heard in listener.heard for text in (heard.system or [str(heard.instructions)])] == texts
+
+
+@pytest.mark.parametrize("inject", ["system_prompt", "instructions"])
+async def test_a_request_that_another_capability_answers(plugin: PromptPlugin, inject: str) -> None:
+    """Where another capability answers a request itself, the next one still reads the status anew."""
+
+    class Cache(AbstractCapability[Contact]):
+        async def wrap_model_request(
+            self, ctx: RunContext[Contact], *, request_context: ModelRequestContext, handler: Any
+        ) -> ModelResponse:
+            return call("approve") if ctx.run_step == 1 else await handler(request_context)
+
+    listener = Listener()
+    own: ActivePrompt[Contact] = ActivePrompt("stan", lambda ctx: ctx.deps.status, plugin=plugin, inject=inject)  # type: ignore[arg-type]  # a parameter
+    agent = Agent(listener.model, deps_type=Contact, capabilities=[Cache(), own])
+
+    @agent.tool
+    def approve(ctx: RunContext[Contact]) -> str:
+        ctx.deps.status = "NEW"
+        return "approved"
+
+    await agent.run("hi", deps=Contact("OLD"))
+    assert len(listener.heard) == 1
+    assert (listener.last.count("New, Ada."), listener.last.count("Old, Ada.")) == (1, 0)
 
 
 async def test_the_declarations_own_status_function(registry: Registry, make_plugin: MakePlugin) -> None:

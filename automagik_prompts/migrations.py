@@ -22,7 +22,7 @@ from typing import cast
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts.adoption import LOCK_TIMEOUT, adopt_texts, begin
+from automagik_prompts.adoption import LOCK_TIMEOUT, TABLE_TIMEOUT, adopt_texts, begin
 from automagik_prompts.archive import host_columns
 from automagik_prompts.catalogue import Connection, Reader, columns
 from automagik_prompts.db import Database
@@ -160,7 +160,7 @@ async def upgrade(database: Database, *, adopt: bool = False) -> tuple[str, ...]
         SchemaError: A step cannot be applied, or the schema is newer than this release; nothing was changed.
         DatabaseUnavailableError: The database cannot be reached, or another upgrade holds the lock for too long.
     """
-    async with _locked(database):
+    async with _locked(database), _told_who_waits():
         return await database.transaction(_upgrade, adopt)
 
 
@@ -180,7 +180,7 @@ async def downgrade(database: Database, number: int) -> tuple[str, ...]:
         SchemaError: The schema is newer than this release, which cannot take back what it does not know.
         DatabaseUnavailableError: The database cannot be reached, or an upgrade holds the lock for too long.
     """
-    async with _locked(database):
+    async with _locked(database), _told_who_waits():
         return await database.transaction(_downgrade, number)
 
 
@@ -251,6 +251,21 @@ def _models_state(module: ModuleType) -> str:
     aerich packs it with zlib and base64; to import aerich for these two steps would cost 170 ms.
     """
     return zlib.decompress(base64.b64decode(module.MODELS_STATE)).decode()
+
+
+@asynccontextmanager
+async def _told_who_waits() -> AsyncIterator[None]:
+    """Say what to do where a table on a server could not be had in time."""
+    try:
+        yield
+    except DatabaseUnavailableError as error:
+        if "canceling statement due to lock timeout" not in error.message:
+            raise
+        raise DatabaseUnavailableError(
+            f"Somebody else's transaction has held the table agents or prompts for more than {TABLE_TIMEOUT:.0f} s; "
+            "nothing was changed. Try again when it has ended. See who it is: SELECT * FROM pg_stat_activity WHERE "
+            "state <> 'idle'"
+        ) from error
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -303,6 +304,26 @@ def make_first_shape(host: Host) -> None:
         *(point.format(number, name) for name, number in pointers.items()),
         "UPDATE prompts SET created_at = NULL WHERE id = 2",
     )
+
+
+def make_loose(host: Host) -> None:
+    """Make the same with a table `prompts` that has no keys and no rules."""
+    make_first_shape(host)
+    loosen(host)
+
+
+def loosen(host: Host) -> None:
+    """Take the keys and rules off a table `prompts` of the first shape."""
+    loose = re.sub(r" REFERENCES [^,]*|NOT NULL|,\s*UNIQUE \([^)]*\)", "", PROMPTS)
+    host.run(
+        "ALTER TABLE prompts RENAME TO earlier",
+        loose.replace("TABLE prompts", "TABLE loose"),
+        "INSERT INTO loose SELECT * FROM earlier",
+        "DROP TABLE earlier",
+        "ALTER TABLE loose RENAME TO prompts",
+    )
+    if host.dialect == "postgres":
+        host.run("SELECT setval('loose_id_seq', 10)")
 
 
 def meaning(host: Host) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from tests.hosts import (
     upgrade,
     work_on,
 )
+from tests.waiting import wait_until
 
 NO_TEXT = {name for name, text in TEXTS.items() if text is None or not text.strip()}
 VERBATIM = {"broken", "jinja"}
@@ -320,3 +322,21 @@ def test_code_that_declares_the_text_finds_it_there(
     fill_agents(host, TEXTS)
     upgrade(host.url)
     assert seeded(host.url, TEXTS["plain"] or "" if text == "same" else "Another text.") == written
+
+
+def test_a_process_that_starts_too_early(
+    sqlite_url: str, registry: Registry, make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process that meets a host's file changes nothing, serves from code, says what to do, and heals afterwards."""
+    host = Host(sqlite_url)
+    make_agents(host)
+    fill_agents(host, TEXTS)
+    before = host.shape(), host.content()
+    prompt("From code.", agent="plain", registry=registry)
+    with caplog.at_level(logging.WARNING), make_plugin(sqlite_url, startup_timeout=30.0, poll_interval=0.05) as plugin:
+        assert (plugin.resolve("plain").text, plugin.resolve("plain").source) == ("From code.", Source.CODE)
+        wait_until(lambda: "migrate-legacy --dry-run" in caplog.text, "the log named the command")
+        assert (host.shape(), host.content()) == before
+        upgrade(sqlite_url)
+        wait_until(lambda: plugin.resolve("unicode").source is Source.DATABASE, "the adopted texts were served")
+        wait_until(lambda: plugin.resolve("plain").version == 2, "the code's text became a version")

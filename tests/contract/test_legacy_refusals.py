@@ -7,11 +7,12 @@ import re
 from typing import Any
 
 import pytest
+from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts import legacy, migrations
 from automagik_prompts.db import Database
-from automagik_prompts.exceptions import SchemaError
-from tests.hosts import PROMPTS, TEXTS, Host, fill_agents, make_agents, make_first_shape, upgrade
+from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
+from tests.hosts import PROMPTS, TEXTS, Host, fill_agents, make_agents, make_loose, upgrade
 
 MESSAGE = r"Nothing was changed\. These tables cannot be adopted as they are: .*"
 
@@ -209,18 +210,8 @@ ROWS = [
 def test_rows_of_the_first_shape_that_cannot_be_judged(empty_url: str) -> None:
     """Rows of `prompts` that no rule decides are named, for a person to decide; the host's own columns do no harm."""
     host = Host(empty_url)
-    loose = re.sub(r" REFERENCES [^,]*|NOT NULL|,\s*UNIQUE \([^)]*\)", "", PROMPTS)
     for change, word in ROWS:
-        make_first_shape(host)
-        host.run(
-            "ALTER TABLE prompts RENAME TO earlier",
-            loose.replace("TABLE prompts", "TABLE loose"),
-            "INSERT INTO loose SELECT * FROM earlier",
-            "DROP TABLE earlier",
-            "ALTER TABLE loose RENAME TO prompts",
-        )
-        if host.dialect == "postgres":
-            host.run("SELECT setval('loose_id_seq', 10)")
+        make_loose(host)
         host.run(change)
         refused(host, word)
         host.run("DROP TABLE prompts", "DROP TABLE messages", "DROP TABLE agents")
@@ -262,3 +253,25 @@ def test_a_column_of_prompts_that_no_version_could_fill(host: Host, preset: str,
     else:
         upgrade(host.url)
         assert host.one("SELECT COUNT(*) FROM prompts WHERE owner = 'x'") == 8
+
+
+def test_a_table_that_somebody_holds(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade does not queue for long behind a long transaction, as everybody else would queue behind it."""
+    monkeypatch.setattr("automagik_prompts.adoption.TABLE_TIMEOUT", 0.2)
+    host = Host(postgres_url)
+    make_agents(host)
+    fill_agents(host, TEXTS)
+    before = state(host)
+
+    async def both() -> None:
+        async with Database(host.url) as other, Database(host.url) as database:
+
+            async def hold(client: BaseDBAsyncClient) -> None:
+                await client.execute_query("SELECT name FROM agents")
+                await migrations.upgrade(database)
+
+            await other.transaction(hold)
+
+    with pytest.raises(DatabaseUnavailableError, match="Somebody else's transaction has held the table agents"):
+        asyncio.run(both())
+    assert state(host) == before

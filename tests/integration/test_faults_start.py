@@ -290,7 +290,7 @@ def _holding(plugin: PromptPlugin, held: threading.Event) -> Iterator[None]:
     def hold() -> None:
         with plugin._lock:
             held.set()
-            over.wait(60)
+            over.wait(5)
 
     thread = threading.Thread(target=hold)
     thread.start()

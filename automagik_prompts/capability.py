@@ -10,7 +10,6 @@ came in. The snapshot is pinned when the run begins, so a deploy does not change
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -19,26 +18,22 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import quote
 
 from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering, WrapperCapability
-from pydantic_ai.messages import CapabilityInstructionSource, InstructionId, InstructionPart, ModelRequest
+from pydantic_ai.messages import CapabilityInstructionSource, InstructionId, InstructionPart
 from pydantic_ai.tools import AgentDepsT, RunContext
 
 from automagik_prompts import overrides, runs, tracing, versions
+from automagik_prompts.choosing import choose, read_status
 from automagik_prompts.exceptions import DeclarationError
-from automagik_prompts.identity import UsedPrompt, last_used, with_identity
+from automagik_prompts.identity import UsedPrompt, last_used, sign
 from automagik_prompts.placement import Placement, without_declared
 from automagik_prompts.runs import Run
 from automagik_prompts.serving import Told, fill
-from automagik_prompts.templates import compile_template
 from automagik_prompts.types import (
     PromptReader,
-    Selection,
-    ServedPrompt,
-    Source,
     StatusFunction,
     Values,
     VariablesFunction,
     check_name,
-    status_value,
 )
 
 if TYPE_CHECKING:
@@ -250,7 +245,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         if kept != parts:
             request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
         used = self._used(ctx, told)
-        self._sign(used, request_context.messages, ctx.messages)
+        sign(used, request_context.messages, ctx.messages)
         run.trace(used)
         return request_context
 
@@ -350,15 +345,9 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     async def tell(self, ctx: RunContext[AgentDepsT], run: Run) -> Told:
         """Return the text for the present status, filled."""
-        status: Any = self.status if self.status is not None else run.snapshot.default_status(self.name)
-        if callable(status) and not isinstance(status, Enum):
-            status = status(ctx)
-            if inspect.isawaitable(status):
-                status = await status
-        status_key = status_value(status)
-        selection = run.selections.get(status_key)
-        if selection is None:
-            selection = run.selections[status_key] = await self._select(ctx, run, status_key)
+        given = self.status if self.status is not None else run.snapshot.default_status(self.name)
+        status_key = await read_status(ctx, given)
+        selection = await choose(ctx, run, self.name, status_key)
         return await fill(ctx, selection, status_key, run.reader, self.variables)
 
     def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
@@ -377,60 +366,8 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         reader = self.reader
         return Run(self, reader, reader.snapshot() or await reader.ready(), overrides.in_force())
 
-    async def _select(self, ctx: RunContext[AgentDepsT], run: Run, status_key: str | None) -> Selection:
-        """Choose the prompt for a status: one in force, else the version asked for, pinned, or active."""
-        selection = overrides.choose(run.snapshot, self.name, status_key, run.overrides)
-        if any(selection.prompt is prompt for prompt in run.overrides):
-            return selection
-        if self.version is not None:
-            version = await run.reader.find_version(self.name, selection.prompt.status_key, self.version)
-            return Selection(version, "this version was asked for")
-        pinned, asked = run.pinned, status_key or selection.prompt.status_key
-        if pinned is not None and pinned.asked_status_key == asked and pinned.source is not Source.OVERRIDE:
-            return self._pinned(ctx, run, pinned, selection)
-        run.pinned = None  # the status has changed: from here on, what is active
-        return selection
-
-    def _pinned(self, ctx: RunContext[AgentDepsT], run: Run, pinned: UsedPrompt, selection: Selection) -> Selection:
-        """Return the version that the conversation goes on with."""
-        active = selection.prompt
-        if active.content_hash == pinned.content_hash and pinned.version in {None, active.version}:
-            return selection
-        found = run.reader.recall(self.name, pinned.status_key, pinned.version, pinned.content_hash)
-        if found is None and self.inject == "system_prompt":
-            # This process does not have it yet. The history does, filled with the values of then.
-            text = Placement(self.ref, None).told(ctx.messages)
-            found = _as_told(pinned, text) if text else None
-        if found is None:
-            return selection
-        return Selection(found, "the conversation goes on with it", selection.code)
-
     def _used(self, ctx: RunContext[AgentDepsT], told: Told) -> UsedPrompt:
         return UsedPrompt.of(told.prompt, told.asked_status_key, ctx.run_id)
-
-    def _sign(self, used: UsedPrompt, *histories: Sequence[Any]) -> None:
-        """Write on the request that is being sent, where it goes out and where it is kept, what it tells."""
-        done: list[ModelRequest] = []
-        for messages in histories:
-            request = messages[-1] if messages else None
-            # Pydantic AI makes this request anew for each step and records on it in the same way.
-            if isinstance(request, ModelRequest) and all(request is not other for other in done):
-                request.metadata = with_identity(request.metadata, used)
-                done.append(request)
-
-
-def _as_told(used: UsedPrompt, text: str) -> ServedPrompt:
-    return ServedPrompt(
-        agent=used.agent,
-        status_key=used.status_key,
-        version=used.version,
-        prompt_id=used.prompt_id,
-        text=text,
-        format="text",
-        content_hash=used.content_hash,
-        source=used.source,
-        template=compile_template(text, "text"),
-    )
 
 
 def _two_for(agent: str | None) -> DeclarationError:

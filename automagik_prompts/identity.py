@@ -147,7 +147,21 @@ def last_used(messages: Sequence[ModelMessage], agent: str) -> UsedPrompt | None
     return None
 
 
-def with_identity(metadata: Mapping[str, Any] | None, used: UsedPrompt) -> dict[str, Any]:
+def sign(used: UsedPrompt, *histories: Sequence[ModelMessage]) -> None:
+    """Write on the request that is being sent, in each list of messages that ends with it, what it tells.
+
+    Pydantic AI makes this request anew for each step of a run and records on it in the same way. Its metadata may still
+    be the caller's, so that is replaced and not written into.
+    """
+    signed: list[ModelRequest] = []
+    for messages in histories:
+        request = messages[-1] if messages else None
+        if isinstance(request, ModelRequest) and all(request is not other for other in signed):
+            request.metadata = _signed(request.metadata, used)
+            signed.append(request)
+
+
+def _signed(metadata: Mapping[str, Any] | None, used: UsedPrompt) -> dict[str, Any]:
     """Return a request's metadata with what this run tells; what another run told with the same request goes."""
     metadata = metadata or {}
     known = metadata.get(METADATA_KEY)

@@ -37,13 +37,13 @@ class Status(Enum):
 async def plugin(registry: Registry, make_plugin: MakePlugin) -> PromptPlugin:
     """A plugin with an agent's two statuses."""
     texts = {"default": "Default, {{name}}.", "APPROVED": "Approved, {{name}}."}
-    registry.declare("stan", texts, where="here")
+    registry.declare("tested", texts, where="here")
     plugin = make_plugin("sqlite://:memory:")
     await plugin.ready()
     return plugin
 
 
-async def heard_by(plugin: PromptPlugin, status: str | None = "APPROVED", agent: str = "stan") -> str:
+async def heard_by(plugin: PromptPlugin, status: str | None = "APPROVED", agent: str = "tested") -> str:
     """Run an agent and return what its model was told."""
     listener = Listener()
     own: ActivePrompt[object] = ActivePrompt(agent, status, variables={"name": "Ada"}, plugin=plugin)
@@ -53,13 +53,13 @@ async def heard_by(plugin: PromptPlugin, status: str | None = "APPROVED", agent:
 
 async def test_an_override_is_told_instead(plugin: PromptPlugin) -> None:
     """Inside the block the text is told for its status, filled; the metadata says that it was an override."""
-    own: ActivePrompt[object] = ActivePrompt("stan", Status.APPROVED, variables={"name": "Ada"}, plugin=plugin)
+    own: ActivePrompt[object] = ActivePrompt("tested", Status.APPROVED, variables={"name": "Ada"}, plugin=plugin)
     agent = Agent(TestModel(), capabilities=[own])
-    with testing.override("stan", Status.APPROVED, "Test, {{name}}."):
+    with testing.override("tested", Status.APPROVED, "Test, {{name}}."):
         assert await heard_by(plugin) == "Test, Ada."
         assert await heard_by(plugin, "default") == "Default, Ada."
-        assert plugin.resolve("stan", "APPROVED").source is Source.OVERRIDE
-        assert plugin.render("stan", "APPROVED", {"name": "Grace"}) == "Test, Grace."
+        assert plugin.resolve("tested", "APPROVED").source is Source.OVERRIDE
+        assert plugin.render("tested", "APPROVED", {"name": "Grace"}) == "Test, Grace."
         result = await agent.run("hi")
     [[used]] = prompt_used(result).requests
     assert (used.source, used.version, used.prompt_id) == (Source.OVERRIDE, None, None)
@@ -68,10 +68,10 @@ async def test_an_override_is_told_instead(plugin: PromptPlugin) -> None:
 
 async def test_an_override_of_a_status_that_stands_in(plugin: PromptPlugin) -> None:
     """A status without a text of its own gets the override of the status that stands in for it."""
-    with testing.override("stan", "default", "Test."):
+    with testing.override("tested", "default", "Test."):
         assert await heard_by(plugin, "UNKNOWN") == "Test."
         assert await heard_by(plugin, None) == "Test."
-    with testing.override("stan", "UNKNOWN", "Unknown."):
+    with testing.override("tested", "UNKNOWN", "Unknown."):
         assert await heard_by(plugin, "UNKNOWN") == "Unknown."
 
 
@@ -85,8 +85,8 @@ async def test_an_override_of_an_agent_that_nobody_declared(plugin: PromptPlugin
 
 async def test_overrides_inside_overrides(plugin: PromptPlugin) -> None:
     """The inner one is in force, and the outer one again after it."""
-    with testing.override("stan", "APPROVED", "Outer."):
-        with testing.override("stan", "APPROVED", "Inner."):
+    with testing.override("tested", "APPROVED", "Outer."):
+        with testing.override("tested", "APPROVED", "Inner."):
             assert await heard_by(plugin) == "Inner."
         assert await heard_by(plugin) == "Outer."
 
@@ -102,7 +102,7 @@ async def test_an_override_reaches_its_own_context_only(plugin: PromptPlugin) ->
         looked.set()
 
     def elsewhere() -> None:
-        seen["thread"] = plugin.render("stan", "APPROVED", {"name": "Ada"})
+        seen["thread"] = plugin.render("tested", "APPROVED", {"name": "Ada"})
 
     async def later() -> None:
         await looked.wait()
@@ -112,7 +112,7 @@ async def test_an_override_reaches_its_own_context_only(plugin: PromptPlugin) ->
         seen["afterwards"] = await heard_by(plugin)
 
     task = asyncio.create_task(beside())
-    with testing.override("stan", "APPROVED", "Test."):
+    with testing.override("tested", "APPROVED", "Test."):
         started = asyncio.create_task(later())
         inside.set()
         thread = threading.Thread(target=elsewhere)
@@ -130,7 +130,7 @@ async def test_overrides_at_the_same_time(plugin: PromptPlugin) -> None:
     """Many tasks with overrides of their own each see their own."""
 
     async def one(number: int) -> str:
-        with testing.override("stan", "APPROVED", f"Test {number}."):
+        with testing.override("tested", "APPROVED", f"Test {number}."):
             await asyncio.sleep(0)
             return await heard_by(plugin)
 
@@ -143,19 +143,19 @@ async def test_overrides_at_the_same_time(plugin: PromptPlugin) -> None:
 )
 def test_overrides_that_could_not_be_served(registry: Registry, text: str, error: type[Exception]) -> None:
     """A text that `create` would refuse is refused in a test, too."""
-    registry.declare("stan", {"default": "Hello, {{name}}."}, where="here")
-    with pytest.raises(error), testing.override("stan", "default", text, registry=registry):
+    registry.declare("tested", {"default": "Hello, {{name}}."}, where="here")
+    with pytest.raises(error), testing.override("tested", "default", text, registry=registry):
         raise AssertionError
 
 
 async def test_an_override_that_cannot_be_filled(registry: Registry, make_plugin: MakePlugin) -> None:
     """A test must not pass with the code's text because its own could not be filled."""
-    registry.declare("stan", {"default": "Hello, {{name}}."}, where="here")
+    registry.declare("tested", {"default": "Hello, {{name}}."}, where="here")
     plugin = make_plugin("sqlite://:memory:", missing="error")
-    own: ActivePrompt[object] = ActivePrompt("stan", plugin=plugin)
+    own: ActivePrompt[object] = ActivePrompt("tested", plugin=plugin)
     with (
-        testing.override("stan", "default", "Bye, {{name}}.", registry=registry),
-        pytest.raises(RenderError, match="stan/default, the text from override"),
+        testing.override("tested", "default", "Bye, {{name}}.", registry=registry),
+        pytest.raises(RenderError, match="tested/default, the text from override"),
     ):
         await Agent(TestModel(), capabilities=[own]).run("hi")
 

@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("identity", "overrides", "serving", "versions"),
     ("tracing",),
     ("runs",),
+    ("choosing",),
     ("capability",),
     ("installation",),
     # The database.
@@ -56,7 +57,18 @@ PLACE = {module: line for line, modules in enumerate(LAYERS) for module in modul
 
 # What can reach a database, a disk or a network; nothing that an agent run goes through may have it.
 DATABASE = {"tortoise", "aerich", "asyncpg", "aiosqlite", "sqlite3", "pypika_tortoise"}
-RUN = ("capability", "installation", "identity", "overrides", "serving", "versions", "tracing", "runs", "placement")
+RUN = (
+    "capability",
+    "installation",
+    "identity",
+    "overrides",
+    "serving",
+    "versions",
+    "tracing",
+    "runs",
+    "choosing",
+    "placement",
+)
 
 # Who may send statements: `repository`, and what changes or looks at the schema. `db` asks whether anybody is there,
 # and `changes` listens.

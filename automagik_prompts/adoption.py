@@ -121,10 +121,7 @@ async def restore_versions(db: Connection) -> None:
     plan = archive.plan_restore(await archive.read_archive(db), agents, await read_versions(db))
     if left := await archive.restore_versions(db, plan):
         logger.warning(
-            "Versions of %d agents that do not exist any more stay in %s: %s",
-            len(left),
-            archive.ARCHIVED_VERSIONS,
-            shown(left),
+            "Versions of agents that do not exist any more stay in %s: %s", archive.ARCHIVED_VERSIONS, shown(left)
         )
 
 
@@ -175,9 +172,7 @@ async def adopt_texts(db: Connection, *, first: bool = True) -> tuple[AgentPlan,
     await _write_facts(db, plans, {plan.agent_id for plan in (*new, *moved)}, first=first)
     await _write_text_events(db, new, moved)
     if verbatim := [plan.agent for plan in plans if plan.verbatim]:
-        logger.warning(
-            "%d texts are no valid templates and are kept verbatim (format text): %s", len(verbatim), shown(verbatim)
-        )
+        logger.warning("Texts that are no valid templates are kept verbatim (format text): %s", shown(verbatim))
     return plans
 
 
@@ -201,9 +196,8 @@ async def drop_text_column(db: Connection) -> None:
         await db.run('LOCK TABLE "agents" IN ACCESS EXCLUSIVE MODE')
     if lost := await texts_without_version(db):
         raise SchemaError(
-            f"agents.{TEXT_COLUMN} is not dropped, as the texts of {len(lost)} agents have no equal version: "
-            f"{shown(lost)}. Nothing was changed. Make versions of them and upgrade with: "
-            "automagik-prompts migrate-legacy"
+            f"agents.{TEXT_COLUMN} is not dropped, as there is no equal version of the text of {shown(lost)}. Nothing "
+            "was changed. Make versions of such texts and upgrade with: automagik-prompts migrate-legacy"
         )
     await archive.note_texts(db)
     await db.run(f'ALTER TABLE "agents" DROP COLUMN "{TEXT_COLUMN}"')

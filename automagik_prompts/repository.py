@@ -303,13 +303,13 @@ async def add_agents(db: BaseDBAsyncClient, agents: Sequence[AgentInfo]) -> None
         if connection.dialect == "sqlite":
             await _check_required(connection, agents)
         raise SchemaError(
-            f"The agents {_quoted_names(agents)} cannot be added to the table agents, which another application has "
+            f"The {_named(agents)} cannot be added to the table agents, which another application has "
             f"made: {error}. Add them with that application."
         ) from error
     known = {agent.name for agent in await get_agents(db, [agent.name for agent in agents])}
     if left := [agent for agent in agents if agent.name not in known]:
         raise SchemaError(
-            f"The agents {_quoted_names(left)} cannot be added to the table agents, which another application has made "
+            f"The {_named(left)} cannot be added to the table agents, which another application has made "
             "and which takes something else of them for a duplicate. Add them with that application."
         )
 
@@ -728,16 +728,17 @@ async def _check_required(db: Connection, agents: Sequence[AgentInfo]) -> None:
         return
     example = ", ".join("..." for _ in missing)
     raise SchemaError(
-        f"The agents {_quoted_names(agents)} cannot be added: the table agents is another application's, and its "
-        f"columns {', '.join(missing)} must have a value in each row. Add these agents with that application, or with "
+        f"The {_named(agents)} cannot be added: the table agents is another application's, and its "
+        f"columns {', '.join(missing)} must have a value in each row. Add such rows with that application, or with "
         f"INSERT INTO agents (name, {', '.join(missing)}) VALUES (..., {example}), or give the columns a "
         "default. Nothing else is needed; until then their texts are served from code."
     )
 
 
-def _quoted_names(agents: Sequence[AgentInfo]) -> str:
+def _named(agents: Sequence[AgentInfo]) -> str:
     shown = ", ".join(repr(agent.name) for agent in agents[:10])
-    return shown if len(agents) <= 10 else f"{shown} and {len(agents) - 10} more"
+    more = f" and {len(agents) - 10} more" if len(agents) > 10 else ""
+    return f"agent{'s' if len(agents) > 1 else ''} {shown}{more}"
 
 
 def _agents() -> QuerySet[AgentRow]:

@@ -189,12 +189,13 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     async def wrap_run(self, ctx: RunContext[AgentDepsT], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
         """Keep to one snapshot for the run; only the first run of a process may have to wait for it."""
+        name = self.name
         if self.automatic and self._is_replaced(ctx):
             return await handler()
         run = await self._begin()
         if self.pin is not None:
-            run.pinned = last_used(ctx.messages, self.name)
-        with runs.running(ctx, self.name, run):
+            run.pinned = last_used(ctx.messages, name)
+        with runs.running(ctx, name, run):
             return await handler()
 
     async def wrap_model_request(

@@ -200,6 +200,7 @@ async def test_another_test_gets_another_database(declared: str, prompt_plugin: 
 def test_agents_of_an_installed_plugin_read_from_the_tests(declared: str, tmp_path: Path) -> None:
     """Agents that were built by `install()` before the test read from the test's database, and from theirs after it."""
     listener = Listener()
+    automagik_prompts.uninstall()  # whatever another test of this process has left
     with automagik_prompts.install(database_url=f"sqlite://{tmp_path / 'app.db'}", disk_snapshot=False) as application:
         try:
             agent: Agent[object, str] = Agent(listener.model, name=declared)

@@ -50,7 +50,7 @@ CALL_TIMEOUT = 30.0
 """Seconds that an editing verb may take."""
 
 _CLOSE_SECONDS = 2.0
-_EXIT_SECONDS = 0.5
+_EXIT_SECONDS = 0.25
 _FORK_SECONDS = 2.0
 
 _CLOSED = "The plugin is closed and does not follow the database."

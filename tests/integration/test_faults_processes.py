@@ -98,14 +98,14 @@ def test_fault_10_prefork(database_url: str, launcher: Launcher, members: list[C
 def test_fault_10_forked_at_any_moment(database_url: str, launcher: Launcher, members: list[Child]) -> None:
     """Forking again and again while the master's thread is reading leaves no lock held, no worker blind."""
     (writer,) = _fork(launcher, members, database_url)
-    master = launcher.fork("tests.member:serve", database_url, TEXTS, {"poll_interval": 0.01}, spares=15)
+    master = launcher.fork("tests.member:serve", database_url, TEXTS, {"poll_interval": 0.01}, spares=8)
     members.append(master)
     master.ask("start")
     master.ask("until_state", "live")
     writer.tell("create_many", "a", "default", 30)
     workers = master.forked()
     members += workers
-    _all_at_once(workers, "run", "a")
+    _all_at_once(workers, "resolve", "a")
     latest = writer.answer()
     _assert_all_serve([*workers, master], latest, f"text {latest}")
     assert _complaints([*workers, master]) == []

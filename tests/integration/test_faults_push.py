@@ -46,7 +46,8 @@ def own_server(tmp_path: Path) -> Iterator[OwnServer]:
 @pytest.fixture
 def fleet(launcher: Launcher, database_url: str) -> Iterator[list[Child]]:
     """Eight processes that follow the database, with notifications where the engine has them."""
-    members = [launcher.fork("tests.member:serve", database_url, {"a": {"default": CODE}}) for _ in range(PROCESSES)]
+    arguments = (database_url, {"a": {"default": CODE}}, {"startup_timeout": 30})
+    members = [launcher.fork("tests.member:serve", *arguments) for _ in range(PROCESSES)]
     try:
         for member in members:
             member.tell("start")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings
 from tests.acceptance.commands import REPOSITORY
 
 ARCHITECTURE = REPOSITORY / "docs" / "architecture.md"
@@ -21,6 +22,13 @@ def test_architecture_lists_every_module() -> None:
     listed = re.findall(r"^\| \[(\w+)\]", ARCHITECTURE.read_text(encoding="utf-8"), re.MULTILINE)
     assert set(listed) - modules - folders == set(), "these rows have no module"
     assert (modules | folders) - set(listed) == set(), "these modules have no row in docs/architecture.md"
+
+
+def test_settings_are_listed() -> None:
+    """The page of settings has a row for each, with its variable, and none besides."""
+    text = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", text, re.MULTILINE))
+    assert rows == {name: f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -14,11 +14,12 @@ from pathlib import Path
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
 
-from automagik_prompts import archive
+from automagik_prompts import archive, originals
 from automagik_prompts.catalogue import Connection, Reader, columns
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
-from automagik_prompts.host import TEXT_COLUMN, obstacles, read_agents, read_versions, shown
+from automagik_prompts.host import TEXT_COLUMN, read_agents, read_versions, shown
 from automagik_prompts.models import APP_LABEL
+from automagik_prompts.obstacles import find_obstacles
 from automagik_prompts.plans import AUTHOR, MIGRATED_NAME, AgentPlan, Outcome, Version, adopted_versions, plan_texts
 from automagik_prompts.types import DEFAULT_STATUS_KEY, Action, EventCreate, content_hash
 
@@ -107,12 +108,12 @@ async def take_over_tables(db: Connection) -> None:
     Raises:
         SchemaError: They cannot be adopted; the message lists all reasons.
     """
-    if not await columns(db, archive.LEGACY_COLUMNS):
-        if found := await obstacles(db):
+    if not await columns(db, originals.LEGACY_COLUMNS):
+        if found := await find_obstacles(db):
             raise SchemaError(f"Nothing was changed. These tables cannot be adopted as they are: {'; '.join(found)}.")
-        await archive.note_host_columns(db)
-    if await archive.host_columns(db, "prompts"):
-        await archive.copy_host_prompts(db)
+        await originals.note_host_columns(db)
+    if await originals.host_columns(db, "prompts"):
+        await originals.copy_host_prompts(db)
 
 
 async def restore_versions(db: Connection) -> None:
@@ -189,7 +190,7 @@ async def drop_text_column(db: Connection) -> None:
     Raises:
         SchemaError: One has none; nothing was dropped, and the message lists the agents.
     """
-    if TEXT_COLUMN not in await archive.host_columns(db, "agents") or TEXT_COLUMN not in await columns(db, "agents"):
+    if TEXT_COLUMN not in await originals.host_columns(db, "agents") or TEXT_COLUMN not in await columns(db, "agents"):
         return
     if db.dialect == "postgres":
         # Nobody may write a text between the comparison and the drop.
@@ -199,7 +200,7 @@ async def drop_text_column(db: Connection) -> None:
             f"agents.{TEXT_COLUMN} is not dropped, as there is no equal version of the text of {shown(lost)}. Nothing "
             "was changed. Make versions of such texts and upgrade with: automagik-prompts migrate-legacy"
         )
-    await archive.note_texts(db)
+    await originals.note_texts(db)
     await db.run(f'ALTER TABLE "agents" DROP COLUMN "{TEXT_COLUMN}"')
 
 

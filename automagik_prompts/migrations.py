@@ -13,7 +13,7 @@ import importlib.util
 import sqlite3
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +23,11 @@ from typing import cast
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.adoption import LOCK_TIMEOUT, TABLE_TIMEOUT, adopt_texts, begin
-from automagik_prompts.archive import host_columns
 from automagik_prompts.catalogue import Connection, Reader, columns
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.models import APP_LABEL
+from automagik_prompts.originals import host_columns
 from automagik_prompts.settings import redacted_url
 
 CREATE, CHANGE, DROP = 0, 1, 2
@@ -90,6 +90,11 @@ async def read_applied(db: Reader) -> tuple[str, ...]:
         return ()
     rows = await db.rows("SELECT version FROM aerich WHERE app = ? ORDER BY id", APP_LABEL)
     return tuple(str(row["version"]) for row in rows)
+
+
+def missing_versions(applied: Sequence[str]) -> tuple[str, ...]:
+    """Return the versions that are missing besides those that were applied."""
+    return tuple(migration.version for migration in all_migrations() if migration.version not in applied)
 
 
 async def pending(database: Database) -> tuple[Migration, ...]:

@@ -20,7 +20,7 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 
 from automagik_prompts import db as own_database
-from automagik_prompts import legacy, migrations
+from automagik_prompts import importing, migrations
 from automagik_prompts.db import Database
 from automagik_prompts.models import APP_LABEL
 from automagik_prompts.settings import ENVIRONMENT_PREFIX
@@ -92,9 +92,9 @@ async def _aerich_downgrade(url: str) -> tuple[str, ...]:
 
 async def _import(url: str, source: str) -> tuple[str, ...]:
     """Import from another database, in small steps."""
-    legacy._BATCH = 2  # several transactions, of few agents
+    importing._BATCH = 2  # several transactions, of few agents
     async with Database(url) as database:
-        plans = await legacy.import_texts(database, legacy.TextSource(source))
+        plans = await importing.import_texts(database, importing.TextSource(source))
         return tuple(str(plan) for plan in plans)
 
 

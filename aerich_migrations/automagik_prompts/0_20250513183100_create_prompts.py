@@ -7,7 +7,7 @@ is run here and not returned: aerich runs a returned script outside the transact
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts import adoption, archive
+from automagik_prompts import adoption, archive, originals
 from automagik_prompts.catalogue import Connection, is_unique, refers_to
 
 RUN_IN_TRANSACTION = True
@@ -107,7 +107,7 @@ async def upgrade(client: BaseDBAsyncClient) -> str:
     await db.run(AGENTS.format(**types))
     await archive.restore_own_agents(db)
     await db.run(PROMPTS.format(**types))
-    if await archive.host_columns(db, "prompts"):
+    if await originals.host_columns(db, "prompts"):
         await _shape_host_prompts(db)
     await db.run(EVENTS.format(**types))
     await adoption.restore_versions(db)
@@ -123,19 +123,19 @@ async def downgrade(client: BaseDBAsyncClient) -> str:
     db = await adoption.begin(client)
     await archive.archive_versions(db)
     await db.run('DROP TABLE IF EXISTS "prompt_events"')
-    if await archive.host_columns(db, "prompts"):
+    if await originals.host_columns(db, "prompts"):
         await _give_host_prompts_back(db)
     else:
         await db.run('DROP TABLE IF EXISTS "prompts"')
-    if not await archive.host_columns(db, "agents"):
+    if not await originals.host_columns(db, "agents"):
         await db.run('DROP TABLE IF EXISTS "agents"')
-    await db.run(f'DROP TABLE IF EXISTS "{archive.LEGACY_COLUMNS}"')
+    await db.run(f'DROP TABLE IF EXISTS "{originals.LEGACY_COLUMNS}"')
     return "SELECT 1"
 
 
 async def _shape_host_prompts(db: Connection) -> None:
     types = TYPES[db.dialect]
-    await archive.add_columns(db, "prompts", {name: text.format(**types) for name, text in COLUMNS.items()})
+    await originals.add_columns(db, "prompts", {name: text.format(**types) for name, text in COLUMNS.items()})
     if not await is_unique(db, "prompts", ("agent_id", "status_key", "version")):
         await db.run(VERSIONS_UNIQUE)
     if db.dialect == "postgres":
@@ -153,13 +153,13 @@ async def _give_host_prompts_back(db: Connection) -> None:
     if db.dialect == "postgres":
         await db.run(f'ALTER TABLE "prompts" DROP CONSTRAINT IF EXISTS "{FOREIGN_KEY}"')
         await _set_time_type(db, "without")
-    await archive.give_host_prompts_back(db)
-    await archive.drop_columns(db, "prompts", COLUMNS)
+    await originals.give_host_prompts_back(db)
+    await originals.drop_columns(db, "prompts", COLUMNS)
 
 
 async def _set_time_type(db: Connection, zone: str) -> None:
     """Let times that the host kept without a time zone have one, which is UTC, or take it away again."""
-    for name, column in (await archive.host_columns(db, "prompts")).items():
+    for name, column in (await originals.host_columns(db, "prompts")).items():
         if name in {"created_at", "updated_at"} and column.type.endswith("without time zone"):
             kind = column.type.replace("without", zone)
             await db.run(f'ALTER TABLE "prompts" ALTER COLUMN "{name}" TYPE {kind} USING "{name}" AT TIME ZONE \'UTC\'')

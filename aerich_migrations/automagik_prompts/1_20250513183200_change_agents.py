@@ -6,7 +6,7 @@ An agent that still has a text in `system_prompt` gets it as a version of the st
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts import adoption, archive
+from automagik_prompts import adoption, archive, originals
 from automagik_prompts.catalogue import Connection, refers_to
 
 RUN_IN_TRANSACTION = True
@@ -43,9 +43,9 @@ async def upgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
     db = await adoption.begin(client, __file__)
-    await archive.forget_empty_note(db)
-    await archive.note_pointers(db)
-    added = await archive.add_columns(db, "agents", COLUMNS[db.dialect])
+    await originals.forget_empty_note(db)
+    await originals.note_pointers(db)
+    added = await originals.add_columns(db, "agents", COLUMNS[db.dialect])
     for name in ("created_at", "updated_at"):
         if name in added and db.dialect == "sqlite":
             await db.run(f'UPDATE "agents" SET "{name}" = CURRENT_TIMESTAMP')
@@ -66,8 +66,8 @@ async def downgrade(client: BaseDBAsyncClient) -> str:
         await db.run(f'ALTER TABLE "agents" DROP CONSTRAINT IF EXISTS "{FOREIGN_KEY}"')
     else:
         await db.run(f'DROP TRIGGER IF EXISTS "{TRIGGER}"')
-    await archive.give_pointers_back(db)
-    await archive.drop_columns(db, "agents", reversed(COLUMNS[db.dialect]))
+    await originals.give_pointers_back(db)
+    await originals.drop_columns(db, "agents", reversed(COLUMNS[db.dialect]))
     return "SELECT 1"
 
 

@@ -5,7 +5,7 @@ What stood there, NULL and blank texts too, is kept aside for the way back.
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts import adoption, archive
+from automagik_prompts import adoption, originals
 
 RUN_IN_TRANSACTION = True
 
@@ -20,7 +20,7 @@ async def upgrade(client: BaseDBAsyncClient) -> str:
 async def downgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    await archive.give_texts_back(await adoption.begin(client))
+    await originals.give_texts_back(await adoption.begin(client))
     return "SELECT 1"
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from automagik_prompts import legacy, migrations
+from automagik_prompts import importing, legacy, migrations
 from automagik_prompts.archive import ARCHIVED_VERSIONS
 from automagik_prompts.cli.arguments import Yes
 from automagik_prompts.cli.asking import can_ask, confirm
@@ -20,7 +20,8 @@ from automagik_prompts.cli.progress import progress
 from automagik_prompts.cli.session import Access, Session, command
 from automagik_prompts.cli.shapes import Shape
 from automagik_prompts.exceptions import ConfigurationError
-from automagik_prompts.legacy import Preview, TextSource
+from automagik_prompts.importing import TextSource
+from automagik_prompts.legacy import Preview
 from automagik_prompts.plans import AgentPlan, Outcome
 from automagik_prompts.settings import redacted_url
 
@@ -143,7 +144,7 @@ def _adopt(session: Session, *, dry_run: bool) -> None:
         with warnings_as_notes():
             applied = session.run(lambda database: migrations.upgrade(database, adopt=True), Access.MIGRATE)
     if session.json:
-        print_json(_report(session, preview, preview.agents, dry_run=dry_run, applied=applied))
+        print_json(_report(session, preview, dry_run=dry_run, applied=applied))
     else:
         _tell_adoption(session, preview, applied, dry_run=dry_run)
     if preview.obstacles:
@@ -175,18 +176,16 @@ def _tell_adoption(session: Session, preview: Preview, applied: Sequence[str], *
 
 def _import(session: Session, source: TextSource, *, dry_run: bool) -> None:
     if dry_run:
-        preview = asyncio.run(legacy.preview_import(session.settings.database_url, source))
-        plans = preview.agents
+        plans = asyncio.run(importing.preview_import(session.settings.database_url, source))
     else:
         with ExitStack() as stack:
 
             def begin(total: int) -> Callable[[], None]:
                 return stack.enter_context(progress("importing", total))
 
-            plans = session.run(lambda database: legacy.import_texts(database, source, begin), Access.CREATE)
-        preview = Preview(agents=plans)
+            plans = session.run(lambda database: importing.import_texts(database, source, begin), Access.CREATE)
     if session.json:
-        print_json(_report(session, preview, plans, dry_run=dry_run, source=redacted_url(source.url)))
+        print_json(_report(session, Preview(agents=plans), dry_run=dry_run, source=redacted_url(source.url)))
     else:
         for plan in plans:
             print_line(str(plan))
@@ -200,7 +199,6 @@ def _import(session: Session, source: TextSource, *, dry_run: bool) -> None:
 def _report(
     session: Session,
     preview: Preview,
-    plans: Sequence[AgentPlan],
     *,
     dry_run: bool,
     applied: Sequence[str] = (),
@@ -215,7 +213,7 @@ def _report(
         applied=list(applied),
         doubled=list(preview.doubled),
         restored=preview.restored,
-        agents=[LegacyAgentLine.of(plan) for plan in plans],
+        agents=[LegacyAgentLine.of(plan) for plan in preview.agents],
     )
 
 

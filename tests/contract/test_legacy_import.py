@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts import editing, legacy, migrations
+from automagik_prompts import editing, importing, migrations
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import ConfigurationError, SchemaError
-from automagik_prompts.legacy import TextSource
+from automagik_prompts.importing import TextSource
 from automagik_prompts.plans import AgentPlan, Outcome
 from automagik_prompts.settings import sqlite_path
 from tests.conftest import ENGINES
@@ -47,7 +47,7 @@ def imported(url: str, source: TextSource) -> dict[str, AgentPlan]:
     async def work() -> tuple[AgentPlan, ...]:
         async with Database(url) as database:
             await migrations.upgrade(database)
-            return await legacy.import_texts(database, source)
+            return await importing.import_texts(database, source)
 
     return {plan.agent: plan for plan in asyncio.run(work())}
 

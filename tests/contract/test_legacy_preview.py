@@ -18,6 +18,7 @@ from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.legacy import Preview
 from automagik_prompts.plans import Outcome
+from automagik_prompts.readonly import read_only
 from automagik_prompts.settings import sqlite_path
 from tests.hosts import TEXTS, Host, downgrade, fill_agents, make_agents, make_first_shape, upgrade, work_on
 from tests.operator import Operator
@@ -153,7 +154,7 @@ def test_it_cannot_write(empty_url: str) -> None:
         await db.rows("UPDATE agents SET system_prompt = 'x'")
 
     with untouched(host), pytest.raises(DatabaseUnavailableError, match=r"read-?only"):
-        asyncio.run(legacy.read_only(host.url, write))
+        asyncio.run(read_only(host.url, write))
 
 
 def test_a_file_that_somebody_writes_to(sqlite_url: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from automagik_prompts import legacy, migrations
+from automagik_prompts import importing, legacy, migrations
 from automagik_prompts.db import Database
 from automagik_prompts.types import content_hash
 from tests.hosts import Host, downgrade, fill_agents, make_agents, upgrade
@@ -19,7 +19,7 @@ def imported(url: str, source: str) -> dict[str, str]:
         async with Database(url) as database:
             await migrations.upgrade(database)
             for _ in range(2):
-                await legacy.import_texts(database, legacy.TextSource(source))
+                await importing.import_texts(database, importing.TextSource(source))
 
     asyncio.run(work())
     host = Host(url)

@@ -98,7 +98,12 @@ class Proxy:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+            # A connection that was just accepted reaches `_accepted` a few turns of the loop later.
+            for _ in range(3):
+                await asyncio.sleep(0)
         await self._cut()
+        # A transport that was aborted closes its socket in the next turn.
+        await asyncio.sleep(0)
 
     async def _listen(self) -> None:
         if self._listener is None:

@@ -73,6 +73,8 @@ class DeclaredAgent:
         prompts: Its texts by status key.
         exposed: The variables that a text of this agent may use, besides the built-ins.
         status: The function that tells the present status, if the declaration gave one.
+        explicit_primary: Whether a declaration named the primary status.
+        texts: All of its texts.
     """
 
     name: str
@@ -81,11 +83,11 @@ class DeclaredAgent:
     exposed: frozenset[str]
     status: StatusFunction | None = None
     explicit_primary: bool = False
+    texts: frozenset[str] = field(init=False, repr=False, compare=False)
 
-    @property
-    def texts(self) -> frozenset[str]:
-        """All of its texts."""
-        return frozenset(prompt.text for prompt in self.prompts.values())
+    def __post_init__(self) -> None:
+        # Asked for by every model request.
+        object.__setattr__(self, "texts", frozenset(prompt.text for prompt in self.prompts.values()))
 
 
 class PromptText(str):

@@ -9,7 +9,7 @@ from typing import TypeGuard
 from pydantic_ai.messages import InstructionPart, ModelMessage, ModelRequest, ModelRequestPart, SystemPromptPart
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Placement:
     """Where one prompt belongs in the messages of a request.
 
@@ -29,11 +29,13 @@ class Placement:
     text: str | None
     declared: frozenset[str] = frozenset()
     context_id: str | None = None
-    _new: dict[int, ModelRequest] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _statement: list[SystemPromptPart] = field(default_factory=list, init=False, repr=False, compare=False)
+    _new: dict[int, ModelRequest] = field(default_factory=dict, init=False, repr=False)
+    _statement: list[SystemPromptPart] = field(default_factory=list, init=False, repr=False)
 
     def apply(self, messages: Sequence[ModelMessage]) -> list[ModelMessage] | None:
         """Return the messages put right, or `None` if they are right already."""
+        if self._is_right(messages):
+            return None
         found = ((index, message) for index, message in enumerate(messages) if isinstance(message, ModelRequest))
         first, head = next(found, (0, None))
         if head is None:
@@ -58,6 +60,32 @@ class Placement:
                     if isinstance(part, SystemPromptPart) and part.dynamic_ref == self.ref:
                         return part.content
         return None
+
+    def _is_right(self, messages: Sequence[ModelMessage]) -> bool:
+        """Say whether the text stands at the head of the first request and nowhere else, as it mostly does."""
+        ref, declared = self.ref, self.declared
+        at_head, stated = True, self.text is None
+        for message in messages:
+            if not isinstance(message, ModelRequest):
+                continue
+            for part in message.parts:
+                if not isinstance(part, SystemPromptPart):
+                    at_head = False
+                elif part.dynamic_ref == ref or (part.dynamic_ref is None and part.content in declared):
+                    if stated or not at_head or not self._states(part):
+                        return False
+                    stated = True
+            at_head = False
+        return stated
+
+    def _states(self, part: SystemPromptPart) -> bool:
+        """Say whether the part states the text, marked as this prompt's."""
+        return (
+            part.content == self.text
+            and part.dynamic_ref == self.ref
+            and part.context_id == self.context_id
+            and part.scope == "conversation"
+        )
 
     def _is_own(self, part: ModelRequestPart) -> TypeGuard[SystemPromptPart]:
         return isinstance(part, SystemPromptPart) and (
@@ -137,6 +165,8 @@ def without_declared(parts: Sequence[InstructionPart], declared: Collection[str]
 
     Pydantic AI strips literal instructions and joins them by blank lines, so a text may be one block among others.
     """
+    if all(part.dynamic for part in parts):
+        return list(parts)
     texts = {stripped for text in declared if (stripped := text.strip())}
     kept: list[InstructionPart] = []
     for part in parts:

@@ -40,6 +40,7 @@ from pydantic_handlebars._ast_nodes import (
 from pydantic_handlebars._compiler import Compiler, Scope
 from pydantic_handlebars._helpers import get_extra_helpers, get_standard_helpers
 from pydantic_handlebars._parser import parse
+from pydantic_handlebars._utils import to_string
 
 from automagik_prompts.exceptions import InvalidPromptError, RenderError, UnexposedVariableError
 from automagik_prompts.types import Format, MissingMode, Renderable
@@ -54,8 +55,12 @@ MAX_BLOCKS = 200_000
 _BLOCKS = frozenset({"if", "unless", "each", "with"})
 _INLINE = frozenset(get_extra_helpers())
 _RESERVED = frozenset(get_standard_helpers()) | _INLINE
+_WORDS = _RESERVED | {"as", "else", "false", "null", "this", "true", "undefined"}
 _KEY = "@key"
 _SEGMENT = re.compile(r"[^\W_][\w-]*")
+# A tag that only names a variable; an escape or a third brace would belong to it.
+_TAG = re.compile(r"(?<![{\\])\{\{[ \t]*([^\W\d_][\w-]*)[ \t]*\}\}(?!\})")
+_NAMED = Node(printed=True)
 _EXPOSABLE = re.compile(r"[^\W_][\w-]*(\[\])*(\.[^\W_][\w-]*(\[\])*)*(\.\*|\?|(?<=\])\.@key)?")
 
 Path = tuple[str, ...]
@@ -70,7 +75,8 @@ class Template:
     """
 
     variables: frozenset[str]
-    _text: str = field(repr=False)
+    _pieces: tuple[str, ...] = field(repr=False)
+    """The whole text, or, where its tags only name variables, literal text and names in turn."""
     _program: Program | None = field(repr=False, default=None)
     _tree: Mapping[str, Node] = field(repr=False, default_factory=dict)
 
@@ -85,16 +91,29 @@ class Template:
             RenderError: A value is missing in mode `"error"`, the result would have more than
                 `MAX_OUTPUT_LENGTH` characters, or the engine refuses a value.
         """
-        if self._program is None:
-            return self._text
+        if not self._tree and self._program is None:
+            return self._pieces[0]
         context = {name: fetched(lookup, name, node, missing) for name, node in self._tree.items()}
         try:
+            if self._program is None:
+                return self._joined(context)
             return _Engine(helpers=_HELPERS, max_output_size=MAX_OUTPUT_LENGTH).render(self._program, context)
         except HandlebarsError as error:
             raise RenderError(f"The prompt could not be rendered: {error}.") from error
         except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
             # A helper given a value of the wrong kind, such as {{truncate name "x"}}; the value is not repeated here.
             raise RenderError(f"The prompt could not be rendered: a helper failed ({type(error).__name__}).") from error
+
+    def _joined(self, values: Mapping[str, object]) -> str:
+        """Put the values between the pieces of literal text, as the engine would, in a fraction of its time."""
+        pieces = list(self._pieces)
+        for place in range(1, len(pieces), 2):
+            value = values[pieces[place]]
+            pieces[place] = value if type(value) is str else to_string(value)
+        text = "".join(pieces)
+        if len(text) > MAX_OUTPUT_LENGTH:
+            raise HandlebarsRuntimeError(f"Output size exceeds maximum of {MAX_OUTPUT_LENGTH} bytes")
+        return text
 
 
 def compile_template(text: str, format: Format, *, agent: str | None = None, status_key: str | None = None) -> Template:
@@ -112,7 +131,9 @@ def compile_template(text: str, format: Format, *, agent: str | None = None, sta
     """
     # The engine needs 0.6 s for a megabyte even without a tag.
     if format == "text" or "{{" not in text:
-        return Template(frozenset(), text)
+        return Template(frozenset(), (text,))
+    if (simple := _split(text)) is not None:
+        return simple
     try:
         return _compile(text)
     except InvalidPromptError as error:
@@ -167,6 +188,15 @@ def check_variable_name(name: object) -> str:
     return name
 
 
+def _split(text: str) -> Template | None:
+    """Take a text apart whose tags only name variables, as most do; `None` for a text that needs the parser."""
+    pieces = _TAG.split(text)
+    names = frozenset(pieces[1::2])
+    if not names.isdisjoint(_WORDS) or any("{{" in literal for literal in pieces[::2]):
+        return None
+    return Template(names, tuple(pieces), None, dict.fromkeys(pieces[1::2], _NAMED))
+
+
 @lru_cache(maxsize=128)
 def _compile(text: str) -> Template:
     """Parse a text and find out which variables it uses."""
@@ -189,7 +219,8 @@ def _compile(text: str) -> Template:
             node.tested |= not printed
     values = {_written(path) for path, printed in uses if printed}
     tests = {f"{_written(path)}?" for path, printed in uses if not printed}
-    return Template(frozenset(values | {name for name in tests if name[:-1] not in values}), text, program, tree)
+    variables = frozenset(values | {name for name in tests if name[:-1] not in values})
+    return Template(variables, (text,), program, tree)
 
 
 def _says_something(statement: Statement) -> bool:

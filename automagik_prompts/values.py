@@ -120,6 +120,9 @@ def _absent(path: str, mode: MissingMode) -> str:
 def fetched(lookup: Callable[[str], object], name: str, node: Node, mode: MissingMode) -> object:
     """Return what the template uses of one variable; a value that cannot be read counts as missing."""
     value = lookup(name)
+    # The common case first: a name that is printed and whose value is a string.
+    if type(value) is str and node.printed and not node.children:
+        return value
     try:
         return _prune(value, node, name, mode)
     except RecursionError as error:
@@ -134,9 +137,6 @@ def _prune(value: object, node: Node, path: str, mode: MissingMode) -> object:
         return _prune_container(value, node, path, mode)
     if not node.printed:
         return _truth(value)
-    # The common case first: a name that is printed and whose value is a string.
-    if type(value) is str:
-        return value
     scalar = _scalar(value)
     if scalar is not ABSENT:
         return scalar
@@ -224,6 +224,8 @@ def get(container: object, name: str) -> object:
     except Exception as error:  # noqa: BLE001  # the host's property may raise anything; it is reported
         _report_unreadable(container, name, error)
         return ABSENT
+    if type(value) is str:
+        return value
     return ABSENT if isroutine(value) or isclass(value) or ismodule(value) else value
 
 

@@ -151,8 +151,9 @@ def build_snapshot(
         key = (item.agent, item.status_key)
         code = declared.get(item.agent)
         exposed = code.exposed if code is not None else frozenset(_stored(infos, item.agent))
+        known = (old.get(key), code.prompts.get(item.status_key) if code is not None else None)
         try:
-            served[key] = _compiled(item, exposed, old.get(key), source)
+            served[key] = _compiled(item, exposed, known, source)
         except InvalidPromptError as error:
             problems.append(Problem(item, error.message))
             reasons[key] = f"the active version {item.version} cannot be served here"
@@ -287,17 +288,31 @@ def served_version(prompt: ActiveVersion, exposed: Collection[str], source: Sour
     Raises:
         InvalidPromptError: This process cannot serve it.
     """
-    return _compiled(prompt, frozenset(exposed), None, source)
+    return _compiled(prompt, frozenset(exposed), (), source)
 
 
-def _compiled(prompt: ActiveVersion, exposed: frozenset[str], old: ServedPrompt | None, source: Source) -> ServedPrompt:
-    """Check and compile an active version as if it had just been typed: plain SQL may have written it."""
+def _compiled(
+    prompt: ActiveVersion,
+    exposed: frozenset[str],
+    known: Iterable[ServedPrompt | DeclaredPrompt | None],
+    source: Source,
+) -> ServedPrompt:
+    """Check and compile an active version as if it had just been typed: plain SQL may have written it.
+
+    Args:
+        prompt: The version.
+        exposed: The variables that it may use.
+        known: Texts that were checked and compiled before; one that is equal need not be again.
+        source: Where it was read.
+    """
     where = {"agent": prompt.agent, "status_key": prompt.status_key}
-    text = check_text(prompt.prompt_text, **where)
-    if old is not None and old.prompt_id == prompt.prompt_id and old.text == text and old.format == prompt.format:
-        template = old.template
+    for one in known:
+        if one is not None and one.text == prompt.prompt_text and one.format == prompt.format:
+            text, read_as, template, digest = one.text, one.format, one.template, one.content_hash
+            break
     else:
-        template = compile_template(text, check_format(prompt.format), **where)
+        text, read_as = check_text(prompt.prompt_text, **where), check_format(prompt.format)
+        template, digest = compile_template(text, read_as, **where), content_hash(text)
     check_exposed(template, exposed, **where)
     return ServedPrompt(
         agent=prompt.agent,
@@ -305,8 +320,8 @@ def _compiled(prompt: ActiveVersion, exposed: frozenset[str], old: ServedPrompt 
         version=prompt.version,
         prompt_id=prompt.prompt_id,
         text=text,
-        format=check_format(prompt.format),
-        content_hash=content_hash(text),
+        format=read_as,
+        content_hash=digest,
         source=source,
         template=template,
     )

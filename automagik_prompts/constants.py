@@ -22,6 +22,8 @@ from automagik_prompts.templates import Template, check_variable_name, compile_t
 from automagik_prompts.types import (
     DEFAULT_STATUS_KEY,
     Format,
+    ServedPrompt,
+    Source,
     StatusFunction,
     check_format,
     check_name,
@@ -50,6 +52,7 @@ class DeclaredPrompt:
         where: The place of the declaration, for messages.
         template: The compiled text.
         content_hash: The SHA-256 of the text, hexadecimal.
+        served: The text as it is served where the database has none.
     """
 
     agent: str
@@ -61,6 +64,22 @@ class DeclaredPrompt:
     where: str = field(compare=False)
     template: Template = field(repr=False, compare=False)
     content_hash: str
+    served: ServedPrompt = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        served = ServedPrompt(
+            agent=self.agent,
+            status_key=self.status_key,
+            version=None,
+            prompt_id=None,
+            text=self.text,
+            format=self.format,
+            content_hash=self.content_hash,
+            source=Source.CODE,
+            template=self.template,
+        )
+        # Once: every snapshot that is built holds it.
+        object.__setattr__(self, "served", served)
 
 
 @dataclass(frozen=True, slots=True)

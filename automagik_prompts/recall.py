@@ -14,7 +14,7 @@ from automagik_prompts import editing, repository, versions
 from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import InvalidPromptError, PromptsError
-from automagik_prompts.snapshot import Snapshot, served_from_code, served_version
+from automagik_prompts.snapshot import Snapshot, served_version
 from automagik_prompts.types import ActiveVersion, AgentInfo, Prompt, ServedPrompt, Source
 
 logger = logging.getLogger("automagik_prompts")
@@ -54,7 +54,7 @@ class Recall:
         """Return the code's text for a status if it is the one meant, or `None`."""
         declared = self._registry.agents.get(agent)
         prompt = declared.prompts.get(status_key) if declared is not None else None
-        return served_from_code(prompt) if prompt is not None and prompt.content_hash == content_hash else None
+        return prompt.served if prompt is not None and prompt.content_hash == content_hash else None
 
     def superseded(self, old: Snapshot, new: Snapshot) -> None:
         """Keep what was served until now and is not any more, where conversations go on with it."""

@@ -151,9 +151,9 @@ def build_snapshot(
         key = (item.agent, item.status_key)
         code = declared.get(item.agent)
         exposed = code.exposed if code is not None else frozenset(_stored(infos, item.agent))
-        known = (old.get(key), code.prompts.get(item.status_key) if code is not None else None)
+        same = code.prompts.get(item.status_key) if code is not None else None
         try:
-            served[key] = _compiled(item, exposed, known, source)
+            served[key] = _compiled(item, exposed, source, old=old.get(key), declared=same)
         except InvalidPromptError as error:
             problems.append(Problem(item, error.message))
             reasons[key] = f"the active version {item.version} cannot be served here"
@@ -227,7 +227,7 @@ class _Agent:
 
     def _code(self, status_key: str) -> ServedPrompt | None:
         declared = self.declared.prompts.get(status_key) if self.declared is not None else None
-        return served_from_code(declared) if declared is not None else None
+        return declared.served if declared is not None else None
 
     def _reason(self, asked: str | None, key: str, prompt: ServedPrompt) -> str:
         parts = []
@@ -245,21 +245,6 @@ class _Agent:
         elif key in self.reasons:
             parts.append(f"version {prompt.version}, the last good one, is served")
         return "; ".join(parts)
-
-
-def served_from_code(declared: DeclaredPrompt) -> ServedPrompt:
-    """Return a declared text as it is served."""
-    return ServedPrompt(
-        agent=declared.agent,
-        status_key=declared.status_key,
-        version=None,
-        prompt_id=None,
-        text=declared.text,
-        format=declared.format,
-        content_hash=declared.content_hash,
-        source=Source.CODE,
-        template=declared.template,
-    )
 
 
 def changes_between(old: Snapshot, new: Snapshot) -> tuple[PromptChange, ...]:
@@ -288,32 +273,38 @@ def served_version(prompt: ActiveVersion, exposed: Collection[str], source: Sour
     Raises:
         InvalidPromptError: This process cannot serve it.
     """
-    return _compiled(prompt, frozenset(exposed), (), source)
+    return _compiled(prompt, frozenset(exposed), source)
 
 
 def _compiled(
     prompt: ActiveVersion,
     exposed: frozenset[str],
-    known: Iterable[ServedPrompt | DeclaredPrompt | None],
     source: Source,
+    *,
+    old: ServedPrompt | None = None,
+    declared: DeclaredPrompt | None = None,
 ) -> ServedPrompt:
     """Check and compile an active version as if it had just been typed: plain SQL may have written it.
 
     Args:
         prompt: The version.
         exposed: The variables that it may use.
-        known: Texts that were checked and compiled before; one that is equal need not be again.
         source: Where it was read.
+        old: What was served before; an equal text was checked and compiled then.
+        declared: What the code says, likewise.
     """
     where = {"agent": prompt.agent, "status_key": prompt.status_key}
-    for one in known:
-        if one is not None and one.text == prompt.prompt_text and one.format == prompt.format:
-            text, read_as, template, digest = one.text, one.format, one.template, one.content_hash
+    for known in (old, declared):
+        if known is not None and known.text == prompt.prompt_text and known.format == prompt.format:
+            text, read_as, template, digest = known.text, known.format, known.template, known.content_hash
             break
     else:
         text, read_as = check_text(prompt.prompt_text, **where), check_format(prompt.format)
         template, digest = compile_template(text, read_as, **where), content_hash(text)
     check_exposed(template, exposed, **where)
+    identity = (prompt.prompt_id, prompt.version, source)
+    if old is not None and old.template is template and (old.prompt_id, old.version, old.source) == identity:
+        return old
     return ServedPrompt(
         agent=prompt.agent,
         status_key=prompt.status_key,

@@ -508,6 +508,8 @@ def check_name(name: object, what: str, *, limit: int = MAX_NAME_LENGTH) -> str:
         raise InvalidPromptError(f"The {what} is blank. Give it at least one visible character.")
     if name != name.strip():
         raise InvalidPromptError(f"The {what} {_shown(name)} begins or ends with a blank. Remove it.")
+    if name.isprintable():
+        return name
     if control := next((char for char in name if unicodedata.category(char) in {"Cc", "Zl", "Zp"}), None):
         raise InvalidPromptError(
             f"The {what} contains the control character U+{ord(control):04X} at position {name.index(control) + 1}. "
@@ -547,6 +549,9 @@ def check_format(value: str) -> Format:
 
 def _unstorable(text: str) -> str | None:
     """Say which character no database could keep, and where it stands; `None` if there is none."""
+    # The usual text is told apart without looking at each of its characters.
+    if text.isascii() and "\0" not in text:
+        return None
     found = _UNSTORABLE.search(text)
     if found is None:
         return None

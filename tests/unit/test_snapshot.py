@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -206,6 +207,20 @@ def test_a_text_changed_behind_our_back_is_seen(stan: Registry) -> None:
     second = build(stan, version("stan", "OK", 1, "two"), previous=first)
     assert served(second, "stan", "OK") == ("two", 1, "database")
     assert second.select("stan", "OK").prompt.content_hash != first.select("stan", "OK").prompt.content_hash
+
+
+def test_a_version_that_did_not_change_is_the_same_object_in_the_next_snapshot(stan: Registry) -> None:
+    """A refresh makes anew only what is new: another row, number or source is."""
+    item = version("stan", "OK", 1, "code ok")
+    first = build(stan, item).select("stan", "OK").prompt
+    assert first.template is stan.agents["stan"].prompts["OK"].template
+
+    before = build(stan, item)
+    assert build(stan, item, previous=before).served["stan", "OK"] is before.served["stan", "OK"]
+    for other in (replace(item, prompt_id=9), replace(item, version=2)):
+        found = build(stan, other, previous=before).served["stan", "OK"]
+        assert (found.prompt_id, found.version) == (other.prompt_id, other.version)
+    assert build(stan, item, previous=before, source=Source.DISK).served["stan", "OK"].source is Source.DISK
 
 
 def test_the_source_is_told(stan: Registry) -> None:

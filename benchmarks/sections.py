@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -465,8 +466,7 @@ def _empty(bench: Bench, engine: str, sqlite: str) -> str:
     """Return the URL of an empty database."""
     if engine == "PostgreSQL":
         return bench.postgres.create_database()
-    bench.folder.mkdir(exist_ok=True)
-    return f"{sqlite}{bench.folder / f'{len(list(bench.folder.iterdir()))}.db'}"
+    return f"{sqlite}{tempfile.mkdtemp(dir=bench.folder)}/prompts.db"
 
 
 def _data(samples: Samples) -> dict[str, Any]:

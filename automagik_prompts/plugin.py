@@ -225,6 +225,9 @@ class PromptPlugin:
     def resolve(self, agent: str, status_key: str | None = None) -> ServedPrompt:
         """Return the version that is served for an agent and status: its text, variables, version and source.
 
+        The first call of a process waits for the first load, `startup_timeout` at most; in async code that would hold
+        up the event loop, so await `ready` before.
+
         Args:
             agent: The agent's name.
             status_key: The status; `None` for the primary one.

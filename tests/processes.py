@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
@@ -119,12 +120,14 @@ class Launcher:
             spares: How many more connections to give it, for children of its own.
         """
         assert spares < MAX_CONNECTIONS
-        pairs = [socket.socketpair() for _ in range(spares + 1)]
-        socket.send_fds(self._control, [MESSAGE.pack(b"f", 0)], [theirs.fileno() for _, theirs in pairs])
-        _, pid = MESSAGE.unpack(self._receive())
-        for _, theirs in pairs:
-            theirs.close()
-        first, *others = [Connection(ours.detach()) for ours, _ in pairs]
+        with ExitStack() as opened:
+            pairs = [socket.socketpair() for _ in range(spares + 1)]
+            for ours, theirs in pairs:
+                opened.enter_context(ours)
+                opened.enter_context(theirs)
+            socket.send_fds(self._control, [MESSAGE.pack(b"f", 0)], [theirs.fileno() for _, theirs in pairs])
+            _, pid = MESSAGE.unpack(self._receive())
+            first, *others = [Connection(ours.detach()) for ours, _ in pairs]
         first.send(function)
         first.send(arguments)
         return Child(pid, first, self, tuple(others))

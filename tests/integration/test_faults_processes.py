@@ -7,16 +7,22 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
+from automagik_prompts import changes
+from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.migrations import all_migrations, upgrade
 from automagik_prompts.settings import sqlite_path
 from automagik_prompts.types import Health, Source, State
+from tests.conftest import MakePlugin
 from tests.faults import execute
 from tests.processes import Child, Launcher
-from tests.servers import OwnServer
+from tests.servers import OwnServer, credentials
+from tests.waiting import DEADLINE, until
 
 CODE = "From code, zebra."
 TEXTS = {"a": {"default": CODE}}
@@ -203,6 +209,40 @@ async def test_fault_14_fifty_processes_declare_the_same_constant(
     assert [(version, bool(active)) for version, active in rows] == [(1, True)]
     assert await execute(database_url, "SELECT action FROM prompt_events ORDER BY id") == [("created",), ("activated",)]
     assert await execute(database_url, "SELECT COUNT(*) FROM agents") == [(1,)]
+
+
+async def test_what_is_under_way_ends_before_the_connection_is_given_back(
+    postgres_url: str, registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where connections become short while somebody edits, the edit is done, and on the connection it began with."""
+    monkeypatch.setattr(changes, "CROWD_INTERVAL", 0.1)
+    async with Database(postgres_url) as database:
+        await upgrade(database)
+    registry.declare("a", {"default": CODE}, where="here")
+    plugin = make_plugin(postgres_url, startup_timeout=30)
+    await plugin.ready()
+    await until(lambda: plugin.health().listening, "notifications arrive")
+    holder = await asyncpg.connect(**credentials(postgres_url))
+    try:
+        async with holder.transaction():
+            await holder.execute("LOCK TABLE aerich IN ACCESS EXCLUSIVE MODE")  # an edit looks at the schema first
+            edit = asyncio.create_task(plugin.create("a", "default", "second", activate=True))
+            await _until_waiting(holder)
+            monkeypatch.setattr(changes, "CROWDED", 0.0)
+            await until(lambda: not plugin.health().listening, "the process gives its connections back")
+            assert not edit.done()
+    finally:
+        await holder.close()
+    assert (await edit).active_version == 2
+    await until(lambda: plugin.resolve("a").version == 2, "it is served")
+    assert plugin.state is State.LIVE
+
+
+async def _until_waiting(connection: Any) -> None:
+    waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(DEADLINE):
+        while await connection.fetchval(waiting) == 0:  # noqa: ASYNC110  # the event happens in the server
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -98,9 +98,8 @@ class Proxy:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-            # A connection that was just accepted reaches `_accepted` a few turns of the loop later.
-            for _ in range(3):
-                await asyncio.sleep(0)
+            # A connection that was just accepted reaches `_accepted` when asyncio's own task for it has ended.
+            await asyncio.gather(*map(asyncio.shield, _being_accepted()), return_exceptions=True)
         await self._cut()
         # A transport that was aborted closes its socket in the next turn.
         await asyncio.sleep(0)
@@ -174,3 +173,8 @@ class Proxy:
         if host.startswith("/"):
             return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
         return await asyncio.open_connection(host, port)
+
+
+def _being_accepted() -> list[asyncio.Task[Any]]:
+    """Return asyncio's own tasks for connections that have no handler yet."""
+    return [task for task in asyncio.all_tasks() if "_accept_connection" in repr(task.get_coro())]

@@ -36,10 +36,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # The database.
     ("models", "catalogue"),
     ("db", "host"),
+    ("originals", "obstacles", "readonly"),
     ("archive",),
     ("adoption",),
     ("migrations", "repository"),
-    ("legacy",),
+    ("legacy", "importing"),
     ("seeding", "editing"),
     ("lookup",),
     ("exchange",),

@@ -181,7 +181,7 @@ def test_the_configuration_for_tortoise() -> None:
     (memory,) = tortoise_config("sqlite://:memory:")["connections"].values()
     assert memory["credentials"]["file_path"] == ":memory:"
     (plain,) = tortoise_config("postgresql://h/d")["connections"].values()
-    assert plain == f"postgres://h/d?minsize=1&maxsize={POOL_SIZE}"
+    assert plain == f"postgres://h/d?minsize=0&maxsize={POOL_SIZE}"
     (chosen,) = tortoise_config("postgresql://h/d?ssl=1&maxsize=9")["connections"].values()
     assert chosen == "postgres://h/d?ssl=1&maxsize=9"
 

@@ -39,10 +39,10 @@ _TIMES = ("created_at", "updated_at")
 
 
 async def archive_agents(db: Connection) -> None:
-    """Put aside what `agents` says besides the host's own columns."""
-    if not await db.rows('SELECT "id" FROM "agents" LIMIT 1'):
-        return
+    """Put aside what `agents` says besides the host's own columns, unless that was done already."""
     types, host, present = _TYPES[db.dialect], await host_columns(db, "agents"), await columns(db, "agents")
+    if not present.issuperset(_FACTS) or not await db.rows('SELECT "id" FROM "agents" LIMIT 1'):
+        return
     text = host[TEXT_COLUMN].type if TEXT_COLUMN in host else "TEXT"
     await db.run(
         f'CREATE TABLE IF NOT EXISTS "{ARCHIVED_AGENTS}" ("agent_id" INT NOT NULL, "name" TEXT NOT NULL, '
@@ -125,8 +125,8 @@ class Restored:
 
 
 async def archive_versions(db: Connection) -> None:
-    """Put all versions and events aside, with the names of their agents."""
-    if not await db.rows('SELECT "id" FROM "prompts" LIMIT 1'):
+    """Put all versions and events aside, with the names of their agents, unless that was done already."""
+    if "content_hash" not in await columns(db, "prompts") or not await db.rows('SELECT "id" FROM "prompts" LIMIT 1'):
         return
     types = _TYPES[db.dialect]
     await db.run(

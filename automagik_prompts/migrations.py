@@ -26,6 +26,7 @@ from automagik_prompts.adoption import LOCK_TIMEOUT, TABLE_TIMEOUT, adopt_texts,
 from automagik_prompts.catalogue import Connection, Reader, columns
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
+from automagik_prompts.host import TEXT_COLUMN
 from automagik_prompts.models import APP_LABEL
 from automagik_prompts.originals import host_columns
 from automagik_prompts.settings import redacted_url
@@ -197,7 +198,10 @@ async def _upgrade(db: BaseDBAsyncClient, adopt: bool) -> tuple[str, ...]:
     done: list[str] = []
     for migration in all_migrations():
         if migration.version in applied:
-            continue
+            if await _is_in_effect(connection, migration):
+                continue
+            # On SQLite aerich takes back a step and its record in two transactions; it died between them.
+            await _forget(connection, migration)
         if adopt and migration.number == DROP and not done:
             await adopt_texts(connection, first=False)
         module = migration.load()
@@ -221,9 +225,24 @@ async def _downgrade(db: BaseDBAsyncClient, number: int) -> tuple[str, ...]:
     for migration in reversed(all_migrations()):
         if migration.version in applied and migration.number >= number:
             await _run(cast(Migrate, migration.load().downgrade), db)
-            await connection.run("DELETE FROM aerich WHERE app = ? AND version = ?", APP_LABEL, migration.version)
+            await _forget(connection, migration)
             done.append(migration.version)
     return tuple(done)
+
+
+async def _is_in_effect(db: Connection, migration: Migration) -> bool:
+    """Say whether a step that is recorded as applied has left its mark."""
+    if migration.number == CREATE:
+        return bool(await columns(db, "prompt_events"))
+    if migration.number == CHANGE:
+        return "default_status_key" in await columns(db, "agents")
+    if migration.number == DROP:
+        return TEXT_COLUMN not in await columns(db, "agents")
+    return True
+
+
+async def _forget(db: Connection, migration: Migration) -> None:
+    await db.run("DELETE FROM aerich WHERE app = ? AND version = ?", APP_LABEL, migration.version)
 
 
 async def _run(step: Migrate, db: BaseDBAsyncClient) -> None:

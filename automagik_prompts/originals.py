@@ -110,6 +110,8 @@ async def copy_host_prompts(db: Connection) -> None:
 
 async def give_host_prompts_back(db: Connection) -> None:
     """Make the rows of `prompts` what they were: later versions go, flags and times are the old ones."""
+    if not await columns(db, LEGACY_PROMPTS):
+        return
     await db.run(f'DELETE FROM "prompts" WHERE "id" NOT IN (SELECT "id" FROM "{LEGACY_PROMPTS}")')
     host = await host_columns(db, "prompts")
     for name in ("is_active", "is_default_from_code", "created_at", "updated_at"):

@@ -177,6 +177,12 @@ class Host:
         ((value,),) = self.rows(query)
         return value
 
+    def has_table(self, name: str) -> bool:
+        """Say whether there is a table."""
+        if self.dialect == "sqlite":
+            return bool(self.rows(f"SELECT 1 FROM sqlite_master WHERE name = '{name}'"))
+        return self.one(f"SELECT to_regclass('{name}')::text") is not None
+
     def tables(self) -> list[str]:
         """Return the names of all tables but aerich's own."""
         if self.dialect == "sqlite":

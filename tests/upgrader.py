@@ -27,7 +27,8 @@ from automagik_prompts.settings import ENVIRONMENT_PREFIX
 
 FOLDER = Path(__file__).resolve().parents[1] / "aerich_migrations"
 
-_METHODS = ("execute_query", "execute_many", "execute_script", "execute_insert", "begin", "commit")
+_QUERIES = ("execute_query", "execute_many")
+_METHODS = (*_QUERIES, "execute_script", "execute_insert", "begin", "commit")
 _LOOKS = ("SELECT", "PRAGMA", "SET ")
 """How statements begin that change nothing."""
 
@@ -116,11 +117,12 @@ def _after_each_change(at: int, what: Callable[[], None]) -> None:
     """Let something happen after one of the statements that change the database, or begin or end a transaction."""
     done = 0
 
-    def watched(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def watched(name: str, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def call(self: object, *arguments: Any) -> Any:
             nonlocal done
             result = await original(self, *arguments)
-            if not arguments or not str(arguments[0]).lstrip().upper().startswith(_LOOKS):
+            # A script commits on SQLite before it begins, whatever it says.
+            if name not in _QUERIES or not str(arguments[0]).lstrip().upper().startswith(_LOOKS):
                 done += 1
                 if done == at:
                     what()
@@ -131,4 +133,4 @@ def _after_each_change(at: int, what: Callable[[], None]) -> None:
     for client in (SqliteClient, SqliteTransactionWrapper, AsyncpgDBClient, TransactionWrapper):
         for name in _METHODS:
             if name in vars(client):
-                setattr(client, name, watched(vars(client)[name]))
+                setattr(client, name, watched(name, vars(client)[name]))

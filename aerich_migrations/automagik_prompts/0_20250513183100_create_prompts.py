@@ -8,7 +8,7 @@ is run here and not returned: aerich runs a returned script outside the transact
 from tortoise import BaseDBAsyncClient
 
 from automagik_prompts import adoption, archive, originals
-from automagik_prompts.catalogue import Connection, is_unique, refers_to
+from automagik_prompts.catalogue import Connection, columns, is_unique, refers_to
 
 RUN_IN_TRANSACTION = True
 
@@ -121,14 +121,16 @@ async def downgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
     db = await adoption.begin(client)
-    await archive.archive_versions(db)
-    await db.run('DROP TABLE IF EXISTS "prompt_events"')
-    if await originals.host_columns(db, "prompts"):
-        await _give_host_prompts_back(db)
-    else:
-        await db.run('DROP TABLE IF EXISTS "prompts"')
-    if not await originals.host_columns(db, "agents"):
-        await db.run('DROP TABLE IF EXISTS "agents"')
+    # The note of what is the host's goes last. Where it is gone, and the events too, what is there now is the host's.
+    if await columns(db, "prompt_events"):
+        await archive.archive_versions(db)
+        if await originals.host_columns(db, "prompts"):
+            await _give_host_prompts_back(db)
+        else:
+            await db.run('DROP TABLE IF EXISTS "prompts"')
+        await db.run('DROP TABLE "prompt_events"')
+        if not await originals.host_columns(db, "agents"):
+            await db.run('DROP TABLE IF EXISTS "agents"')
     await db.run(f'DROP TABLE IF EXISTS "{originals.LEGACY_COLUMNS}"')
     return "SELECT 1"
 

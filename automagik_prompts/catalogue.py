@@ -113,6 +113,11 @@ class ForeignKey:
     on_delete: str
 
 
+def folded(db: Reader, name: str) -> str:
+    """Return a name as names are compared: SQLite does not tell upper and lower case apart."""
+    return name.lower() if db.dialect == "sqlite" else name
+
+
 def quoted(name: str) -> str:
     """Return a name as it stands in a statement, whatever is in it."""
     return '"' + name.replace('"', '""') + '"'
@@ -138,7 +143,7 @@ async def table_columns(db: Reader, table: str) -> tuple[Column, ...]:
         key = [row for row in found if row["pk"]]
         return tuple(
             Column(
-                name=row["name"],
+                name=folded(db, row["name"]),
                 type=row["type"],
                 not_null=bool(row["notnull"]),
                 default=row["dflt_value"],
@@ -172,8 +177,8 @@ async def table_columns(db: Reader, table: str) -> tuple[Column, ...]:
 
 
 async def columns(db: Reader, table: str) -> frozenset[str]:
-    """Return the names of a table's columns in lower case; none if there is no such table."""
-    return frozenset(column.name.lower() for column in await table_columns(db, table))
+    """Return the names of a table's columns; none if there is no such table."""
+    return frozenset(column.name for column in await table_columns(db, table))
 
 
 async def indexes(db: Reader, table: str) -> tuple[Index, ...]:
@@ -182,7 +187,7 @@ async def indexes(db: Reader, table: str) -> tuple[Index, ...]:
         found = []
         for row in await db.rows(f"PRAGMA index_list({quoted(table)})"):
             parts = await db.rows(f"PRAGMA index_info({quoted(row['name'])})")
-            names = tuple(part["name"] or "" for part in parts)
+            names = tuple(folded(db, part["name"] or "") for part in parts)
             found.append(Index(row["name"], names, bool(row["unique"]), bool(row["partial"])))
         # SQLite keeps no index for a primary key that is the row id.
         if key := [column.name for column in await table_columns(db, table) if column.position]:
@@ -202,10 +207,9 @@ async def indexes(db: Reader, table: str) -> tuple[Index, ...]:
 
 async def is_unique(db: Reader, table: str, names: Sequence[str]) -> bool:
     """Say whether the database itself keeps some columns unique."""
-    wanted = {name.lower() for name in names}
+    wanted = set(names)
     return any(
-        index.unique and not index.partial and {name.lower() for name in index.columns} == wanted
-        for index in await indexes(db, table)
+        index.unique and not index.partial and set(index.columns) == wanted for index in await indexes(db, table)
     )
 
 
@@ -218,7 +222,11 @@ async def foreign_keys(db: Reader, table: str) -> tuple[ForeignKey, ...]:
             by_id.setdefault(row["id"], []).append(row)
         for rows in by_id.values():
             rows.sort(key=lambda row: int(row["seq"]))
-            found.append(ForeignKey(tuple(row["from"] for row in rows), rows[0]["table"], rows[0]["on_delete"]))
+            found.append(
+                ForeignKey(
+                    tuple(folded(db, row["from"]) for row in rows), folded(db, rows[0]["table"]), rows[0]["on_delete"]
+                )
+            )
     else:
         rows = await db.rows(
             "SELECT (SELECT relname::text FROM pg_class WHERE oid = k.confrelid) AS target, "
@@ -235,10 +243,7 @@ async def foreign_keys(db: Reader, table: str) -> tuple[ForeignKey, ...]:
 
 async def refers_to(db: Reader, table: str, column: str, target: str) -> bool:
     """Say whether a column has a foreign key to a table."""
-    return any(
-        tuple(map(str.lower, key.columns)) == (column,) and key.table.lower() == target
-        for key in await foreign_keys(db, table)
-    )
+    return any(key.columns == (column,) and key.table == target for key in await foreign_keys(db, table))
 
 
 async def required_columns(db: Reader, table: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts import repository
-from automagik_prompts.catalogue import Connection, Reader, columns, kind_of
+from automagik_prompts.catalogue import Connection, Reader, columns, folded, kind_of
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError
 from automagik_prompts.host import read_agents, read_texts, read_versions, shown
@@ -122,7 +122,7 @@ async def read_source(source: TextSource) -> list[tuple[str, str | None]]:
             )
         present = await columns(db, table)
         for column, option in ((source.name_column, "--name-column"), (source.text_column, "--text-column")):
-            if column.lower() not in present:
+            if folded(db, column) not in present:
                 raise ConfigurationError(
                     f"The table {source.table!r} of {redacted_url(source.url)} has no column {column!r}; it has "
                     f"{', '.join(sorted(present))}. Name the right one with {option}."

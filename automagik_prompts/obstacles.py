@@ -60,7 +60,7 @@ async def find_obstacles(db: Reader) -> tuple[str, ...]:
 async def _obstacles_of_agents(db: Reader) -> list[str]:
     """Look at the shape of `agents`."""
     found: list[str] = []
-    present = {column.name.lower(): column for column in await table_columns(db, "agents")}
+    present = {column.name: column for column in await table_columns(db, "agents")}
     if missing := [name for name in ("id", "name") if name not in present]:
         return [f"the table agents has no column {' and no column '.join(missing)}: rename it, as it is another table"]
     if not _is_integer(present["id"]):
@@ -115,7 +115,7 @@ async def _obstacles_of_rows(db: Reader) -> list[str]:
 
 async def _obstacles_of_prompts(db: Reader) -> list[str]:
     """Look at a table `prompts` that is there already: only the first shape of this library's can be adopted."""
-    present = {column.name.lower(): column for column in await table_columns(db, "prompts")}
+    present = {column.name: column for column in await table_columns(db, "prompts")}
     if missing := [name for name in _FIRST_SHAPE if name not in present]:
         missed = ", ".join(missing)
         return [f"there is a table prompts, but not the one of an earlier version, as it has no {missed}: rename it"]
@@ -124,7 +124,7 @@ async def _obstacles_of_prompts(db: Reader) -> list[str]:
         for name in ("id", "agent_id", "version")
         if not _is_integer(present[name])
     ]
-    if extra := [name for name in await required_columns(db, "prompts") if name.lower() not in _PROMPT_COLUMNS]:
+    if extra := [name for name in await required_columns(db, "prompts") if name not in _PROMPT_COLUMNS]:
         found.append(f"prompts.{', prompts.'.join(extra)} must have a value in each new row: give it a default")
     if db.dialect == "postgres":
         found += [

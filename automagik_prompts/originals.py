@@ -44,7 +44,7 @@ async def note_host_columns(db: Connection) -> None:
             f'INSERT INTO "{LEGACY_COLUMNS}" ("table_name", "column_name", "type", "not_null", "preset") '
             "VALUES (?, ?, ?, ?, ?)",
             [
-                (table, column.name.lower(), column.type, column.not_null, column.default)
+                (table, column.name, column.type, column.not_null, column.default)
                 for column in await table_columns(db, table)
             ],
         )

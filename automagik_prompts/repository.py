@@ -723,7 +723,7 @@ def _chunks(values: Sequence[T]) -> Iterable[Sequence[T]]:
 
 async def _check_required(db: Connection, agents: Sequence[AgentInfo]) -> None:
     """Make sure that a row of `agents` needs no value that this library does not know."""
-    missing = [name for name in await required_columns(db, "agents") if name.lower() not in _AGENT_COLUMNS]
+    missing = [name for name in await required_columns(db, "agents") if name not in _AGENT_COLUMNS]
     if not missing:
         return
     example = ", ".join("..." for _ in missing)

@@ -340,3 +340,19 @@ def test_a_process_that_starts_too_early(
         upgrade(sqlite_url)
         wait_until(lambda: plugin.resolve("plain").version == 2, "the code's text became a version")
         assert plugin.resolve("unicode").source is Source.DATABASE
+
+
+def test_names_in_capitals(empty_url: str) -> None:
+    """SQLite does not tell `System_Prompt` from `system_prompt`; on PostgreSQL that is another column, which stays."""
+    host = Host(empty_url)
+    host.run(
+        'CREATE TABLE agents ("id" {id}, "name" TEXT NOT NULL UNIQUE, "System_Prompt" TEXT)',
+        """INSERT INTO agents ("name", "System_Prompt") VALUES ('plain', 'You are kind.')""",
+    )
+    before = host.shape(), host.content()
+    upgrade(host.url)
+    assert host.one("SELECT COUNT(*) FROM prompts") == (1 if host.dialect == "sqlite" else 0)
+    downgrade(host.url)
+    assert {row["name"] for row in host.content()["agents"]} == {"plain"}
+    if host.dialect == "postgres":
+        assert host.content()["agents"] == before[1]["agents"]

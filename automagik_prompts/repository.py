@@ -753,7 +753,7 @@ def _agent(row: AgentRow) -> AgentInfo:
         default_status_key=row.default_status_key,
         active_default_prompt_id=row.active_default_prompt_id,
         variables=_names(row.variables),
-        revision=row.revision,
+        revision=_number(row.revision),
     )
 
 

@@ -21,14 +21,16 @@ from pydantic_ai import Agent
 
 from automagik_prompts import repository
 from automagik_prompts.capability import ActivePrompt
+from automagik_prompts.constants import Registry
 from automagik_prompts.disk import DiskSnapshot
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.repository import CHANNEL, ActiveSet, Marker
 from automagik_prompts.settings import load_settings, sqlite_path
-from automagik_prompts.types import ActiveVersion, AgentInfo, ServedPrompt
+from automagik_prompts.types import ActiveVersion, AgentInfo, Explanation, Health, ServedPrompt, Source, State
 from tests import clock, member
 from tests.listening import Listener
 from tests.servers import credentials
+from tests.waiting import wait_until
 
 LIBRARY = "automagik_prompts"
 
@@ -41,6 +43,22 @@ async def told(plugin: PromptPlugin, agent: str, status_key: str | None = None, 
     assert len(listener.heard) == 1
     assert len(listener.last.system) == 1
     return listener.last.system[0]
+
+
+def assert_follows(plugin: PromptPlugin, agent: str, version: int, status_key: str | None = None) -> None:
+    """Make sure that all that tells says: this version, from the database, which is followed, and nothing is wrong."""
+    assert plugin.state is State.LIVE
+    assert_followed(plugin.explain(agent, status_key), plugin.health(), version)
+
+
+def assert_followed(explained: Explanation, health: Health, version: int) -> None:
+    """Make sure that both say: this version, from the database, which is followed, and nothing is wrong."""
+    assert (explained.version, explained.source, explained.state) == (version, Source.DATABASE, State.LIVE)
+    assert (explained.error, explained.notes) == (None, ())
+    assert (health.ready, health.state, health.error, health.problems) == (True, State.LIVE, None, ())
+    for age in (explained.snapshot_age, health.snapshot_age):
+        assert age is not None
+        assert age >= 0
 
 
 async def execute(url: str, *statements: str) -> list[tuple[Any, ...]]:
@@ -204,3 +222,34 @@ def serve_long(
 ) -> None:
     """Be a member of a fleet that runs many times."""
     member._obey(LongLivedMember(connections, url, texts, settings or {}), connections[0])
+
+
+class ManyMembers:
+    """Several plugins in one process, each with its own thread and connections.
+
+    Args:
+        url: The database URL.
+        count: How many.
+    """
+
+    def __init__(self, url: str, count: int) -> None:
+        self._plugins = [PromptPlugin(url, registry=Registry(), disk_snapshot=False).start() for _ in range(count)]
+
+    def until_all_listen(self) -> None:
+        """Return when notifications are known to arrive at each of them."""
+        wait_until(lambda: all(plugin.health().listening for plugin in self._plugins), "all listen", 60)
+
+    def until_all_serve(self, version: int) -> None:
+        """Return when each of them serves a version."""
+        wait_until(lambda: {plugin.resolve("a").version for plugin in self._plugins} == {version}, "all serve it", 60)
+
+    def assert_all_follow(self, version: int) -> None:
+        """Make sure that each of them says that it serves a version from the database."""
+        for plugin in self._plugins:
+            assert_follows(plugin, "a", version)
+            assert plugin.health().listening
+
+
+def serve_many(connections: list[Connection], url: str, count: int) -> None:
+    """Be a process with several plugins."""
+    member._obey(ManyMembers(url, count), connections[0])  # type: ignore[arg-type]  # it calls methods by their names

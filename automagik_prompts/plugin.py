@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
-import os
 import threading
 import time
-import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from automagik_prompts import discovery, editing, overrides, seeding
+from automagik_prompts import discovery, editing, overrides, process, seeding
 from automagik_prompts.constants import Registry
 from automagik_prompts.constants import registry as default_registry
 from automagik_prompts.db import Database
@@ -50,8 +47,6 @@ CALL_TIMEOUT = 30.0
 """Seconds that an editing verb may take."""
 
 _CLOSE_SECONDS = 2.0
-_EXIT_SECONDS = 0.25
-_FORK_SECONDS = 2.0
 
 _CLOSED = "The plugin is closed and does not follow the database."
 _FORKED_IN_USE = (
@@ -121,7 +116,7 @@ class PromptPlugin:
         self._recall = Recall(registry)
         self._listeners = Listeners()
         self._reported: set[tuple[str, str, int | None]] = set()
-        _plugins.add(self)
+        process.enter(self)
 
     # Life.
 
@@ -680,115 +675,10 @@ class PromptPlugin:
             logger.warning("%s", _FORKED_IN_USE)
 
 
+_abandoned: list[Worker | None] = []
+"""The threads' objects of the processes that this one was forked from."""
+
+
 async def _with_database(refresher: Refresher, function: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
     async with refresher.opened() as database:
         await function(database)
-
-
-_plugins: weakref.WeakSet[PromptPlugin] = weakref.WeakSet()
-_abandoned: list[object] = []
-_default: PromptPlugin | None = None
-_default_lock = threading.Lock()
-
-
-def default_plugin() -> PromptPlugin:
-    """Return the process' default plugin, configured by `AUTOMAGIK_PROMPTS_*` variables and made when first asked for.
-
-    Raises:
-        ConfigurationError: A variable has a value that cannot work.
-    """
-    global _default
-    if (made := _default) is not None:
-        return made  # every agent run that was given no plugin comes here, and waits for no lock
-    with _default_lock:
-        if _default is None:
-            _default = PromptPlugin()
-        return _default
-
-
-def install(**settings: Any) -> PromptPlugin:
-    """Install the default plugin; calling it twice is one installation.
-
-    Args:
-        settings: As for `PromptPlugin`, the first time.
-
-    Raises:
-        ConfigurationError: The default plugin exists already with other settings, or another plugin is installed.
-        DeclarationError: A prompt module cannot be imported or declares something that cannot be right.
-    """
-    global _default
-    with _default_lock:
-        if _default is None:
-            _default = PromptPlugin(**settings)
-        elif settings and PromptPlugin(**settings).settings != _default.settings:
-            raise ConfigurationError(
-                "The default plugin exists already with other settings. Call install() with settings once, before "
-                "anything else uses it, or make a PromptPlugin of your own."
-            )
-        plugin = _default
-    return plugin.install()
-
-
-def uninstall() -> None:
-    """Undo `install` and close the default plugin; the next use makes a new one."""
-    global _default
-    with _default_lock:
-        plugin, _default = _default, None
-    if plugin is not None:
-        plugin.uninstall()
-        plugin.close()
-
-
-@contextmanager
-def default_replaced(plugin: PromptPlugin) -> Iterator[PromptPlugin | None]:
-    """Have another default plugin for a while, as tests do, and give the one that it replaces, if there is one."""
-    global _default
-    with _default_lock:
-        replaced, _default = _default, plugin
-    try:
-        yield replaced
-    finally:
-        with _default_lock:
-            _default = replaced
-
-
-def resolve(agent: str, status_key: str | None = None) -> ServedPrompt:
-    """Return the version that the default plugin serves; see `PromptPlugin.resolve`."""
-    return default_plugin().resolve(agent, status_key)
-
-
-def render(agent: str, status_key: str | None = None, values: Values | None = None) -> str:
-    """Return the filled text that the default plugin serves; see `PromptPlugin.render`."""
-    return default_plugin().render(agent, status_key, values)
-
-
-def _close_all() -> None:
-    """End every thread, waiting for all of them together no longer than anybody would notice."""
-    deadline = time.monotonic() + _EXIT_SECONDS
-    for worker in [plugin.end() for plugin in tuple(_plugins)]:
-        if worker is not None:
-            worker.join(max(0.0, deadline - time.monotonic()))
-
-
-def _before_fork() -> None:
-    deadline = time.monotonic() + _FORK_SECONDS
-    for plugin in tuple(_plugins):
-        plugin.prepare_fork(deadline)
-
-
-def _after_fork_in_parent() -> None:
-    for plugin in tuple(_plugins):
-        plugin.resume_parent()
-
-
-def _after_fork_in_child() -> None:
-    """Let each plugin start anew in a forked child; the parent's objects are kept, as closing them would hang."""
-    global _default_lock
-    _default_lock = threading.Lock()
-    for plugin in tuple(_plugins):
-        plugin.resume_child()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -17,10 +17,10 @@ from pydantic_ai.messages import ToolCallPart, ToolReturnPart, UserPromptPart, r
 
 from automagik_prompts import overrides
 from automagik_prompts.capability import ActivePrompt
+from automagik_prompts.default import default_plugin
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.identity import UsedPrompt, prompt_used
 from automagik_prompts.overrides import Override
-from automagik_prompts.plugin import default_plugin
 from automagik_prompts.types import PromptReader, ServedPrompt, Source, check_name, status_value
 
 Tools = Literal["recorded", "run"]

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from automagik_prompts import overrides
-from automagik_prompts import plugin as plugin_module
+from automagik_prompts import default, overrides
 from automagik_prompts.constants import Registry
 from automagik_prompts.constants import registry as default_registry
 from automagik_prompts.exceptions import ConfigurationError
@@ -126,7 +125,7 @@ def memory_plugin(registry: Registry = default_registry, **settings: Any) -> Ite
     """
     settings.setdefault("startup_timeout", _STARTUP_SECONDS)
     plugin = PromptPlugin("sqlite://:memory:", registry=registry, **settings)
-    with plugin_module.default_replaced(plugin) as replaced:
+    with default.default_replaced(plugin) as replaced:
         readers = [replaced] if replaced is not None else []
         with overrides.standing_in(plugin, *readers), ThreadPoolExecutor(1) as pool:
             try:

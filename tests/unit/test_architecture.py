@@ -53,8 +53,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("snapshot", "disk", "changes", "gate", "listeners"),
     ("refresher",),
     ("worker",),
-    ("recall",),
+    ("recall", "process"),
     ("plugin",),
+    ("default",),
     ("replaying", "testing"),
     ("pytest_plugin",),
 )

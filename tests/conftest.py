@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,31 @@ ENGINES = ("sqlite", "postgres")
 MakePlugin = Callable[..., PromptPlugin]
 
 
+@contextmanager
+def folder_of_a_server() -> Iterator[Path]:
+    """Give a folder that is not in pytest's, for a PostgreSQL server.
+
+    Run as root the server has a user of its own, and each other session that pytest begins shuts that user out of its
+    folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server; where it cannot be had, the tests that need it fail."""
-    # Not in pytest's folder: run as root the server has a user of its own, and each other session that pytest begins
-    # shuts that user out of it.
-    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
-        server = PostgresServer(Path(folder))
+    with folder_of_a_server() as folder:
+        server = PostgresServer(folder)
         yield server
         server.stop()
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """A folder for a PostgreSQL server of one test."""
+    with folder_of_a_server() as folder:
+        yield folder
 
 
 @pytest.fixture

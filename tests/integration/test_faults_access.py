@@ -28,11 +28,10 @@ ROLE = "app"
 
 
 @pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[OwnServer]:
+def guarded(server_folder: Path) -> Iterator[OwnServer]:
     """A server that asks one of its users for a password."""
-    folder = tmp_path / "guarded"
-    server = OwnServer(folder)
-    rules = folder / "pg_hba.conf"
+    server = OwnServer(server_folder)
+    rules = server_folder / "pg_hba.conf"
     rules.write_text(f"local all {ROLE} scram-sha-256\n" + rules.read_text(encoding="utf-8"), encoding="utf-8")
     server.execute("SELECT pg_reload_conf()")
     server.execute(f"CREATE ROLE {ROLE} LOGIN SUPERUSER PASSWORD '{PASSWORD}'")

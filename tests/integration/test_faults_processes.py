@@ -246,9 +246,9 @@ async def _until_waiting(connection: Any) -> None:
 
 
 @pytest.fixture
-def small_server(tmp_path: Path) -> Iterator[OwnServer]:
+def small_server(server_folder: Path) -> Iterator[OwnServer]:
     """A server that allows 20 connections."""
-    server = OwnServer(tmp_path / "server", max_connections=CONNECTIONS, fsync="off")
+    server = OwnServer(server_folder, max_connections=CONNECTIONS, fsync="off")
     yield server
     server.stop()
 

@@ -36,9 +36,9 @@ LISTENER = "application_name = 'automagik-prompts listener' AND datname = curren
 
 
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[OwnServer]:
+def own_server(server_folder: Path) -> Iterator[OwnServer]:
     """A server of this test alone, which it can kill."""
-    server = OwnServer(tmp_path / "server", fsync="off")
+    server = OwnServer(server_folder, fsync="off")
     yield server
     server.stop()
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from automagik_prompts import crowd
 from automagik_prompts.db import connect_parameters
 from automagik_prompts.repository import CHANNEL
 from automagik_prompts.settings import Settings, redacted
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("automagik_prompts")
 
 SAFETY_INTERVAL = 60.0
-"""Seconds between two looks at the database while notifications arrive; also between two proofs that they do."""
+"""Seconds between two looks at the database while notifications arrive; also, at least, between two proofs that they
+do. So an idle process asks two statements a minute."""
 
 SPREAD = 0.02
 """Seconds over which processes spread their reading after a notification that reaches all of them at once."""
@@ -35,7 +37,8 @@ CROWDED = 0.7
 """The share of a server's connections in use from which on a process does not keep one for listening."""
 
 CROWD_INTERVAL = 5.0
-"""Seconds between two looks at how many connections are in use, while this process keeps some of them."""
+"""Seconds after which a process that begins to listen looks again at how many connections are in use, as does one that
+is told that they are short; later it looks ever more seldom."""
 
 RETRY = (0.5, 30.0)
 """The first and the longest wait between two attempts to listen, in seconds."""
@@ -44,25 +47,20 @@ RETRY = (0.5, 30.0)
 _SELDOM = 10
 """The number of failed attempts to listen after which the wait is the longest one."""
 
-_TOO_MANY_CONNECTIONS = "53300"
-
-# The columns are those that every user may see; `pg_stat_activity` hides from most what others' connections are for.
-_SHARE = """
-SELECT GREATEST(
-    (SELECT SUM(numbackends) FROM pg_stat_database)
-    / (current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int)::float8,
-    (SELECT s.numbackends / d.datconnlimit::float8 FROM pg_database d JOIN pg_stat_database s ON s.datid = d.oid
-    WHERE d.datname = current_database() AND d.datconnlimit > 0),
-    (SELECT COUNT(*) / r.rolconnlimit::float8 FROM pg_roles r JOIN pg_stat_activity a ON a.usesysid = r.oid
-    WHERE r.rolname = current_user AND r.rolconnlimit > 0 GROUP BY r.rolconnlimit)
-)
-"""
-
 
 def backoff(attempt: int, first: float, longest: float) -> float:
     """Return how many seconds to wait before the next attempt: twice as long each time, up to a limit, with jitter."""
     # Bounded before it is raised: after a thousand attempts the number would be too large.
     return min(first * 2.0 ** min(attempt, 30), longest) * random.uniform(0.5, 1.0)
+
+
+def spacing(looks: int) -> float:
+    """Return how many seconds to rest between two looks at a server, after so many: ever longer, up to a minute or so.
+
+    Processes that start together may crowd a server only a while after each has begun; later that is rare, and whoever
+    finds it crowded tells the others.
+    """
+    return min(CROWD_INTERVAL * 4.0 ** min(looks, 30), SAFETY_INTERVAL) * random.uniform(1.0, 1.25)
 
 
 class Changes(Protocol):
@@ -176,7 +174,8 @@ class Listening(Polling):
         self._proved = False
         self._crowded = False
         self._reached = asyncio.Event()
-        self._lost = asyncio.Event()
+        self._stirred = asyncio.Event()
+        self._due = 0.0
         self._proofs: dict[str, asyncio.Event] = {}
         self._task = asyncio.get_running_loop().create_task(self._listen())
 
@@ -209,7 +208,7 @@ class Listening(Polling):
     def failed(self, error: BaseException) -> bool:
         """Let nobody try to listen to a database that cannot be read; say whether it is short of connections."""
         self._reached.clear()
-        refused = _is_refused_for_crowd(error)
+        refused = crowd.is_refused_for_crowd(error)
         self._crowded = self._crowded or refused
         return refused
 
@@ -234,7 +233,7 @@ class Listening(Polling):
                 attempt = 0
             except Exception as error:  # noqa: BLE001  # polling goes on whatever happens here; the doctor tells
                 logger.debug("Listening failed: %s", redacted(f"{type(error).__name__}: {error}", self._url))
-                self._crowded = self._crowded or _is_refused_for_crowd(error)
+                self._crowded = self._crowded or crowd.is_refused_for_crowd(error)
                 attempt += 1
             if self._proved or self._crowded:
                 # The refresher waits for the long safety interval; from now on it must look more often.
@@ -251,30 +250,29 @@ class Listening(Polling):
                 **connect_parameters(self._url), server_settings={"application_name": "automagik-prompts listener"}
             )
         try:
-            self._crowded = await _is_crowded(connection)
-            if self._crowded:
-                return
-            self._lost.clear()
-            connection.add_termination_listener(lambda _connection: self._lost.set())
+            connection.add_termination_listener(lambda _connection: self._look_within(0.0))
             async with asyncio.timeout(PROOF_TIMEOUT):
                 await connection.add_listener(CHANNEL, self._notified)
-            while True:
-                await self._prove(connection)
+            now, looks = asyncio.get_running_loop().time, 0
+            while not connection.is_closed():
+                # Before the look: what is told meanwhile may bring the next one forward.
+                self._due = now() + spacing(looks)
+                self._crowded = await self._look(connection)
+                if self._crowded:
+                    return
                 if not self._proved:
                     self._proved = True
                     self.wake()
-                proved_at = time.monotonic()
-                while time.monotonic() < proved_at + SAFETY_INTERVAL:
-                    if await self._is_lost_within(CROWD_INTERVAL * random.uniform(0.5, 1.5)):
-                        return
-                    self._crowded = await _is_crowded(connection)
-                    if self._crowded:
-                        return
+                while (left := self._due - now()) > 0:
+                    self._stirred.clear()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._stirred.wait(), left)
+                looks += 1
         finally:
             connection.terminate()
 
-    async def _prove(self, connection: asyncpg.Connection[Any]) -> None:
-        """Send a notification to oneself and wait for it.
+    async def _look(self, connection: asyncpg.Connection[Any]) -> bool:
+        """Send a notification to oneself and wait for it; say whether connections are short.
 
         Raises:
             TimeoutError: It did not arrive.
@@ -283,41 +281,21 @@ class Listening(Polling):
         arrived = self._proofs[proof] = asyncio.Event()
         try:
             async with asyncio.timeout(PROOF_TIMEOUT):
-                await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, proof)
+                crowded = await crowd.prove_and_look(connection, CHANNEL, proof, CROWDED)
                 await arrived.wait()
         finally:
             del self._proofs[proof]
+        return crowded
 
-    async def _is_lost_within(self, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(self._lost.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+    def _look_within(self, seconds: float) -> None:
+        """Bring the next look forward, if it was to come later."""
+        self._due = min(self._due, asyncio.get_running_loop().time() + seconds)
+        self._stirred.set()
 
     def _notified(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         if payload == "":
             self.wake()
         elif (proof := self._proofs.get(str(payload))) is not None:
             proof.set()
-
-
-async def _is_crowded(connection: asyncpg.Connection[Any]) -> bool:
-    """Say whether the server, the database or the user is short of connections."""
-    import asyncpg  # an optional dependency, needed for servers only
-
-    try:
-        async with asyncio.timeout(PROOF_TIMEOUT):
-            share = await connection.fetchval(_SHARE)
-    except asyncpg.PostgresError:
-        return False  # something that only resembles PostgreSQL does not know
-    return share is not None and float(share) > CROWDED
-
-
-def _is_refused_for_crowd(error: BaseException | None) -> bool:
-    """Say whether the server refused a connection because it has too many."""
-    while error is not None:
-        if getattr(error, "sqlstate", None) == _TOO_MANY_CONNECTIONS:
-            return True
-        error = error.__cause__
-    return False
+        elif payload == crowd.NOTICE:
+            self._look_within(CROWD_INTERVAL * random.uniform(0.5, 1.5))

@@ -274,7 +274,7 @@ def tortoise_config(url: str, alias: str = APP_LABEL) -> dict[str, Any]:
         if driver.level == logging.NOTSET:
             driver.setLevel(logging.INFO)
         options = dict(part.split("=", 1) for part in url.partition("?")[2].split("&") if "=" in part)
-        connection: dict[str, Any] | str = {
+        connection: dict[str, Any] = {
             "engine": "automagik_prompts.sqlite",
             "credentials": {
                 "busy_timeout": BUSY_TIMEOUT,
@@ -283,10 +283,12 @@ def tortoise_config(url: str, alias: str = APP_LABEL) -> dict[str, Any]:
             },
         }
     else:
-        connection = _tortoise_url(url)
-        if "maxsize=" not in connection:
+        connection = expand_db_url(_tortoise_url(url))
+        credentials = connection["credentials"]
+        if "maxsize" not in credentials:
             # Without a floor: restoring it the driver would log a traceback of its own in each outage.
-            connection += f"{'&' if '?' in connection else '?'}minsize=0&maxsize={POOL_SIZE}"
+            credentials |= {"minsize": 0, "maxsize": POOL_SIZE}
+        credentials["reset"] = _as_it_is
     return {
         "connections": {alias: connection},
         "apps": {APP_LABEL: {"models": ["automagik_prompts.models"], "default_connection": alias}},
@@ -311,6 +313,13 @@ def _sqlstate(error: BaseException) -> str:
     """Return a server's code for an error, also for one that Tortoise has wrapped; empty if there is none."""
     wrapped = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
     return str(getattr(error, "sqlstate", None) or getattr(wrapped, "sqlstate", None) or "")
+
+
+async def _as_it_is(_connection: object) -> None:
+    """Give a connection back to the pool without the four statements by which the driver would clean its session.
+
+    Nothing here changes a session: what is set and locked is for one transaction.
+    """
 
 
 async def _ping(client: BaseDBAsyncClient) -> None:

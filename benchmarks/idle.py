@@ -18,7 +18,7 @@ from automagik_prompts import PromptPlugin
 from automagik_prompts.constants import Registry
 from tests.servers import OwnServer
 
-SETTLING = 15.0
+SETTLING = 45.0
 """Seconds after the start that do not count: connecting, seeding and the first load."""
 
 _STATEMENT = re.compile(r"^(?P<time>\d+\.\d+) .*?LOG:  (?:statement|execute [^:]*): (?P<sql>.*)$", re.MULTILINE)

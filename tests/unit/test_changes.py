@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from automagik_prompts.changes import Changes, Polling, backoff
+from automagik_prompts.changes import Changes, Polling, backoff, spacing
 
 
 async def test_polling_waits_as_long_as_it_is_told() -> None:
@@ -46,3 +46,12 @@ def test_the_wait_between_attempts_grows_and_has_a_limit(attempt: int) -> None:
     longest = min(0.5 * 2 ** min(attempt, 20), 30.0)
     assert all(longest / 2 <= wait <= longest for wait in waits)
     assert len(waits) > 10
+
+
+def test_the_looks_at_a_server_become_seldom() -> None:
+    """The first come while others may still be starting; from the third on, less than one a minute."""
+    for looks, (shortest, longest) in enumerate([(5, 6.25), (20, 25), (60, 75), (60, 75)]):
+        rests = {spacing(looks) for _ in range(50)}
+        assert all(shortest <= rest <= longest for rest in rests)
+        assert len(rests) > 10
+    assert spacing(100_000) <= 75

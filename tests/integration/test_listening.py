@@ -1,0 +1,105 @@
+"""What listening costs a server, and how connections are given back where they are short."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg  # type: ignore[import-untyped]  # it has no types
+import pytest
+
+from automagik_prompts import changes, crowd, refresher
+from automagik_prompts.constants import Registry
+from automagik_prompts.db import Database
+from automagik_prompts.migrations import upgrade
+from automagik_prompts.repository import CHANNEL
+from tests.conftest import MakePlugin
+from tests.faults import execute
+from tests.servers import OwnServer, credentials
+from tests.waiting import until
+
+MINUTE = 0.5
+"""Seconds that stand for a minute."""
+
+MINUTES = 8
+
+STATEMENT = re.compile(r"^(\d+\.\d+) LOG:  (?:statement|execute [^:]*): (.*)$", re.MULTILINE)
+
+
+@pytest.fixture
+def telling_server(server_folder: Path) -> Iterator[OwnServer]:
+    """A server that writes down each statement and when it came."""
+    server = OwnServer(server_folder, log_statement="'all'", log_line_prefix="'%n '")
+    yield server
+    server.stop()
+
+
+async def test_an_idle_process_asks_two_statements_a_minute(
+    telling_server: OwnServer,
+    server_folder: Path,
+    registry: Registry,
+    make_plugin: MakePlugin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One reads what is active, one proves that notifications arrive and looks how many connections there are."""
+    assert (changes.SAFETY_INTERVAL, refresher.FULL_LOAD_INTERVAL) == (60, 60)
+    for module, name in ((refresher, "FULL_LOAD_INTERVAL"), (changes, "SAFETY_INTERVAL")):
+        monkeypatch.setattr(module, name, MINUTE)
+    monkeypatch.setattr(changes, "CROWD_INTERVAL", MINUTE / 12)
+    url = await asyncio.to_thread(telling_server.create_database)
+    async with Database(url) as database:
+        await upgrade(database)
+    registry.declare("a", {"default": "text"}, where="here")
+    plugin = make_plugin(url, startup_timeout=30)
+    await plugin.ready()
+    await until(lambda: plugin.health().listening, "notifications arrive")
+    await asyncio.sleep(MINUTE)  # the first looks follow each other faster
+    began = time.time()
+    await asyncio.sleep(MINUTES * MINUTE)
+    log = (server_folder / "log").read_text(encoding="utf-8")
+    asked = [found[2] for found in STATEMENT.finditer(log) if began <= float(found[1]) <= began + MINUTES * MINUTE]
+    assert len(asked) <= 2 * MINUTES
+    assert {statement.split()[0] for statement in asked} == {"SELECT", "WITH"}
+    assert plugin.health().listening
+
+
+async def test_who_finds_a_crowd_tells_the_others(
+    postgres_url: str, registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that would look again only much later gives its connections back when another one finds them short."""
+    async with Database(postgres_url) as database:
+        await upgrade(database)
+    registry.declare("a", {"default": "text"}, where="here")
+    settled = make_plugin(postgres_url, startup_timeout=30)
+    await settled.ready()
+    await until(lambda: settled.health().listening, "notifications arrive")
+    monkeypatch.setattr(changes, "CROWDED", 0.0)
+    monkeypatch.setattr(changes, "CROWD_INTERVAL", 0.1)
+    newcomer = make_plugin(postgres_url, startup_timeout=30)
+    await newcomer.ready()
+    took = await until(lambda: not settled.health().listening, "it gives its connections back")
+    assert took < 4  # by itself it looks after 5 s
+    assert not newcomer.health().listening
+
+
+async def test_a_server_that_does_not_tell_how_crowded_it_is(postgres_url: str) -> None:
+    """Where the user may not know, notifications are proved all the same, and nothing counts as crowded."""
+    role = f"limited_{uuid4().hex[:12]}"
+    await execute(postgres_url, f"CREATE ROLE {role}", "REVOKE SELECT ON pg_stat_database FROM PUBLIC")
+    connection = await asyncpg.connect(**credentials(postgres_url))
+    arrived: asyncio.Queue[object] = asyncio.Queue()
+    try:
+        assert await crowd.prove_and_look(connection, CHANNEL, "unheard", 0.0)
+        await connection.add_listener(CHANNEL, lambda *notification: arrived.put_nowait(notification[-1]))
+        await connection.execute(f"SET ROLE {role}")
+        assert not await crowd.prove_and_look(connection, CHANNEL, "heard", 0.0)
+        async with asyncio.timeout(10):
+            assert await arrived.get() == "heard"
+        assert arrived.empty()
+    finally:
+        await connection.close()
+        await execute(postgres_url, f"DROP ROLE {role}")

@@ -5,20 +5,20 @@ Everything is checked before anything is written, and each change is one transac
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts import repository
 from automagik_prompts.db import Database
-from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError, closest
+from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
+from automagik_prompts.finding import find_agent, find_version, no_such_status
 from automagik_prompts.templates import check_exposed, compile_template
+from automagik_prompts.trail import version_before
 from automagik_prompts.types import (
     Action,
     AgentInfo,
-    Event,
     EventCreate,
     Format,
     Prompt,
@@ -28,9 +28,6 @@ from automagik_prompts.types import (
     check_optional,
     check_text,
 )
-
-_HISTORY_LIMIT = 10_000
-"""Events that a rollback looks back over, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,28 +195,12 @@ async def rollback(
     async def write(db: BaseDBAsyncClient) -> Change:
         locked = await _lock(db, known, intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
-        earlier = await _version_before(db, locked, status_key, before)
+        earlier = await version_before(db, locked, status_key, before)
         _check_servable(earlier, locked, exposed)
         active = await _set_active(db, locked, status_key, earlier, before, Action.ROLLED_BACK, intent)
         return _change(locked, status_key, active, active, before)
 
     return await database.transaction(write)
-
-
-async def find_earlier(database: Database, agent: str, status_key: str) -> Prompt:
-    """Return the version to which `rollback` would go back now.
-
-    Raises:
-        PromptNotFoundError: There is no such agent or status, or no version was active before.
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    known = await find_agent(database, agent)
-
-    async def read(db: BaseDBAsyncClient) -> Prompt:
-        present = await repository.get_active_prompt(db, known.id, status_key)
-        return await _version_before(db, known, status_key, present)
-
-    return await database.run(read)
 
 
 async def deactivate(database: Database, agent: str, status_key: str, *, intent: Intent = Intent()) -> Change:
@@ -244,7 +225,7 @@ async def deactivate(database: Database, agent: str, status_key: str, *, intent:
         if before is None:
             message = f"{agent}/{status_key} has no active version; there is nothing to deactivate."
             if await repository.get_latest_version_for_status(db, locked.id, status_key) is None:
-                message = await _no_such_status(db, locked, status_key)
+                message = await no_such_status(db, locked, status_key)
             raise PromptNotFoundError(message, agent=agent, status_key=status_key)
         await repository.set_prompt_active(db, locked.id, None, status_key)
         await _record(db, locked, status_key, Action.DEACTIVATED, intent, to=before, before=before)
@@ -392,117 +373,6 @@ def _check_deletable(prompt: Prompt, agent: str) -> None:
         )
 
 
-async def history(
-    database: Database, agent: str, status_key: str | None = None, *, limit: int | None = None
-) -> list[Prompt]:
-    """Return an agent's versions, by status and then newest first.
-
-    Raises:
-        PromptNotFoundError: There is no such agent.
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    known = await find_agent(database, agent)
-    return await database.run(repository.get_prompts_by_agent_id, known.id, status_key, limit=limit)
-
-
-async def events(
-    database: Database, agent: str, status_key: str | None = None, *, limit: int | None = None
-) -> list[Event]:
-    """Return what was done to an agent's prompts, newest first.
-
-    Raises:
-        PromptNotFoundError: There is no such agent.
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    known = await find_agent(database, agent)
-    return await database.run(repository.get_events, known.id, status_key, limit=limit)
-
-
-async def diff(database: Database, agent: str, status_key: str, old: int, new: int) -> str:
-    """Return the difference between two versions as a unified diff; empty if their texts are equal.
-
-    Raises:
-        PromptNotFoundError: There is no such agent, status or version.
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    known = await find_agent(database, agent)
-    first = await find_version(database, known, status_key, old)
-    second = await find_version(database, known, status_key, new)
-    return unified_diff(first.prompt_text, second.prompt_text, f"version {old}", f"version {new}")
-
-
-def unified_diff(old: str, new: str, old_label: str, new_label: str) -> str:
-    """Return the difference between two texts as a unified diff that tells a missing last line break."""
-    lines = difflib.unified_diff(text_lines(old), text_lines(new), old_label, new_label)
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of text\n" for line in lines)
-
-
-def text_lines(text: str) -> list[str]:
-    """Return the lines of a text with their line feeds; other characters that break lines in Unicode stay inside."""
-    lines = [f"{line}\n" for line in text.split("\n")]
-    lines[-1] = lines[-1][:-1]
-    return lines if lines[-1] else lines[:-1]
-
-
-async def find_agent(database: Database, agent: str) -> AgentInfo:
-    """Return an agent.
-
-    Raises:
-        PromptNotFoundError: There is none of that name; the message names the nearest ones.
-    """
-    known = await database.run(repository.get_agent, agent)
-    if known is not None:
-        return known
-    names = [info.name for info in await database.run(repository.get_agents)]
-    raise PromptNotFoundError(
-        f"There is no agent {agent!r} in the database. {_nearest(agent, names, 'agents')} Declare it in code and start "
-        "the application, or run: automagik-prompts sync",
-        agent=agent,
-    )
-
-
-async def find_version(database: Database, agent: AgentInfo, status_key: str, version: int) -> Prompt:
-    """Return a version of a known agent.
-
-    Raises:
-        PromptNotFoundError: There is none; the message says which there are.
-    """
-    found = await database.run(repository.get_version, agent.id, status_key, version)
-    if found is not None:
-        return found
-    latest = await database.run(repository.get_latest_version_for_status, agent.id, status_key)
-    if latest is not None:
-        message = f"{agent.name}/{status_key} has no version {version}; its versions go from 1 to {latest}."
-    else:
-        message = await database.run(_no_such_status, agent, status_key)
-    raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
-
-
-async def check_status(database: Database, agent: AgentInfo, status_key: str) -> None:
-    """Make sure that an agent has versions for a status.
-
-    Raises:
-        PromptNotFoundError: It has none; the message names the nearest statuses.
-    """
-    if await database.run(repository.get_latest_version_for_status, agent.id, status_key) is None:
-        message = await database.run(_no_such_status, agent, status_key)
-        raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
-
-
-async def _no_such_status(db: BaseDBAsyncClient, agent: AgentInfo, status_key: str) -> str:
-    known = await repository.get_status_keys(db, agent.id)
-    return f"{agent.name} has no prompts for the status {status_key!r}. {_nearest(status_key, known, 'statuses')}"
-
-
-def _nearest(name: str, known: Sequence[str], what: str) -> str:
-    """Say which names exist, the nearest first."""
-    if not known:
-        return f"There are no {what} yet."
-    if close := closest(name, known):
-        return f"Did you mean {' or '.join(map(repr, close))}?"
-    return f"Known {what}: {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}."
-
-
 def _check_servable(prompt: Prompt, agent: AgentInfo, exposed: Collection[str] | None) -> None:
     """Refuse a version that could not be served; it may have been written by plain SQL or for another release."""
     where = {"agent": agent.name, "status_key": prompt.status_key}
@@ -584,37 +454,6 @@ async def _record(
         note=intent.note,
     )
     await repository.add_events(db, [event])
-
-
-async def _version_before(db: BaseDBAsyncClient, agent: AgentInfo, status_key: str, present: Prompt | None) -> Prompt:
-    """Replay the events and return the version that was active before the present one."""
-    actions = (Action.ACTIVATED, Action.ROLLED_BACK, Action.DEACTIVATED)
-    found = await repository.get_events(db, agent.id, status_key, actions=actions, limit=_HISTORY_LIMIT)
-    trail: list[int | None] = []
-    for event in reversed(found):
-        if event.action is Action.ROLLED_BACK and event.version in trail:
-            while trail[-1] != event.version:
-                trail.pop()
-            continue
-        active = None if event.action is Action.DEACTIVATED else event.version
-        if not trail or trail[-1] != active:
-            trail.append(active)
-    now = present.version if present is not None else None
-    if trail and trail[-1] == now:
-        trail.pop()
-    for version in reversed(trail):
-        if version is not None and version != now:
-            earlier = await repository.get_version(db, agent.id, status_key, version)
-            if earlier is not None:
-                return earlier
-    if await repository.get_latest_version_for_status(db, agent.id, status_key) is None:
-        message = await _no_such_status(db, agent, status_key)
-    else:
-        message = (
-            f"{agent.name}/{status_key} has no version that was active before. Activate one by its number: "
-            f"automagik-prompts activate {agent.name} {status_key} VERSION"
-        )
-    raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
 
 
 def _change(

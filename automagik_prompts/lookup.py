@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from automagik_prompts import repository
 from automagik_prompts.db import Database
-from automagik_prompts.editing import check_status, find_agent, find_version
+from automagik_prompts.differences import unified_diff
 from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.finding import check_status, find_agent, find_version
 from automagik_prompts.repository import Standing
 from automagik_prompts.types import AgentInfo, Event, Prompt
 
@@ -129,6 +130,19 @@ async def events(
         found = await database.run(repository.get_events, None, status_key, limit=limit)
         names = {info.id: info.name for info in await agents(database)}
     return [(names[event.agent_id], event) for event in found if event.agent_id in names]
+
+
+async def diff(database: Database, agent: str, status_key: str, old: int, new: int) -> str:
+    """Return the difference between two versions as a unified diff; empty if their texts are equal.
+
+    Raises:
+        PromptNotFoundError: There is no such agent, status or version.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent)
+    first = await find_version(database, known, status_key, old)
+    second = await find_version(database, known, status_key, new)
+    return unified_diff(first.prompt_text, second.prompt_text, f"version {old}", f"version {new}")
 
 
 async def active_prompts(database: Database, names: Sequence[str] | None = None) -> list[tuple[AgentInfo, Prompt]]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from automagik_prompts import discovery, editing, overrides, process, seeding
+from automagik_prompts import discovery, editing, lookup, overrides, process, seeding
 from automagik_prompts.constants import Registry
 from automagik_prompts.constants import registry as default_registry
 from automagik_prompts.db import Database
@@ -481,12 +481,12 @@ class PromptPlugin:
         return await self._edit(lambda database: editing.deactivate(database, agent, status_key, intent=intent))
 
     async def history(self, agent: str, status_key: str | None = None, *, limit: int | None = None) -> list[Prompt]:
-        """Return an agent's versions, newest first; see `editing.history`."""
-        return await self._read(lambda database: editing.history(database, agent, status_key, limit=limit))
+        """Return an agent's versions, newest first; see `lookup.versions`."""
+        return await self._read(lambda database: lookup.versions(database, agent, status_key, limit=limit))
 
     async def diff(self, agent: str, status_key: str, old: int, new: int) -> str:
-        """Return the difference between two versions as a unified diff; see `editing.diff`."""
-        return await self._read(lambda database: editing.diff(database, agent, status_key, old, new))
+        """Return the difference between two versions as a unified diff; see `lookup.diff`."""
+        return await self._read(lambda database: lookup.diff(database, agent, status_key, old, new))
 
     async def sync(self) -> tuple[Seeded, ...]:
         """Write what the code says, exactly, as a release step does; see `seeding.seed`."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from automagik_prompts import editing, repository, versions
+from automagik_prompts import finding, repository, versions
 from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import InvalidPromptError, PromptsError
@@ -92,8 +92,8 @@ class Recall:
             InvalidPromptError: This process cannot serve it.
             DatabaseUnavailableError: The database cannot be read now.
         """
-        info = await editing.find_agent(database, agent)
-        found = self._served(info, await editing.find_version(database, info, status_key, version))
+        info = await finding.find_agent(database, agent)
+        found = self._served(info, await finding.find_version(database, info, status_key, version))
         self._versions.add([found])
         return found
 

@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from multiprocessing.connection import Connection
 
-from automagik_prompts import editing, lookup, seeding
+from automagik_prompts import editing, finding, lookup, seeding
 from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
@@ -61,6 +61,6 @@ async def _do(database: Database, verb: str, chance: random.Random, text: str) -
         await seeding.seed(database, registry.agents, exact=verb == "sync")
     else:
         if verb == "careful":
-            revision = (await editing.find_agent(database, AGENT)).revision
+            revision = (await finding.find_agent(database, AGENT)).revision
             intent = Intent(author="careful", expected_revision=revision)
         await editing.create(database, AGENT, status_key, text, activate=verb != "create", intent=intent)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from automagik_prompts import editing, lookup
+from automagik_prompts import editing, lookup, trail
 from automagik_prompts.cli.arguments import (
     Agent,
     Author,
@@ -77,7 +77,7 @@ def rollback(
     """
 
     async def preview(database: Database) -> None:
-        await _show_replacement(database, agent, status, await editing.find_earlier(database, agent, status))
+        await _show_replacement(database, agent, status, await trail.find_earlier(database, agent, status))
 
     async def write(database: Database, intent: Intent) -> Change:
         return await editing.rollback(database, agent, status, intent=intent)

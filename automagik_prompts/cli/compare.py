@@ -15,7 +15,7 @@ from automagik_prompts.cli.session import Session, command, import_modules
 from automagik_prompts.cli.shapes import Difference
 from automagik_prompts.constants import registry
 from automagik_prompts.db import Database
-from automagik_prompts.editing import unified_diff
+from automagik_prompts.differences import unified_diff
 from automagik_prompts.exceptions import PromptNotFoundError, closest
 from automagik_prompts.types import Prompt
 

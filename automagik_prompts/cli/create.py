@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from automagik_prompts import editing, lookup
+from automagik_prompts import editing, finding, lookup
 from automagik_prompts.cli.arguments import (
     Agent,
     Author,
@@ -27,7 +27,8 @@ from automagik_prompts.cli.output import print_error, print_json, print_note
 from automagik_prompts.cli.session import Access, Session, command
 from automagik_prompts.cli.shapes import Checked
 from automagik_prompts.db import Database
-from automagik_prompts.editing import Intent, unified_diff
+from automagik_prompts.differences import unified_diff
+from automagik_prompts.editing import Intent
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError, PromptsError
 from automagik_prompts.repository import Standing
 from automagik_prompts.types import AgentInfo, Format, Prompt, content_hash
@@ -234,7 +235,7 @@ async def _look(database: Database, agent: str, status_key: str, *, new_agent: b
     known = infos.get(agent)
     if known is None:
         if not new_agent:
-            await editing.find_agent(database, agent)
+            await finding.find_agent(database, agent)
         return Before(None, None, [])
     standings = await lookup.standings(database, agent)
     now = next((standing for standing in standings if standing.status_key == status_key), None)

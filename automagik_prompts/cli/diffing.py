@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from automagik_prompts.cli.output import console, is_terminal, visible
-from automagik_prompts.editing import text_lines, unified_diff
+from automagik_prompts.differences import text_lines, unified_diff
 
 if TYPE_CHECKING:
     from rich.console import Console

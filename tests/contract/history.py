@@ -6,9 +6,9 @@ from collections import defaultdict
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import editing, repository
+from automagik_prompts import finding, lookup, repository
 from automagik_prompts.db import Database
-from automagik_prompts.types import Action, AgentInfo
+from automagik_prompts.types import Action, AgentInfo, Event
 
 Versions = list[tuple[int, bool]]
 """Number and whether active, oldest first."""
@@ -22,13 +22,20 @@ async def rows(db: BaseDBAsyncClient, statement: str) -> list[dict[str, object]]
 
 async def standing(database: Database, agent: str, status_key: str = "default") -> Versions:
     """Return the versions of a status."""
-    found = await editing.history(database, agent, status_key)
+    found = await lookup.versions(database, agent, status_key)
     return sorted((prompt.version, prompt.is_active) for prompt in found)
+
+
+async def events_of(
+    database: Database, agent: str, status_key: str | None = None, *, limit: int | None = None
+) -> list[Event]:
+    """Return what was done to an agent's prompts, newest first."""
+    return [event for _, event in await lookup.events(database, agent, status_key, limit=limit)]
 
 
 async def active_text(database: Database, agent: str, status_key: str = "default") -> str | None:
     """Return the active version's text."""
-    info = await editing.find_agent(database, agent)
+    info = await finding.find_agent(database, agent)
     found = await database.run(repository.get_active_prompt, info.id, status_key)
     return found.prompt_text if found is not None else None
 
@@ -37,7 +44,7 @@ async def told(
     database: Database, agent: str, status_key: str | None = None
 ) -> list[tuple[str, int | None, int | None]]:
     """Return the events as (action, version, version before), oldest first."""
-    found = await editing.events(database, agent, status_key)
+    found = await events_of(database, agent, status_key)
     return [(event.action.value, event.version, event.from_version) for event in reversed(found)]
 
 
@@ -47,11 +54,11 @@ async def check_history(database: Database, agent: str) -> None:
     Versions have no gap and no double; at most one of a status is active; the agent points to the active version of its
     primary status; and who replays the events comes to the same state.
     """
-    info = await editing.find_agent(database, agent)
+    info = await finding.find_agent(database, agent)
     versions: dict[str, list[int]] = defaultdict(list)
     active: dict[str, int] = {}
     ids: dict[int, tuple[str, int]] = {}
-    for prompt in await editing.history(database, agent):
+    for prompt in await lookup.versions(database, agent):
         versions[prompt.status_key].append(prompt.version)
         ids[prompt.id] = (prompt.status_key, prompt.version)
         if prompt.is_active:
@@ -74,7 +81,7 @@ async def _replay(
     versions: dict[str, set[int]] = defaultdict(set)
     active: dict[str, int] = {}
     revision = 0
-    for event in reversed(await editing.events(database, agent)):
+    for event in reversed(await events_of(database, agent)):
         assert event.version is not None
         assert event.prompt_id is not None
         assert ids[event.prompt_id] == (event.status_key, event.version)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import editing, repository
+from automagik_prompts import editing, finding, lookup, repository
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Change, Intent
 from automagik_prompts.exceptions import (
@@ -19,7 +19,7 @@ from automagik_prompts.exceptions import (
     UnexposedVariableError,
 )
 from automagik_prompts.types import AgentInfo
-from tests.contract.history import active_text, check_history, rows, standing, told
+from tests.contract.history import active_text, check_history, events_of, rows, standing, told
 
 Verb = Callable[..., Awaitable[Change]]
 
@@ -73,7 +73,7 @@ async def test_activate(database: Database, agent: str) -> None:
         assert change.prompt is not None
         assert (change.prompt.version, change.active_version, change.previous_version) == (number, number, before)
     assert await active_text(database, agent) == "two"
-    newest = (await editing.events(database, agent))[0]
+    newest = (await events_of(database, agent))[0]
     assert (newest.author, newest.note, newest.version, newest.from_version) == ("bea", "because", 2, 2)
     await check_history(database, agent)
 
@@ -83,7 +83,7 @@ async def test_deactivate(database: Database, agent: str) -> None:
     await versions(database, agent, "one", "two")
     change = await editing.deactivate(database, agent, "default", intent=Intent("ann"))
     assert (change.prompt, change.active_version, change.previous_version) == (None, None, 2)
-    assert (await editing.find_agent(database, agent)).active_default_prompt_id is None
+    assert (await finding.find_agent(database, agent)).active_default_prompt_id is None
     assert await standing(database, agent) == [(1, False), (2, False)]
     assert (await told(database, agent))[-1] == ("deactivated", 2, 2)
     with pytest.raises(PromptNotFoundError, match=f"{agent}/default has no active version; there is nothing to deact"):
@@ -197,7 +197,7 @@ async def test_a_stale_decision_is_refused(database: Database, agent: str) -> No
             await verb
         assert (conflict.value.expected, conflict.value.actual, conflict.value.agent) == (1, 2, agent)
     assert await told(database, agent) == before
-    assert (await editing.find_agent(database, agent)).revision == 2
+    assert (await finding.find_agent(database, agent)).revision == 2
 
 
 async def test_a_revision_leads_to_the_next(database: Database, agent: str) -> None:
@@ -215,7 +215,7 @@ async def test_exactly_one_of_two_wins(shared_url: str, database: Database, agen
     await versions(database, agent, "one", "two", "three")
     async with Database(shared_url) as other:
         for _ in range(5):
-            revision = (await editing.find_agent(database, agent)).revision
+            revision = (await finding.find_agent(database, agent)).revision
             intent = Intent(expected_revision=revision)
             outcomes = await asyncio.gather(
                 editing.activate(database, agent, "default", 1, intent=intent),
@@ -226,7 +226,7 @@ async def test_exactly_one_of_two_wins(shared_url: str, database: Database, agen
             (lost,) = [outcome for outcome in outcomes if isinstance(outcome, ConflictError)]
             assert (lost.expected, lost.actual) == (revision, revision + 1)
             assert sum(active for _, active in await standing(database, agent)) == 1
-            assert (await editing.find_agent(database, agent)).active_default_prompt_id == (
+            assert (await finding.find_agent(database, agent)).active_default_prompt_id == (
                 won.prompt.id if won.prompt is not None else None
             )
     await check_history(database, agent)
@@ -260,12 +260,12 @@ async def test_what_cannot_be_served_is_not_written(
     """The refusal is the same on every engine, and nothing is left behind."""
     await database.transaction(repository.add_agents, [AgentInfo(0, agent, variables=("name",))])
     await editing.create(database, agent, "default", "Hi {{name}}", activate=True)
-    before = await editing.find_agent(database, agent)
+    before = await finding.find_agent(database, agent)
     arguments = {"status_key": "default", "text": "text", **given}
     with pytest.raises(InvalidPromptError) as refused:
         await editing.create(database, agent, **arguments)
     assert reason in refused.value.message
-    assert await editing.find_agent(database, agent) == before
+    assert await finding.find_agent(database, agent) == before
     assert await standing(database, agent) == [(1, True)]
 
 
@@ -328,10 +328,10 @@ async def test_names_that_do_not_exist(database: Database, agent: str) -> None:
         await editing.activate(database, agent, "approved", 1)
     assert (missing.value.agent, missing.value.status_key) == (agent, "approved")
     with pytest.raises(PromptNotFoundError, match=r"status 'XYZ'\. Known statuses: APPROVED\."):
-        await editing.diff(database, agent, "XYZ", 1, 2)
+        await lookup.diff(database, agent, "XYZ", 1, 2)
     with pytest.raises(PromptNotFoundError, match="has no version 3; its versions go from 1 to 2"):
         await editing.activate(database, agent, "APPROVED", 3)
-    for call in (editing.history(database, "nobody-at-all"), editing.events(database, "nobody-at-all")):
+    for call in (lookup.versions(database, "nobody-at-all"), lookup.events(database, "nobody-at-all")):
         with pytest.raises(PromptNotFoundError, match="There is no agent 'nobody-at-all'"):
             await call
 
@@ -339,7 +339,7 @@ async def test_names_that_do_not_exist(database: Database, agent: str) -> None:
 async def test_a_failure_in_the_middle_leaves_nothing(database: Database, agent: str) -> None:
     """A write that fails at its last step is undone as a whole."""
     await versions(database, agent, "one")
-    before = await editing.find_agent(database, agent)
+    before = await finding.find_agent(database, agent)
 
     async def write_and_fail(db: BaseDBAsyncClient) -> None:
         locked = await repository.lock_agent(db, before.id)
@@ -349,7 +349,7 @@ async def test_a_failure_in_the_middle_leaves_nothing(database: Database, agent:
 
     with pytest.raises(ZeroDivisionError):
         await database.transaction(write_and_fail)
-    assert await editing.find_agent(database, agent) == before
+    assert await finding.find_agent(database, agent) == before
     assert await active_text(database, agent) == "one"
     await check_history(database, agent)
 
@@ -357,7 +357,7 @@ async def test_a_failure_in_the_middle_leaves_nothing(database: Database, agent:
 async def test_a_write_that_is_cancelled_leaves_nothing(database: Database, agent: str) -> None:
     """A caller who gives up in the middle of a transaction has written nothing."""
     await versions(database, agent, "one")
-    info, reached = await editing.find_agent(database, agent), asyncio.Event()
+    info, reached = await finding.find_agent(database, agent), asyncio.Event()
 
     async def write_and_hang(db: BaseDBAsyncClient) -> None:
         await repository.lock_agent(db, info.id)
@@ -421,14 +421,14 @@ async def test_looking_back(database: Database, agent: str) -> None:
     """History and events are told newest first, of one status or all, as many as wanted."""
     await versions(database, agent, "one\ntwo\n", "one\nTWO", status_key="A")
     await versions(database, agent, "other", status_key="B")
-    history = await editing.history(database, agent)
+    history = await lookup.versions(database, agent)
     assert [(prompt.status_key, prompt.version) for prompt in history] == [("A", 2), ("A", 1), ("B", 1)]
-    assert len(await editing.history(database, agent, "A", limit=1)) == 1
-    assert len(await editing.events(database, agent, "B")) == 2
-    (newest,) = await editing.events(database, agent, limit=1)
+    assert len(await lookup.versions(database, agent, "A", limit=1)) == 1
+    assert len(await events_of(database, agent, "B")) == 2
+    (newest,) = await events_of(database, agent, limit=1)
     assert (newest.status_key, newest.action.value) == ("B", "activated")
     assert newest.created_at.utcoffset() is not None
-    assert await editing.diff(database, agent, "A", 1, 2) == (
+    assert await lookup.diff(database, agent, "A", 1, 2) == (
         "--- version 1\n+++ version 2\n@@ -1,2 +1,2 @@\n one\n-two\n+TWO\n\\ No newline at end of text\n"
     )
-    assert await editing.diff(database, agent, "A", 2, 2) == ""
+    assert await lookup.diff(database, agent, "A", 2, 2) == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from automagik_prompts import editing, lookup, repository, seeding
+from automagik_prompts import editing, lookup, repository, seeding, trail
 from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
@@ -89,7 +89,7 @@ async def test_a_rollback_passes_over_what_was_deleted(database: Database, agent
     """Whoever goes back gets to the version that was active before the deleted one."""
     await versions(database, agent, "one", "two", "three")
     await editing.delete(database, agent, "default", 2)
-    assert (await editing.find_earlier(database, agent, "default")).version == 1
+    assert (await trail.find_earlier(database, agent, "default")).version == 1
     assert (await editing.rollback(database, agent, "default")).active_version == 1
 
 

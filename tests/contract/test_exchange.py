@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts import editing, exchange, lookup, seeding
+from automagik_prompts import editing, exchange, finding, lookup, seeding
 from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
@@ -83,7 +83,7 @@ async def test_an_import_adds_agents_as_their_files_describe_them(
     files = [FoundFile(file.path, replace(file.prompt, agent=other)) for file in imported(tmp_path)]
     plan = await exchange.plan_import(database, files, activate=True)
     await exchange.carry_out(database, plan, activate=True, intent=Intent(), told=lambda _step: None)
-    info = await editing.find_agent(database, other)
+    info = await finding.find_agent(database, other)
     assert (info.default_status_key, info.variables) == ("B", ("name", "vip?"))
     assert info.active_default_prompt_id is not None
     assert await active_text(database, other, "A") == "Hi {{name}}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import editing, repository
+from automagik_prompts import editing, finding, repository
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.types import AgentInfo, Prompt, PromptCreate, content_hash
@@ -18,7 +18,7 @@ from tests.contract.history import rows
 async def add(database: Database, agent: str, primary: str = "default") -> AgentInfo:
     """Add an agent."""
     await database.transaction(repository.add_agents, [AgentInfo(0, agent, primary, variables=("b", "a"))])
-    return await editing.find_agent(database, agent)
+    return await finding.find_agent(database, agent)
 
 
 async def create(
@@ -90,7 +90,7 @@ async def test_create_prompt_that_is_active(database: Database, agent: str) -> N
     assert (first.is_active, second.is_active, other.is_active) == (True, True, True)
     found = await database.run(repository.get_prompts_by_agent_id, info.id)
     assert {prompt.id for prompt in found if prompt.is_active} == {second.id, other.id}
-    assert (await editing.find_agent(database, agent)).active_default_prompt_id == second.id
+    assert (await finding.find_agent(database, agent)).active_default_prompt_id == second.id
 
 
 async def test_get_prompt_by_id(database: Database, agent: str) -> None:
@@ -122,7 +122,7 @@ async def test_set_prompt_active(database: Database, agent: str) -> None:
     other = await create(database, info, "other", status_key="B")
 
     async def pointed() -> int | None:
-        return (await editing.find_agent(database, agent)).active_default_prompt_id
+        return (await finding.find_agent(database, agent)).active_default_prompt_id
 
     for wanted in (two, one, two, two):
         found = await set_active(database, info, wanted.id, "A")
@@ -256,7 +256,7 @@ async def test_an_agent_takes_its_versions_with_it(database: Database, agent: st
     change = await editing.create(database, agent, "default", "one", activate=True, new_agent=True)
     assert change.prompt is not None
     await database.run(rows, f"DELETE FROM prompts WHERE id = {change.prompt.id}")  # a number
-    assert (await editing.find_agent(database, agent)).active_default_prompt_id is None
+    assert (await finding.find_agent(database, agent)).active_default_prompt_id is None
     await editing.create(database, agent, "default", "two", activate=True)
     await database.run(rows, f"DELETE FROM agents WHERE id = {change.agent.id}")  # a number
     for table in ("prompts", "prompt_events"):

@@ -7,13 +7,13 @@ from collections.abc import Collection
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import editing, seeding
+from automagik_prompts import editing, finding, lookup, seeding
 from automagik_prompts.constants import Registry, prompt
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
 from automagik_prompts.exceptions import DatabaseUnavailableError, PromptNotFoundError, UnexposedVariableError
 from automagik_prompts.types import Format
-from tests.contract.history import active_text, check_history, rows, standing, told
+from tests.contract.history import active_text, check_history, events_of, rows, standing, told
 from tests.processes import Launcher
 
 
@@ -46,7 +46,7 @@ async def person(database: Database, agent: str, text: str, status_key: str = "d
 async def test_never_seen_and_none_ever(database: Database, agent: str) -> None:
     """The first text becomes version 1, is activated, and says that it came from code."""
     assert await release(database, agent, default="Hello") == [("default", 1, "created")]
-    (prompt,) = await editing.history(database, agent)
+    (prompt,) = await lookup.versions(database, agent)
     assert (prompt.version, prompt.is_active, prompt.is_default_from_code, prompt.author) == (1, True, True, "code")
     assert await told(database, agent) == [("created", 1, None), ("activated", 1, None)]
     await check_history(database, agent)
@@ -101,7 +101,7 @@ async def test_never_seen_where_a_person_deactivated_and_deleted(database: Datab
 async def test_all_versions_deleted_by_sql(database: Database, agent: str) -> None:
     """Whoever empties the table wants to begin anew."""
     await release(database, agent, default="one")
-    info = await editing.find_agent(database, agent)
+    info = await finding.find_agent(database, agent)
     await database.run(rows, f"DELETE FROM prompts WHERE agent_id = {info.id}")  # a number
     assert await release(database, agent, default="one") == [("default", 1, "created")]
     assert await active_text(database, agent) == "one"
@@ -118,11 +118,11 @@ async def test_seen_before(database: Database, agent: str, active: str) -> None:
         await person(database, agent, "by hand")
     elif active == "none":
         await editing.deactivate(database, agent, "default")
-    before = (await editing.find_agent(database, agent), await editing.events(database, agent))
+    before = (await finding.find_agent(database, agent), await events_of(database, agent))
     standing_before = await standing(database, agent)
     for text in ("one", "two", "one"):
         assert await release(database, agent, default=text) == []
-    assert (await editing.find_agent(database, agent), await editing.events(database, agent)) == before
+    assert (await finding.find_agent(database, agent), await events_of(database, agent)) == before
     assert await standing(database, agent) == standing_before
 
 
@@ -159,7 +159,7 @@ async def test_details_are_written_with_the_text(database: Database, agent: str)
 
     prompt("text", agent=agent, name="Name", note="Note", format="text", registry=registry)
     await seeding.seed(database, registry.agents)
-    (written,) = await editing.history(database, agent)
+    (written,) = await lookup.versions(database, agent)
     assert (written.name, written.note, written.format) == ("Name", "Note", "text")
 
 
@@ -195,7 +195,7 @@ async def test_sync_of_a_reverted_release(database: Database, agent: str) -> Non
     assert await release(database, agent, default="one", sync=True) == [("default", 1, "activated")]
     assert await standing(database, agent) == [(1, True), (2, False)]
     assert await release(database, agent, default="one", sync=True) == []
-    newest = (await editing.events(database, agent))[0]
+    newest = (await events_of(database, agent))[0]
     assert (newest.action.value, newest.version, newest.from_version, newest.author) == ("activated", 1, 2, "code")
     await check_history(database, agent)
 
@@ -252,7 +252,7 @@ async def test_sync_reports_orphans(database: Database, agent: str) -> None:
 
 async def facts(database: Database, agent: str) -> tuple[str, tuple[str, ...]]:
     """Return primary status and exposed names as the database has them."""
-    info = await editing.find_agent(database, agent)
+    info = await finding.find_agent(database, agent)
     return info.default_status_key, info.variables
 
 
@@ -346,7 +346,7 @@ async def test_seeding_is_all_or_nothing(database: Database, agent: str) -> None
     await database.run(_refuse, database.dialect, agent)
     with pytest.raises(DatabaseUnavailableError, match="refused for the test"):
         await release(database, agent, default="text {{name}}")
-    assert len(await editing.history(database, agent)) == 1
+    assert len(await lookup.versions(database, agent)) == 1
     assert await told(database, agent) == [("created", 1, None)]
     drop = "DROP TRIGGER refuse" + (" ON agents" if database.dialect == "postgres" else "")
     await database.run(rows, drop)
@@ -378,8 +378,8 @@ async def _refuse(db: BaseDBAsyncClient, dialect: str, agent: str) -> None:
 async def test_seeding_an_agent_that_is_deleted_meanwhile(database: Database, agent: str) -> None:
     """An agent that somebody deletes is simply new the next time."""
     await release(database, agent, default="text")
-    info = await editing.find_agent(database, agent)
+    info = await finding.find_agent(database, agent)
     await database.run(rows, f"DELETE FROM agents WHERE id = {info.id}")  # a number
     with pytest.raises(PromptNotFoundError):
-        await editing.history(database, agent)
+        await lookup.versions(database, agent)
     assert await release(database, agent, default="text") == [("default", 1, "created")]

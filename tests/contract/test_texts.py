@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from automagik_prompts import editing, repository, seeding
+from automagik_prompts import editing, lookup, repository, seeding
 from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import InvalidPromptError
@@ -46,7 +46,7 @@ async def test_odd_texts(database: Database, agent: str, name: str) -> None:
     registry = Registry()
     registry.declare(agent, {"B": text}, where="here", format=format_of(text))
     await seeding.seed(database, registry.agents)
-    found = await editing.history(database, agent)
+    found = await lookup.versions(database, agent)
     assert [(prompt.status_key, prompt.prompt_text) for prompt in found] == [("A", text), ("B", text)]
     assert {prompt.content_hash for prompt in found} == {content_hash(text)}
     assert {prompt.format for prompt in found} == {format_of(text)}
@@ -72,7 +72,7 @@ async def test_names_that_look_alike_are_different(database: Database, agent: st
         await editing.create(database, agent, key, f"text {key}", activate=True, new_agent=True)
     for key in alike:
         for name in (f"{agent}{key}", agent):
-            (prompt,) = await editing.history(database, name, key)
+            (prompt,) = await lookup.versions(database, name, key)
             assert (prompt.status_key, prompt.version, prompt.prompt_text) == (key, 1, f"text {key}")
 
 
@@ -82,7 +82,7 @@ async def test_the_longest_names(database: Database, agent: str) -> None:
     await editing.create(
         database, name, "é" * 255, "text", name="n" * 255, new_agent=True, intent=editing.Intent("a" * 255, "b" * 255)
     )
-    (prompt,) = await editing.history(database, name, "é" * 255)
+    (prompt,) = await lookup.versions(database, name, "é" * 255)
     assert (prompt.name, prompt.author, prompt.note) == ("n" * 255, "a" * 255, "b" * 255)
 
 

@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from multiprocessing.connection import Connection
 
-from automagik_prompts import editing, seeding
+from automagik_prompts import editing, finding, seeding
 from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
@@ -62,7 +62,7 @@ async def _do(database: Database, agent: str, verb: str, chance: random.Random, 
     elif verb == "deactivate":
         await editing.deactivate(database, agent, status_key, intent=intent)
     elif verb == "stale":
-        revision = (await editing.find_agent(database, agent)).revision
+        revision = (await finding.find_agent(database, agent)).revision
         intent = Intent(author="careful", expected_revision=revision)
         await editing.create(database, agent, status_key, text, activate=True, intent=intent)
     else:

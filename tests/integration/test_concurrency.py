@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from automagik_prompts import editing
+from automagik_prompts import editing, finding
 from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.plugin import PromptPlugin
@@ -79,7 +79,7 @@ async def test_writers_that_are_killed(database_url: str, registry: Registry, la
     ]
     async with Database(database_url) as database:
         for number, child in enumerate(children[::2], start=1):
-            while (await editing.find_agent(database, AGENT)).revision < number * 15:
+            while (await finding.find_agent(database, AGENT)).revision < number * 15:
                 pass  # asking takes its time, and they write meanwhile
             child.send_signal(signal.SIGKILL)
         for child in children[1::2]:

@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("_version", "exceptions"),
     ("types",),
     # Values, texts and files, without a database.
-    ("settings", "values", "files", "placement", "sqlite"),
+    ("settings", "values", "differences", "files", "placement", "sqlite"),
     ("templates",),
     ("constants",),
     ("discovery", "places", "plans"),
@@ -45,12 +45,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("repository.agents",),
     ("repository",),
     ("legacy", "importing"),
-    ("seeding", "editing"),
+    ("seeding", "finding"),
+    ("trail",),
+    ("editing",),
     ("lookup",),
     ("exchange",),
     ("checking",),
     # Following the database.
-    ("snapshot", "disk", "changes", "gate", "listeners"),
+    ("snapshot", "disk", "crowd", "gate", "listeners"),
+    ("changes",),
     ("refresher",),
     ("worker",),
     ("recall", "process"),
@@ -77,8 +80,8 @@ RUN = (
 )
 
 # Who may send statements: `repository`, and what changes or looks at the schema. `db` asks whether anybody is there,
-# and `changes` listens.
-QUERIES = {"repository", "migrations", "catalogue", "db", "changes"}
+# `changes` listens, and `crowd` looks how many do.
+QUERIES = {"repository", "migrations", "catalogue", "db", "changes", "crowd"}
 
 
 def part(module: str) -> str:

@@ -177,6 +177,7 @@ def run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     try:
         outcome = get_command(app)(arguments, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()  # here, where a reader that has gone is no error, and not when the interpreter ends
     except _UsageError as error:
         return _usage_error(error)
     except typer.Abort:
@@ -185,8 +186,10 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has gone, as `head` does; nothing more can be told.
-        sys.stdout = None  # keeps the interpreter from flushing into the broken pipe
+        # Whoever read the output has gone, as `head` does; what is still kept back goes nowhere.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
         return FAILURE
     except PromptsError as error:
         if debug:

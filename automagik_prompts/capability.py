@@ -14,6 +14,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum
+from functools import cached_property
+from inspect import signature
+from operator import is_
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import quote
 
@@ -25,9 +28,9 @@ from automagik_prompts import overrides, runs, tracing, versions
 from automagik_prompts.choosing import choose, read_status
 from automagik_prompts.exceptions import DeclarationError
 from automagik_prompts.identity import UsedPrompt, last_used, sign
-from automagik_prompts.placement import Placement, without_declared
+from automagik_prompts.placement import Placement, is_placed, without_declared
 from automagik_prompts.runs import Run
-from automagik_prompts.serving import Told, fill
+from automagik_prompts.serving import Memory, Told, fill
 from automagik_prompts.types import (
     PromptReader,
     StatusFunction,
@@ -105,6 +108,8 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     automatic: bool = field(default=False, repr=False)
     """Whether `install()` gave it to the agent; it gives way to one that an agent or a run was given explicitly."""
 
+    _memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         if self.agent is not None:
             check_name(self.agent, "agent name")
@@ -175,16 +180,19 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     def get_instructions(self) -> Callable[[RunContext[AgentDepsT]], Any] | None:
         """Return the function that tells the instructions, in that mode."""
-        if self.inject != "instructions":
-            return None
+        return self._instructions if self.inject == "instructions" else None
 
+    @cached_property
+    def _instructions(self) -> Callable[[RunContext[AgentDepsT]], Any]:
         async def active_prompt(ctx: RunContext[AgentDepsT]) -> InstructionPart:
-            run = runs.find(ctx, self.name) or await self._begin()
+            run = runs.find(ctx, self.name) or self._begin_quickly() or await self._begin()
             told = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
             if told is None:
                 told = run.prepare(await self.tell(ctx, run), ctx.run_step)
             return InstructionPart(told.text, name=_INSTRUCTION, dynamic=True, on_change=self.on_change)
 
+        # Pydantic AI looks for it in each run, and takes long to find it out.
+        active_prompt.__signature__ = signature(active_prompt)  # type: ignore[attr-defined]  # `inspect` knows it
         return active_prompt
 
     async def wrap_run(self, ctx: RunContext[AgentDepsT], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
@@ -192,11 +200,14 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         name = self.name
         if self.automatic and self._is_replaced(ctx):
             return await handler()
-        run = await self._begin()
+        run = self._begin_quickly() or await self._begin()
         if self.pin is not None:
             run.pinned = last_used(ctx.messages, name)
-        with runs.running(ctx, name, run):
+        runs.begin(ctx, name, run)
+        try:
             return await handler()
+        finally:
+            runs.end(name, run)
 
     async def wrap_model_request(
         self, ctx: RunContext[AgentDepsT], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
@@ -214,7 +225,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             run.prepare(told, ctx.run_step)
             if run.span is None:
                 return await handler(request_context)
-            with tracing.carried(tracing.attributes_of(self._used(ctx, told))):
+            with tracing.carried(tracing.attributes_of(_used(ctx, told))):
                 return await handler(request_context)
         finally:
             run.prepared = None
@@ -223,32 +234,48 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         self, ctx: RunContext[AgentDepsT], request_context: ModelRequestContext
     ) -> ModelRequestContext:
         """Put the messages right: this agent's active prompt once, everything else as it was."""
-        run = runs.find(ctx, self.name) or await self._begin()
+        name = self.name
+        run = runs.find(ctx, name) or await self._begin()
         if run.capability is not self:
             return request_context
         told = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
         if told is None and self.inject == "system_prompt":
             told = await self.tell(ctx, run)
-        declared = run.snapshot.code_texts(self.name)
+        declared = run.snapshot.code_texts(name)
         text = told.text if told is not None and self.inject == "system_prompt" else None
-        place = Placement(self.ref, text, declared, self._context_id)
-        if (messages := place.apply(request_context.messages)) is not None:
-            request_context.messages = messages
-        if (messages := place.apply(ctx.messages)) is not None:
-            ctx.messages[:] = messages
+        self._place(ctx, request_context, text, declared)
         if told is None:
             return request_context  # the agent's instructions were overridden for this run, the prompt with them
         parameters = request_context.model_request_parameters
-        parts = list(parameters.instruction_parts or ())
-        kept = without_declared(parts, declared)
-        if self.inject == "instructions" and all(part.id != self._instruction_id for part in kept):
-            kept.append(self._instruction(told.text))  # a hook has made the instructions anew
-        if kept != parts:
-            request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
-        used = self._used(ctx, told)
-        sign(used, request_context.messages, ctx.messages)
-        run.trace(used)
+        if parameters.instruction_parts or self.inject == "instructions":
+            parts = list(parameters.instruction_parts or ())
+            kept = without_declared(parts, declared)
+            if self.inject == "instructions" and not self._is_among(kept):
+                kept.append(self._instruction(told.text))  # a hook has made the instructions anew
+            if kept != parts:
+                request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
+        sign(told.entry, ctx.run_id, request_context.messages, ctx.messages)
+        if run.span is not None:
+            run.trace(_used(ctx, told))
         return request_context
+
+    def _place(
+        self, ctx: RunContext[Any], request_context: ModelRequestContext, text: str | None, declared: frozenset[str]
+    ) -> None:
+        """Put the text where it belongs in the messages of the request, and in those of the run."""
+        sent, kept = request_context.messages, ctx.messages
+        ref, context_id = self.ref, self._context_id
+        # Mostly both lists hold the same messages, and those are right already.
+        is_same = len(sent) == len(kept) and all(map(is_, sent, kept))
+        if is_placed(sent, ref, text, declared, context_id) and (
+            is_same or is_placed(kept, ref, text, declared, context_id)
+        ):
+            return
+        place = Placement(ref, text, declared, context_id)
+        if (messages := place.apply(sent)) is not None:
+            request_context.messages = messages
+        if (messages := place.apply(kept)) is not None:
+            kept[:] = messages
 
     async def wrap_tool_execute(
         self,
@@ -260,7 +287,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     ) -> Any:
         """Name the prompt on the span of a tool call, and on whatever the tool calls."""
         run = runs.find(ctx, self.name)
-        if run is None or run.capability is not self or not run.attributes or run.lead is not None:
+        if run is None or run.capability is not self or run.attributes is None or run.lead is not None:
             return await handler(args)
         tracing.describe(run.attributes)
         with tracing.carried(run.attributes):
@@ -276,7 +303,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     ) -> Any:
         """Name the prompt on the span of an output function, and on whatever that calls."""
         run = runs.find(ctx, self.name)
-        if run is None or run.capability is not self or not run.attributes or run.lead is not None:
+        if run is None or run.capability is not self or run.attributes is None or run.lead is not None:
             return await handler(output)
         if not output_context.has_function:
             return await handler(output)  # there is no span for it
@@ -289,7 +316,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         """The plugin that it reads from."""
         return overrides.stand_in(self.plugin) if self.plugin is not None else _default_plugin()
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The name of the prompts.
 
@@ -300,21 +327,25 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             raise DeclarationError("This ActivePrompt was never bound to an agent; pass it in capabilities=[...].")
         return self.agent
 
-    @property
+    @cached_property
     def ref(self) -> str:
         """What histories call this prompt; the same in every process, and different for each name."""
         return f"automagik_prompts.{self.name}"
 
-    @property
+    @cached_property
     def _context_id(self) -> str | None:
         """The id under which Pydantic AI lets a later statement replace an earlier one."""
         return f"system_prompt:{self.id}" if self.on_change == "append" else None
 
-    @property
+    @cached_property
     def _instruction_id(self) -> InstructionId | None:
         if self.id is None:
             return None
         return InstructionId(CapabilityInstructionSource(self.id), name=_INSTRUCTION)
+
+    def _is_among(self, parts: Sequence[InstructionPart]) -> bool:
+        """Say whether the prompt is among the instructions."""
+        return any(part.name == _INSTRUCTION and part.id == self._instruction_id for part in parts)
 
     def _instruction(self, text: str) -> InstructionPart:
         return InstructionPart(text, name=_INSTRUCTION, id=self._instruction_id, dynamic=True, on_change=self.on_change)
@@ -346,10 +377,11 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     async def tell(self, ctx: RunContext[AgentDepsT], run: Run) -> Told:
         """Return the text for the present status, filled."""
-        given = self.status if self.status is not None else run.snapshot.default_status(self.name)
-        status_key = await read_status(ctx, given)
-        selection = await choose(ctx, run, self.name, status_key)
-        return await fill(ctx, selection, status_key, run.reader, self.variables)
+        name = self.name
+        given = self.status if self.status is not None else run.snapshot.default_status(name)
+        status_key = await read_status(ctx, given) if given is not None else None
+        selection = run.selections.get(status_key) or await choose(ctx, run, name, status_key)
+        return await fill(ctx, selection, status_key, run.reader, self.variables, self._memory)
 
     def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
         """Say whether the run has another capability for the same prompts, also one that was made for this run."""
@@ -367,8 +399,15 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         reader = self.reader
         return Run(self, reader, reader.snapshot() or await reader.ready(), overrides.in_force())
 
-    def _used(self, ctx: RunContext[AgentDepsT], told: Told) -> UsedPrompt:
-        return UsedPrompt.of(told.prompt, told.asked_status_key, ctx.run_id)
+    def _begin_quickly(self) -> Run | None:
+        """Begin without waiting, as every run but the first ones of a process can."""
+        reader = self.reader
+        snapshot = reader.snapshot()
+        return Run(self, reader, snapshot, overrides.in_force()) if snapshot is not None else None
+
+
+def _used(ctx: RunContext[Any], told: Told) -> UsedPrompt:
+    return UsedPrompt.of(told.prompt, told.asked_status_key, ctx.run_id)
 
 
 def _two_for(agent: str | None) -> DeclarationError:

@@ -19,6 +19,8 @@ from automagik_prompts.types import Selection, ServedPrompt, Source, StatusFunct
 async def read_status(ctx: RunContext[Any], given: str | Enum | StatusFunction | None) -> str | None:
     """Return the present status, `None` for the primary one; what a status function raises is not swallowed."""
     status: Any = given
+    if status is None:
+        return None
     if callable(status) and not isinstance(status, Enum):
         status = status(ctx)
         if inspect.isawaitable(status):
@@ -42,8 +44,11 @@ async def choose(ctx: RunContext[Any], run: Run, name: str, status_key: str | No
     """
     if (known := run.selections.get(status_key)) is not None:
         return known
-    selection = overrides.choose(run.snapshot, name, status_key, run.overrides)
     version, pinned = run.capability.version, run.pinned
+    if version is None and pinned is None and not run.overrides:
+        selection = run.selections[status_key] = run.snapshot.select(name, status_key)
+        return selection
+    selection = overrides.choose(run.snapshot, name, status_key, run.overrides)
     if any(selection.prompt is prompt for prompt in run.overrides):
         pass
     elif version is not None:

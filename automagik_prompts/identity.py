@@ -10,6 +10,9 @@ from pydantic_ai.messages import ModelMessage, ModelRequest
 
 from automagik_prompts.types import ServedPrompt, Source
 
+Entry = Mapping[str, Any]
+"""What a history says about a prompt that was told, as plain values for JSON; the run is added where it is written."""
+
 METADATA_KEY = "automagik_prompts"
 """Where `ModelRequest.metadata` holds it: a mapping of agent names to what was told. It is never sent to a model."""
 
@@ -55,19 +58,6 @@ class UsedPrompt:
     def __str__(self) -> str:
         which = f"version {self.version}" if self.version is not None else "the text"
         return f"{self.agent}/{self.status_key}: {which} from {self.source.value}"
-
-    def to_metadata(self) -> dict[str, Any]:
-        """Return it as plain values for JSON."""
-        return {
-            "agent": self.agent,
-            "status_key": self.status_key,
-            "version": self.version,
-            "prompt_id": self.prompt_id,
-            "source": self.source.value,
-            "content_hash": self.content_hash,
-            "asked_status_key": self.asked_status_key,
-            "run_id": self.run_id,
-        }
 
     @classmethod
     def from_metadata(cls, value: object) -> Self | None:
@@ -137,6 +127,19 @@ def prompt_used(result_or_messages: _Result | Sequence[ModelMessage]) -> Prompts
     return PromptsUsed(tuple(_told(message) for message in messages if isinstance(message, ModelRequest)))
 
 
+def entry_of(prompt: ServedPrompt, asked_status_key: str) -> Entry:
+    """Return what histories say about a prompt that is told for a status."""
+    return {
+        "agent": prompt.agent,
+        "status_key": prompt.status_key,
+        "version": prompt.version,
+        "prompt_id": prompt.prompt_id,
+        "source": prompt.source.value,
+        "content_hash": prompt.content_hash,
+        "asked_status_key": asked_status_key,
+    }
+
+
 def last_used(messages: Sequence[ModelMessage], agent: str) -> UsedPrompt | None:
     """Return what an agent's model was told last in a history, or `None`."""
     for message in reversed(messages):
@@ -147,30 +150,31 @@ def last_used(messages: Sequence[ModelMessage], agent: str) -> UsedPrompt | None
     return None
 
 
-def sign(used: UsedPrompt, *histories: Sequence[ModelMessage]) -> None:
+def sign(entry: Entry, run_id: str | None, *histories: Sequence[ModelMessage]) -> None:
     """Write on the request that is being sent, in each list of messages that ends with it, what it tells.
 
     Pydantic AI makes this request anew for each step of a run and records on it in the same way. Its metadata may still
     be the caller's, so that is replaced and not written into.
     """
-    signed: list[ModelRequest] = []
+    signed: ModelRequest | None = None
     for messages in histories:
         request = messages[-1] if messages else None
-        if isinstance(request, ModelRequest) and all(request is not other for other in signed):
-            request.metadata = _signed(request.metadata, used)
-            signed.append(request)
+        if isinstance(request, ModelRequest) and request is not signed:
+            request.metadata = _signed(request.metadata, {**entry, "run_id": run_id})
+            signed = request
 
 
-def _signed(metadata: Mapping[str, Any] | None, used: UsedPrompt) -> dict[str, Any]:
+def _signed(metadata: Mapping[str, Any] | None, entry: Entry) -> dict[str, Any]:
     """Return a request's metadata with what this run tells; what another run told with the same request goes."""
-    metadata = metadata or {}
+    if not metadata:
+        return {METADATA_KEY: {entry["agent"]: entry}}
     known = metadata.get(METADATA_KEY)
     kept = {
         name: value
         for name, value in (known.items() if isinstance(known, Mapping) else ())
-        if isinstance(value, Mapping) and value.get("run_id") == used.run_id
+        if isinstance(value, Mapping) and value.get("run_id") == entry["run_id"]
     }
-    return {**metadata, METADATA_KEY: {**kept, used.agent: used.to_metadata()}}
+    return {**metadata, METADATA_KEY: {**kept, entry["agent"]: entry}}
 
 
 def _told(request: ModelRequest) -> tuple[UsedPrompt, ...]:

@@ -34,7 +34,7 @@ class Placement:
 
     def apply(self, messages: Sequence[ModelMessage]) -> list[ModelMessage] | None:
         """Return the messages put right, or `None` if they are right already."""
-        if self._is_right(messages):
+        if is_placed(messages, self.ref, self.text, self.declared, self.context_id):
             return None
         found = ((index, message) for index, message in enumerate(messages) if isinstance(message, ModelRequest))
         first, head = next(found, (0, None))
@@ -60,32 +60,6 @@ class Placement:
                     if isinstance(part, SystemPromptPart) and part.dynamic_ref == self.ref:
                         return part.content
         return None
-
-    def _is_right(self, messages: Sequence[ModelMessage]) -> bool:
-        """Say whether the text stands at the head of the first request and nowhere else, as it mostly does."""
-        ref, declared = self.ref, self.declared
-        at_head, stated = True, self.text is None
-        for message in messages:
-            if not isinstance(message, ModelRequest):
-                continue
-            for part in message.parts:
-                if not isinstance(part, SystemPromptPart):
-                    at_head = False
-                elif part.dynamic_ref == ref or (part.dynamic_ref is None and part.content in declared):
-                    if stated or not at_head or not self._states(part):
-                        return False
-                    stated = True
-            at_head = False
-        return stated
-
-    def _states(self, part: SystemPromptPart) -> bool:
-        """Say whether the part states the text, marked as this prompt's."""
-        return (
-            part.content == self.text
-            and part.dynamic_ref == self.ref
-            and part.context_id == self.context_id
-            and part.scope == "conversation"
-        )
 
     def _is_own(self, part: ModelRequestPart) -> TypeGuard[SystemPromptPart]:
         return isinstance(part, SystemPromptPart) and (
@@ -158,6 +132,39 @@ class Placement:
         if known is None or list(known.parts) != list(parts):
             known = self._new[id(request)] = replace(request, parts=list(parts))
         return known
+
+
+def is_placed(
+    messages: Sequence[ModelMessage],
+    ref: str,
+    text: str | None,
+    declared: frozenset[str] = frozenset(),
+    context_id: str | None = None,
+) -> bool:
+    """Say whether a prompt stands at the head of the first request and nowhere else, as it mostly does.
+
+    The arguments are those of `Placement`, which puts right what is not.
+    """
+    at_head, stated = True, text is None
+    for message in messages:
+        if not isinstance(message, ModelRequest):
+            continue
+        for part in message.parts:
+            if not isinstance(part, SystemPromptPart):
+                at_head = False
+            elif part.dynamic_ref == ref or (part.dynamic_ref is None and part.content in declared):
+                if (
+                    stated
+                    or not at_head
+                    or part.content != text
+                    or part.dynamic_ref != ref
+                    or part.context_id != context_id
+                    or part.scope != "conversation"
+                ):
+                    return False
+                stated = True
+        at_head = False
+    return stated
 
 
 def without_declared(parts: Sequence[InstructionPart], declared: Collection[str]) -> list[InstructionPart]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from automagik_prompts.capability import ActivePrompt
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Run:
     """One run of one agent, as far as one prompt is concerned.
 
@@ -45,16 +44,17 @@ class Run:
     reader: PromptReader
     snapshot: SnapshotReader
     overrides: tuple[ServedPrompt, ...] = ()
-    pinned: UsedPrompt | None = None
-    selections: dict[str | None, Selection] = field(default_factory=dict)
-    prepared: Told | None = None
-    prepared_at: int = -1
-    run_id: str | None = None
-    deps: object = None
-    span: Span | None = None
-    lead: Run | None = None
-    labels: dict[str, None] = field(default_factory=dict)
-    attributes: tracing.Attributes = field(default_factory=dict)
+    # The rest stands in the class until it is set, which keeps beginning a run cheap.
+    pinned: UsedPrompt | None = field(default=None, init=False)
+    selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
+    prepared: Told | None = field(default=None, init=False)
+    prepared_at: int = field(default=-1, init=False)
+    run_id: str | None = field(default=None, init=False)
+    deps: object = field(default=None, init=False)
+    span: Span | None = field(default=None, init=False)
+    lead: Run | None = field(default=None, init=False)
+    labels: tuple[str, ...] = field(default=(), init=False)
+    attributes: tracing.Attributes | None = field(default=None, init=False)
 
     def prepare(self, told: Told, step: int) -> Told:
         """Keep what the next request tells."""
@@ -67,14 +67,12 @@ class Run:
 
     def trace(self, used: UsedPrompt) -> None:
         """Write on the present span, that of a model request, what is told."""
-        if self.span is None:
-            return
         self.attributes = tracing.attributes_of(used)
-        self.labels[tracing.label_of(used)] = None
+        leading = self.lead or self
+        if (label := tracing.label_of(used)) not in leading.labels:
+            leading.labels = (*leading.labels, label)
         if self.lead is None:
             tracing.describe(self.attributes)
-        else:
-            self.lead.labels[tracing.label_of(used)] = None
 
 
 # By run id and name of the prompts. Not in a context variable: a run may be driven from several tasks.
@@ -85,22 +83,27 @@ _runs: dict[tuple[str, str], Run] = {}
 _ambient: ContextVar[Mapping[str, Run]] = ContextVar("automagik_prompts_runs", default={})  # noqa: B039  # never changed
 
 
-@contextmanager
-def running(ctx: RunContext[Any], name: str, run: Run) -> Iterator[None]:
-    """Make a run known for as long as it lasts."""
-    key = (ctx.run_id or "", name)
-    ambient = _ambient.get()
-    run.run_id, run.deps, run.span = ctx.run_id, ctx.deps, tracing.recording_span(ctx)
-    run.lead = next((other.lead or other for other in ambient.values() if other.run_id == ctx.run_id), None)
-    _runs[key] = run
-    _ambient.set({**ambient, name: run})
-    try:
-        yield
-    finally:
-        if _runs.get(key) is run:
-            del _runs[key]
-        if run.span is not None and run.attributes and run.lead is None:
-            tracing.summarize(run.span, run.attributes, tuple(run.labels))
+def begin(ctx: RunContext[Any], name: str, run: Run) -> None:
+    """Make a run known, until it is ended."""
+    run_id = ctx.run_id
+    run.run_id, run.deps = run_id, ctx.deps
+    if (span := tracing.recording_span(ctx)) is not None:
+        run.span = span
+    _runs[run_id or "", name] = run
+    ambient = {name: run}
+    if others := _ambient.get():
+        run.lead = next((other.lead or other for other in others.values() if other.run_id == run_id), None)
+        ambient = {**others, name: run}
+    _ambient.set(ambient)
+
+
+def end(name: str, run: Run) -> None:
+    """Forget a run, and write on its span what it told."""
+    key = (run.run_id or "", name)
+    if _runs.get(key) is run:
+        del _runs[key]
+    if run.span is not None and run.attributes is not None and run.lead is None:
+        tracing.summarize(run.span, run.attributes, run.labels)
 
 
 def find(ctx: RunContext[Any], name: str) -> Run | None:

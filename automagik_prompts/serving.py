@@ -5,14 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_ai.tools import RunContext
 
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
+from automagik_prompts.identity import Entry, entry_of
 from automagik_prompts.types import PromptReader, Selection, ServedPrompt, Source, Values, VariablesFunction
-from automagik_prompts.values import ABSENT, builtin_value, get
+from automagik_prompts.values import ABSENT, BUILTINS, builtin_value, get
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,49 @@ class Told:
         text: The text, filled.
         prompt: The prompt that was filled.
         asked_status_key: The status of the run; another one than the prompt's where that had no text of its own.
+        entry: What histories say about it, but for the run.
     """
 
     text: str
     prompt: ServedPrompt
     asked_status_key: str
+    entry: Entry
+
+
+Remembered = tuple[Selection, Entry, Told | None]
+"""A choice, what histories say about it, and what is told if no value goes into it."""
+
+
+@dataclass(slots=True, eq=False)
+class Memory:
+    """What was made of the latest choice for each status, so that a run need not make it anew.
+
+    Attributes:
+        entries: What was made, by status.
+    """
+
+    entries: dict[str | None, Remembered] = field(default_factory=dict)
+
+    def keep(self, status_key: str | None, selection: Selection, reader: PromptReader) -> Remembered:
+        """Make of a choice what can be made without values, and keep it.
+
+        Threads may do so at once, as each of them keeps what is right.
+        """
+        prompt = selection.prompt
+        asked = status_key or prompt.status_key
+        entry = entry_of(prompt, asked)
+        told = None
+        if not prompt.template.variables:
+            with suppress(RenderError):  # a helper may fail without a variable: `fill` deals with that
+                told = Told(prompt.template.render(_no_values, missing=reader.missing), prompt, asked, entry)
+        if len(self.entries) >= _REMEMBERED:
+            self.entries.clear()  # a status function can return anything
+        self.entries[status_key] = made = (selection, entry, told)
+        return made
+
+
+_REMEMBERED = 256
+"""How many statuses a capability remembers at most."""
 
 
 async def fill(
@@ -36,6 +75,7 @@ async def fill(
     status_key: str | None,
     reader: PromptReader,
     variables: Values | VariablesFunction | None,
+    memory: Memory,
 ) -> Told:
     """Fill the chosen text.
 
@@ -45,16 +85,19 @@ async def fill(
         status_key: The run's status, `None` for the primary one.
         reader: Says what a missing value becomes, and takes note of a text that cannot be filled.
         variables: The values that the capability was given.
+        memory: What was made of earlier choices.
 
     Raises:
         InvalidPromptError: `variables` gave something that is no mapping.
         RenderError: The text cannot be filled, and the code has no other.
     """
-    prompt = selection.prompt
-    asked = status_key or prompt.status_key
-    if not prompt.template.variables:
-        with suppress(RenderError):  # a helper may fail without a variable: that is dealt with below
-            return Told(prompt.template.render(_no_values, missing=reader.missing), prompt, asked)
+    known = memory.entries.get(status_key)
+    if known is None or known[0] is not selection:
+        known = memory.keep(status_key, selection, reader)
+    _, entry, told = known
+    if told is not None:
+        return told
+    prompt, asked = selection.prompt, entry["asked_status_key"]
     given: Any = variables
     if callable(given):
         given = given(ctx)
@@ -62,7 +105,7 @@ async def fill(
             given = await given
     lookup = _lookup(ctx, given or {}, prompt.agent, asked)
     try:
-        return Told(prompt.template.render(lookup, missing=reader.missing), prompt, asked)
+        return Told(prompt.template.render(lookup, missing=reader.missing), prompt, asked, entry)
     except RenderError as error:
         if prompt.source is not Source.OVERRIDE:
             reader.report_render_failure(prompt, error)
@@ -70,7 +113,7 @@ async def fill(
         if code is None or (code.text, code.format) == (prompt.text, prompt.format):
             raise _located(error, prompt) from error
     try:
-        return Told(code.template.render(lookup, missing=reader.missing), code, asked)
+        return Told(code.template.render(lookup, missing=reader.missing), code, asked, entry_of(code, asked))
     except RenderError as error:
         raise _located(error, code) from error
 
@@ -97,9 +140,12 @@ def _lookup(ctx: RunContext[Any], given: Values, agent: str, status_key: str) ->
     deps = ctx.deps
 
     def lookup(name: str) -> object:
-        if name in given:
+        if given and name in given:
             return given[name]
-        value = builtin_value(name, agent, status_key, ctx.run_id)
-        return value if value is not ABSENT else get(deps, name)
+        if name in BUILTINS:
+            value = builtin_value(name, agent, status_key, ctx.run_id)
+            if value is not ABSENT:
+                return value
+        return get(deps, name)
 
     return lookup

@@ -117,9 +117,8 @@ def _absent(path: str, mode: MissingMode) -> str:
     return Missing(f"[No data for {path}]") if mode == "marker" else _MissingIsError(path)
 
 
-def fetched(lookup: Callable[[str], object], name: str, node: Node, mode: MissingMode) -> object:
-    """Return what the template uses of one variable; a value that cannot be read counts as missing."""
-    value = lookup(name)
+def used(value: object, name: str, node: Node, mode: MissingMode) -> object:
+    """Return what the template uses of one variable's value; one that cannot be read counts as missing."""
     # The common case first: a name that is printed and whose value is a string.
     if type(value) is str and node.printed and not node.children:
         return value
@@ -231,9 +230,11 @@ def get(container: object, name: str) -> object:
 
 def builtin_value(name: str, agent: str, status_key: str, run_id: str | None) -> object:
     """Return the value of a built-in variable, or `ABSENT`; `today` is the local date as in 2025-05-13."""
+    if name not in BUILTINS:
+        return ABSENT
     if name == "today":
         return date.today().isoformat()
-    return {"agent_name": agent, "status_key": status_key, "run_id": run_id}.get(name, ABSENT)
+    return {"agent_name": agent, "status_key": status_key, "run_id": run_id}[name]
 
 
 def _scalar(value: object) -> object:

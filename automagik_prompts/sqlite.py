@@ -7,9 +7,12 @@ a database that was built into an image, or one that another user keeps.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
+import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import aiosqlite
@@ -18,6 +21,9 @@ from tortoise.backends.sqlite.client import SqliteClient
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 Stamp = tuple[int, int]
+
+THREAD_TIMEOUT = 1.0
+"""Seconds within which the thread of a connection that failed must have ended; one that hangs is left behind."""
 
 
 class FileClient(SqliteClient):
@@ -34,12 +40,12 @@ class FileClient(SqliteClient):
             return True
         return self._stamp is not None and (_stamp_of(path) != self._stamp or _stamp_of(_log_of(path)) is not None)
 
-    async def create_connection(self, with_db: bool) -> None:
+    async def create_connection(self, with_db: bool) -> None:  # noqa: ARG002  # a file has no other database
         """Connect; a second call does nothing."""
         if self._connection:
             return
         try:
-            await super().create_connection(with_db)
+            await self._connect(self.filename)
         except sqlite3.OperationalError as error:
             await self.close()
             if not _is_read_only(error) or _stamp_of(Path(self.filename)) is None:
@@ -53,27 +59,47 @@ class FileClient(SqliteClient):
         path = Path(self.filename)
         stamp = _stamp_of(path)
         try:
-            await self._connect(path, "mode=ro")
+            await self._connect_by_uri(path, "mode=ro")
         except sqlite3.OperationalError as error:
             await self.close()
             # Another process' log beside the file must be read too: without it the file is not the whole truth.
             if not _is_read_only(error) or _stamp_of(_log_of(path)) is not None:
                 raise
-            await self._connect(path, "mode=ro&immutable=1")
+            await self._connect_by_uri(path, "mode=ro&immutable=1")
             self._stamp = stamp
 
-    async def _connect(self, path: Path, options: str) -> None:
-        connection = await aiosqlite.connect(f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None)
-        self._connection = connection
+    async def _connect_by_uri(self, path: Path, options: str) -> None:
+        await self._connect(f"file:{quote(str(path))}?{options}", writing=False)
+
+    async def _connect(self, name: str, *, writing: bool = True) -> None:
+        connection = aiosqlite.connect(name, uri=not writing, isolation_level=None)
+        try:
+            self._connection = await connection
+        except BaseException:
+            await _until_ended(connection)
+            raise
         connection.row_factory = sqlite3.Row
         for pragma, value in self.pragmas.items():
-            if not pragma.startswith("journal_"):
+            if writing or not pragma.startswith("journal_"):
                 await connection.execute_fetchall(f"PRAGMA {pragma}={value}")
-        await connection.execute_fetchall("SELECT 1 FROM sqlite_master LIMIT 1")
+        if not writing:
+            await connection.execute_fetchall("SELECT 1 FROM sqlite_master LIMIT 1")  # opening alone reads nothing
+        await self._post_connect()
 
 
 client_class = FileClient
 """The name under which Tortoise looks for it."""
+
+
+async def _until_ended(connection: aiosqlite.Connection) -> None:
+    """Wait until the thread of a connection that failed has ended.
+
+    The driver does not: the thread would find this event loop closed, if that ends at once, and print a traceback.
+    """
+    thread: Any = getattr(connection, "_thread", connection)  # in older releases of the driver it is the connection
+    deadline = time.monotonic() + THREAD_TIMEOUT
+    while thread.is_alive() and time.monotonic() < deadline:  # noqa: ASYNC110  # a thread's end sets no event
+        await asyncio.sleep(0.001)
 
 
 def _stamp_of(path: Path) -> Stamp | None:

@@ -33,6 +33,20 @@ def folder_of_a_server() -> Iterator[Path]:
         yield Path(folder)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests have measured."""
+    measured = [
+        (report.nodeid.partition("::")[2], value)
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "measured" and report.when == "call"
+    ]
+    if measured:
+        terminalreporter.section("measured")
+        for test, value in sorted(measured):
+            terminalreporter.line(f"{test}: {value}")
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server; where it cannot be had, the tests that need it fail."""

@@ -19,7 +19,7 @@ import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 from pydantic_ai import Agent
 
-from automagik_prompts import repository
+from automagik_prompts import refresher, repository
 from automagik_prompts.capability import ActivePrompt
 from automagik_prompts.constants import Registry
 from automagik_prompts.disk import DiskSnapshot
@@ -120,6 +120,8 @@ def serve_without_powers(
         nothing = (ctypes.c_uint32 * 6)()
         libc = ctypes.CDLL(None, use_errno=True)
         assert libc.capset(header, nothing) == 0, os.strerror(ctypes.get_errno())
+    # So that a test need not wait for it.
+    refresher.WRITE_RETRY = 0.2
     member.serve(connections, url, texts, settings)
 
 

@@ -18,7 +18,7 @@ from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableE
 from automagik_prompts.migrations import upgrade
 from automagik_prompts.types import Source, State
 from tests.conftest import MakePlugin
-from tests.faults import assert_silent, execute, lines, notification, told
+from tests.faults import assert_follows, assert_silent, execute, lines, notification, told
 from tests.listening import Listener
 from tests.proxy import PASSWORD, Proxy
 from tests.servers import OwnServer
@@ -78,8 +78,9 @@ async def test_fault_43_password_stops_working(
         assert refresher.BACKOFF_DENIED in waits
         assert plugin.state is State.STALE
         assert await told(plugin, "a") == "second"
-        explained = plugin.explain("a")
-        assert (explained.version, explained.source) == (2, Source.DATABASE)
+        explained, health = plugin.explain("a"), plugin.health()
+        assert (explained.version, explained.source, explained.state) == (2, Source.DATABASE, State.STALE)
+        assert (health.ready, health.state, health.listening) == (True, State.STALE, False)
         with pytest.raises(AccessDeniedError, match="Correct the password"):
             await plugin.rollback("a", "default")
         # A process that starts now has the texts from disk.
@@ -90,7 +91,7 @@ async def test_fault_43_password_stops_working(
         assert len(lines(caplog, logging.WARNING)) <= 4
         await execute(guarded.url, f"ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'")
         await until(lambda: plugin.state is State.LIVE, "the password works again")
-        assert plugin.health().error is None
+        assert_follows(plugin, "a", 2)
         assert (await plugin.rollback("a", "default")).active_version == 1
     assert_silent(caplog, PASSWORD, "another-one")
 
@@ -124,6 +125,8 @@ async def test_fault_44_installed_twice_and_given_twice(
     first, second = (sorted(heard.system) for heard in listener.heard[-2:])
     assert first == ["Be kind.", "You are Stan."]
     assert second == ["Be very kind.", "You are Stan."]
+    assert_follows(plugin, "stan", 1)
+    assert_follows(plugin, "rules", 2)
     with pytest.raises(DeclarationError, match="stan"):
         Agent(
             listener.model,

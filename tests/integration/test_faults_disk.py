@@ -21,7 +21,7 @@ from automagik_prompts.migrations import upgrade
 from automagik_prompts.settings import load_settings
 from automagik_prompts.types import Source, State
 from tests.conftest import MakePlugin
-from tests.faults import lines, told
+from tests.faults import assert_followed, assert_follows, lines, told
 from tests.processes import Launcher
 from tests.proxy import PASSWORD, Proxy
 from tests.waiting import until
@@ -116,7 +116,10 @@ async def test_fault_39_file_that_cannot_be_used(
     await plugin.ready()
     await until(lambda: plugin.state is State.OFFLINE, "the database is known to be away")
     assert await told(plugin, "a") == CODE
-    assert plugin.explain("a").source is Source.CODE
+    explained, health = plugin.explain("a"), plugin.health()
+    assert (explained.version, explained.source, explained.state) == (None, Source.CODE, State.OFFLINE)
+    assert (health.ready, health.state, health.error) == (True, State.OFFLINE, explained.error)
+    assert health.error
     about = [line for line in lines(caplog, logging.WARNING) if "disk snapshot" in line]
     assert len(about) == 1
     assert ACTIVE not in caplog.text
@@ -157,7 +160,7 @@ async def test_fault_39_file_that_cannot_be_written(
         for number in range(5):
             assert child.ask("create_and_activate", "a", "default", f"{long}{number}") == number + 2
         assert child.ask("run", "a") == f"{long}4"
-        assert child.ask("health").error is None
+        assert_followed(child.ask("explain", "a"), child.ask("health"), 6)
         warnings = [line for level, line in child.ask("lines") if level == "WARNING"]
         assert len(warnings) == 1
         assert "The disk snapshot" in warnings[0]
@@ -179,7 +182,7 @@ async def test_fault_39_home_that_is_not_there(
     registry.declare("a", {"default": CODE}, where="here")
     plugin = make_plugin(sqlite_url, cache_dir=None)
     await plugin.ready()
-    assert plugin.state is State.LIVE
+    assert_follows(plugin, "a", 1)
     assert await told(plugin, "a") == CODE
 
 
@@ -220,7 +223,7 @@ async def test_fault_39_what_the_file_holds(
     assert PASSWORD not in path.read_text(encoding="utf-8")
     silent = make_plugin(proxy.url(postgres_url), disk_snapshot=False, cache_dir=tmp_path / "other")
     await silent.ready()
-    assert silent.state is State.LIVE
+    assert_follows(silent, "a", 2)
     assert not (tmp_path / "other").exists()
 
 
@@ -253,7 +256,7 @@ async def test_fault_40_restart_while_the_server_is_down(
         assert len([line for level, line in child.ask("lines") if level == "WARNING"]) <= 2
         proxy.open()
         child.ask("until_state", "live")
-        assert child.ask("explain", "a").source is Source.DATABASE
+        assert_followed(child.ask("explain", "a"), child.ask("health"), 2)
         assert child.ask("run", "a") == ACTIVE
         child.ask("close")
 
@@ -285,11 +288,14 @@ async def test_fault_40_restart_while_the_file_is_away(
     await plugin.ready()
     assert await told(plugin, "a") == ACTIVE
     await until(lambda: plugin.state is State.STALE, "the database is known to be away")
-    assert (plugin.explain("a").version, plugin.explain("a").source) == (2, Source.DISK)
+    explained, health = plugin.explain("a"), plugin.health()
+    assert (explained.version, explained.source, explained.state) == (2, Source.DISK, State.STALE)
+    assert (health.ready, health.state, health.snapshot_age) == (True, State.STALE, None)
+    assert health.error
     assert len(lines(caplog, logging.WARNING)) <= 2
     await asyncio.to_thread(_restore, tmp_path / "backup", path.parent)
     await until(lambda: plugin.state is State.LIVE, "it heals")
-    assert plugin.explain("a").source is Source.DATABASE
+    assert_follows(plugin, "a", 2)
     assert await told(plugin, "a") == ACTIVE
 
 

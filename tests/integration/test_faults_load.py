@@ -46,10 +46,10 @@ STATEMENT = re.compile(r"^(\S+ \S+) \S+ \[(\d+)\] .*SELECT (a\.id, a\.name|a\.n 
 
 
 @pytest.fixture
-def telling_server(tmp_path: Path) -> Iterator[OwnServer]:
+def telling_server(server_folder: Path) -> Iterator[OwnServer]:
     """A server that writes down each statement, with the time and the connection."""
     server = OwnServer(
-        tmp_path / "telling",
+        server_folder,
         max_connections=500,
         logging_collector="on",
         log_directory="'statements'",
@@ -63,11 +63,11 @@ def telling_server(tmp_path: Path) -> Iterator[OwnServer]:
 
 
 async def test_fault_23_one_activation_and_a_hundred_listeners(
-    telling_server: OwnServer, tmp_path: Path, launcher: Launcher, record_property: Callable[[str, object], None]
+    telling_server: OwnServer, server_folder: Path, launcher: Launcher, record_property: Callable[[str, object], None]
 ) -> None:
     """Each listener reads once, in one statement, and they do not all read in the same moment."""
     url = telling_server.url
-    log = tmp_path / "telling" / "statements" / "all.log"
+    log = server_folder / "statements" / "all.log"
     async with Database(url) as database:
         await upgrade(database)
         await editing.create(database, "a", "default", "first", new_agent=True, activate=True)

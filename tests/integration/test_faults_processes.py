@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.migrations import all_migrations, upgrade
 from automagik_prompts.settings import sqlite_path
-from automagik_prompts.types import Health, Source, State
+from automagik_prompts.types import State
 from tests.conftest import MakePlugin
-from tests.faults import execute
+from tests.faults import assert_followed, execute
 from tests.processes import Child, Launcher
 from tests.servers import OwnServer, credentials
 from tests.waiting import DEADLINE, until
@@ -52,7 +53,7 @@ def members() -> Iterator[list[Child]]:
     assert {member.close() for member in members} <= {0, None}
 
 
-def _all_at_once(members: Sequence[Child], name: str, *arguments: object) -> list[object]:
+def _all_at_once(members: Sequence[Child], name: str, *arguments: object) -> list[Any]:
     for member in members:
         member.tell(name, *arguments)
     return [member.answer() for member in members]
@@ -62,9 +63,7 @@ def _assert_all_serve(members: Sequence[Child], version: int, text: str) -> None
     _all_at_once(members, "until_version", "a", "default", version)
     for member in members:
         assert member.ask("run", "a") == text
-        explained = member.ask("explain", "a")
-        assert (explained.version, explained.source) == (version, Source.DATABASE)
-        assert explained.state is State.LIVE
+        assert_followed(member.ask("explain", "a"), member.ask("health"), version)
 
 
 def _complaints(members: Sequence[Child]) -> list[str]:
@@ -187,28 +186,36 @@ async def test_fault_12_old_and_new_code_side_by_side(
 
 
 async def test_fault_13_fifty_processes_upgrade_an_empty_database(
-    empty_url: str, launcher: Launcher, members: list[Child]
+    empty_url: str, launcher: Launcher, members: list[Child], record_property: Callable[[str, object], None]
 ) -> None:
     """One of them applies every step, all fifty succeed, and the schema is complete."""
     fleet = _fork(launcher, members, empty_url, count=AT_ONCE)
+    began = time.monotonic()
     applied = _all_at_once(fleet, "upgrade_alone")
-    assert sorted(map(len, applied)) == [0] * (AT_ONCE - 1) + [len(all_migrations())]  # type: ignore[arg-type]  # tuples
+    record_property("measured", f"{AT_ONCE} processes were done after {time.monotonic() - began:.1f} s")
+    assert sorted(map(len, applied)) == [0] * (AT_ONCE - 1) + [len(all_migrations())]
     ((recorded,),) = await execute(empty_url, "SELECT COUNT(*) FROM aerich WHERE app = 'automagik_prompts'")
     assert recorded == len(all_migrations())
+    _all_at_once(fleet[:WORKERS], "start")
+    _assert_all_serve(fleet[:WORKERS], 1, CODE)
     assert _complaints(fleet) == []
 
 
 async def test_fault_14_fifty_processes_declare_the_same_constant(
-    database_url: str, launcher: Launcher, members: list[Child]
+    database_url: str, launcher: Launcher, members: list[Child], record_property: Callable[[str, object], None]
 ) -> None:
     """One version results, activated once, and every process knows it."""
     fleet = _fork(launcher, members, database_url, count=AT_ONCE)
+    began = time.monotonic()
     done = _all_at_once(fleet, "seed_alone")
-    assert sorted(done) == [[]] * (AT_ONCE - 1) + [["created"]]  # type: ignore[type-var]  # lists of strings
+    record_property("measured", f"{AT_ONCE} processes were done after {time.monotonic() - began:.1f} s")
+    assert sorted(done) == [[]] * (AT_ONCE - 1) + [["created"]]
     rows = await execute(database_url, "SELECT version, is_active FROM prompts")
     assert [(version, bool(active)) for version, active in rows] == [(1, True)]
     assert await execute(database_url, "SELECT action FROM prompt_events ORDER BY id") == [("created",), ("activated",)]
     assert await execute(database_url, "SELECT COUNT(*) FROM agents") == [(1,)]
+    _all_at_once(fleet[:WORKERS], "start")
+    _assert_all_serve(fleet[:WORKERS], 1, CODE)
 
 
 async def test_what_is_under_way_ends_before_the_connection_is_given_back(
@@ -254,7 +261,10 @@ def small_server(server_folder: Path) -> Iterator[OwnServer]:
 
 
 def test_fault_22_hundred_cold_processes_against_twenty_connections(
-    small_server: OwnServer, launcher: Launcher, members: list[Child]
+    small_server: OwnServer,
+    launcher: Launcher,
+    members: list[Child],
+    record_property: Callable[[str, object], None],
 ) -> None:
     """All serve a text at once, all follow soon, and all see an activation; nobody keeps what others need."""
     url = small_server.create_database()
@@ -265,15 +275,24 @@ def test_fault_22_hundred_cold_processes_against_twenty_connections(
 
     asyncio.run(prepare())
     fleet = _fork(launcher, members, url, count=COLD)
+    began = time.monotonic()
     served = set(_all_at_once(fleet, "start_and_resolve", "a"))
+    first = time.monotonic() - began
     assert served <= {(1, "database", CODE), (None, "code", CODE)}
     _all_at_once(fleet, "until_state", "live", 60)
+    live = time.monotonic() - began
     (writer,) = _fork(launcher, members, url)
     assert writer.ask("create_and_activate_patiently", "a", "default", "second") == 2
+    began = time.monotonic()
     _all_at_once(fleet, "until_version", "a", "default", 2, 60)
+    record_property(
+        "measured",
+        f"{COLD} processes served a text after {first:.1f} s, followed after {live:.1f} s, and served an activation "
+        f"after {time.monotonic() - began:.1f} s",
+    )
     assert set(_all_at_once(fleet[:WORKERS], "run", "a")) == {"second"}
+    assert {explained.version for explained in _all_at_once(fleet, "explain", "a")} == {2}
     for health in _all_at_once(fleet, "health"):
-        assert isinstance(health, Health)
         assert (health.ready, health.state) == (True, State.LIVE)
         assert health.snapshot_age is not None
         assert health.snapshot_age < 30

@@ -17,7 +17,7 @@ from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.seeding import seed
 from automagik_prompts.types import Source, State
 from tests.conftest import MakePlugin
-from tests.faults import execute, lines, notification, told
+from tests.faults import assert_follows, execute, lines, notification, told
 from tests.processes import Launcher
 from tests.servers import PostgresServer
 from tests.waiting import until
@@ -166,6 +166,8 @@ async def test_fault_26_postgres_in_read_only_mode(
     with pytest.raises(DatabaseUnavailableError, match=r"is read-only .* write where it can be written"):
         await plugin.create("a", "default", "never")
     assert "read-only" in (plugin.health().unwritten or "")
+    assert any("read-only" in note for note in plugin.explain("a").notes)
+    assert (plugin.explain("a").version, plugin.explain("a").source) == (2, Source.DATABASE)
     # `writer` was connected before the mode began.
     await editing.activate(writer, "a", "default", 1)
     await until(lambda: plugin.resolve("a").version == 1, "the activation by a writer is served")
@@ -176,6 +178,7 @@ async def test_fault_26_postgres_in_read_only_mode(
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
     )
     await until(lambda: plugin.resolve("a").text == "A newer text of the code.", "the code's text is written")
+    assert_follows(plugin, "a", 3)
     assert plugin.health().unwritten is None
 
 
@@ -189,6 +192,7 @@ async def test_fault_26_nothing_to_write_is_no_complaint(
     plugin = make_plugin(writer.url)
     await plugin.ready()
     assert plugin.resolve("a").text == ACTIVE
+    assert_follows(plugin, "a", 2)
     assert plugin.health().unwritten is None
     assert not lines(caplog, logging.WARNING)
 
@@ -235,7 +239,7 @@ async def test_fault_27_schema_upgraded_while_running(
     with pytest.raises(SchemaError, match=NEWER):
         await plugin.activate("a", "default", 1)
     assert await told(plugin, "a") == ACTIVE
-    assert plugin.state is State.LIVE
+    assert_follows(plugin, "a", 2)
 
 
 async def test_fault_27_schema_that_cannot_be_read(
@@ -260,7 +264,11 @@ async def test_fault_27_schema_that_cannot_be_read(
     assert NEWER in warnings[0]
     await execute(prepared_url, "ALTER TABLE prompts RENAME COLUMN body TO prompt_text")
     await until(lambda: plugin.state is State.LIVE, "it heals without a restart")
-    assert plugin.health().error is None
+    health, explained = plugin.health(), plugin.explain("a")
+    assert (explained.version, explained.state, health.state, health.error) == (2, State.LIVE, State.LIVE, None)
+    # Writing is another matter, as long as the database is a newer release's.
+    assert NEWER in (health.unwritten or "")
+    assert any(NEWER in note for note in explained.notes)
 
 
 @pytest.mark.usefixtures("retry_soon")
@@ -279,6 +287,7 @@ async def test_fault_27_schema_older_than_the_code(
     if prepared_url.startswith("sqlite"):
         assert plugin.health().unwritten is None
         assert (await plugin.activate("a", "default", 1)).active_version == 1
+        assert_follows(plugin, "a", 1)
         return
     assert "Run: automagik-prompts upgrade" in (plugin.health().unwritten or "")
     with pytest.raises(SchemaError, match="Run: automagik-prompts upgrade"):
@@ -288,3 +297,4 @@ async def test_fault_27_schema_older_than_the_code(
         await migrations.upgrade(database)
     await until(lambda: plugin.health().unwritten is None, "the code's text is written")
     assert (await plugin.activate("a", "default", 1)).active_version == 1
+    assert_follows(plugin, "a", 1)

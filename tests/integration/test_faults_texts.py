@@ -16,9 +16,9 @@ from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
 from automagik_prompts.migrations import upgrade
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.types import FORMATS, Format, Source, State, content_hash
+from automagik_prompts.types import FORMATS, Format, State, content_hash
 from tests.conftest import MakePlugin
-from tests.faults import execute, told
+from tests.faults import assert_follows, execute, told
 from tests.waiting import until
 
 SECRET = "sk-zebra-4711"  # noqa: S105  # no model may be told it
@@ -69,7 +69,7 @@ async def test_fault_31_value_that_looks_like_a_template(
     plugin = make_plugin(database_url)
     heard = await told(plugin, "a", deps={"name": value, "items": [value], "api_key": SECRET})
     assert heard == f"You talk to {value}. [{value}] Again: {value}."
-    assert (plugin.explain("a").version, plugin.explain("a").source) == (1, Source.DATABASE)
+    assert_follows(plugin, "a", 1)
 
 
 REACHING = [
@@ -122,6 +122,12 @@ async def test_fault_32_template_that_reaches_too_far(
     )
     await until(lambda: 99 in {_version(plugin), *_refused(plugin)}, "the row was read")
     _assert_innocent(await told(plugin, "a", deps=Deps()), reaching)
+    if _version(plugin) == 99:
+        assert_follows(plugin, "a", 99)
+        return
+    (problem,), notes = plugin.health().problems, plugin.explain("a").notes
+    assert problem.startswith("a/default, version 99: ")
+    assert notes == (problem.removeprefix("a/"),)
     assert plugin.state is State.LIVE
 
 
@@ -170,7 +176,7 @@ async def test_fault_33_text_of_a_megabyte(
     assert (await writing).active_version == 2
     assert await told(plugin, "a", deps={"name": "Ann"}) == text.replace("{{name}}", "Ann")
     assert plugin.resolve("a").content_hash == content_hash(text)
-    assert plugin.state is State.LIVE
+    assert_follows(plugin, "a", 2)
     record_property("measured", f"longest of {runs} runs {longest * 1000:.0f} ms while {took * 1000:.0f} ms went by")
     if tags:
         # Compiling takes long, on another thread: runs go on meanwhile, and none takes nearly as long as it.
@@ -203,11 +209,12 @@ async def test_fault_34_text_that_must_stay_as_it_is(
     registry.declare("a", {"default": text}, where="here", format=format)
     plugin = make_plugin(database_url)
     assert await told(plugin, "a", deps={"name": "Ann"}) == text
-    assert plugin.explain("a").source is Source.DATABASE
+    assert_follows(plugin, "a", 1)
     change = await plugin.create("a", "default", f"{text} ", format=format, activate=True)
     assert change.prompt is not None
     assert change.prompt.prompt_text == f"{text} "
     assert await told(plugin, "a", deps={"name": "Ann"}) == f"{text} "
+    assert_follows(plugin, "a", 2)
 
 
 async def test_fault_34_escaped_tag(database_url: str, registry: Registry, make_plugin: MakePlugin) -> None:
@@ -251,7 +258,7 @@ async def test_fault_35_characters_that_cannot_be_kept(
         assert await execute(url, "SELECT revision FROM agents") == before
         assert await execute(url, "SELECT COUNT(*) FROM prompts") == [(1,)]
         assert await told(plugin, "a", deps={"name": "Ann"}) == "Hello Ann."
-        assert plugin.state is State.LIVE
+        assert_follows(plugin, "a", 1)
     with pytest.raises(DeclarationError) as declared:
         Registry().declare("a", {"default": text}, where="here")
     assert len(messages) == 1
@@ -286,7 +293,7 @@ async def test_fault_36_strange_texts(
     assert await told(plugin, "a") == text
     assert await told(plugin, "b", deps={"name": text}) == f"{text} {text}"
     assert plugin.explain("a").content_hash == content_hash(text)
-    assert plugin.explain("a").source is Source.DATABASE
+    assert_follows(plugin, "a", 1)
     await plugin.create("a", "default", f"{text}!", activate=True, note=text, author="ann")
     assert await told(plugin, "a") == f"{text}!"
     newest, first = await plugin.history("a")
@@ -297,6 +304,7 @@ async def test_fault_36_strange_texts(
     await again.ready()
     assert [prompt.version for prompt in await again.history("a")] == [2, 1]
     assert again.resolve("a").text == f"{text}!"
+    assert_follows(again, "a", 2)
 
 
 async def test_fault_36_forms_of_one_text_are_different_texts(

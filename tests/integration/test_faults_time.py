@@ -21,7 +21,7 @@ from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.types import Source, State
 from automagik_prompts.worker import Worker
 from tests.conftest import MakePlugin
-from tests.faults import assert_silent, execute, lines, notification, told
+from tests.faults import assert_followed, assert_follows, assert_silent, execute, lines, notification, told
 from tests.processes import Launcher
 from tests.proxy import PASSWORD, Proxy
 from tests.virtual import SkippingLoop
@@ -56,7 +56,7 @@ async def test_fault_37_wall_clock_steps(
             active = child.ask("create_and_activate", "a", "default", f"{{{{today}}}}, own after {step}.")
             await until(partial(_serves, other, active), "it is served elsewhere")
             health = child.ask("health")
-            assert (health.state, health.error) == (State.LIVE, None)
+            assert_followed(child.ask("explain", "a"), health, active)
             assert 0 <= health.state_age < 60
             assert 0 <= health.snapshot_age < 60
             # Neither more looks than it should take, nor none.
@@ -154,6 +154,7 @@ async def test_fault_38_refresher_raises_any_exception(
     await until(lambda: plugin.state is State.LIVE, "it heals")
     assert (await plugin.create("a", "default", "second", activate=True)).active_version == 2
     assert await told(plugin, "a") == "second"
+    assert_follows(plugin, "a", 2)
 
 
 @pytest.mark.parametrize("failure", [SystemExit, KeyboardInterrupt], ids=lambda failure: failure.__name__)
@@ -185,7 +186,7 @@ async def test_fault_38_something_ends_the_event_loop(
     other = make_plugin(sqlite_url)
     await other.create("a", "default", "second", activate=True)
     await until(lambda: plugin.resolve("a").version == 2, "it follows again")
-    assert plugin.state is State.LIVE
+    assert_follows(plugin, "a", 2)
     assert (await plugin.rollback("a", "default")).active_version == 1
     assert len(lines(caplog, logging.ERROR)) == 1
 
@@ -207,8 +208,11 @@ async def test_fault_38_log_handler_that_raises(
         (tmp_path / "prompts.db").rename(tmp_path / "away.db")
         await until(lambda: plugin.state is State.STALE, "the state tells")
         assert await told(plugin, "a") == "first"
+        assert plugin.health().error
+        assert (plugin.explain("a").version, plugin.explain("a").state) == (1, State.STALE)
         (tmp_path / "away.db").rename(tmp_path / "prompts.db")
         await until(lambda: plugin.state is State.LIVE, "it heals")
+        assert_follows(plugin, "a", 1)
     finally:
         logger.removeFilter(refuse)
 
@@ -232,11 +236,13 @@ async def test_fault_38_thread_that_hangs(
         health = plugin.health()
         assert "has not looked at the database" in (health.error or "")
         assert 0 <= health.state_age < 60
+        explained = plugin.explain("a")
+        assert (explained.version, explained.state, explained.error) == (1, State.STALE, health.error)
         assert await told(plugin, "a") == "first"
     finally:
         go_on.set()
     await until(lambda: plugin.state is State.LIVE, "it goes on")
-    assert plugin.health().error is None
+    assert_follows(plugin, "a", 1)
 
 
 @pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)
@@ -300,7 +306,9 @@ async def _outage(
     assert 3600 <= loop.time() - began < 3700
     within_the_hour = attempts
     await asyncio.sleep(600)
-    assert plugin.state is State.STALE
+    explained, health = plugin.explain("a"), plugin.health()
+    assert (explained.version, explained.source, explained.state) == (1, Source.DATABASE, State.STALE)
+    assert (health.ready, health.state, health.error) == (True, State.STALE, explained.error)
     assert not task.done()
     loop.skipping = False
     # Counting what drivers and others log.
@@ -308,7 +316,10 @@ async def _outage(
     _give_back(proxy, path)
     following.wake()
     await until(lambda: plugin.state is State.LIVE, "it recovers")
-    assert plugin.explain("a").source is Source.DATABASE
+    # Ages are told by the machine's clock, which has not moved.
+    explained, health = plugin.explain("a"), plugin.health()
+    assert (explained.version, explained.source, explained.state) == (1, Source.DATABASE, State.LIVE)
+    assert (health.ready, health.state, health.error) == (True, State.LIVE, None)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -366,8 +377,7 @@ def test_fault_42_ten_thousand_versions_and_many_runs(
             child.ask("runs", 15, 3500)
         after = child.ask("resident")
         assert child.ask("texts_in_memory") <= 25
-        assert child.ask("health").state is State.LIVE
-        assert child.ask("explain", "a").version == active + 20
+        assert_followed(child.ask("explain", "a"), child.ask("health"), active + 20)
         child.ask("close")
     record_property(
         "measured",

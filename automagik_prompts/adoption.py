@@ -21,6 +21,7 @@ from automagik_prompts.host import TEXT_COLUMN, read_agents, read_versions, show
 from automagik_prompts.models import APP_LABEL
 from automagik_prompts.obstacles import find_obstacles
 from automagik_prompts.plans import AUTHOR, MIGRATED_NAME, AgentPlan, Outcome, Version, adopted_versions, plan_texts
+from automagik_prompts.rights import missing_rights
 from automagik_prompts.types import DEFAULT_STATUS_KEY, Action, EventCreate, content_hash
 
 logger = logging.getLogger("automagik_prompts")
@@ -63,9 +64,11 @@ async def begin(client: BaseDBAsyncClient, applying: str | None = None) -> Conne
     db = Connection(client)
     if db.dialect == "postgres":
         await _lock_server(db)
-        # A deferred check of the host's own, still pending, would keep its table from being altered.
-        await db.run("SET CONSTRAINTS ALL IMMEDIATE")
-        await db.run(_AERICH.format(**_AERICH_TYPES["postgres"]))
+        await _settle_server(db)
+        if not await columns(db, "aerich"):
+            if missing := await missing_rights(db):
+                raise SchemaError(f"Nothing was changed, as no table can be created: {'; '.join(missing)}.")
+            await db.run(_AERICH.format(**_AERICH_TYPES["postgres"]))
     else:
         try:
             await db.run("UPDATE aerich SET app = app WHERE 1 = 0")
@@ -95,6 +98,19 @@ async def _lock_server(db: Connection) -> None:
     await _set_lock_timeout(db, TABLE_TIMEOUT)
 
 
+async def _settle_server(db: Connection) -> None:
+    """Let nothing that a server or a role has set for ordinary work cut a migration short or hide rows from it."""
+    # How long it waits for others is limited all the same, and a process that dies loses its connection.
+    await db.run(
+        "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN "
+        "('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
+    )
+    # A text in a row that this user does not see would be dropped: rather fail.
+    await db.run("SELECT set_config('row_security', 'off', true)")
+    # A deferred check of the host's own, still pending, would keep its table from being altered.
+    await db.run("SET CONSTRAINTS ALL IMMEDIATE")
+
+
 async def _set_lock_timeout(db: Connection, seconds: float) -> None:
     await db.run(f"SELECT set_config('lock_timeout', '{int(seconds * 1000)}', true)")
 
@@ -111,9 +127,21 @@ async def take_over_tables(db: Connection) -> None:
     if not await columns(db, originals.LEGACY_COLUMNS):
         if found := await find_obstacles(db):
             raise SchemaError(f"Nothing was changed. These tables cannot be adopted as they are: {'; '.join(found)}.")
+        if db.dialect == "postgres":
+            await _lock_host_tables(db)
         await originals.note_host_columns(db)
     if await originals.host_columns(db, "prompts"):
         await originals.copy_host_prompts(db)
+
+
+async def _lock_host_tables(db: Connection) -> None:
+    """Shut the host's application out, from `agents` first.
+
+    An application that holds `agents` and wants `prompts` would else wait for a step that waits for it.
+    """
+    for table in ("agents", "prompts"):
+        if await columns(db, table):
+            await db.run(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE')
 
 
 async def restore_versions(db: Connection) -> None:

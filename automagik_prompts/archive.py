@@ -23,6 +23,9 @@ _TYPES = {
     "postgres": {"bool": "BOOL", "time": "TIMESTAMPTZ", "json": "JSONB"},
 }
 
+_OWN_IDS = {"sqlite": "", "postgres": "OVERRIDING SYSTEM VALUE"}
+"""How a row is written with an id of its own, also where the host's table is told to number them always."""
+
 _VERSION = (
     *("id", "status_key", "version", "prompt_text", "format", "is_active", "is_default_from_code", "name"),
     *("content_hash", "author", "note", "created_at", "updated_at"),
@@ -133,9 +136,10 @@ async def archive_versions(db: Connection) -> None:
         f'CREATE TABLE IF NOT EXISTS "{ARCHIVED_VERSIONS}" ("agent_name" TEXT NOT NULL, "agent_id" INT NOT NULL, '
         f'"was_host" {types["bool"]} NOT NULL, "was_active" {types["bool"]}, "id" INT NOT NULL, '
         '"status_key" VARCHAR(255) NOT NULL, "version" INT NOT NULL, "prompt_text" TEXT NOT NULL, '
-        f'"format" VARCHAR(16) NOT NULL, "is_active" {types["bool"]} NOT NULL, '
-        f'"is_default_from_code" {types["bool"]} NOT NULL, "name" VARCHAR(255), "content_hash" VARCHAR(64) NOT NULL, '
-        f'"author" VARCHAR(255), "note" TEXT, "created_at" {types["time"]} NOT NULL, '
+        # Columns that may be the host's own hold what the host's own types let in.
+        f'"format" TEXT NOT NULL, "is_active" {types["bool"]} NOT NULL, '
+        f'"is_default_from_code" {types["bool"]} NOT NULL, "name" TEXT, "content_hash" TEXT NOT NULL, '
+        f'"author" TEXT, "note" TEXT, "created_at" {types["time"]} NOT NULL, '
         f'"updated_at" {types["time"]} NOT NULL)'
     )
     await db.run(
@@ -245,7 +249,7 @@ async def restore_versions(db: Connection, plan: Sequence[Restored]) -> tuple[st
     for keeps in (True, False):
         names = ["agent_id", "status_key", "version", "prompt_text", "is_active", *facts, *(["id"] if keeps else [])]
         await db.run_many(
-            f'INSERT INTO "prompts" ({_listed(names)}) VALUES ({", ".join("?" for _ in names)})',
+            f'INSERT INTO "prompts" ({_listed(names)}) {_OWN_IDS[db.dialect]} VALUES ({", ".join("?" for _ in names)})',
             [
                 [
                     {

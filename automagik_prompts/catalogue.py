@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,8 +18,8 @@ from automagik_prompts.settings import Dialect
 
 _MARK = re.compile(r"\?")
 
-# Where CREATE TABLE looks, and no further: a table of that name in another schema is somebody else's.
-_TABLE = "to_regclass(quote_ident(current_schema()) || '.' || quote_ident(?::text))"
+TABLE_ID = "to_regclass(quote_ident(current_schema()) || '.' || quote_ident(?::text))"
+"""On PostgreSQL, the table of a name where CREATE TABLE looks, and no further: in another schema it is another's."""
 
 _DIALECTS: dict[str, Dialect] = {"sqlite": "sqlite", "postgres": "postgres"}
 
@@ -55,7 +55,7 @@ class Connection:
     async def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
         """Run a query and return its rows."""
         _, rows = await self.client.execute_query(self._marked(statement), list(values))
-        return [dict(row) for row in rows]
+        return keyed(self, rows)
 
     async def run(self, statement: str, *values: object) -> None:
         """Run a statement."""
@@ -113,6 +113,11 @@ class ForeignKey:
     on_delete: str
 
 
+def keyed(db: Reader, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows by the names of their columns; SQLite gives a column's name as its table spells it."""
+    return [{folded(db, name): row[name] for name in row.keys()} for row in rows]  # noqa: SIM118  # no mapping: sqlite3.Row
+
+
 def folded(db: Reader, name: str) -> str:
     """Return a name as names are compared: SQLite does not tell upper and lower case apart."""
     return name.lower() if db.dialect == "sqlite" else name
@@ -130,7 +135,7 @@ async def kind_of(db: Reader, table: str) -> str | None:
     else:
         found = await db.rows(
             "SELECT CASE WHEN relkind IN ('r', 'p') THEN 'table' WHEN relkind IN ('v', 'm') THEN 'view' "
-            f"ELSE relkind::text END AS kind FROM pg_class WHERE oid = {_TABLE}",
+            f"ELSE relkind::text END AS kind FROM pg_class WHERE oid = {TABLE_ID}",
             table,
         )
     return str(found[0]["kind"]) if found else None
@@ -155,12 +160,14 @@ async def table_columns(db: Reader, table: str) -> tuple[Column, ...]:
             for row in found
         )
     found = await db.rows(
-        "SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null, "
+        "SELECT a.attname::text AS name, a.attnotnull AS not_null, format_type(a.atttypid, a.atttypmod) || "
+        "COALESCE((SELECT ' COLLATE ' || c.oid::regcollation FROM pg_collation c JOIN pg_type t ON t.oid = a.atttypid "
+        "WHERE c.oid = a.attcollation AND a.attcollation <> t.typcollation), '') AS type, "
         "pg_get_expr(d.adbin, d.adrelid) AS preset, a.attidentity::text AS identity, "
         "COALESCE(array_position(k.conkey, a.attnum), 0) AS position FROM pg_attribute a "
         "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
         "LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'p' "
-        f"WHERE a.attrelid = {_TABLE} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        f"WHERE a.attrelid = {TABLE_ID} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         table,
     )
     return tuple(
@@ -199,7 +206,7 @@ async def indexes(db: Reader, table: str) -> tuple[Index, ...]:
         "FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place) "
         "LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number > 0 "
         "WHERE k.place <= i.indnkeyatts ORDER BY k.place) AS names "
-        f"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {_TABLE} ORDER BY c.relname",
+        f"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {TABLE_ID} ORDER BY c.relname",
         table,
     )
     return tuple(Index(row["name"], tuple(row["names"]), row["is_unique"], row["is_partial"]) for row in rows)
@@ -234,7 +241,7 @@ async def foreign_keys(db: Reader, table: str) -> tuple[ForeignKey, ...]:
             "WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END AS on_delete, ARRAY(SELECT a.attname::text "
             "FROM unnest(k.conkey) WITH ORDINALITY AS c (number, place) "
             "JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = c.number ORDER BY c.place) AS names "
-            f"FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = {_TABLE}",
+            f"FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = {TABLE_ID}",
             table,
         )
         found = [ForeignKey(tuple(row["names"]), row["target"], row["on_delete"]) for row in rows]
@@ -247,8 +254,15 @@ async def refers_to(db: Reader, table: str, column: str, target: str) -> bool:
 
 
 async def required_columns(db: Reader, table: str) -> tuple[str, ...]:
-    """Return the columns that must have a value in every INSERT, as they have no default."""
-    return tuple(column.name for column in await table_columns(db, table) if column.not_null and not column.filled)
+    """Return the columns that must have a value in every INSERT, as they have no default.
+
+    SQLite lets most primary keys be NULL, which no row of a table that others refer to may be.
+    """
+    return tuple(
+        column.name
+        for column in await table_columns(db, table)
+        if (column.not_null or column.position) and not column.filled
+    )
 
 
 async def dependents(db: Reader, table: str, column: str) -> tuple[str, ...]:
@@ -261,7 +275,7 @@ async def dependents(db: Reader, table: str, column: str) -> tuple[str, ...]:
         "FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class WHERE w.oid = d.objid) "
         "ELSE 'the ' || pg_describe_object(d.classid, d.objid, d.objsubid) END AS what "
         "FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid "
-        f"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = {_TABLE} AND a.attname = ? "
+        f"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = {TABLE_ID} AND a.attname = ? "
         "AND NOT (d.classid = 'pg_attrdef'::regclass AND d.deptype = 'a') "
         # Since PostgreSQL 18 NOT NULL is a constraint, too.
         "AND NOT EXISTS (SELECT 1 FROM pg_constraint n WHERE d.classid = 'pg_constraint'::regclass "
@@ -269,7 +283,7 @@ async def dependents(db: Reader, table: str, column: str) -> tuple[str, ...]:
         # The body of a function is only text for PostgreSQL: it would fail when the trigger fires.
         "UNION SELECT 'the trigger ' || t.tgname || ', whose function ' || p.proname || ' mentions it' "
         "FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
-        f"WHERE t.tgrelid = {_TABLE} AND NOT t.tgisinternal AND p.prosrc ~ ('\\m' || ?::text || '\\M') ORDER BY 1",
+        f"WHERE t.tgrelid = {TABLE_ID} AND NOT t.tgisinternal AND p.prosrc ~ ('\\m' || ?::text || '\\M') ORDER BY 1",
         table,
         column,
         table,
@@ -278,6 +292,7 @@ async def dependents(db: Reader, table: str, column: str) -> tuple[str, ...]:
     return tuple(str(row["what"]) for row in found)
 
 
+_VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)
 _BLOCKED = re.compile(r"error in (view|trigger|index) (.+?)(?: after drop column)?: ", re.DOTALL)
 
 
@@ -287,6 +302,10 @@ def _rehearsed_drop(schema: Sequence[tuple[str, str, str]], table: str, column: 
     copy = sqlite3.connect(":memory:", isolation_level=None)
     try:
         for kind, name, statement in schema:
+            if _VIRTUAL.match(statement) and re.search(rf"\b{column}\b", statement):
+                # Such as a full-text index over the texts, which would fail when it is read.
+                found.append(f"the virtual table {name}")
+                continue
             try:
                 copy.execute(statement)
             except sqlite3.Error as error:

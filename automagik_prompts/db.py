@@ -231,6 +231,11 @@ class Database:
             return DatabaseUnavailableError(
                 f"The database {where} is read-only ({text}). Serving goes on; write where it can be written."
             )
+        if "database is locked" in lowered:
+            return DatabaseUnavailableError(
+                f"The database {where} is locked by another program that writes to it or reads from it. Nothing was "
+                "changed here; try again when that has ended, or stop it."
+            )
         if "permission denied" in lowered:
             return DatabaseUnavailableError(
                 f"The database {where} refuses ({text}). Its user needs SELECT on the tables to serve, and INSERT and "

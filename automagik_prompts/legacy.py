@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from automagik_prompts import archive, migrations
-from automagik_prompts.catalogue import Reader
-from automagik_prompts.host import read_agents, read_versions
+from automagik_prompts.catalogue import Reader, columns
+from automagik_prompts.host import TEXT_COLUMN, read_agents, read_versions
 from automagik_prompts.obstacles import find_obstacles
 from automagik_prompts.plans import AgentPlan, Version, adopted_versions, plan_texts
 from automagik_prompts.readonly import read_only
@@ -24,6 +24,7 @@ class Preview:
         pending: The migrations that would be applied.
         doubled: Statuses of which two versions are active, and which one would stay so.
         restored: How many versions would come back from the archive of a downgrade.
+        without_texts: The host's table `agents` has no column with texts.
     """
 
     agents: tuple[AgentPlan, ...] = ()
@@ -31,6 +32,7 @@ class Preview:
     pending: tuple[str, ...] = ()
     doubled: tuple[str, ...] = ()
     restored: int = 0
+    without_texts: bool = False
 
 
 async def preview(database_url: str) -> Preview:
@@ -58,6 +60,7 @@ async def _preview(db: Reader) -> Preview:
         pending=pending,
         doubled=_doubled(versions, adopted, {agent.id: agent.name for agent in agents}),
         restored=len(plan),
+        without_texts=bool(agents) and TEXT_COLUMN not in await columns(db, "agents"),
     )
 
 

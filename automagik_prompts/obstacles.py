@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime
 
 from automagik_prompts.catalogue import (
     Column,
     Reader,
     dependents,
+    foreign_keys,
     is_unique,
     kind_of,
     required_columns,
@@ -20,6 +22,8 @@ from automagik_prompts.catalogue import (
 )
 from automagik_prompts.host import POINTER, TEXT_COLUMN, read_agents, read_versions, shown
 from automagik_prompts.plans import refusal
+from automagik_prompts.rights import foreign_owner, hidden_tables, missing_rights, unseen_rows
+from automagik_prompts.types import MAX_NAME_LENGTH
 
 _DROP_COLUMN = (3, 35)
 """The SQLite that can drop a column."""
@@ -32,14 +36,19 @@ _TIMES = ("created_at", "updated_at")
 
 _FIRST_SHAPE = ("id", "agent_id", "prompt_text", "status_key", "version")
 
-_PROMPT_COLUMNS = frozenset(
-    {*_FIRST_SHAPE, *_TIMES, "is_active", "is_default_from_code", "name", "format", "content_hash", "author", "note"}
+_AGENT_COLUMNS = frozenset({"id", "name", TEXT_COLUMN, POINTER, *_OURS, *_TIMES})
+"""The columns of `agents` that this library reads or writes."""
+
+_WRITTEN = frozenset(
+    {"agent_id", "prompt_text", "status_key", "version", "is_active", "is_default_from_code"}
+    | {"name", "format", "content_hash", "author", "note", *_TIMES}
 )
+"""The columns of `prompts` that every new row has a value for."""
 
 
 async def find_obstacles(db: Reader) -> tuple[str, ...]:
     """Return what keeps the host's tables from being adopted, each with what to do; none means that it will work."""
-    found: list[str] = []
+    found = [*await missing_rights(db), *await hidden_tables(db)]
     if await kind_of(db, "prompt_events") is not None:
         found.append("there is a table prompt_events already, which is not this library's: rename it")
     if await kind_of(db, "agents") is None:
@@ -52,8 +61,10 @@ async def find_obstacles(db: Reader) -> tuple[str, ...]:
     found += shape
     if not shape:
         found += await _obstacles_of_rows(db)
-    if await kind_of(db, "prompts") is not None:
+    if (kind := await kind_of(db, "prompts")) == "table":
         found += await _obstacles_of_prompts(db)
+    elif kind is not None:
+        found.append("prompts is not a table: rename it")
     return tuple(found)
 
 
@@ -67,6 +78,12 @@ async def _obstacles_of_agents(db: Reader) -> list[str]:
         found.append(
             f"agents.id has the type {present['id'].type}, an integer is needed: import the texts with --from instead"
         )
+    if "id" in await required_columns(db, "agents") and not present["id"].not_null:
+        found.append(
+            f"agents.id has the type {present['id'].type}, which SQLite neither numbers nor keeps from being NULL: "
+            "import the texts with --from instead"
+        )
+    found += await _spellings(db, "agents", _AGENT_COLUMNS)
     found += [
         f"agents.{name} is not unique: CREATE UNIQUE INDEX agents_{name}_key ON agents ({name})"
         for name in ("id", "name")
@@ -94,7 +111,10 @@ async def _obstacles_of_agents(db: Reader) -> list[str]:
                 f"{what} uses agents.{TEXT_COLUMN}, which the upgrade drops: drop it first, or let it do without"
                 for what in await dependents(db, "agents", TEXT_COLUMN)
             ]
-    found += await _ownership(db, "agents")
+        if any(TEXT_COLUMN in key.columns for key in await foreign_keys(db, "agents")):
+            found.append(f"agents.{TEXT_COLUMN} has a foreign key, which would be dropped along with it: drop it first")
+    found += await unseen_rows(db, "agents")
+    found += await foreign_owner(db, "agents")
     return found
 
 
@@ -104,6 +124,8 @@ async def _obstacles_of_rows(db: Reader) -> list[str]:
     found: list[str] = []
     if nameless := [agent.id for agent in agents if not agent.name]:
         found.append(f"there are agents without a name, with the ids {shown(nameless)}: give them one")
+    if odd := [agent.id for agent in agents if agent.name and not _is_name(agent.name)]:
+        found.append(f"agents.name is no text in the rows with the ids {shown(odd)}: correct it")
     if too_high := [agent.id for agent in agents if agent.id > _MAX_ID]:
         found.append(f"agents.id goes beyond {_MAX_ID}: {shown(too_high)}: import the texts with --from instead")
     return found + [
@@ -119,12 +141,13 @@ async def _obstacles_of_prompts(db: Reader) -> list[str]:
     if missing := [name for name in _FIRST_SHAPE if name not in present]:
         missed = ", ".join(missing)
         return [f"there is a table prompts, but not the one of an earlier version, as it has no {missed}: rename it"]
-    found = [
+    found = await _spellings(db, "prompts", {"id", *_WRITTEN})
+    found += [
         f"prompts.{name} has the type {present[name].type}, an integer is needed: rename the table prompts"
         for name in ("id", "agent_id", "version")
         if not _is_integer(present[name])
     ]
-    if extra := [name for name in await required_columns(db, "prompts") if name not in _PROMPT_COLUMNS]:
+    if extra := [name for name in await required_columns(db, "prompts") if name not in _WRITTEN]:
         found.append(f"prompts.{', prompts.'.join(extra)} must have a value in each new row: give it a default")
     if db.dialect == "postgres":
         found += [
@@ -139,7 +162,7 @@ async def _obstacles_of_prompts(db: Reader) -> list[str]:
     ]
     if not found:
         found += await _obstacles_of_versions(db, present)
-    return found + await _ownership(db, "prompts")
+    return [*found, *await unseen_rows(db, "prompts"), *await foreign_owner(db, "prompts")]
 
 
 async def _obstacles_of_versions(db: Reader, present: dict[str, Column]) -> list[str]:
@@ -157,6 +180,11 @@ async def _obstacles_of_versions(db: Reader, present: dict[str, Column]) -> list
     if doubled := [key for key, number in count.items() if number > 1]:
         named = [f"{agent}/{status}/{number}" for agent, status, number in doubled]
         found.append(f"prompts has the same agent, status and version twice: {shown(named)}: give one another number")
+    if long := [version.id for version in versions if len(version.status_key) > MAX_NAME_LENGTH]:
+        found.append(
+            f"prompts.status_key is longer than {MAX_NAME_LENGTH} characters in the rows with the ids {shown(long)}: "
+            "shorten it"
+        )
     found += [
         f"the text of the row {version.id} of prompts cannot be kept: {reason}"
         for version in versions
@@ -181,20 +209,20 @@ async def _obstacles_of_values(db: Reader, present: dict[str, Column]) -> list[s
     return found
 
 
-async def _ownership(db: Reader, table: str) -> list[str]:
-    """Say whether the user may alter a table; SQLite knows no owners."""
-    if db.dialect == "sqlite":
+def _is_name(name: object) -> bool:
+    # SQLite keeps numbers and bytes in a text column, too.
+    return isinstance(name, str) and name == name.encode(errors="replace").decode()
+
+
+async def _spellings(db: Reader, table: str, names: Collection[str]) -> list[str]:
+    """Look for columns that are the ones in question for SQLite alone, as they are spelled in another way."""
+    if db.dialect != "sqlite":
         return []
-    rows = await db.rows(
-        "SELECT current_user::text AS me, pg_get_userbyid(relowner)::text AS owner, "
-        "pg_has_role(relowner, 'USAGE') AS mine FROM pg_class WHERE oid = to_regclass(quote_ident(current_schema()) "
-        "|| '.' || quote_ident(?::text))",
-        table,
-    )
+    rows = await db.rows("SELECT name FROM pragma_table_xinfo(?)", table)
     return [
-        f"the table {table} belongs to {row['owner']}, and {row['me']} may not alter it: upgrade as {row['owner']}"
-        for row in rows
-        if not row["mine"]
+        f'{table}.{name} is not spelled in lower case: ALTER TABLE {table} RENAME COLUMN "{name}" TO {name.lower()}'
+        for name in (row["name"] for row in rows)
+        if name != name.lower() and name.lower() in names
     ]
 
 

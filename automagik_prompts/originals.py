@@ -27,6 +27,7 @@ LEGACY_TEXTS = "automagik_prompts_legacy_texts"
 _BOOL = {"sqlite": "INT", "postgres": "BOOL"}
 _STRICT = re.compile(r"\)[^)]*\bSTRICT\b[^)]*$", re.IGNORECASE)
 _LIMITED = re.compile(r"character varying\((\d+)\)")
+_CONSTANT = re.compile(r"NULL|[-+]?[0-9.]+|'(?:[^']|'')*'", re.IGNORECASE)
 
 
 # The columns of the host's tables.
@@ -114,7 +115,7 @@ async def give_host_prompts_back(db: Connection) -> None:
         return
     await db.run(f'DELETE FROM "prompts" WHERE "id" NOT IN (SELECT "id" FROM "{LEGACY_PROMPTS}")')
     host = await host_columns(db, "prompts")
-    for name in ("is_active", "is_default_from_code", "created_at", "updated_at"):
+    for name in ("format", "is_active", "is_default_from_code", "content_hash", "created_at", "updated_at"):
         if name in host:
             await db.run(
                 f'UPDATE "prompts" SET {quoted(name)} = (SELECT "was".{quoted(name)} FROM "{LEGACY_PROMPTS}" AS "was" '
@@ -154,13 +155,17 @@ async def give_texts_back(db: Connection) -> None:
     host = (await host_columns(db, "agents")).get(TEXT_COLUMN)
     if host is None or TEXT_COLUMN in await columns(db, "agents"):
         return
-    preset = f" DEFAULT {host.default}" if host.default is not None else ""
+    default = host.default
+    if db.dialect == "sqlite":
+        # SQLite adds a column with a constant as its default only, and one that refuses NULL only with a default.
+        default = default if default is not None and _CONSTANT.fullmatch(default) else None
+        default = "''" if default is None and host.not_null else default
+    preset = f" DEFAULT {default}" if default is not None else ""
     if db.dialect == "sqlite" and host.not_null:
-        # SQLite adds such a column with a default only.
-        preset = f"{preset or ' DEFAULT ' + chr(39) * 2} NOT NULL"
+        preset += " NOT NULL"
     await db.run(f'ALTER TABLE "agents" ADD COLUMN "{TEXT_COLUMN}" {host.type}{preset}')
     empty = "''" if host.not_null else "NULL"
-    limit = _LIMITED.fullmatch(host.type)
+    limit = _LIMITED.match(host.type)
     fits = f'AND char_length(p."prompt_text") <= {limit[1]}' if limit else ""
     later = f'(SELECT p."prompt_text" FROM "prompts" AS p WHERE p."id" = "agents"."{POINTER}" {fits})'
     if await columns(db, LEGACY_TEXTS):

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts.catalogue import Connection, Reader
+from automagik_prompts.catalogue import Connection, Reader, keyed
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.settings import Dialect, sqlite_path
@@ -45,6 +45,8 @@ async def read_only(url: str, work: Callable[[Reader], Awaitable[T]], *, schema:
         db = Connection(client)
         if db.dialect == "postgres":
             await db.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            # Rows that this user may not see are an error, not a silent gap.
+            await db.run("SELECT set_config('row_security', 'off', true)")
             if schema is not None:
                 await db.run("SELECT set_config('search_path', quote_ident(?::text), true)", schema)
         return await work(db)
@@ -70,6 +72,7 @@ async def _read(path: Path, options: str, work: Callable[[Reader], Awaitable[T]]
         )
         try:
             connection.row_factory = sqlite3.Row
+            connection.text_factory = lambda raw: raw.decode(errors="surrogateescape")
             connection.execute("BEGIN")
             return await work(_ReadOnlyFile(connection))
         finally:
@@ -102,4 +105,4 @@ class _ReadOnlyFile:
 
     async def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
         found = await asyncio.to_thread(lambda: self.connection.execute(statement, values).fetchall())
-        return [dict(row) for row in found]
+        return keyed(self, found)

@@ -205,7 +205,8 @@ class Host:
         here = "current_schema()::regnamespace"
         queries = {
             "columns": "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
-            "pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+            "pg_get_expr(d.adbin, d.adrelid), a.attcollation::regcollation::text "
+            "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
             "LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum WHERE a.attnum > 0 "
             f"AND NOT a.attisdropped AND c.relkind IN ('r', 'v') AND c.relname <> 'aerich' AND c.relnamespace = {here}",
             "indexes": "SELECT tablename::text, indexdef FROM pg_indexes "
@@ -320,7 +321,7 @@ def make_loose(host: Host) -> None:
 
 def loosen(host: Host) -> None:
     """Take the keys and rules off a table `prompts` of the first shape."""
-    loose = re.sub(r" REFERENCES [^,]*|NOT NULL|,\s*UNIQUE \([^)]*\)", "", PROMPTS)
+    loose = re.sub(r" REFERENCES [^,]*|NOT NULL|,\s*UNIQUE \([^)]*\)", "", PROMPTS).replace("VARCHAR(255)", "TEXT")
     host.run(
         "ALTER TABLE prompts RENAME TO earlier",
         loose.replace("TABLE prompts", "TABLE loose"),

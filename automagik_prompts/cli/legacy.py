@@ -20,6 +20,7 @@ from automagik_prompts.cli.progress import progress
 from automagik_prompts.cli.session import Access, Session, command
 from automagik_prompts.cli.shapes import Shape
 from automagik_prompts.exceptions import ConfigurationError
+from automagik_prompts.host import TEXT_COLUMN
 from automagik_prompts.importing import TextSource
 from automagik_prompts.legacy import Preview
 from automagik_prompts.plans import AgentPlan, Outcome
@@ -164,6 +165,8 @@ def _tell_adoption(session: Session, preview: Preview, applied: Sequence[str], *
         print_line(str(plan))
     for line in preview.doubled:
         print_line(line)
+    if preview.without_texts:
+        print_line(f"The table agents has no column {TEXT_COLUMN}, so that there are no texts to adopt.")
     if preview.restored:
         print_line(f"{plural(preview.restored, 'version')} of before the downgrade come back")
     print_line(_summary(preview.agents) if preview.agents else "There are no agents of another application.")

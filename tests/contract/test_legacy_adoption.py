@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from automagik_prompts import repository
 from automagik_prompts.constants import Registry, prompt
 from automagik_prompts.db import Database
+from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.seeding import seed
 from automagik_prompts.types import Source, content_hash
@@ -343,16 +345,22 @@ def test_a_process_that_starts_too_early(
 
 
 def test_names_in_capitals(empty_url: str) -> None:
-    """SQLite does not tell `System_Prompt` from `system_prompt`; on PostgreSQL that is another column, which stays."""
+    """SQLite does not tell `System_Prompt` from `system_prompt`: it is to be renamed. PostgreSQL does: it stays."""
     host = Host(empty_url)
     host.run(
-        'CREATE TABLE agents ("id" {id}, "name" TEXT NOT NULL UNIQUE, "System_Prompt" TEXT)',
-        """INSERT INTO agents ("name", "System_Prompt") VALUES ('plain', 'You are kind.')""",
+        'CREATE TABLE agents ("Id" {id}, "Name" TEXT NOT NULL UNIQUE, "System_Prompt" TEXT)'
+        if host.dialect == "sqlite"
+        else 'CREATE TABLE agents (id {id}, name TEXT NOT NULL UNIQUE, "System_Prompt" TEXT)',
+        """INSERT INTO agents (name, "System_Prompt") VALUES ('plain', 'You are kind.')""",
     )
-    before = host.shape(), host.content()
+    if host.dialect == "sqlite":
+        with pytest.raises(SchemaError, match="spelled in lower case") as refused:
+            upgrade(host.url)
+        commands = re.findall(r"ALTER TABLE \w+ RENAME COLUMN \S+ TO \w+", str(refused.value))
+        assert len(commands) == 3
+        host.run(*commands)
+    before = host.content()
     upgrade(host.url)
     assert host.one("SELECT COUNT(*) FROM prompts") == (1 if host.dialect == "sqlite" else 0)
     downgrade(host.url)
-    assert {row["name"] for row in host.content()["agents"]} == {"plain"}
-    if host.dialect == "postgres":
-        assert host.content()["agents"] == before[1]["agents"]
+    assert host.content()["agents"] == before["agents"]

@@ -13,6 +13,7 @@ from automagik_prompts import editing, migrations
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import SchemaError
 from tests.hosts import (
+    PROMPTS,
     TEXTS,
     Host,
     downgrade,
@@ -69,6 +70,23 @@ def deferred(host: Host) -> None:
         host.run(defer.format("prompts"), defer.format("messages"))
 
 
+def circular(host: Host) -> None:
+    """Make tables that refer to each other, and whose columns have what comes back only if it was noted."""
+    own = " COLLATE \"C\" DEFAULT 'none' || ''" if host.dialect == "postgres" else " DEFAULT ('it''s none')"
+    host.run(
+        f"CREATE TABLE agents (id {{id}}, name TEXT NOT NULL UNIQUE, system_prompt TEXT{own}, "
+        "active_default_prompt_id INTEGER)",
+        PROMPTS.replace("name VARCHAR(255)", "name TEXT, author TEXT, note TEXT, format TEXT DEFAULT 'of the host'"),
+        "INSERT INTO agents (name, system_prompt) VALUES ('plain', 'First.'), ('later', 'Second.')",
+        "INSERT INTO agents (name) VALUES ('preset')",
+        f"INSERT INTO prompts (agent_id, prompt_text, is_active, name, author) VALUES (1, 'First.', {{true}}, "
+        f"'{'n' * 300}', '{'a' * 300}')",
+    )
+    if host.dialect == "postgres":
+        host.run("ALTER TABLE agents ADD FOREIGN KEY (active_default_prompt_id) REFERENCES prompts (id)")
+    host.run("UPDATE agents SET active_default_prompt_id = 1 WHERE id = 1")
+
+
 def without_archive(found: Any) -> Any:
     """Return what there is besides the archive, of a shape or a content."""
     if isinstance(found, dict):
@@ -87,7 +105,7 @@ def ours(host: Host) -> dict[str, Any]:
     return {table: content[table] for table in OURS if table in content}
 
 
-@pytest.mark.parametrize("make", [plain, stale, strict, bare, make_first_shape, make_loose, deferred])
+@pytest.mark.parametrize("make", [plain, stale, strict, bare, make_first_shape, make_loose, deferred, circular])
 def test_down_is_what_was_there_before(empty_url: str, make: Make) -> None:
     """After up and down the host's tables are what they were, texts, numbers, columns, keys and all; then up again."""
     host = Host(empty_url)

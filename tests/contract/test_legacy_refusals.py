@@ -141,6 +141,10 @@ SHAPES = [
     ("CREATE TABLE prompt_events (id {id})", "there is a table prompt_events already"),
     ("CREATE TABLE prompts (id {id})", "there is a table prompts, but no table agents"),
     ("CREATE VIEW agents AS SELECT 1 AS id, 'x' AS name", "agents is not a table"),
+    (
+        "CREATE TABLE agents (id {id}, name TEXT UNIQUE, system_prompt TEXT REFERENCES agents (name))",
+        "uses agents.system_prompt|agents.system_prompt has a foreign key",
+    ),
 ]
 
 
@@ -152,6 +156,45 @@ def test_tables_of_another_shape(empty_url: str) -> None:
         refused(host, word)
         kind, name = statement.split()[1:3]
         host.run(f"DROP {kind} {name}")
+
+
+def test_keys_that_sqlite_does_not_number(sqlite_url: str) -> None:
+    """`INT PRIMARY KEY` is no row id for SQLite: a new row has NULL there, which nothing can refer to."""
+    host = Host(sqlite_url)
+    host.run("CREATE TABLE agents (id INT PRIMARY KEY, name TEXT NOT NULL UNIQUE)")
+    refused(host, "agents.id has the type INT, which SQLite neither numbers nor keeps from being NULL")
+
+
+def test_names_that_are_no_text(sqlite_url: str) -> None:
+    """Numbers, bytes and NULL, which SQLite keeps in any column, are no names."""
+    host = Host(sqlite_url)
+    host.run(
+        "CREATE TABLE agents (id INTEGER PRIMARY KEY, name UNIQUE, system_prompt TEXT)",
+        "INSERT INTO agents (name) VALUES ('good'), (5), (x'61'), (CAST(x'ff' AS TEXT)), (NULL), ('')",
+    )
+    refused(host, "agents without a name, with the ids 5, 6", "agents.name is no text in the rows with the ids 2, 3, 4")
+
+
+def test_a_full_text_index_over_the_texts(sqlite_url: str) -> None:
+    """An SQLite search index that reads its texts from `agents` would fail when it is asked."""
+    host = Host(sqlite_url)
+    make_agents(host)
+    host.run("CREATE VIRTUAL TABLE search USING fts5 (system_prompt, content='agents', content_rowid='id')")
+    # The harness' own look at all tables cannot read a virtual one after this.
+    with pytest.raises(SchemaError, match=MESSAGE + "the virtual table search uses agents.system_prompt"):
+        upgrade(host.url)
+
+
+def test_a_table_of_prompts_that_is_a_view(host: Host) -> None:
+    """A view in the place of `prompts` is told, whatever its columns are."""
+    host.run(PROMPTS.replace("TABLE prompts", "TABLE texts"), "CREATE VIEW prompts AS SELECT * FROM texts")
+    refused(host, "prompts is not a table: rename it")
+
+
+def test_ids_of_prompts_that_nobody_gives(host: Host) -> None:
+    """A new version needs an id that the database gives it."""
+    host.run(PROMPTS.replace("{id}", "INT PRIMARY KEY"))
+    refused(host, "prompts.id must have a value in each new row: give it a default")
 
 
 def test_a_column_that_is_no_text(postgres_url: str) -> None:
@@ -203,6 +246,10 @@ ROWS = [
     (
         "INSERT INTO prompts (agent_id, prompt_text, version) VALUES (2, 'again', 2)",
         "the same agent, status and version twice: 2/default/2",
+    ),
+    (
+        f"INSERT INTO prompts (agent_id, prompt_text, version, status_key) VALUES (2, 'x', 1, '{'s' * 256}')",
+        "prompts.status_key is longer than 255 characters in the rows with the ids 11",
     ),
 ]
 

@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("installation",),
     # The database.
     ("models", "catalogue"),
-    ("db", "host"),
+    ("db", "host", "rights"),
     ("originals", "obstacles", "readonly"),
     ("archive",),
     ("adoption",),

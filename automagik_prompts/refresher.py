@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts import migrations, repository, seeding
 from automagik_prompts.changes import Changes, Listening, Polling, backoff
@@ -19,11 +15,12 @@ from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.disk import DiskSnapshot
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, PromptsError, SchemaError
+from automagik_prompts.failures import Failures
 from automagik_prompts.gate import Gate
 from automagik_prompts.repository import ActiveSet, Marker
 from automagik_prompts.settings import Settings, redacted_url
-from automagik_prompts.snapshot import Problem, Snapshot, build_snapshot
-from automagik_prompts.types import Action, EventCreate, ServedPrompt, Source, State
+from automagik_prompts.snapshot import Snapshot, build_snapshot
+from automagik_prompts.types import ServedPrompt, Source, State
 
 logger = logging.getLogger("automagik_prompts")
 
@@ -131,10 +128,9 @@ class Refresher:
         self._write_at = 0.0
         self._obstacle: PromptsError | None = None
         self._told: str | None = None
-        self._unexpected: set[str] = set()
         self._served_from_file = False
         self._reading_took = 0.0
-        self._recorded: set[int] = set()
+        self._failures = Failures(lambda: self.opened(writing=True), recording=settings.seed)
 
     async def run(self) -> None:
         """Follow the database until cancelled."""
@@ -219,7 +215,7 @@ class Refresher:
         except TimeoutError:
             raise DatabaseUnavailableError(f"It did not answer within {OPERATION_TIMEOUT:.0f} s.") from None
         except Exception as error:
-            words = self._report_unexpected(error, "keeps what was written from being read back")
+            words = self._failures.unexpected(error, "keeps what was written from being read back")
             raise PromptsError(words) from error
 
     async def release(self) -> None:
@@ -238,10 +234,8 @@ class Refresher:
 
     async def record_failure(self, prompt: ServedPrompt, reason: str) -> None:
         """Append an event that a version could not be rendered, once for each version."""
-        if prompt.prompt_id is None or prompt.prompt_id in self._recorded:
-            return
-        self._recorded.add(prompt.prompt_id)
-        await self._record(prompt.agent, prompt.status_key, prompt.prompt_id, prompt.version, reason)
+        if prompt.prompt_id is not None:
+            await self._failures.record(prompt.agent, prompt.status_key, prompt.prompt_id, prompt.version, reason)
 
     def _load_from_disk(self) -> None:
         """Have the last known good texts at hand before the database is asked, which may take its time."""
@@ -320,7 +314,9 @@ class Refresher:
         except TimeoutError:
             raise
         except Exception as error:  # noqa: BLE001  # reported there; what can be read is served all the same
-            self._obstacle = PromptsError(self._report_unexpected(error, "keeps the code's prompts from being written"))
+            self._obstacle = PromptsError(
+                self._failures.unexpected(error, "keeps the code's prompts from being written")
+            )
         try:
             await self._load(database)
         except SchemaError:
@@ -328,10 +324,10 @@ class Refresher:
             if self._obstacle is not None:
                 raise self._obstacle from None
             raise
-        words = self._obstacle.message if self._obstacle is not None else None
-        if words is not None and words != self._told:
-            logger.warning("The code's prompts could not be written, serving goes on: %s", words)
-        self._told = words
+        told = self._obstacle.message if self._obstacle is not None else None
+        if told is not None and told != self._told:
+            logger.warning("The code's prompts could not be written, serving goes on: %s", told)
+        self._told = told
 
     async def _seed(self, database: Database) -> None:
         """Write the code's texts that the database has not seen.
@@ -377,7 +373,7 @@ class Refresher:
             self._set_status(State.LIVE)
         self._save(found)
         for problem in snapshot.problems:
-            await self._tell(problem)
+            await self._failures.unservable(problem)
 
     async def _read(self, database: Database) -> ActiveSet:
         try:
@@ -396,44 +392,6 @@ class Refresher:
         if found.marker != self._saved and self._disk.save(found):
             self._saved = found.marker
 
-    async def _tell(self, problem: Problem) -> None:
-        """Log and record, once, that an active version cannot be served."""
-        prompt = problem.prompt
-        if prompt.prompt_id in self._recorded:
-            return
-        self._recorded.add(prompt.prompt_id)
-        logger.error(
-            "%s/%s: version %s is active but cannot be served: %s Run: automagik-prompts rollback %s %s",
-            *(prompt.agent, prompt.status_key, prompt.version, problem.reason, prompt.agent, prompt.status_key),
-        )
-        await self._record(prompt.agent, prompt.status_key, prompt.prompt_id, prompt.version, problem.reason)
-
-    async def _record(self, agent: str, status_key: str, prompt_id: int, version: int | None, reason: str) -> None:
-        if not self._settings.seed:
-            return
-        try:
-            async with self.opened(writing=True) as database:
-                info = await database.run(repository.get_agent, agent)
-                if info is None:
-                    return
-                event = EventCreate(
-                    agent_id=info.id,
-                    status_key=status_key,
-                    action=Action.RENDER_FAILED,
-                    revision=info.revision,
-                    prompt_id=prompt_id,
-                    version=version,
-                    note=reason,
-                )
-                async with asyncio.timeout(OPERATION_TIMEOUT):
-                    if not await database.run(_is_recorded, event):
-                        await database.transaction(_record_once, event)
-        except (PromptsError, TimeoutError) as error:
-            words = str(error) or "the database did not answer"
-            logger.warning("%s/%s: the event could not be recorded: %s", agent, status_key, words)
-        except Exception as error:  # noqa: BLE001  # reported there; what is served does not depend on it
-            self._report_unexpected(error, "keeps an event from being recorded")
-
     def _failed(self, error: BaseException) -> None:
         refused = self._changes.failed(error)
         if isinstance(error, TimeoutError):
@@ -442,7 +400,7 @@ class Refresher:
         elif isinstance(error, PromptsError):
             words = error.message
         else:
-            words = self._report_unexpected(error, "keeps the database from being followed")
+            words = self._failures.unexpected(error, "keeps the database from being followed")
         if refused:
             # Where connections are short one attempt may well fail, and the next one succeed: that is no outage yet.
             read_at = self._status.read_at
@@ -456,19 +414,6 @@ class Refresher:
             self._snapshot = self._saved_on_disk
             self._publish(self._snapshot)
         self._set_status(State.OFFLINE if self._snapshot is None else State.STALE, words)
-
-    def _report_unexpected(self, error: BaseException, effect: str) -> str:
-        """Log an error that is a bug, once for each place, and return it in words.
-
-        Its own message is left out: it may repeat a prompt.
-        """
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "an unknown place"
-        words = f"An unexpected {type(error).__name__} in {place} {effect}."
-        if words not in self._unexpected:
-            self._unexpected.add(words)
-            logger.error("%s Report it with these lines:\n%s", words, "".join(traceback.format_list(frames[-20:])))
-        return words
 
     def _set_status(self, state: State, error: str | None = None) -> None:
         old, now = self._status, self._now()
@@ -504,14 +449,3 @@ class Refresher:
                     await database.close()
             except (PromptsError, OSError, TimeoutError) as error:
                 logger.debug("Closing the connection failed (%s); it is dropped.", type(error).__name__)
-
-
-async def _is_recorded(db: BaseDBAsyncClient, event: EventCreate) -> bool:
-    found = await repository.get_events(db, event.agent_id, actions=(event.action,), prompt_id=event.prompt_id, limit=1)
-    return bool(found)
-
-
-async def _record_once(db: BaseDBAsyncClient, event: EventCreate) -> None:
-    """Append an event, unless another process has; the agent is locked, as many processes see the same at once."""
-    if await repository.hold_agent(db, event.agent_id) is not None and not await _is_recorded(db, event):
-        await repository.add_events(db, [event])

@@ -27,8 +27,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("constants",),
     ("discovery", "places", "plans"),
     # Serving: an agent run goes through these alone.
-    ("identity", "overrides", "serving", "versions"),
-    ("tracing",),
+    ("identity", "overrides", "versions"),
+    ("serving", "tracing"),
     ("runs",),
     ("choosing",),
     ("capability",),
@@ -53,7 +53,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("checking",),
     # Following the database.
     ("snapshot", "disk", "crowd", "gate", "listeners"),
-    ("changes",),
+    ("changes", "failures"),
     ("refresher",),
     ("worker",),
     ("recall", "process"),

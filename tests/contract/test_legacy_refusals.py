@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,9 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from automagik_prompts import legacy, migrations
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
+from automagik_prompts.settings import sqlite_path
 from tests.hosts import PROMPTS, TEXTS, Host, fill_agents, make_agents, make_loose, upgrade
+from tests.operator import Operator
 
 MESSAGE = r"Nothing was changed\. These tables cannot be adopted as they are: .*"
 
@@ -322,3 +327,27 @@ def test_a_table_that_somebody_holds(postgres_url: str, monkeypatch: pytest.Monk
     with pytest.raises(DatabaseUnavailableError, match="Somebody else's transaction has held the table agents"):
         asyncio.run(both())
     assert state(host) == before
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+@pytest.mark.parametrize("begin", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_a_file_that_somebody_writes_to(sqlite_url: str, tmp_path: Path, mode: str, begin: str) -> None:
+    """An application in the middle of a change to the file is waited for a while; then its owner is told what to do."""
+    path = sqlite_path(sqlite_url)
+    assert path is not None
+    host = Host(sqlite_url)
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute(f"PRAGMA journal_mode = {mode}")
+        make_agents(host)
+        fill_agents(host, TEXTS)
+        writer.execute(begin)
+        writer.execute("UPDATE agents SET model = 'other'")
+        outcome = Operator(tmp_path, f"{sqlite_url}?busy_timeout=100").run("upgrade")
+        assert outcome.code == 1
+        assert "is locked by another program that writes to it or reads from it. Nothing was changed" in outcome.err
+        writer.execute("COMMIT")
+        assert len(upgrade(sqlite_url)) == 3
+        # The old application's connection goes on, and finds its table without the column.
+        assert writer.execute("SELECT COUNT(*) FROM agents WHERE model = 'other'").fetchone() == (len(TEXTS),)
+        with pytest.raises(sqlite3.OperationalError, match="no such column: system_prompt"):
+            writer.execute("SELECT system_prompt FROM agents")

@@ -27,7 +27,7 @@ from automagik_prompts.db import Database, tortoise_config
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.models import APP_LABEL
 from tests.conftest import ENGINES
-from tests.hosts import Host, downgrade, make_agents, make_first_shape, upgrade, work_on
+from tests.hosts import TEXTS, Host, downgrade, make_agents, make_first_shape, meaning, upgrade, work_on
 from tests.servers import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,9 +61,9 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-def aerich(repository: Path, url: str, *arguments: str) -> str:
-    """Run the `aerich` command in the repository and return what it printed."""
-    done = subprocess.run(
+def run_aerich(repository: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the `aerich` command in the repository."""
+    return subprocess.run(
         [str(Path(sysconfig.get_path("scripts")) / "aerich"), *arguments],
         cwd=repository,
         env={**os.environ, "AUTOMAGIK_PROMPTS_DATABASE_URL": url},
@@ -72,6 +72,11 @@ def aerich(repository: Path, url: str, *arguments: str) -> str:
         timeout=60,
         check=False,
     )
+
+
+def aerich(repository: Path, url: str, *arguments: str) -> str:
+    """Run the `aerich` command, which must succeed, and return what it printed."""
+    done = run_aerich(repository, url, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -124,6 +129,44 @@ def test_aerich_and_own_downgrade_are_equal(two_urls: tuple[str, str], repositor
     assert STEPS[2] in aerich(repository, theirs.url, "downgrade", "--yes")
     assert downgrade(theirs.url, 2) == ()
     assert upgrade(theirs.url) == STEPS[2:]
+
+
+def test_aerich_adopts_a_hosts_tables(two_urls: tuple[str, str], repository: Path) -> None:
+    """The `aerich` command adopts a host's tables as `upgrade` does, guards the drop, and gives them back."""
+    theirs, ours = map(Host, two_urls)
+    for host in (theirs, ours):
+        make_first_shape(host)
+        host.run(
+            "UPDATE agents SET created_at = '2025-05-13 18:31:00'",
+            "UPDATE prompts SET created_at = '2025-05-13 18:31:00', updated_at = '2025-05-13 18:31:00'",
+        )
+    before = theirs.shape(), theirs.content()
+    adopted = run_aerich(repository, theirs.url, "upgrade")
+    assert adopted.returncode == 0
+    assert "kept verbatim (format text): broken" in adopted.stderr
+    upgrade(ours.url)
+    assert (theirs.shape(), meaning(theirs)) == (ours.shape(), meaning(ours))
+
+    assert STEPS[2] in aerich(repository, theirs.url, "downgrade", "--yes")
+    theirs.run("UPDATE agents SET system_prompt = 'written since' WHERE name IN ('plain', 'null')")
+    guarded = theirs.shape(), theirs.content(), recorded(theirs)
+    refused = run_aerich(repository, theirs.url, "upgrade")
+    assert refused.returncode != 0
+    told = " ".join((refused.stdout + refused.stderr).split())
+    assert "no equal version of the text of plain, null. Nothing was changed" in told
+    assert (theirs.shape(), theirs.content(), recorded(theirs)) == guarded
+    theirs.run(
+        "UPDATE agents SET system_prompt = NULL WHERE name = 'null'",
+        f"UPDATE agents SET system_prompt = '{TEXTS['plain']}' WHERE name = 'plain'",
+    )
+
+    aerich(repository, theirs.url, "downgrade", "-v", "0", "--yes")
+    after = theirs.content()
+    for rows in (*before[1].values(), *after.values()):
+        for row in rows:
+            row.pop("updated_at", None)
+    assert {table: rows for table, rows in after.items() if "archive" not in table} == before[1]
+    assert len(after["automagik_prompts_archive_prompts"]) == 16
 
 
 def test_down_and_up_step_by_step(empty_url: str) -> None:

@@ -13,7 +13,7 @@ from automagik_prompts._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from automagik_prompts.capability import ActivePrompt
-    from automagik_prompts.constants import prompt, prompts, prompts_from_package
+    from automagik_prompts.constants import prompt, prompts
     from automagik_prompts.default import default_plugin, install, render, resolve, uninstall
     from automagik_prompts.exceptions import (
         AccessDeniedError,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         UnexposedVariableError,
     )
     from automagik_prompts.identity import PromptsUsed, UsedPrompt, prompt_used
+    from automagik_prompts.packages import prompts_from_package
     from automagik_prompts.plugin import PromptPlugin
     from automagik_prompts.replaying import Replay, ReplayedTurn, prompt_version, replay
     from automagik_prompts.types import Explanation, Prompt, PromptChange, ServedPrompt, Source, State
@@ -74,9 +75,10 @@ __all__ = [
 
 _MODULES = {
     "capability": ("ActivePrompt",),
-    "constants": ("prompt", "prompts", "prompts_from_package"),
+    "constants": ("prompt", "prompts"),
     "default": ("default_plugin", "install", "render", "resolve", "uninstall"),
     "identity": ("PromptsUsed", "UsedPrompt", "prompt_used"),
+    "packages": ("prompts_from_package",),
     "plugin": ("PromptPlugin",),
     "replaying": ("Replay", "ReplayedTurn", "prompt_version", "replay"),
     "types": ("Explanation", "Prompt", "PromptChange", "ServedPrompt", "Source", "State"),

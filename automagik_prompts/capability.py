@@ -29,15 +29,10 @@ from automagik_prompts.choosing import choose, read_status
 from automagik_prompts.exceptions import DeclarationError
 from automagik_prompts.identity import UsedPrompt, last_used, sign
 from automagik_prompts.placement import Placement, is_placed, without_declared
+from automagik_prompts.rules import check_name
 from automagik_prompts.runs import Run
 from automagik_prompts.serving import Memory, Told, fill
-from automagik_prompts.types import (
-    PromptReader,
-    StatusFunction,
-    Values,
-    VariablesFunction,
-    check_name,
-)
+from automagik_prompts.types import PromptReader, StatusFunction, Values, VariablesFunction
 
 if TYPE_CHECKING:
     from pydantic_ai.agent import AbstractAgent

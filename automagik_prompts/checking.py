@@ -12,14 +12,15 @@ from enum import StrEnum
 from pathlib import Path
 
 from automagik_prompts import exchange, lookup, migrations, repository
-from automagik_prompts.constants import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
 from automagik_prompts.files import FoundFile, Key, find_files, read_file
 from automagik_prompts.places import Place, place_of
+from automagik_prompts.registry import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.repository import CodeVersion, Standing
+from automagik_prompts.rules import check_format, check_text
 from automagik_prompts.templates import check_exposed, compile_template
-from automagik_prompts.types import AgentInfo, check_format, check_text
+from automagik_prompts.types import AgentInfo
 
 
 class Kind(StrEnum):

@@ -14,20 +14,10 @@ from automagik_prompts import repository
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
 from automagik_prompts.finding import find_agent, find_version, no_such_status
+from automagik_prompts.rules import Format, check_format, check_name, check_optional, check_text
 from automagik_prompts.templates import check_exposed, compile_template
 from automagik_prompts.trail import version_before
-from automagik_prompts.types import (
-    Action,
-    AgentInfo,
-    EventCreate,
-    Format,
-    Prompt,
-    PromptCreate,
-    check_format,
-    check_name,
-    check_optional,
-    check_text,
-)
+from automagik_prompts.types import Action, AgentInfo, EventCreate, Prompt, PromptCreate
 
 
 @dataclass(frozen=True, slots=True)

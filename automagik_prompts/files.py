@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 from automagik_prompts.exceptions import InvalidPromptError
-from automagik_prompts.types import Format, check_format, check_name, check_optional
+from automagik_prompts.rules import Format, check_format, check_name, check_optional
 
 Key = tuple[str, str]
 """An agent's name and a status key."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from automagik_prompts.catalogue import Reader, columns, quoted
 from automagik_prompts.plans import LegacyAgent, Version
-from automagik_prompts.types import Format
+from automagik_prompts.rules import Format
 
 TEXT_COLUMN = "system_prompt"
 """The column of `agents` that held one text per agent."""

@@ -15,8 +15,9 @@ from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError
 from automagik_prompts.host import read_agents, read_texts, read_versions, shown
 from automagik_prompts.plans import AUTHOR, MIGRATED_NAME, AgentPlan, Outcome, Version, plan_text
 from automagik_prompts.readonly import read_only
+from automagik_prompts.rules import check_name
 from automagik_prompts.settings import redacted_url, sqlite_path
-from automagik_prompts.types import Action, AgentInfo, EventCreate, PromptCreate, check_name
+from automagik_prompts.types import Action, AgentInfo, EventCreate, PromptCreate
 
 _BATCH = 200
 """Agents in one transaction of an import, at most, so that people who write do not wait long."""

@@ -12,8 +12,8 @@ from pydantic_ai.capabilities import AbstractCapability
 
 from automagik_prompts import overrides
 from automagik_prompts.capability import ActivePrompt
-from automagik_prompts.constants import Registry
 from automagik_prompts.exceptions import ConfigurationError
+from automagik_prompts.registry import Registry
 from automagik_prompts.types import PromptReader
 
 _lock = threading.Lock()

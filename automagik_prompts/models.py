@@ -13,7 +13,8 @@ from tortoise.context import require_context
 from tortoise.indexes import PartialIndex
 from tortoise.models import MetaInfo
 
-from automagik_prompts.types import DEFAULT_STATUS_KEY, MAX_NAME_LENGTH
+from automagik_prompts.rules import MAX_NAME_LENGTH
+from automagik_prompts.types import DEFAULT_STATUS_KEY
 
 APP_LABEL = "automagik_prompts"
 """The app label, also the folder of the migrations; nobody else's models have it."""

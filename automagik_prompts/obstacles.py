@@ -23,7 +23,7 @@ from automagik_prompts.catalogue import (
 from automagik_prompts.host import POINTER, TEXT_COLUMN, read_agents, read_versions, shown
 from automagik_prompts.plans import refusal
 from automagik_prompts.rights import foreign_owner, hidden_tables, missing_rights, unseen_rows
-from automagik_prompts.types import MAX_NAME_LENGTH
+from automagik_prompts.rules import MAX_NAME_LENGTH
 
 _DROP_COLUMN = (3, 35)
 """The SQLite that can drop a column."""

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from automagik_prompts.constants import DeclaredPrompt
+from automagik_prompts.registry import DeclaredPrompt
 
 
 @dataclass(frozen=True, slots=True)

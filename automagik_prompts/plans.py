@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.rules import Format, check_text
 from automagik_prompts.templates import compile_template
-from automagik_prompts.types import DEFAULT_STATUS_KEY, Format, check_text
+from automagik_prompts.types import DEFAULT_STATUS_KEY
 from automagik_prompts.values import BUILTINS
 
 MIGRATED_NAME = "Migrated Default Prompt"

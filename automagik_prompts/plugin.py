@@ -13,28 +13,19 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from automagik_prompts import discovery, editing, lookup, overrides, process, seeding
-from automagik_prompts.constants import Registry
-from automagik_prompts.constants import registry as default_registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Change, Intent
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError, RenderError
 from automagik_prompts.listeners import Listeners, OnChangeCallback
 from automagik_prompts.recall import Recall
 from automagik_prompts.refresher import Refresher, Status
+from automagik_prompts.registry import Registry
+from automagik_prompts.registry import registry as default_registry
+from automagik_prompts.rules import Format
 from automagik_prompts.seeding import Seeded
 from automagik_prompts.settings import load_settings, redacted_url, sqlite_path
 from automagik_prompts.snapshot import Snapshot, changes_between, code_snapshot
-from automagik_prompts.types import (
-    Explanation,
-    Format,
-    Health,
-    MissingMode,
-    Prompt,
-    Selection,
-    ServedPrompt,
-    State,
-    Values,
-)
+from automagik_prompts.types import Explanation, Health, MissingMode, Prompt, Selection, ServedPrompt, State, Values
 from automagik_prompts.values import ABSENT, builtin_value
 from automagik_prompts.worker import Worker
 

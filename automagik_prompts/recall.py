@@ -11,9 +11,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from automagik_prompts import finding, repository, versions
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import InvalidPromptError, PromptsError
+from automagik_prompts.registry import Registry
 from automagik_prompts.snapshot import Snapshot, served_version
 from automagik_prompts.types import ActiveVersion, AgentInfo, Prompt, ServedPrompt, Source
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 from automagik_prompts import migrations, repository, seeding
 from automagik_prompts.changes import Changes, Listening, Polling, backoff
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.disk import DiskSnapshot
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, PromptsError, SchemaError
 from automagik_prompts.failures import Failures
 from automagik_prompts.gate import Gate
+from automagik_prompts.registry import Registry
 from automagik_prompts.repository import ActiveSet, Marker
 from automagik_prompts.settings import Settings, redacted_url
 from automagik_prompts.snapshot import Snapshot, build_snapshot

@@ -21,7 +21,8 @@ from automagik_prompts.default import default_plugin
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.identity import UsedPrompt, prompt_used
 from automagik_prompts.overrides import Override
-from automagik_prompts.types import PromptReader, ServedPrompt, Source, check_name, status_value
+from automagik_prompts.rules import check_name
+from automagik_prompts.types import PromptReader, ServedPrompt, Source, status_value
 
 Tools = Literal["recorded", "run"]
 UserPrompt = str | Sequence[UserContent]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts import repository
-from automagik_prompts.constants import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import SchemaError
+from automagik_prompts.registry import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.repository import CodeVersion, Head
 from automagik_prompts.types import Action, AgentInfo, EventCreate, Prompt, PromptCreate
 

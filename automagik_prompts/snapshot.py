@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from automagik_prompts.constants import DeclaredAgent, DeclaredPrompt, Registry
 from automagik_prompts.exceptions import InvalidPromptError, NoActivePromptError, closest
+from automagik_prompts.registry import DeclaredAgent, DeclaredPrompt, Registry
+from automagik_prompts.rules import check_format, check_text
 from automagik_prompts.templates import check_exposed, compile_template
 from automagik_prompts.types import (
     DEFAULT_STATUS_KEY,
@@ -21,8 +22,6 @@ from automagik_prompts.types import (
     ServedPrompt,
     Source,
     StatusFunction,
-    check_format,
-    check_text,
     content_hash,
 )
 

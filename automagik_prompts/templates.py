@@ -43,7 +43,8 @@ from pydantic_handlebars._parser import parse
 from pydantic_handlebars._utils import to_string
 
 from automagik_prompts.exceptions import InvalidPromptError, RenderError, UnexposedVariableError
-from automagik_prompts.types import Format, MissingMode, Renderable
+from automagik_prompts.rules import Format
+from automagik_prompts.types import MissingMode, Renderable
 from automagik_prompts.values import BUILTINS, Fields, Items, Missing, Node, used
 
 MAX_OUTPUT_LENGTH = 4_000_000

@@ -13,22 +13,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from automagik_prompts import default, overrides
-from automagik_prompts.constants import Registry
-from automagik_prompts.constants import registry as default_registry
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.overrides import Override
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
+from automagik_prompts.registry import registry as default_registry
+from automagik_prompts.rules import Format, check_format, check_name, check_text
 from automagik_prompts.templates import check_exposed, compile_template
-from automagik_prompts.types import (
-    Format,
-    ServedPrompt,
-    Source,
-    check_format,
-    check_name,
-    check_text,
-    content_hash,
-    status_value,
-)
+from automagik_prompts.types import ServedPrompt, Source, content_hash, status_value
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts import editing, repository
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.migrations import upgrade
+from automagik_prompts.registry import Registry
 from automagik_prompts.snapshot import Snapshot, build_snapshot
 from benchmarks.measure import Samples
 from benchmarks.texts import BODY

@@ -12,9 +12,9 @@ import warnings
 from pathlib import Path
 
 from automagik_prompts import PromptPlugin, editing
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.migrations import upgrade
+from automagik_prompts.registry import Registry
 
 PROCESSES = 8
 AGENT, STATUS = "stan", "default"

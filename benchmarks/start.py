@@ -19,7 +19,7 @@ AGENTS, STATUSES = 200, 10
 async def ours(url: str, folder: Path) -> float:
     """Declare everything, start, and wait until the database is read; return the seconds it took."""
     from automagik_prompts import PromptPlugin
-    from automagik_prompts.constants import Registry
+    from automagik_prompts.registry import Registry
 
     start = time.perf_counter()
     registry = Registry()

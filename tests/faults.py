@@ -21,9 +21,9 @@ from pydantic_ai import Agent
 
 from automagik_prompts import refresher, repository
 from automagik_prompts.capability import ActivePrompt
-from automagik_prompts.constants import Registry
 from automagik_prompts.disk import DiskSnapshot
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
 from automagik_prompts.repository import CHANNEL, ActiveSet, Marker
 from automagik_prompts.settings import load_settings, sqlite_path
 from automagik_prompts.types import ActiveVersion, AgentInfo, Explanation, Health, ServedPrompt, Source, State

@@ -17,11 +17,11 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from automagik_prompts import editing, seeding
 from automagik_prompts.capability import ActivePrompt
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.migrations import upgrade
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
 from automagik_prompts.types import Explanation, Health
 from tests.launcher import end
 

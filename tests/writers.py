@@ -8,10 +8,10 @@ from collections import Counter
 from multiprocessing.connection import Connection
 
 from automagik_prompts import editing, finding, lookup, seeding
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
+from automagik_prompts.registry import Registry
 
 AGENT = "contended"
 STATUSES = ("A", "B", "C")

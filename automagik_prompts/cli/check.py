@@ -16,8 +16,8 @@ from automagik_prompts.cli.arguments import AgentOption, Modules
 from automagik_prompts.cli.output import plural, print_item, print_json, print_line, print_note
 from automagik_prompts.cli.reports import CheckReport, FindingLine
 from automagik_prompts.cli.session import Access, Session, command, import_modules
-from automagik_prompts.constants import registry
 from automagik_prompts.db import Database
+from automagik_prompts.registry import registry
 
 FOUND = 3
 """The exit code where something was found; 1 is left to a check that could not be done."""

@@ -13,10 +13,10 @@ from automagik_prompts.cli.output import is_terminal, print_json, print_line
 from automagik_prompts.cli.see import find_version
 from automagik_prompts.cli.session import Session, command, import_modules
 from automagik_prompts.cli.shapes import Difference
-from automagik_prompts.constants import registry
 from automagik_prompts.db import Database
 from automagik_prompts.differences import unified_diff
 from automagik_prompts.exceptions import PromptNotFoundError, closest
+from automagik_prompts.registry import registry
 from automagik_prompts.types import Prompt
 
 OptionalVersion = Annotated[

@@ -31,7 +31,8 @@ from automagik_prompts.differences import unified_diff
 from automagik_prompts.editing import Intent
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError, PromptsError
 from automagik_prompts.repository import Standing
-from automagik_prompts.types import AgentInfo, Format, Prompt, content_hash
+from automagik_prompts.rules import Format
+from automagik_prompts.types import AgentInfo, Prompt, content_hash
 
 
 @dataclass(frozen=True, slots=True)

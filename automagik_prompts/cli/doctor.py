@@ -17,11 +17,11 @@ from automagik_prompts.cli.following import following, wait_until_settled
 from automagik_prompts.cli.output import plural, print_item, print_json, print_line
 from automagik_prompts.cli.reports import Diagnosed, Diagnosis
 from automagik_prompts.cli.session import ImportedModules, Session, command, open_database, try_modules
-from automagik_prompts.constants import registry
 from automagik_prompts.db import Database
 from automagik_prompts.disk import DiskSnapshot
 from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import registry
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, redacted_url
 from automagik_prompts.types import State
 

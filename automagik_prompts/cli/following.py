@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from automagik_prompts.cli.session import Session, open_database
-from automagik_prompts.constants import registry
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import registry
 from automagik_prompts.types import Health, State
 
 FIRST_LOAD = 10.0

@@ -8,7 +8,7 @@ from automagik_prompts.cli.notes import warnings_as_notes
 from automagik_prompts.cli.output import plural, print_json, print_line
 from automagik_prompts.cli.reports import Synced, SyncedLine, Upgraded
 from automagik_prompts.cli.session import Access, Session, command, import_modules
-from automagik_prompts.constants import registry
+from automagik_prompts.registry import registry
 
 _OUTCOMES = {
     "created": "version {} is written and active",

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from automagik_prompts.editing import Change
 from automagik_prompts.lookup import Match
 from automagik_prompts.repository import Standing
-from automagik_prompts.types import Action, Event, Explanation, Format, Prompt, Source, State
+from automagik_prompts.rules import Format
+from automagik_prompts.types import Action, Event, Explanation, Prompt, Source, State
 
 Origin = Literal["code", "person"]
 """Who wrote a version: the code's declaration, or a person."""

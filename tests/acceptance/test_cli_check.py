@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from automagik_prompts import editing, seeding
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.migrations import downgrade, upgrade
+from automagik_prompts.registry import Registry
 from tests.operator import Operator
 
 MODULE = """from automagik_prompts import prompts

@@ -9,8 +9,8 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Syst
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from automagik_prompts import ActivePrompt, Source, prompt, prompts
-from automagik_prompts.constants import Registry
-from automagik_prompts.types import Format
+from automagik_prompts.registry import Registry
+from automagik_prompts.rules import Format
 from tests.conftest import MakePlugin
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from automagik_prompts import checking, editing, exchange, seeding
 from automagik_prompts.checking import Kind
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
+from automagik_prompts.registry import Registry
 
 
 async def kinds(database: Database, agent: str, registry: Registry) -> list[tuple[Kind, str | None]]:

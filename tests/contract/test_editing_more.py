@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from automagik_prompts import editing, lookup, repository, seeding, trail
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
 from automagik_prompts.exceptions import (
@@ -14,6 +13,7 @@ from automagik_prompts.exceptions import (
     PromptNotFoundError,
     UnexposedVariableError,
 )
+from automagik_prompts.registry import Registry
 from automagik_prompts.types import Action, AgentInfo
 from tests.contract.history import standing, told
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from automagik_prompts import editing, exchange, finding, lookup, seeding
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
 from automagik_prompts.exceptions import (
@@ -16,6 +15,7 @@ from automagik_prompts.exceptions import (
     UnexposedVariableError,
 )
 from automagik_prompts.files import FoundFile, PromptFile, find_files, read_folder
+from automagik_prompts.registry import Registry
 from tests.contract.history import active_text, standing
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from automagik_prompts import repository
-from automagik_prompts.constants import Registry, prompt
+from automagik_prompts.constants import prompt
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
 from automagik_prompts.seeding import seed
 from automagik_prompts.types import Source, content_hash
 from tests.conftest import MakePlugin

@@ -8,9 +8,10 @@ import logging
 import pytest
 
 from automagik_prompts import editing
-from automagik_prompts.constants import Registry, prompt
+from automagik_prompts.constants import prompt
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import SchemaError
+from automagik_prompts.registry import Registry
 from automagik_prompts.seeding import Seeded, seed
 from automagik_prompts.types import Source, State
 from tests.conftest import MakePlugin

@@ -8,11 +8,12 @@ import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts import editing, finding, lookup, seeding
-from automagik_prompts.constants import Registry, prompt
+from automagik_prompts.constants import prompt
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
 from automagik_prompts.exceptions import DatabaseUnavailableError, PromptNotFoundError, UnexposedVariableError
-from automagik_prompts.types import Format
+from automagik_prompts.registry import Registry
+from automagik_prompts.rules import Format
 from tests.contract.history import active_text, check_history, events_of, rows, standing, told
 from tests.processes import Launcher
 

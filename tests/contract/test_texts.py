@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from automagik_prompts import editing, lookup, repository, seeding
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.migrations import upgrade
+from automagik_prompts.registry import Registry
+from automagik_prompts.rules import Format
 from automagik_prompts.snapshot import build_snapshot
-from automagik_prompts.types import Format, content_hash
+from automagik_prompts.types import content_hash
 from tests.contract.history import rows
 
 ODD_TEXTS = {

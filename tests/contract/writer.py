@@ -8,10 +8,10 @@ from collections import Counter
 from multiprocessing.connection import Connection
 
 from automagik_prompts import editing, finding, seeding
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.editing import Intent
 from automagik_prompts.exceptions import ConflictError, PromptNotFoundError
+from automagik_prompts.registry import Registry
 
 STATUSES = ("A", "B")
 VERBS = ("create", "create and activate", "activate", "rollback", "deactivate", "seed", "sync", "stale")

@@ -26,8 +26,8 @@ from pydantic_ai.models import ModelRequestContext
 
 from automagik_prompts import ActivePrompt
 from automagik_prompts.capability import Inject, OnChange
-from automagik_prompts.constants import Registry
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
 from tests.listening import Heard, Listener, call
 
 OLD = "You are Stan. Ask for the tax id."

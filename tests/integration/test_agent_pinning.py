@@ -14,8 +14,8 @@ from pydantic_ai.capabilities import ProcessHistory
 from pydantic_ai.messages import ModelMessagesTypeAdapter
 
 from automagik_prompts import ActivePrompt, prompt_used, recall, versions
-from automagik_prompts.constants import Registry
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
 from tests.acceptance.commands import REPOSITORY, environment, run
 from tests.conftest import MakePlugin
 from tests.listening import Listener, call

@@ -15,8 +15,8 @@ from pydantic_ai.capabilities import Instrumentation
 from pydantic_ai.models.instrumented import InstrumentationSettings
 
 from automagik_prompts import ActivePrompt, tracing
-from automagik_prompts.constants import Registry
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
 from tests.conftest import MakePlugin
 from tests.listening import Listener, call
 

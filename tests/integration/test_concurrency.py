@@ -10,9 +10,9 @@ from collections import Counter
 import pytest
 
 from automagik_prompts import editing, finding
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
 from automagik_prompts.seeding import seed as seed_code
 from automagik_prompts.types import State
 from tests.checker import Active, check

@@ -12,10 +12,10 @@ from pydantic_ai import Agent
 
 from automagik_prompts import changes, refresher
 from automagik_prompts.capability import ActivePrompt
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, DeclarationError
 from automagik_prompts.migrations import upgrade
+from automagik_prompts.registry import Registry
 from automagik_prompts.types import Source, State
 from tests.conftest import MakePlugin
 from tests.faults import assert_follows, assert_silent, execute, lines, notification, told

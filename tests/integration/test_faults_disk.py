@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.disk import DiskSnapshot
 from automagik_prompts.migrations import upgrade
+from automagik_prompts.registry import Registry
 from automagik_prompts.settings import load_settings
 from automagik_prompts.types import Source, State
 from tests.conftest import MakePlugin

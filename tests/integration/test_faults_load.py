@@ -19,11 +19,11 @@ from pydantic_ai import Agent
 
 from automagik_prompts import changes, editing, repository
 from automagik_prompts.capability import ActivePrompt
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.migrations import upgrade
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.refresher import Refresher
+from automagik_prompts.registry import Registry
 from automagik_prompts.types import Source, State
 from tests.conftest import MakePlugin
 from tests.faults import assert_follows, lines

@@ -14,9 +14,9 @@ import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from automagik_prompts import changes
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.migrations import all_migrations, upgrade
+from automagik_prompts.registry import Registry
 from automagik_prompts.settings import sqlite_path
 from automagik_prompts.types import State
 from tests.conftest import MakePlugin

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from automagik_prompts import editing, refresher
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.migrations import upgrade
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
 from automagik_prompts.settings import sqlite_path
 from automagik_prompts.types import Source, State
 from tests.conftest import MakePlugin

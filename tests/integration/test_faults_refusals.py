@@ -11,9 +11,9 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from automagik_prompts import editing, migrations, refresher
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
+from automagik_prompts.registry import Registry
 from automagik_prompts.seeding import seed
 from automagik_prompts.types import Source, State
 from tests.conftest import MakePlugin

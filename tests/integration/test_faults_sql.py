@@ -12,7 +12,6 @@ import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from automagik_prompts import changes, refresher
-from automagik_prompts.constants import Registry
 from automagik_prompts.exceptions import (
     DeclarationError,
     InvalidPromptError,
@@ -20,6 +19,7 @@ from automagik_prompts.exceptions import (
     UnexposedVariableError,
 )
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
 from automagik_prompts.types import Action, Explanation, Health, Source, State
 from tests.conftest import MakePlugin
 from tests.faults import assert_silent, execute, lines, notification, told

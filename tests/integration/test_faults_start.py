@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.migrations import all_migrations, upgrade
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
 from automagik_prompts.settings import sqlite_path
 from automagik_prompts.types import Source, State
 from tests.conftest import ENGINES, MakePlugin

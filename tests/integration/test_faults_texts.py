@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
 from automagik_prompts.migrations import upgrade
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.types import FORMATS, Format, State, content_hash
+from automagik_prompts.registry import Registry
+from automagik_prompts.rules import FORMATS, Format
+from automagik_prompts.types import State, content_hash
 from tests.conftest import MakePlugin
 from tests.faults import assert_follows, execute, told
 from tests.waiting import until

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from automagik_prompts import changes, refresher, repository
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.migrations import upgrade
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
 from automagik_prompts.types import Source, State
 from automagik_prompts.worker import Worker
 from tests.conftest import MakePlugin

@@ -14,9 +14,9 @@ import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts import editing, migrations, refresher, repository
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.exceptions import ConflictError
+from automagik_prompts.registry import Registry
 from automagik_prompts.snapshot import Snapshot
 from automagik_prompts.types import Source, State
 from tests.conftest import MakePlugin

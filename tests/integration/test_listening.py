@@ -13,9 +13,9 @@ import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from automagik_prompts import changes, crowd, refresher
-from automagik_prompts.constants import Registry
 from automagik_prompts.db import Database
 from automagik_prompts.migrations import upgrade
+from automagik_prompts.registry import Registry
 from automagik_prompts.repository import CHANNEL
 from tests.conftest import MakePlugin
 from tests.faults import execute

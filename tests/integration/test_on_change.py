@@ -12,8 +12,8 @@ import pytest
 from pydantic_ai import Agent
 
 from automagik_prompts import ActivePrompt, PromptChange, listeners
-from automagik_prompts.constants import Registry
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.registry import Registry
 from tests.acceptance.commands import environment, run
 from tests.conftest import MakePlugin
 from tests.listening import Listener

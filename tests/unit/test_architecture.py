@@ -20,11 +20,13 @@ PACKAGE = "automagik_prompts"
 # fails the tests below: give it the highest line that it can have. The command line stands on top of all of them.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("_version", "exceptions"),
+    ("rules",),
     ("types",),
     # Values, texts and files, without a database.
     ("settings", "values", "differences", "files", "placement", "sqlite"),
     ("templates",),
-    ("constants",),
+    ("registry",),
+    ("constants", "packages"),
     ("discovery", "places", "plans"),
     # Serving: an agent run goes through these alone.
     ("identity", "overrides", "versions"),
@@ -245,7 +247,7 @@ def test_an_agent_run_cannot_reach_the_database(module: str) -> None:
 
 def test_declaring_prompts_needs_neither_database_nor_agent_library() -> None:
     """A module that only declares prompts does not load what serves them."""
-    for module in ("constants", "discovery", "exceptions", "types", "templates"):
+    for module in ("constants", "packages", "registry", "discovery", "exceptions", "rules", "types", "templates"):
         loaded = set().union(*map(foreign_imports, reach(module)))
         assert not loaded & (DATABASE | {"pydantic_ai", "typer", "rich"}), module
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from automagik_prompts.constants import Registry
 from automagik_prompts.exceptions import NoActivePromptError
+from automagik_prompts.registry import Registry
 from automagik_prompts.snapshot import Snapshot, build_snapshot, code_snapshot
 from automagik_prompts.types import ActiveVersion, AgentInfo, Source
 

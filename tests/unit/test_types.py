@@ -9,21 +9,16 @@ from typing import Any
 import pytest
 
 from automagik_prompts.exceptions import InvalidPromptError
-from automagik_prompts.types import (
+from automagik_prompts.rules import (
     MAX_NAME_LENGTH,
     MAX_NOTE_LENGTH,
     MAX_TEXT_LENGTH,
-    Explanation,
-    PromptCreate,
-    Source,
-    State,
     check_format,
     check_name,
     check_optional,
     check_text,
-    content_hash,
-    status_value,
 )
+from automagik_prompts.types import Explanation, PromptCreate, Source, State, content_hash, status_value
 
 ODD_TEXTS = [
     " leading and trailing \n",

@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+MINUTES ?= 5
 
-.PHONY: help demo test check docs format clean
+.PHONY: help demo test check docs soak format clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -21,6 +22,9 @@ check: $(VENV)/.dev ## Lint, format check and strict types
 
 docs: $(VENV)/.dev ## Write docs/api.md from the docstrings
 	@$(BIN)/python -m tests.acceptance.api
+
+soak: $(VENV)/.dev ## Run agents for a while, here MINUTES=5, while things break at random; SEED=... repeats one
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .

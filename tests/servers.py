@@ -35,6 +35,13 @@ class PostgresServer:
                 url = str(self._embedded.get_uri())
         self.url = url
 
+    def spare_the_disk(self) -> None:
+        """Let an embedded server not wait for the disk: a crash of the machine is the end of the tests anyway."""
+        if self._embedded is not None:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                self.execute(f"ALTER SYSTEM SET {setting} = off")
+            self.execute("SELECT pg_reload_conf()")
+
     def create_database(self) -> str:
         """Create an empty database and return its URL."""
         name = f"test_{uuid.uuid4().hex[:12]}"

@@ -1,95 +1,118 @@
-"""`make bench`: measure everything and write `docs/performance.md`, its charts and its numbers."""
+"""`make bench`: measure everything and write `docs/performance.md`, its charts and its numbers.
+
+Each part is measured in a process of its own: one that fails or hangs is reported as such, and loses no other.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import signal
+import subprocess
 import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 
-from benchmarks import idle, machine, report, sections
+from benchmarks import machine, report
 from benchmarks.report import Section
+from benchmarks.sections import SECTIONS
 from tests.servers import PostgresServer, credentials
 
 _DOCS = Path(__file__).parent.parent / "docs"
 
+_LIMIT = 15 * 60.0
+"""Seconds after which a part is given up."""
+
 
 def main() -> int:
-    """Measure, write, and say which bars are not met; the exit code tells too."""
+    """Measure, write, and say how we stand; the exit code tells whether everything could be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="how much to measure; 0.1 for a quick look")
-    parser.add_argument("--only", default="", help="parts of titles, separated by commas")
+    parser.add_argument("--only", help="parts, separated by commas; what was written of the others before is kept")
     parser.add_argument("--out", type=Path, default=_DOCS, help="the folder to write to")
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    began, loads = time.monotonic(), [machine.load()]
+    names = arguments.only.split(",") if arguments.only else list(SECTIONS)
+    if unknown := set(names) - set(SECTIONS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; the parts are {', '.join(SECTIONS)}")
+    began = time.monotonic()
 
     def progress(words: str) -> None:
         sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {words}\n")
 
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        postgres = PostgresServer(root / "postgres")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    done = report.read(arguments.out) if arguments.only else {}
+    facts = machine.describe(_postgres())
+    for name in names:
+        done[name] = _measured(name, arguments.scale, progress)
+        # After each part, so that what was measured is there whatever happens next.
+        report.write(arguments.out, facts, {name: done[name] for name in SECTIONS if name in done})
+    for name in names:
+        for verdict in done[name].verdicts:
+            sys.stdout.write("  ".join(verdict.row()).replace("**", "") + "\n")
+    failed = [name for name in names if done[name].failed]
+    for name in failed:
+        sys.stdout.write(f"{name} could not be measured: {done[name].failed.strip().splitlines()[-1]}\n")
+    progress(f"written to {arguments.out / report.DOCUMENT}")
+    return 1 if failed else 0
+
+
+def _measured(name: str, scale: float, progress: Callable[[str], None]) -> Section:
+    """Measure one part in a process of its own."""
+    progress(name)
+    began, load = time.monotonic(), [machine.load()]
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+", encoding="utf-8") as log:
+        out = Path(folder) / "section.json"
+        command = [sys.executable, "-m", "benchmarks.section", name, str(out), "--scale", str(scale)]
         try:
-            with idle.Watch(root / "idle") as watch:
-                bench = sections.Bench(root / "files", postgres, arguments.scale, progress)
-                bench.folder.mkdir()
-                done: list[Section] = []
-                for name, part in _parts(bench, watch).items():
-                    if any(word in name for word in arguments.only.split(",")):
-                        done.append(part())
-                        loads.append(machine.load())
-            facts = machine.describe(asyncio.run(_version(postgres.url)))
+            _run(command, log)
+            section = report.from_json(out.read_text(encoding="utf-8"))
+        except subprocess.TimeoutExpired:
+            section = Section(name, failed=f"{_tail(log)}\nIt was given up after {_LIMIT / 60:.0f} minutes.")
+        except subprocess.CalledProcessError as error:
+            section = Section(name, failed=f"{_tail(log)}\nIt ended with code {error.returncode}.")
+    load.append(machine.load())
+    minutes = (time.monotonic() - began) / 60
+    progress(f"{name} took {minutes:.1f} min{', and failed' if section.failed else ''}")
+    date = datetime.now(UTC).date().isoformat()
+    return replace(section, measured={"date": date, "minutes": minutes, "load": load, "scale": scale})
+
+
+def _run(command: Sequence[str], log: IO[str]) -> None:
+    """Run a part to its end; what it started ends with it if it takes too long."""
+    with subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True) as process:
+        try:
+            code = process.wait(_LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+
+
+def _tail(log: IO[str]) -> str:
+    log.seek(0)
+    return "".join(log.readlines()[-15:]).strip()
+
+
+def _postgres() -> str:
+    """Return the version of PostgreSQL that is measured."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = PostgresServer(Path(folder) / "postgres")
+        try:
+            return asyncio.run(_version(server.url))
         finally:
-            postgres.stop()
-    facts |= {"load": {"first": loads[0], "highest": max(loads)}, "minutes": (time.monotonic() - began) / 60}
-    arguments.out.mkdir(exist_ok=True)
-    report.write(arguments.out, _introduction(facts), facts, done)
-    verdicts = [verdict for section in done for verdict in section.verdicts]
-    for verdict in verdicts:
-        sys.stdout.write("  ".join(verdict.row()) + "\n")
-    progress(f"written to {arguments.out}")
-    return 0 if all(verdict.met for verdict in verdicts) else 1
-
-
-def _parts(bench: sections.Bench, watch: idle.Watch) -> dict[str, Callable[[], Section]]:
-    functions: dict[str, Callable[[sections.Bench], Section]] = {
-        "runs": sections.agent_runs,
-        "reads": sections.cached_reads,
-        "filling": sections.filling,
-        "starting": sections.starting,
-        "importing": sections.importing,
-        "served": sections.commit_to_served,
-        "versions": sections.versions,
-        "threads": sections.many_threads,
-    }
-    parts: dict[str, Callable[[], Section]] = {name: partial(part, bench) for name, part in functions.items()}
-    parts["idling"] = partial(sections.idling, bench, watch)
-    return parts
-
-
-def _introduction(facts: dict[str, object]) -> str:
-    packages = facts["packages"]
-    load = facts["load"]
-    assert isinstance(packages, dict)  # noqa: S101  # `machine.describe` made it
-    assert isinstance(load, dict)  # noqa: S101  # made above
-    versions = ", ".join(f"{name} {number}" for name, number in packages.items())
-    return (
-        "What this library costs, beside what people would use instead. `make bench` measures all of it in one go, "
-        "writes this document, its charts and `performance.json`, and needs no network beyond this machine.\n\n"
-        f"Measured on {facts['cores']} cores of {facts['processor']} with {facts['memory_gb']} GB, {facts['system']}, "
-        f"Python {facts['python']}, SQLite {facts['sqlite']}, PostgreSQL {facts['postgresql']}; {versions}. The load "
-        f"of the machine was {load['first']:.1f} when it began and {load['highest']:.1f} at most, of which the "
-        "benchmark itself makes one to two. Cases that are compared take turns in random order, and one of them runs "
-        "twice as a control: what it differs from itself is the noise."
-    )
+            server.stop()
 
 
 async def _version(url: str) -> str:

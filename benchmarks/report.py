@@ -1,24 +1,20 @@
-"""The report: tables as Markdown, charts as SVG, and all numbers as JSON."""
+"""The report: what each part measured, as numbers in JSON, and made from these the document with tables and charts."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
-_WIDTH, _LEFT, _RIGHT, _ROW = 760, 300, 90, 26
-_HEAD = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-    'font-family="system-ui, sans-serif" font-size="13">'
-)
-_STYLE = (
-    "<style>text { fill: #24292f } .bar { fill: #8c959f } .ours { fill: #1a7f37 } .zero { stroke: #8c959f } "
-    "@media (prefers-color-scheme: dark) "
-    "{ text { fill: #e6edf3 } .bar { fill: #6e7681 } .ours { fill: #3fb950 } }</style>"
-)
+from pydantic import TypeAdapter
+
+from benchmarks.charts import Chart
+from benchmarks.reasons import reason
+
+NUMBERS, DOCUMENT, IMAGES = "performance.json", "performance.md", "img"
+"""What is written, in the folder of the documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,67 +22,46 @@ class Verdict:
     """One bar and where we stand.
 
     Attributes:
-        what: What is measured, against what.
-        value: Our value.
+        what: What is measured.
+        ours: What it takes with this library.
+        against: What it is compared with, and what that takes.
+        value: What the bar is about: mostly how many times as much.
         bar: The bar.
         unit: Of both.
         at_least: Whether the bar is a lower one.
+        kind: Which reason would be given for missing it.
     """
 
     what: str
+    ours: str
+    against: str
     value: float
     bar: float
     unit: str = ""
     at_least: bool = False
+    kind: str = ""
 
     @property
     def met(self) -> bool:
         """Whether the bar is met."""
         return self.value >= self.bar if self.at_least else self.value <= self.bar
 
-    def row(self) -> tuple[str, str, str, str]:
+    def row(self) -> tuple[str, ...]:
         """Return it as a line of the summary."""
         bound = "at least" if self.at_least else "at most"
-        return self.what, _number(self.value, self.unit), f"{bound} {_number(self.bar, self.unit)}", _yes(self.met)
+        met = "yes" if self.met else "**no**"
+        return (
+            self.what,
+            self.ours,
+            self.against,
+            self._in_words(self.value),
+            f"{bound} {self._in_words(self.bar)}",
+            met,
+        )
 
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A bar chart.
-
-    Attributes:
-        name: The file's name, without suffix.
-        title: What it shows, with the unit.
-        bars: Label, value and the value in words, for each bar.
-        ours: The labels that are this library's.
-    """
-
-    name: str
-    title: str
-    bars: tuple[tuple[str, float, str], ...]
-    ours: frozenset[str]
-
-    def svg(self) -> str:
-        """Draw it; the colours are readable on a light and on a dark page."""
-        height = 40 + _ROW * len(self.bars) + 8
-        scale = (_WIDTH - _LEFT - _RIGHT) / max((value for _, value, _ in self.bars), default=1)
-        lines = [
-            _HEAD.format(width=_WIDTH, height=height),
-            f"<title>{escape(self.title)}</title>",
-            _STYLE,
-            f'<text x="8" y="22" font-weight="600">{escape(self.title)}</text>',
-        ]
-        for number, (label, value, words) in enumerate(self.bars):
-            top = 40 + _ROW * number
-            length = max(0.0, value) * scale
-            kind = "ours" if label in self.ours else "bar"
-            lines += [
-                f'<text x="{_LEFT - 8}" y="{top + 14}" text-anchor="end">{escape(label)}</text>',
-                f'<rect class="{kind}" x="{_LEFT}" y="{top + 2}" width="{max(length, 1):.1f}" height="16" rx="2"/>',
-                f'<text x="{_LEFT + max(length, 1) + 6:.1f}" y="{top + 14}">{escape(words)}</text>',
-            ]
-        lines.append(f'<line class="zero" x1="{_LEFT}" y1="36" x2="{_LEFT}" y2="{height - 6}"/>')
-        return "\n".join([*lines, "</svg>", ""])
+    def _in_words(self, value: float) -> str:
+        digits = 3 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+        return f"{value:.{digits}f}{' ' + self.unit if self.unit else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,50 +74,86 @@ class Section:
         head: The table's columns.
         rows: Its lines.
         verdicts: The bars.
+        noise: What two equal cases differed, in words.
         charts: The charts.
         extra: More Markdown, after the table.
         data: The numbers.
+        failed: Why it could not be measured, if it could not.
+        measured: When, for how long, and on how busy a machine.
     """
 
     title: str
-    text: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    text: str = ""
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    noise: str = ""
     charts: tuple[Chart, ...] = ()
     extra: str = ""
     data: dict[str, Any] = field(default_factory=dict)
+    failed: str = ""
+    measured: dict[str, Any] = field(default_factory=dict)
 
     def markdown(self) -> str:
         """Write it."""
-        parts = [f"## {self.title}", self.text, table(self.head, self.rows)]
-        parts += [f"![{chart.title}]({chart.name}.svg)" for chart in self.charts]
+        if self.failed:
+            return f"## {self.title}\n\n**Could not be measured.**\n\n```text\n{self.failed}\n```"
+        parts = [f"## {self.title}", self.text]
+        if self.rows:
+            parts.append(table(self.head, self.rows))
+        parts += [f"![{chart.title}]({IMAGES}/{chart.name}.svg)" for chart in self.charts]
         if self.extra:
             parts.append(self.extra)
         return "\n\n".join(parts)
 
 
-def write(folder: Path, introduction: str, facts: dict[str, Any], sections: Sequence[Section]) -> None:
-    """Write the document, the charts and the numbers.
+_SECTIONS = TypeAdapter(dict[str, Section])
+
+
+def write(folder: Path, facts: Mapping[str, Any], sections: Mapping[str, Section]) -> None:
+    """Write the numbers, and the document and charts that are made from them.
 
     Args:
         folder: Where to.
-        introduction: What comes before the summary.
-        facts: About the machine and the run, for the numbers.
-        sections: The parts.
+        facts: About the machine.
+        sections: The parts, by name.
     """
-    verdicts = [verdict for section in sections for verdict in section.verdicts]
-    summary = table(("measure", "result", "bar", "met"), [verdict.row() for verdict in verdicts])
-    parts = ["# Performance", introduction, "## Summary", summary, *(section.markdown() for section in sections)]
-    (folder / "performance.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    for chart in (chart for section in sections for chart in section.charts):
-        (folder / f"{chart.name}.svg").write_text(chart.svg(), encoding="utf-8")
-    numbers = {
-        **facts,
-        "bars": [{**asdict(verdict), "met": verdict.met} for verdict in verdicts],
-        "sections": {section.title: section.data for section in sections},
-    }
-    (folder / "performance.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+    numbers = {"machine": dict(facts), "sections": _SECTIONS.dump_python(dict(sections), mode="json")}
+    (folder / NUMBERS).write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / DOCUMENT).write_text(document(facts, sections), encoding="utf-8")
+    images = folder / IMAGES
+    images.mkdir(exist_ok=True)
+    for chart in (chart for section in sections.values() for chart in section.charts):
+        (images / f"{chart.name}.svg").write_text(chart.svg(), encoding="utf-8")
+
+
+def read(folder: Path) -> dict[str, Section]:
+    """Return the parts that were written before, by name."""
+    path = folder / NUMBERS
+    if not path.exists():
+        return {}
+    return _SECTIONS.validate_python(json.loads(path.read_text(encoding="utf-8"))["sections"])
+
+
+def document(facts: Mapping[str, Any], sections: Mapping[str, Section]) -> str:
+    """Return the whole document."""
+    verdicts = [verdict for section in sections.values() for verdict in section.verdicts]
+    missed = [verdict for verdict in verdicts if not verdict.met]
+    failed = [section.title for section in sections.values() if section.failed]
+    noises = [f"- {section.title}: {section.noise}" for section in sections.values() if section.noise]
+    summary = [
+        f"{len(verdicts) - len(missed)} of {len(verdicts)} bars are met.",
+        table(("measure", "ours", "against", "ratio", "bar", "met"), [verdict.row() for verdict in verdicts]),
+    ]
+    if failed:
+        summary.insert(0, f"**Could not be measured this time: {', '.join(failed)}.**")
+    parts = ["# Performance", _introduction(facts, sections), "## Summary", *summary]
+    if noises:
+        parts += ["The noise, which is what two equal cases differ in the same run:", "\n".join(noises)]
+    if missed:
+        parts += ["## Bars that are not met, and why", *_reasons(missed)]
+    parts += [section.markdown() for section in sections.values()]
+    return "\n\n".join(parts) + "\n"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -151,10 +162,45 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def _number(value: float, unit: str) -> str:
-    digits = 3 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-    return f"{value:.{digits}f}{' ' + unit if unit else ''}"
+def _reasons(missed: Sequence[Verdict]) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for verdict in missed:
+        what = f"{verdict.what}: {verdict.row()[3]}, {verdict.row()[4]}"
+        found.setdefault(verdict.kind, []).append(what)
+    return ["\n".join(f"- {what}" for what in whats) + f"\n\n{reason(kind)}" for kind, whats in found.items()]
 
 
-def _yes(met: bool) -> str:
-    return "yes" if met else "**no**"
+def _introduction(facts: Mapping[str, Any], sections: Mapping[str, Section]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in facts["packages"].items())
+    loads = [load for section in sections.values() for load in section.measured.get("load", ())]
+    dates = sorted({section.measured["date"] for section in sections.values() if "date" in section.measured})
+    scales = {section.measured.get("scale", 1.0) for section in sections.values()}
+    minutes = sum(section.measured.get("minutes", 0.0) for section in sections.values())
+    quick = "" if scales <= {1.0} else " **A quick look: fewer rounds than the report needs.**"
+    return (
+        "What this library costs, beside what people would use instead. `make bench` measures all of it in one go, "
+        f"writes this document, its charts and [{NUMBERS}]({NUMBERS}), and needs no network beyond this machine; "
+        f"`make bench QUICK=1` takes a quick look and writes to `build/bench`.{quick}\n\n"
+        f"Measured on {' and '.join(dates)} in {minutes:.0f} minutes on {facts['cores']} cores of {facts['processor']} "
+        f"with {facts['memory_gb']} GB, {facts['system']}, Python {facts['python']}, SQLite {facts['sqlite']}, "
+        f"PostgreSQL {facts['postgresql']}; {versions}. The load of the machine was between "
+        f"{min(loads, default=0):.1f} and {max(loads, default=0):.1f}, of which the benchmark itself makes one to two. "
+        "Cases that are compared "
+        "take turns in random order, each part in processes of its own, and equal cases run twice as a control."
+    )
+
+
+def as_json(section: Section) -> str:
+    """Return a part as JSON."""
+    return json.dumps(TypeAdapter(Section).dump_python(section, mode="json"))
+
+
+def from_json(text: str) -> Section:
+    """Return a part that was written as JSON."""
+    return TypeAdapter(Section).validate_json(text)
+
+
+def numbers_of(value: Any) -> dict[str, Any]:
+    """Return a dataclass as plain numbers."""
+    found: dict[str, Any] = asdict(value)
+    return found

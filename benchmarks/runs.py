@@ -72,11 +72,12 @@ async def measure(rounds: int, seed: int) -> Samples:
     peers.configure_logfire({f"agent_{count}": template(count) for count in COUNTS})
     with tempfile.TemporaryDirectory() as folder:
         async with make_plugin(Path(folder), Registry()) as plugin:
-            cases = {name: _case(agent) for name, agent in make_agents(plugin).items()}
+            cases = {name: case(agent) for name, agent in make_agents(plugin).items()}
             return await race_async(cases, rounds=rounds, warmup=max(5, rounds // 10), seed=seed)
 
 
-def _case(agent: Agent[Any, str]) -> Callable[[], Awaitable[object]]:
+def case(agent: Agent[Any, str]) -> Callable[[], Awaitable[object]]:
+    """Return what runs an agent once."""
     return functools.partial(agent.run, "Good morning, what do the blue ones cost?", deps=Deps())
 
 

@@ -44,16 +44,16 @@ async def migrate(url: str) -> None:
 
 
 async def pivot_creates(url: str, _folder: Path) -> float:
-    """Create each prompt of prompt-pivot with its version and label; return the seconds it took."""
+    """Create prompts of prompt-pivot with their version and label, a tenth of them; return ten times the seconds."""
     registry = peers.pivot_registry(url)
     start = time.perf_counter()
-    for agent in range(AGENTS):
+    for agent in range(AGENTS // 10):
         for status in range(STATUSES):
             name = f"agent-{agent}/STATUS_{status}"
             await registry.acreate_prompt(name)
             await registry.acreate_version(name, _pivot_text(agent, status), message="first")
             await registry.apublish(name, 1, peers.LABEL, force=True, reason="first")
-    taken = time.perf_counter() - start
+    taken = (time.perf_counter() - start) * 10
     await peers.dispose(registry)
     return taken
 

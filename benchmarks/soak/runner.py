@@ -33,6 +33,7 @@ Deps = dict[str, str]
 _PAUSE = 0.3
 """Seconds between two runs of a worker, at most."""
 
+_TICK = 0.05
 _TOOL_SHARE = 0.2
 """The share of the runs that call a tool, and so tell their model twice."""
 
@@ -75,6 +76,8 @@ class Report:
         runs: How many runs ended.
         failures: What went wrong, in words.
         slowest: The longest run, in seconds.
+        late: How late a thread woke up that did nothing but sleep, at most, in seconds: so long the machine, or this
+            interpreter, was busy with something else.
         seen: What the models of each worker were told, in order.
         served: When each text of the first status began to be served.
     """
@@ -82,6 +85,7 @@ class Report:
     runs: int
     failures: tuple[str, ...]
     slowest: float
+    late: float
     seen: tuple[tuple[Seen, ...], ...]
     served: Mapping[int, float]
 
@@ -174,6 +178,7 @@ class Runner(LongLivedMember):
         super().__init__(*arguments)
         self._workers: list[Worker] = []
         self._served: dict[int, float] = {}
+        self._late = 0.0
         self.plugin.on_change(self._changed)
 
     def begin(self, seed: int) -> None:
@@ -183,7 +188,7 @@ class Runner(LongLivedMember):
         self._workers = [
             Worker(self.plugin, random.Random(chance.random()), injects[number % 2]) for number in range(4)
         ]
-        for work in (self._on_one_loop, self._on_many_loops):
+        for work in (self._on_one_loop, self._on_many_loops, self._sleep):
             threading.Thread(target=work, daemon=True).start()
 
     def report(self) -> Report:
@@ -196,13 +201,28 @@ class Runner(LongLivedMember):
             sum(worker.runs for worker in workers),
             tuple(failures[:20]),
             max((worker.slowest for worker in workers), default=0.0),
+            self._late,
             tuple(tuple(worker.seen) for worker in workers),
-            dict(self._served),
+            self._first_served(),
         )
 
     def _changed(self, change: PromptChange) -> None:
         if change.status_key == STATUSES[0] and change.after is not None:
             self._served.setdefault(told(change.after.text)[1], time.monotonic())
+
+    def _first_served(self) -> dict[int, float]:
+        """Return when each text began to be served; what the first load brings is no change, but runs tell."""
+        served = dict(self._served)
+        for seen in (each for worker in self._workers for each in worker.seen):
+            if seen.told[0] == STATUSES[0]:
+                served[seen.told[1]] = min(seen.at, served.get(seen.told[1], seen.at))
+        return served
+
+    def _sleep(self) -> None:
+        while True:
+            began = time.monotonic()
+            time.sleep(_TICK)
+            self._late = max(self._late, time.monotonic() - began - _TICK)
 
     def _on_one_loop(self) -> None:
         async def for_ever(worker: Worker) -> None:

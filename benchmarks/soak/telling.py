@@ -69,9 +69,13 @@ def tell(side: Side, states: Sequence[history.State], seconds: float) -> tuple[l
         for seen in report.seen
         if (words := history.deviation(states, seen, side.began)) is not None
     ]
-    runs, slowest = sum(report.runs for report in reports), max(report.slowest for report in reports)
+    runs = sum(report.runs for report in reports)
+    slowest, late = (max(getattr(report, name) for report in reports) * 1000 for name in ("slowest", "late"))
     head = f"{side.engine}: {runs} runs in {seconds / 60:.1f} min, {len(failures)} failures"
-    lines = [f"{head}, slowest {slowest * 1000:.0f} ms; {len(states)} states, {len(side.windows)} faults"]
+    lines = [
+        f"{head}; {len(states)} states, {len(side.windows)} faults",
+        f"  slowest run {slowest:.0f} ms, where a thread that only slept woke up to {late:.0f} ms late",
+    ]
     for what, values in zip(("no fault", "a fault, after its end"), staleness(side), strict=True):
         if values:
             p50, p99, worst = (

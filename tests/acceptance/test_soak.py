@@ -94,5 +94,5 @@ def test_calm_and_broken_times_are_told_apart() -> None:
     side.windows = [Window(199.0, 203.0, pid=1)]
     for pid in (1, 2):
         side.started[pid] = 50.0
-        side.reports.append((pid, Report(0, (), 0.0, (), {1: 100.25, 2: 203.5})))
+        side.reports.append((pid, Report(0, (), 0.0, 0.0, (), {1: 100.25, 2: 203.5})))
     assert staleness(side) == ([0.25, 0.25, 3.5], [0.5])

@@ -235,7 +235,10 @@ class ManyMembers:
     """
 
     def __init__(self, url: str, count: int) -> None:
-        self._plugins = [PromptPlugin(url, registry=Registry(), disk_snapshot=False).start() for _ in range(count)]
+        # Without a look in between, a plugin that says that it listens has read once more since it does.
+        self._plugins = [
+            PromptPlugin(url, registry=Registry(), disk_snapshot=False, poll_interval=60).start() for _ in range(count)
+        ]
 
     def until_all_listen(self) -> None:
         """Return when notifications are known to arrive at each of them."""

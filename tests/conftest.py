@@ -52,6 +52,7 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server; where it cannot be had, the tests that need it fail."""
     with folder_of_a_server() as folder:
         server = PostgresServer(folder)
+        server.spare_the_disk()
         yield server
         server.stop()
 

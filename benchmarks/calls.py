@@ -60,9 +60,15 @@ class Calls:
     places: dict[Place, tuple[float, float]]
 
 
-async def count(agent: Agent[Any, str], runs: int = RUNS) -> Calls:
-    """Count what a run of an agent calls, on average over some runs after a few that do not count."""
-    run = case(agent)
+async def count(agent: Agent[Any, str], runs: int = RUNS, **options: Any) -> Calls:
+    """Count what a run of an agent calls, on average over some runs after a few that do not count.
+
+    Args:
+        agent: The agent.
+        runs: How many runs.
+        options: What else `Agent.run` is given.
+    """
+    run = case(agent, **options)
     for _ in range(5):
         await run()
     profile = cProfile.Profile()
@@ -92,12 +98,12 @@ async def count(agent: Agent[Any, str], runs: int = RUNS) -> Calls:
     return Calls(every / runs, ours / runs, own / seconds, places)
 
 
-async def counted() -> dict[str, Calls]:
+async def counted(runs: int = RUNS) -> dict[str, Calls]:
     """Count for each case."""
     with tempfile.TemporaryDirectory() as folder:
         async with make_plugin(Path(folder), Registry()) as plugin:
             agents = make_agents(plugin, managed=False)
-            return {name: await count(agents[name]) for name in CASES}
+            return {name: await count(agents[name], runs) for name in CASES}
 
 
 def markdown(found: dict[str, Calls]) -> str:

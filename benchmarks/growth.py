@@ -143,14 +143,14 @@ async def measure(urls: Sequence[str], rounds: int, seed: int, progress: Callabl
                 await OPERATIONS[operation](tables[size])
                 if number >= 0:
                     samples[f"{operation}/{size}"].append(time.perf_counter() - start)
-        return samples, await tables[SIZES[-1]].database.run(_plans)
+        return samples, await tables[SIZES[-1]].database.run(plans)
 
 
 async def _execute(db: BaseDBAsyncClient, statement: str) -> None:
     await db.execute_script(statement)
 
 
-async def _plans(db: BaseDBAsyncClient) -> str:
+async def plans(db: BaseDBAsyncClient) -> str:
     """Return how the statements are planned that a process runs more than once a minute."""
     found: list[str] = []
     for title, function in (("Poll", repository.get_marker), ("Refresh", repository.get_active_set)):

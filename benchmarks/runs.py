@@ -76,9 +76,9 @@ async def measure(rounds: int, seed: int) -> Samples:
             return await race_async(cases, rounds=rounds, warmup=max(5, rounds // 10), seed=seed)
 
 
-def case(agent: Agent[Any, str]) -> Callable[[], Awaitable[object]]:
+def case(agent: Agent[Any, str], **options: Any) -> Callable[[], Awaitable[object]]:
     """Return what runs an agent once."""
-    return functools.partial(agent.run, "Good morning, what do the blue ones cost?", deps=Deps())
+    return functools.partial(agent.run, "Good morning, what do the blue ones cost?", deps=Deps(), **options)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,212 @@
+"""What must not become slower, measured so that it is the same on every machine, however busy that is.
+
+Mostly calls and statements are counted; the one ratio of times is taken from the best of many turns, with a margin of
+several times what it is. `make bench` measures the rest, beside the peers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai import Agent, ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
+from pydantic_ai.models.test import TestModel
+from pydantic_handlebars import compile as compile_handlebars
+
+from automagik_prompts import ActivePrompt
+from automagik_prompts.constants import prompt
+from automagik_prompts.db import Database
+from automagik_prompts.migrations import upgrade
+from automagik_prompts.registry import Registry
+from benchmarks import calls, growth
+from benchmarks.texts import NAMES, VALUES, template
+from tests.conftest import MakePlugin
+
+_PATIENCE = 60
+"""Seconds that a start may take on a busy machine."""
+
+# Calls of this library's functions, and of built-in ones by them, in one run of an agent. A run without variables makes
+# 59, one with 20 variables 169; what comes on top is room for a few more, not for another loop.
+RUN_CALLS = {"system_prompt/0": 75, "installed/0": 82, "instructions/0": 85, "system_prompt/20": 210}
+
+# What an agent's run calls more than that of one with an empty capability, Pydantic AI's own part included: 104 to 256.
+# A newer Pydantic AI may change it.
+MORE_THAN_EMPTY = {"system_prompt/0": 180, "installed/0": 205, "instructions/0": 160, "system_prompt/20": 350}
+
+
+@pytest.fixture(scope="module")
+def counted() -> dict[str, calls.Calls]:
+    """What the agents of the benchmark call."""
+    return asyncio.run(calls.counted(runs=8))
+
+
+@pytest.mark.parametrize("case", RUN_CALLS)
+def test_an_agent_run_stays_lean(counted: dict[str, calls.Calls], case: str) -> None:
+    """A run calls about as much of this library as ever, and Pydantic AI little more than for a capability."""
+    own, empty = counted[case], counted["empty/0"]
+
+    assert own.ours <= RUN_CALLS[case]
+    assert own.all - empty.all <= MORE_THAN_EMPTY[case]
+
+
+async def test_a_long_history_is_not_walked_by_calls(
+    make_plugin: MakePlugin, sqlite_url: str, registry: Registry
+) -> None:
+    """A history of 100 turns makes a run call no more of this library for each of them than looking at it takes."""
+    prompt("You are Stan.", agent="stan", registry=registry)
+    async with make_plugin(sqlite_url, startup_timeout=_PATIENCE) as plugin:
+        agent = Agent(TestModel(), deps_type=object, capabilities=[ActivePrompt("stan", plugin=plugin)])
+        first = (await agent.run("hello")).all_messages()
+        turns: list[ModelMessage] = []
+        for number in range(100):
+            turns.append(ModelRequest(parts=[UserPromptPart(f"question {number}")]))
+            turns.append(ModelResponse(parts=[TextPart("answer")]))
+
+        short = await calls.count(agent, 5, message_history=first)
+        long = await calls.count(agent, 5, message_history=[*first, *turns])
+
+    assert long.ours - short.ours <= 4 * len(turns)
+
+
+@pytest.mark.parametrize("agents", [1, 50])
+def test_a_read_is_two_lookups(make_plugin: MakePlugin, sqlite_url: str, registry: Registry, agents: int) -> None:
+    """Reading the active text calls a handful of functions, however many agents there are."""
+    for number in range(agents):
+        registry.declare(f"agent-{number}", {"default": "You are Stan."}, where="test")
+    with make_plugin(sqlite_url, startup_timeout=_PATIENCE) as plugin:
+        plugin.resolve("agent-0")
+
+        assert _calls_of(lambda: plugin.resolve("agent-0", "default")) <= 14
+
+
+@pytest.mark.parametrize("tags", [1, 5, 20])
+def test_filling_is_faster_than_the_engine(
+    make_plugin: MakePlugin, sqlite_url: str, registry: Registry, tags: int
+) -> None:
+    """Finding, checking and filling a text takes at most 1.3 times the engine's time; it is less than half of it."""
+    registry.declare("stan", {"default": template(tags)}, where="test")
+    values = {name: VALUES[name] for name in NAMES[:tags]}
+    engine = compile_handlebars(template(tags))
+    with make_plugin(sqlite_url, startup_timeout=_PATIENCE) as plugin:
+        assert plugin.render("stan", None, values) == engine.render(values)
+
+        ours, theirs = _best(lambda: plugin.render("stan", None, values), lambda: engine.render(values))
+
+    assert ours <= 1.3 * theirs
+
+
+def test_an_unchanged_start_asks_no_more_for_more_agents(make_plugin: MakePlugin, tmp_path: Path) -> None:
+    """A process that finds its texts in the database sends as many statements for 60 agents as for 3."""
+    asked = {}
+    for agents in (3, 60):
+        url = f"sqlite://{tmp_path / f'{agents}.db'}"
+        with make_plugin(url, registry=_declared(agents), startup_timeout=_PATIENCE) as plugin:
+            plugin.resolve("agent-0")
+        with (
+            _statements() as statements,
+            make_plugin(url, registry=_declared(agents), startup_timeout=_PATIENCE) as plugin,
+        ):
+            served = plugin.resolve("agent-0")
+        assert served.source == "database"
+        asked[agents] = len(statements)
+
+    assert asked[60] <= asked[3] + 2, asked  # a poll or two more, if the machine is busy
+
+
+def test_a_cold_start_writes_each_agent_with_few_statements(make_plugin: MakePlugin, tmp_path: Path) -> None:
+    """Seeding an agent takes a bounded number of statements, not some for each of its texts."""
+    url = f"sqlite://{tmp_path / 'prompts.db'}"
+    with make_plugin(url, registry=_declared(1, texts=1), startup_timeout=_PATIENCE) as plugin:
+        plugin.resolve("agent-0")  # the schema is there then
+    with (
+        _statements() as statements,
+        make_plugin(url, registry=_declared(20, texts=30), startup_timeout=_PATIENCE) as plugin,
+    ):
+        plugin.resolve("agent-0")
+
+    # A driver that inserts many rows at once is traced with each of them.
+    others = [statement for statement in statements if not statement.startswith("INSERT")]
+    assert len(others) <= 20 * 10
+
+
+async def test_following_uses_an_index(sqlite_url: str) -> None:
+    """What runs again and again reads no whole table of versions, as SQLite plans it."""
+    async with Database(sqlite_url) as database:
+        await upgrade(database)
+        await growth.fill(database, 10_000)
+
+        plans = await database.run(growth.plans)
+
+    read = [line for line in plans.splitlines() if line.startswith(("SCAN prompts", "SEARCH p "))]
+    assert len(read) == 2, plans
+    assert all("INDEX" in line for line in read), plans
+
+
+def test_importing_leaves_out_what_serving_does_not_need() -> None:
+    """An application that imports the library does not load the command line, the migrations or a database driver."""
+    script = "import sys, automagik_prompts; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+
+    assert {"typer", "rich.console", "aerich", "asyncpg", "aiosqlite"}.isdisjoint(done.stdout.split())
+
+
+def _declared(agents: int, texts: int = 10) -> Registry:
+    registry = Registry()
+    for number in range(agents):
+        declared = {f"STATUS_{text}": f"You are agent {number} for {text}." for text in range(texts)}
+        registry.declare(f"agent-{number}", declared, where="test", primary="STATUS_0")
+    return registry
+
+
+def _calls_of(call: Callable[[], object]) -> int:
+    """Count what one call calls, itself and built-in functions included."""
+    seen = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal seen
+        seen += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return seen
+
+
+def _best(one: Callable[[], object], other: Callable[[], object]) -> tuple[float, float]:
+    """Return the best time of each over many short turns, taken one after the other."""
+    best = [float("inf"), float("inf")]
+    for _ in range(200):
+        for place, call in enumerate((one, other)):
+            start = time.perf_counter()
+            for _turn in range(10):
+                call()
+            best[place] = min(best[place], time.perf_counter() - start)
+    return best[0], best[1]
+
+
+@contextmanager
+def _statements() -> Iterator[list[str]]:
+    """Collect the statements that SQLite runs in this process, as its own trace tells them."""
+    connect, found = sqlite3.connect, list[str]()
+
+    def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **options)
+        connection.set_trace_callback(found.append)
+        return connection
+
+    sqlite3.connect = connected  # type: ignore[assignment]  # the driver calls it by this name
+    try:
+        yield found
+    finally:
+        sqlite3.connect = connect

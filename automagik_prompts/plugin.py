@@ -17,8 +17,9 @@ from automagik_prompts.db import Database
 from automagik_prompts.editing import Change, Intent
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError, RenderError
 from automagik_prompts.listeners import Listeners, OnChangeCallback
+from automagik_prompts.present import Present
 from automagik_prompts.recall import Recall
-from automagik_prompts.refresher import Refresher, Status
+from automagik_prompts.refresher import Refresher
 from automagik_prompts.registry import Registry
 from automagik_prompts.registry import registry as default_registry
 from automagik_prompts.rules import Format
@@ -38,12 +39,6 @@ CALL_TIMEOUT = 30.0
 """Seconds that an editing verb may take."""
 
 _CLOSE_SECONDS = 2.0
-
-_CLOSED = "The plugin is closed and does not follow the database."
-_FORKED_IN_USE = (
-    "This process was forked while its parent could not let go of the SQLite file, so it cannot use it safely. It "
-    "serves what was read before and follows no change. Start this worker again, or start the plugin after forking."
-)
 
 
 class PromptPlugin:
@@ -94,17 +89,15 @@ class PromptPlugin:
         )
         self.registry = registry
         self._lock = threading.Lock()
-        self._snapshot: Snapshot | None = None
-        self._status = Status(State.STARTING, time.monotonic())
-        self._worker: Worker | None = None
-        self._closed = False
-        self._forkable = True
-        self._deadline = 0.0
-        self._arrived = threading.Event()
-        self._fallback: Snapshot | None = None
-        self._coming: Snapshot | None = None
-        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
         self._recall = Recall(registry)
+        self._present = Present(
+            redacted_url(self.settings.database_url),
+            lambda: code_snapshot(self.registry),
+            self._recall.superseded,
+            self._tell,
+        )
+        self._worker: Worker | None = None
+        self._forkable = True
         self._listeners = Listeners()
         self._reported: set[tuple[str, str, int | None]] = set()
         process.enter(self)
@@ -137,10 +130,7 @@ class PromptPlugin:
         """Begin to follow the database, on a thread of its own; returns at once. A second call does nothing."""
         with self._lock:
             if self._worker is None:
-                now = time.monotonic()
-                self._closed = False
-                self._deadline = now + self.settings.startup_timeout
-                self._status = Status(State.STARTING, now, read_at=self._status.read_at)
+                self._present.begin(self.settings.startup_timeout)
                 self._worker = Worker(self._make_refresher)
                 self._worker.start()
         return self
@@ -181,32 +171,20 @@ class PromptPlugin:
     @property
     def state(self) -> State:
         """How fresh the served texts are."""
-        return self._present_status().state
+        return self._present.status.state
 
     def snapshot(self) -> Snapshot | None:
         """Return the present snapshot; `None` before the first load has ended in one way or another."""
-        if self._worker is None and not self._closed:
+        present = self._present
+        if self._worker is None and not present.closed:
             self.start()
-        return self._snapshot
+        return present.snapshot
 
     async def ready(self) -> Snapshot:
         """Wait for the first load, `startup_timeout` at most and once per process, and return what is served then."""
         if (snapshot := self.snapshot()) is not None:
             return snapshot
-        loop = asyncio.get_running_loop()
-        arrived = asyncio.Event()
-        waiter = (loop, arrived)
-        self._waiters.append(waiter)
-        try:
-            # Looked at again: it may have come between the two lines.
-            if self._snapshot is None and not self._closed:
-                async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
-                    await arrived.wait()
-        except TimeoutError:
-            logger.debug("The first load took longer than startup_timeout; the code's prompts are served meanwhile.")
-        finally:
-            self._waiters.remove(waiter)
-        return self._settled()
+        return await self._present.ready()
 
     def resolve(self, agent: str, status_key: str | None = None) -> ServedPrompt:
         """Return the version that is served for an agent and status: its text, variables, version and source.
@@ -261,9 +239,10 @@ class PromptPlugin:
         Raises:
             NoActivePromptError: Neither the database nor the code has anything to serve.
         """
-        selection, status = self._select(agent, status_key), self._present_status()
+        selection, status = self._select(agent, status_key), self._present.status
         prompt = selection.prompt
-        problems = self._snapshot.problems if self._snapshot is not None else ()
+        snapshot = self._present.snapshot
+        problems = snapshot.problems if snapshot is not None else ()
         now = time.monotonic()
         return Explanation(
             agent=agent,
@@ -290,7 +269,7 @@ class PromptPlugin:
 
     def health(self) -> Health:
         """Say how the plugin stands; reads memory only and starts nothing."""
-        snapshot, status, now = self._snapshot, self._present_status(), time.monotonic()
+        snapshot, status, now = self._present.snapshot, self._present.status, time.monotonic()
         problems = snapshot.problems if snapshot is not None else ()
         return Health(
             ready=snapshot is not None,
@@ -319,7 +298,7 @@ class PromptPlugin:
         found = self._recall.find_text(agent, status_key, content_hash)
         if version is None:
             return found
-        known = self._recall.find(self._snapshot, agent, status_key, version)
+        known = self._recall.find(self._present.snapshot, agent, status_key, version)
         if known is not None:
             return known if known.content_hash == content_hash else None
         if found is not None:
@@ -489,10 +468,10 @@ class PromptPlugin:
         return Refresher(
             self.settings,
             self.registry,
-            self._take,
-            self._take_status,
-            self._take_fallback,
-            self._snapshot,
+            self._present.take,
+            self._present.take_status,
+            self._present.take_fallback,
+            self._present.snapshot,
             self._recall.read_ahead,
         )
 
@@ -536,74 +515,13 @@ class PromptPlugin:
             ) from None
 
     def _select(self, agent: str, status_key: str | None) -> Selection:
-        snapshot = self.snapshot()
-        if snapshot is None:
-            self._arrived.wait(max(0.0, self._deadline - time.monotonic()))
-            snapshot = self._settled()
+        if (snapshot := self.snapshot()) is None:
+            snapshot = self._present.wait()
         return overrides.choose(snapshot, agent, status_key, overrides.in_force())
 
-    def _present_status(self) -> Status:
-        """Return how the refresher stands; a thread that hangs cannot say so itself."""
-        status = self._status
-        if status.due is None or time.monotonic() <= status.due:
-            return status
-        error = "The plugin's thread has not looked at the database when it was due; what was read last is served."
-        return replace(status, state=State.STALE, since=status.due, error=error, listening=False)
-
-    def _settled(self) -> Snapshot:
-        """Return the snapshot, the code's texts if the first load has not come."""
-        with self._lock:
-            if self._snapshot is not None:
-                return self._snapshot
-            fallback = self._fallback
-            self._snapshot = settled = fallback if fallback is not None else code_snapshot(self.registry)
-            if self._status.state is not State.STARTING:
-                return settled
-            state, error = State.OFFLINE if fallback is None else State.STALE, _CLOSED
-            if not self._closed:
-                where = redacted_url(self.settings.database_url)
-                error = f"The database {where} has not been read yet; it is tried until it works."
-            self._status = Status(state, time.monotonic(), error)
-        what = "code's" if fallback is None else "last known good"
-        logger.warning("%s Meanwhile the %s prompts are served.", error, what)
-        return settled
-
-    def _take(self, snapshot: Snapshot) -> None:
-        """Take a new snapshot from the thread; it is served together with the status, which follows at once."""
-        if (old := self._snapshot) is not None:
-            self._recall.superseded(old, snapshot)
-        self._coming = snapshot
-
-    def _take_fallback(self, snapshot: Snapshot) -> None:
-        """Keep the last known good texts from disk at hand, for when the first load does not come in time."""
-        self._fallback = snapshot
-
-    def _take_status(self, status: Status) -> None:
-        """Take the refresher's status, and with it the snapshot that came before it, so that they tell the same.
-
-        Where the first attempt failed nobody need wait any longer.
-        """
-        with self._lock:
-            coming, self._coming = self._coming, None
-            if not self._closed:
-                self._status = status
-            before = self._snapshot
-            if coming is not None:
-                self._snapshot = coming
-        if status.state is State.OFFLINE:
-            self._settled()
-        if coming is not None or status.state is State.OFFLINE:
-            self._announce()
-        if coming is not None and before is not None and self._listeners:
-            self._listeners.tell(changes_between(before, coming))
-
-    def _announce(self) -> None:
-        self._arrived.set()
-        for loop, arrived in tuple(self._waiters):
-            try:
-                loop.call_soon_threadsafe(arrived.set)
-            except RuntimeError:
-                continue  # that loop has ended, and its waiter with it
+    def _tell(self, old: Snapshot, new: Snapshot) -> None:
+        if self._listeners:
+            self._listeners.tell(changes_between(old, new))
 
     def _exposed(self, agent: str) -> frozenset[str] | None:
         declared = self.registry.agents.get(agent)
@@ -616,16 +534,10 @@ class PromptPlugin:
         """Have the thread end, and return at once with what can be waited for; nothing is followed from now on."""
         with self._lock:
             worker, self._worker = self._worker, None
-            self._closed = True
-            if worker is not None:
-                known = self._status.state in {State.LIVE, State.STALE}
-                self._status = Status(
-                    State.STALE if known else State.OFFLINE, time.monotonic(), _CLOSED, self._status.read_at
-                )
+            self._present.close(followed=worker is not None)
         if worker is not None:
             worker.end()
         self._listeners.end()
-        self._announce()
         return worker
 
     def prepare_fork(self, deadline: float) -> None:
@@ -648,22 +560,11 @@ class PromptPlugin:
     def resume_child(self) -> None:
         """Begin anew without a thread in a forked child, where the parent's does not exist; what is served stays."""
         self._lock = threading.Lock()
-        self._arrived = threading.Event()
-        self._waiters.clear()
         self._listeners.resume_child()
         # Kept, as closing what belongs to the parent would hang.
         _abandoned.append(self._worker)
         self._worker = None
-        read_at = self._status.read_at
-        if self._closed:
-            return
-        if self._forkable:
-            self._status = Status(State.STARTING, time.monotonic(), read_at=read_at)
-        else:
-            self._closed = True
-            state = State.OFFLINE if read_at is None else State.STALE
-            self._status = Status(state, time.monotonic(), _FORKED_IN_USE, read_at)
-            logger.warning("%s", _FORKED_IN_USE)
+        self._present.resume_child(safe=self._forkable)
 
 
 _abandoned: list[Worker | None] = []

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +19,9 @@ from automagik_prompts.db import Database
 from automagik_prompts.migrations import all_migrations, upgrade
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.registry import Registry
-from automagik_prompts.settings import sqlite_path
 from automagik_prompts.types import Source, State
 from tests.conftest import ENGINES, MakePlugin
-from tests.faults import assert_follows, assert_silent, execute, lines, told
+from tests.faults import assert_follows, assert_silent, execute, lines, locked, told
 from tests.processes import ROOT
 from tests.proxy import PASSWORD, Proxy
 from tests.ticking import TICK, Ticker
@@ -56,17 +54,6 @@ async def _upgraded(url: str) -> None:
         await upgrade(database)
 
 
-@contextmanager
-def _locked(url: str) -> Iterator[Callable[[], None]]:
-    """Lock an SQLite file so that nobody else can even read it."""
-    path = sqlite_path(url)
-    assert path is not None
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=20)) as holder:
-        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
-        holder.execute("BEGIN EXCLUSIVE")
-        yield holder.close
-
-
 @pytest.fixture(params=ENGINES)
 def refusing(request: pytest.FixtureRequest, tmp_path: Path) -> Outage:
     """A server that is not running, or a file in a folder that is not there."""
@@ -85,7 +72,7 @@ def hanging(request: pytest.FixtureRequest) -> Iterator[Outage]:
     url = request.getfixturevalue(f"{request.param}_url")
     asyncio.run(_upgraded(url))
     if request.param == "sqlite":
-        with _locked(url) as unlock:
+        with locked(url) as unlock:
             yield Outage(url, unlock)
     else:
         proxy = request.getfixturevalue("proxy")
@@ -308,7 +295,7 @@ def _holding(plugin: PromptPlugin, held: threading.Event) -> Iterator[None]:
     over = threading.Event()
 
     def hold() -> None:
-        with plugin._lock:
+        with plugin._lock, plugin._present._lock:
             held.set()
             over.wait(5)
 

@@ -87,13 +87,13 @@ async def test_fault_29_activation_that_rolls_back(
     if plugin.settings.dialect == "postgres":
         await until(lambda: plugin.health().listening, "notifications arrive")
     served: list[int | None] = []
-    take = plugin._take
+    take = plugin._present.take
 
     def noting(snapshot: Snapshot) -> None:
         served.append(snapshot.select("a", None).prompt.version)
         take(snapshot)
 
-    plugin._take = noting  # type: ignore[method-assign]  # sees each snapshot, however short it lives
+    plugin._present.take = noting  # type: ignore[method-assign]  # sees each snapshot, however short it lives
     # The plugin's thread keeps what it was given when it started, so it starts anew.
     plugin.close()
     plugin.start()

@@ -58,7 +58,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("changes", "failures"),
     ("refresher",),
     ("worker",),
-    ("recall", "process"),
+    ("recall", "process", "present"),
     ("plugin",),
     ("default",),
     ("replaying", "testing"),

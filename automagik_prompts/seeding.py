@@ -69,15 +69,20 @@ async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact
         except SchemaError as error:
             refused = error  # told in the end: it must not keep the other agents from being seeded
         known = {agent.name: agent for agent in await database.run(repository.get_agents, agents)}
-    seen = await _code_versions(database, [agent.id for agent in known.values()])
-    work = [
-        known[name]
-        for name, declared in sorted(agents.items())
-        if name in known and (exact or _has_news(declared, known[name], seen[known[name].id]))
-    ]
+    ids = [agent.id for agent in known.values()]
+    seen = _by_agent(await database.run(repository.get_code_versions, ids))
+    heads = await database.run(repository.get_heads, ids) if exact else {}
+    work: list[AgentInfo] = []
+    done: list[Seeded] = []
+    for name, agent in known.items():
+        declared, versions = agents[name], seen[agent.id]
+        if _has_news(declared, agent, versions) or (exact and _differs(declared, agent, versions, heads)):
+            work.append(agent)
+        elif exact:
+            # Nothing is written: raising the revision would be a conflict for a person who is editing.
+            done += _orphans(agent, declared, versions)
     # In the order of the ids, so that two processes that seed never wait for each other in a circle.
     work.sort(key=lambda agent: agent.id)
-    done: list[Seeded] = []
     for start in range(0, len(work), _BATCH):
         done += await database.transaction(_seed_agents, work[start : start + _BATCH], agents, exact)
     if refused is not None:
@@ -198,7 +203,7 @@ async def _activate_reverted(
     done: list[Seeded] = []
     for prompt in declared.prompts.values():
         match, head = _match(prompt, seen), heads.get((agent.id, prompt.status_key))
-        if match is None or head is None or not head.active_from_code or head.active in {None, match.version}:
+        if match is None or head is None or not _is_other_code(match, head):
             continue
         newest = max(version.version for version in seen if version.status_key == prompt.status_key)
         if match.version == newest and not await _activated_by_code(db, agent, prompt.status_key):
@@ -243,6 +248,24 @@ def _has_news(declared: DeclaredAgent, agent: AgentInfo, seen: Sequence[CodeVers
     return any(_match(prompt, seen) is None for prompt in declared.prompts.values())
 
 
+def _differs(
+    declared: DeclaredAgent,
+    agent: AgentInfo,
+    seen: Sequence[CodeVersion],
+    heads: Mapping[tuple[int, str], Head],
+) -> bool:
+    """Say whether something other than a new text would have to be written for the code to be met exactly."""
+    if agent.default_status_key != declared.primary or agent.variables != tuple(sorted(declared.exposed)):
+        return True
+    pairs = [(_match(prompt, seen), heads.get((agent.id, key))) for key, prompt in declared.prompts.items()]
+    return any(match is not None and head is not None and _is_other_code(match, head) for match, head in pairs)
+
+
+def _is_other_code(match: CodeVersion, head: Head) -> bool:
+    """Say whether another version of the code is active than the one that equals the code's text."""
+    return head.active_from_code and head.active not in {None, match.version}
+
+
 def _match(prompt: DeclaredPrompt, seen: Sequence[CodeVersion]) -> CodeVersion | None:
     """Return the newest version of the code that equals a text."""
     wanted = (prompt.status_key, prompt.content_hash, prompt.format)
@@ -256,10 +279,6 @@ def _new_agent(declared: DeclaredAgent) -> AgentInfo:
     return AgentInfo(
         id=0, name=declared.name, default_status_key=declared.primary, variables=tuple(sorted(declared.exposed))
     )
-
-
-async def _code_versions(database: Database, agent_ids: Sequence[int]) -> defaultdict[int, list[CodeVersion]]:
-    return _by_agent(await database.run(repository.get_code_versions, agent_ids))
 
 
 def _by_agent(versions: Sequence[CodeVersion]) -> defaultdict[int, list[CodeVersion]]:

@@ -201,6 +201,18 @@ async def test_sync_of_a_reverted_release(database: Database, agent: str) -> Non
     await check_history(database, agent)
 
 
+async def test_sync_that_finds_nothing_to_do_writes_nothing(database: Database, agent: str) -> None:
+    """Not even the revision is raised, which would be a conflict for a person who is editing; orphans are reported."""
+    await release(database, agent, default="one", A="a", sync=True)
+    await person(database, agent, "by hand", "A")
+    before = (await finding.find_agent(database, agent), await events_of(database, agent))
+    assert await release(database, agent, default="one", A="a", sync=True) == []
+    assert await release(database, agent, default="one", sync=True) == [("A", 1, "orphan")]
+    assert (await finding.find_agent(database, agent), await events_of(database, agent)) == before
+    await release(database, agent, default="two", sync=True)
+    assert (await finding.find_agent(database, agent)).revision == before[0].revision + 1
+
+
 async def test_sync_of_a_release_that_came_back(database: Database, agent: str) -> None:
     """A text that was reverted by `sync` and is released again is activated again."""
     await release(database, agent, default="one")

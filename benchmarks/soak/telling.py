@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -91,6 +92,9 @@ def tell(side: Side, states: Sequence[history.State], seconds: float) -> tuple[l
 
 
 def show(failures: Sequence[str]) -> str:
-    """Return the first failures in words."""
-    more = len(failures) - _SHOWN
-    return "\n\n".join([*failures[:_SHOWN], *([f"... and {more} more"] if more > 0 else [])])
+    """Return the failures that differ, the most frequent first, in words."""
+    counted = Counter(failures).most_common()
+    lines = [f"{count} times: {words}" if count > 1 else words for words, count in counted[:_SHOWN]]
+    if (more := len(counted) - _SHOWN) > 0:
+        lines.append(f"... and {more} others")
+    return "\n\n".join(lines)

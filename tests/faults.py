@@ -10,7 +10,8 @@ import resource
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,17 @@ def _execute_sqlite(path: str, statements: Sequence[str]) -> list[tuple[Any, ...
         return rows
     finally:
         connection.close()
+
+
+@contextmanager
+def locked(url: str) -> Iterator[Callable[[], None]]:
+    """Lock an SQLite file so that nobody else can even read it, and give what ends that early."""
+    path = sqlite_path(url)
+    assert path is not None
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=20)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        yield holder.close
 
 
 def notification(url: str) -> tuple[str, ...]:

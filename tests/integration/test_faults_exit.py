@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from automagik_prompts.db import Database
 from automagik_prompts.migrations import upgrade
-from automagik_prompts.settings import sqlite_path
+from tests.faults import locked
 from tests.processes import ROOT
 from tests.proxy import Proxy
 
@@ -155,11 +153,7 @@ def test_fault_17_interpreter_ends_with_a_file_that_is_locked(
 ) -> None:
     """The same while the file is locked by somebody else and SQLite waits for it."""
     asyncio.run(_upgraded(sqlite_url))
-    path = sqlite_path(sqlite_url)
-    assert path is not None
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=20)) as holder:
-        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
-        holder.execute("BEGIN EXCLUSIVE")
+    with locked(sqlite_url):
         script = (_BEGIN + _STATES["hung at the start"] + _END).format(url=sqlite_url, sqlite=True)
         _assert_ends_soon(script, record_property)
 

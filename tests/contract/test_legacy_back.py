@@ -271,10 +271,13 @@ def test_nothing_is_dropped_while_a_text_has_no_equal_version(empty_url: str) ->
     upgrade(host.url)
     downgrade(host.url, 2)
     host.run("UPDATE prompts SET prompt_text = 'tampered with' WHERE prompt_text LIKE 'You are a helpful%'")
+    # Not even a blank or the size of a letter may differ.
+    host.run("UPDATE prompts SET prompt_text = trim(prompt_text) WHERE prompt_text LIKE '  Keep my blanks%'")
+    host.run("UPDATE prompts SET prompt_text = lower(prompt_text) WHERE prompt_text LIKE 'Hello %'")
     host.run("UPDATE agents SET system_prompt = 'new' WHERE name = 'unicode'")
     host.run("UPDATE agents SET system_prompt = '  ' WHERE name = 'json'")
     before = host.shape(), host.content()
-    with pytest.raises(SchemaError, match=r"no equal version of the text of plain, unicode\. Nothing was changed"):
+    with pytest.raises(SchemaError, match=r"the text of plain, jinja, trailing, unicode\. Nothing was ch"):
         upgrade(host.url)
     assert (host.shape(), host.content()) == before
 
@@ -284,7 +287,7 @@ def test_nothing_is_dropped_while_a_text_has_no_equal_version(empty_url: str) ->
 
     assert len(asyncio.run(adopt())) == 1
     texts = {text for (text,) in host.rows("SELECT prompt_text FROM prompts")}
-    assert {TEXTS["plain"], "new", "tampered with"} <= texts
+    assert {TEXTS["plain"], TEXTS["jinja"], TEXTS["trailing"], "new", "tampered with"} <= texts
     downgrade(host.url)
     assert host.one("SELECT system_prompt FROM agents WHERE name = 'plain'") == TEXTS["plain"]
     assert host.one("SELECT system_prompt FROM agents WHERE name = 'json'") == "  "

@@ -221,16 +221,18 @@ class Host:
 
     def content(self) -> dict[str, list[dict[str, Any]]]:
         """Return all rows of all tables, by column name."""
-        tables = self.tables()
         if self.dialect == "sqlite":
+            tables = self.tables()
             found = self.all_rows([f'PRAGMA table_info("{table}")' for table in tables])
             names = [sorted(row[1] for row in rows) for rows in found]
         else:
-            query = (
-                "SELECT attname::text FROM pg_attribute WHERE attrelid = '\"{}\"'::regclass AND attnum > 0 "
-                "AND NOT attisdropped ORDER BY 1"
+            # Looked at often, so that it is one query.
+            listed = self.rows(
+                "SELECT c.relname::text, array_agg(a.attname::text ORDER BY a.attname::text) FROM pg_class c "
+                "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+                "WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND c.relname <> 'aerich' GROUP BY 1 ORDER BY 1"
             )
-            names = [[name for (name,) in rows] for rows in self.all_rows([query.format(table) for table in tables])]
+            tables, names = [table for table, _ in listed], [list(columns) for _, columns in listed]
         chosen = [", ".join(f'"{name}"' for name in columns) for columns in names]
         found = self.all_rows([f'SELECT {some} FROM "{table}"' for some, table in zip(chosen, tables, strict=True)])
         return {

@@ -119,6 +119,16 @@ def test_each_kind_is_told(empty_url: str) -> None:
     )
 
 
+def test_a_table_without_the_column(empty_url: str, tmp_path: Path) -> None:
+    """Where the texts are in a column of another name, nobody has to wonder why nothing is adopted."""
+    host = Host(empty_url)
+    host.run("CREATE TABLE agents (id {id}, name TEXT NOT NULL UNIQUE, instructions TEXT)")
+    host.run("INSERT INTO agents (name, instructions) VALUES ('plain', 'You are kind.')")
+    assert preview(host).without_texts
+    told = Operator(tmp_path, empty_url).do("migrate-legacy", "--dry-run")
+    assert "The table agents has no column system_prompt, so that there are no texts to adopt." in told
+
+
 def test_the_first_shape_is_told(empty_url: str) -> None:
     """It says which of two active versions stays so, and which text stands beside an active version."""
     host = Host(empty_url)

@@ -212,12 +212,13 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         if run is None or run.capability is not self:
             return await handler(request_context)
         try:
-            told = run.prepared_for(ctx.run_step, earliest=ctx.run_step - 1)
+            step = ctx.run_step
+            told = run.prepared_for(step, earliest=step - 1)
             if told is None and self.inject == "system_prompt":
                 told = await self.tell(ctx, run)
             if told is None:
                 return await handler(request_context)
-            run.prepare(told, ctx.run_step)
+            run.prepare(told, step)
             if run.span is None:
                 return await handler(request_context)
             with tracing.carried(tracing.attributes_of(_used(ctx, told))):
@@ -375,8 +376,11 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         name = self.name
         given = self.status if self.status is not None else run.snapshot.default_status(name)
         status_key = await read_status(ctx, given) if given is not None else None
+        snapshot, memory = run.snapshot, self._memory
+        if run.is_plain and (told := memory.told(snapshot, status_key)) is not None:
+            return told
         selection = run.selections.get(status_key) or await choose(ctx, run, name, status_key)
-        return await fill(ctx, selection, status_key, run.reader, self.variables, self._memory)
+        return await fill(ctx, snapshot, selection, status_key, run.reader, self.variables, memory)
 
     def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
         """Say whether the run has another capability for the same prompts, also one that was made for this run."""

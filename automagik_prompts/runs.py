@@ -56,6 +56,12 @@ class Run:
     labels: tuple[str, ...] = field(default=(), init=False)
     attributes: tracing.Attributes | None = field(default=None, init=False)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the run tells what the snapshot serves: no override, no version asked for, no conversation's."""
+        capability = self.capability
+        return capability.version is None and capability.pin is None and not self.overrides
+
     def prepare(self, told: Told, step: int) -> Told:
         """Keep what the next request tells."""
         self.prepared, self.prepared_at = told, step

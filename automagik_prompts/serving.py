@@ -12,7 +12,15 @@ from pydantic_ai.tools import RunContext
 
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
 from automagik_prompts.identity import Entry, entry_of
-from automagik_prompts.types import PromptReader, Selection, ServedPrompt, Source, Values, VariablesFunction
+from automagik_prompts.types import (
+    PromptReader,
+    Selection,
+    ServedPrompt,
+    SnapshotReader,
+    Source,
+    Values,
+    VariablesFunction,
+)
 from automagik_prompts.values import ABSENT, BUILTINS, builtin_value, get
 
 
@@ -33,8 +41,21 @@ class Told:
     entry: Entry
 
 
-Remembered = tuple[Selection, Entry, Told | None]
-"""A choice, what histories say about it, and what is told if no value goes into it."""
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What was made of one choice.
+
+    Attributes:
+        snapshot: From which it was chosen.
+        selection: The choice.
+        entry: What histories say about it, but for the run.
+        told: What is told, if no value goes into it.
+    """
+
+    snapshot: SnapshotReader
+    selection: Selection
+    entry: Entry
+    told: Told | None
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +68,17 @@ class Memory:
 
     entries: dict[str | None, Remembered] = field(default_factory=dict)
 
-    def keep(self, status_key: str | None, selection: Selection, reader: PromptReader) -> Remembered:
+    def told(self, snapshot: SnapshotReader, status_key: str | None) -> Told | None:
+        """Return what is told for a status, if a snapshot serves a text of the status' own that takes no value."""
+        known = self.entries.get(status_key)
+        # With a reason, another text stands in, which may change with what the code declares.
+        if known is None or known.snapshot is not snapshot or known.selection.reason:
+            return None
+        return known.told
+
+    def keep(
+        self, snapshot: SnapshotReader, status_key: str | None, selection: Selection, reader: PromptReader
+    ) -> Remembered:
         """Make of a choice what can be made without values, and keep it.
 
         Threads may do so at once, as each of them keeps what is right.
@@ -61,7 +92,7 @@ class Memory:
                 told = Told(prompt.template.render(_no_values, missing=reader.missing), prompt, asked, entry)
         if len(self.entries) >= _REMEMBERED:
             self.entries.clear()  # a status function can return anything
-        self.entries[status_key] = made = (selection, entry, told)
+        self.entries[status_key] = made = Remembered(snapshot, selection, entry, told)
         return made
 
 
@@ -71,6 +102,7 @@ _REMEMBERED = 256
 
 async def fill(
     ctx: RunContext[Any],
+    snapshot: SnapshotReader,
     selection: Selection,
     status_key: str | None,
     reader: PromptReader,
@@ -81,6 +113,7 @@ async def fill(
 
     Args:
         ctx: The run.
+        snapshot: From which was chosen.
         selection: What was chosen.
         status_key: The run's status, `None` for the primary one.
         reader: Says what a missing value becomes, and takes note of a text that cannot be filled.
@@ -92,12 +125,12 @@ async def fill(
         RenderError: The text cannot be filled, and the code has no other.
     """
     known = memory.entries.get(status_key)
-    if known is None or known[0] is not selection:
-        known = memory.keep(status_key, selection, reader)
-    _, entry, told = known
-    if told is not None:
-        return told
-    prompt, asked = selection.prompt, entry["asked_status_key"]
+    if known is None or known.selection is not selection or known.snapshot is not snapshot:
+        known = memory.keep(snapshot, status_key, selection, reader)
+    if known.told is not None:
+        return known.told
+    prompt, entry = selection.prompt, known.entry
+    asked = entry["asked_status_key"]
     given: Any = variables
     if callable(given):
         given = given(ctx)

@@ -230,7 +230,8 @@ class Host:
             listed = self.rows(
                 "SELECT c.relname::text, array_agg(a.attname::text ORDER BY a.attname::text) FROM pg_class c "
                 "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
-                "WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND c.relname <> 'aerich' GROUP BY 1 ORDER BY 1"
+                "WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace "
+                "AND c.relname <> 'aerich' GROUP BY 1 ORDER BY 1"
             )
             tables, names = [table for table, _ in listed], [list(columns) for _, columns in listed]
         chosen = [", ".join(f'"{name}"' for name in columns) for columns in names]

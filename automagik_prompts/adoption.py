@@ -59,7 +59,7 @@ async def begin(client: BaseDBAsyncClient, applying: str | None = None) -> Conne
 
     Raises:
         SchemaError: Another upgrade has applied this migration meanwhile.
-        DatabaseUnavailableError: Another upgrade holds the lock for too long.
+        DatabaseUnavailableError: Another upgrade holds the lock for too long, or the server takes no writes.
     """
     db = Connection(client)
     if db.dialect == "postgres":
@@ -100,6 +100,11 @@ async def _lock_server(db: Connection) -> None:
 
 async def _settle_server(db: Connection) -> None:
     """Let nothing that a server or a role has set for ordinary work cut a migration short or hide rows from it."""
+    if await db.rows("SELECT 1 WHERE current_setting('transaction_read_only') = 'on'"):
+        raise DatabaseUnavailableError(
+            "The server takes no writes for this user (transaction_read_only is on), as a standby does. Nothing was "
+            "changed; upgrade on the primary, or correct the setting default_transaction_read_only."
+        )
     # How long it waits for others is limited all the same, and a process that dies loses its connection.
     await db.run(
         "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN "

@@ -6,6 +6,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
@@ -15,6 +16,7 @@ from automagik_prompts.catalogue import Connection
 from automagik_prompts.db import Database, connect_parameters
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from tests.hosts import TEXTS, Host, downgrade, fill_agents, make_agents, make_first_shape, upgrade
+from tests.operator import Operator
 from tests.servers import PostgresServer
 
 UNCHANGED = r"Nothing was changed"
@@ -97,6 +99,15 @@ def test_a_user_who_may_not_create_tables(host: Host, role: str) -> None:
     assert len(upgrade(as_role(host.url, role))) == 3
     host.run(f"REVOKE CREATE ON SCHEMA public FROM {role}")
     assert upgrade(as_role(host.url, role)) == ()
+
+
+def test_a_server_that_takes_no_writes(host: Host, tmp_path: Path) -> None:
+    """On a standby an upgrade says in one line where to go; the preview works."""
+    settings_of_database(host, default_transaction_read_only="on")
+    outcome = Operator(tmp_path, host.url).run("upgrade")
+    assert (outcome.code, outcome.err.count("\n")) == (1, 1)
+    assert "takes no writes for this user" in outcome.err
+    assert len(asyncio.run(legacy.preview(host.url)).agents) == len(TEXTS)
 
 
 def test_rows_that_a_policy_hides(host: Host, role: str) -> None:

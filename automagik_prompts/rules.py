@@ -140,6 +140,8 @@ def _unstorable(text: str) -> str | None:
 
 def _is_blank(text: str) -> bool:
     """Say whether a text shows nothing: only spaces, control characters, or marks such as a zero-width space."""
+    if text[:1].isalnum():
+        return False  # without looking at each of its characters
     return not any(not char.isspace() and unicodedata.category(char) not in {"Cc", "Cf"} for char in text)
 
 

@@ -211,6 +211,11 @@ class _Agent:
 
     def select(self, status_key: str | None) -> Selection | None:
         """Choose: the active version of the status, of the primary one, of `"default"`; then the code's, likewise."""
+        if status_key is not None and status_key not in self.reasons:
+            # As it mostly is: the status has an active version, and a text in the code.
+            own, declared = self.served.get(status_key), self._code(status_key)
+            if own is not None and declared is not None:
+                return Selection(own, code=declared)
         chain = list(dict.fromkeys(key for key in (status_key, self.primary, DEFAULT_STATUS_KEY) if key is not None))
         code = next((found for key in chain if (found := self._code(key)) is not None), None)
         for key in chain:

@@ -147,8 +147,8 @@ async def measure(launcher: Launcher, url: str, processes: int, load: int, activ
         agent = await finding.find_agent(database, AGENT)
         for number in range(activations):
             await editing.create(database, AGENT, STATUS, f"Version {number + 2}.")
-        arguments = (url, {}, {"startup_timeout": 30})
-        fleet = [launcher.fork("benchmarks.staleness:follow", *arguments) for _ in range(processes)]
+        settings = {"startup_timeout": 30}
+        fleet = [launcher.fork("benchmarks.staleness:follow", url, {}, settings) for _ in range(processes)]
         try:
             for child in fleet:
                 child.tell("start")

@@ -67,7 +67,7 @@ def idling(bench: Bench) -> Section:
     with idle.Watch(bench.folder / "idle") as watch:
         bench.progress("statements of an idle process")
         sqlite = idle.per_minute_on_sqlite(bench.folder, max(5.0, 20 * bench.scale))
-        watch.wait(max(0.2, 4.0 * bench.scale))
+        watch.wait(max(1.0, 5.0 * bench.scale))
         per_minute, minutes, seen = watch.per_minute()
     lines = "\n".join(f"{count:>3} x {statement}" for statement, count in seen.most_common())
     return Section(

@@ -96,10 +96,13 @@ class Proxy:
 
     async def _refuse(self) -> None:
         if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-            # A connection that was just accepted reaches `_accepted` when asyncio's own task for it has ended.
+            listener, self._listener = self._listener, None
+            for listening in listener.sockets:
+                self._loop.remove_reader(listening.fileno())
+            # A connection that was just accepted reaches `_accepted` when asyncio's own task for it has ended. Where the
+            # listener was closed before that task has begun, asyncio drops the connection without closing it.
             await asyncio.gather(*map(asyncio.shield, _being_accepted()), return_exceptions=True)
+            listener.close()
         await self._cut()
         # A transport that was aborted closes its socket in the next turn.
         await asyncio.sleep(0)

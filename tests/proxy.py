@@ -99,8 +99,8 @@ class Proxy:
             listener, self._listener = self._listener, None
             for listening in listener.sockets:
                 self._loop.remove_reader(listening.fileno())
-            # A connection that was just accepted reaches `_accepted` when asyncio's own task for it has ended. Where the
-            # listener was closed before that task has begun, asyncio drops the connection without closing it.
+            # A connection that was just accepted reaches `_accepted` when asyncio's own task for it has ended. Where
+            # the listener was closed before that task has begun, asyncio drops the connection without closing it.
             await asyncio.gather(*map(asyncio.shield, _being_accepted()), return_exceptions=True)
             listener.close()
         await self._cut()

@@ -51,8 +51,8 @@ def agent_runs(bench: Bench) -> Section:
         title="One agent run",
         text=(
             "`await agent.run(...)` with Pydantic AI's `TestModel`: a whole run without a model's latency, so what is "
-            f"added shows as large as it ever will. It waits for nothing, so the time is that of the processor for its "
-            f"thread. {len(samples)} agents take turns in random order, "
+            f"added shows as large as it ever will. It waits for nothing, so the time is that of the processor for "
+            f"its process. {len(samples)} agents take turns in random order, "
             f"{len(samples['static/0'])} times each, in {_PROCESSES} processes one after the other. Ratios are the "
             "median over the rounds of the one's time divided by the other's in the same round, with the 95 % "
             "confidence interval of that median. The filled texts are equal in all cases of one number of variables. "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _LEFT, _RIGHT, _ROW = 760, 300, 90, 26
+_WIDTH, _LEFT, _RIGHT, _ROW = 820, 350, 90, 26
 _HEAD = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
     'font-family="system-ui, sans-serif" font-size="13">'

@@ -140,6 +140,10 @@ class EventRow(Model):
         indexes = (("agent_id", "id"),)
 
 
+_NATIVE = frozenset({bytes, str, int, float})
+"""What the driver of each engine hands over as Python has it."""
+
+
 class _Meta(MetaInfo):
     """What Tortoise knows of a model; what depends on the engine comes from the database context in force.
 
@@ -175,6 +179,24 @@ class _Meta(MetaInfo):
     @basequery_all_fields.setter
     def basequery_all_fields(self, value: Query) -> None:
         """As above."""
+
+    def _generate_db_fields(self) -> None:
+        """Say which columns of a row are converted and how: the same for each engine.
+
+        Tortoise goes by the database that was opened last, and empties these lists to fill them again, while another
+        thread may be reading rows by them.
+        """
+        native: list[tuple[str, str, fields.Field[Any]]] = []
+        default: list[tuple[str, str, fields.Field[Any]]] = []
+        complex_: list[tuple[str, str, fields.Field[Any]]] = []
+        for column in self.db_fields:
+            name = self.fields_db_projection_reverse[column]
+            field = self.fields_map[name]
+            if type(field).to_python_value is not fields.Field.to_python_value:
+                complex_.append((column, name, field))
+            else:
+                (native if field.field_type in _NATIVE else default).append((column, name, field))
+        self.db_native_fields, self.db_default_fields, self.db_complex_fields = native, default, complex_
 
 
 for _model in (AgentRow, PromptRow, EventRow):

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from automagik_prompts.models import UtcField
+from automagik_prompts.db import Database
+from automagik_prompts.models import PromptRow, UtcField
 
 MOMENT = datetime(2025, 5, 13, 18, 31, 0, 123456, tzinfo=UTC)
 
@@ -30,3 +31,25 @@ def test_a_moment_is_read_in_utc(stored: object) -> None:
 def test_no_moment() -> None:
     """What is no moment is none."""
     assert UtcField().to_python_value(None) is None
+
+
+class _InUse(list[object]):
+    """A list by which another thread is reading rows at this moment."""
+
+    def clear(self) -> None:
+        """Be emptied, which must not happen."""
+        raise AssertionError("a row that is being read lacks its columns")
+
+
+async def test_opening_a_database_does_not_disturb_who_reads_from_another(sqlite_url: str, postgres_url: str) -> None:
+    """What rows are read by stays whole, and is the same on each engine."""
+    lists = ("db_native_fields", "db_default_fields", "db_complex_fields")
+    found = []
+    for url in (sqlite_url, postgres_url, sqlite_url):
+        async with Database(url):
+            found.append({name: sorted(entry[0] for entry in getattr(PromptRow._meta, name)) for name in lists})
+        for name in lists:
+            setattr(PromptRow._meta, name, _InUse(getattr(PromptRow._meta, name)))
+    assert found[0] == found[1] == found[2]
+    assert "id" in found[0]["db_native_fields"]
+    assert "created_at" in found[0]["db_complex_fields"]

@@ -141,8 +141,8 @@ def test_tables_that_inherit(host: Host) -> None:
 
 def test_timeouts_of_ordinary_work(host: Host) -> None:
     """What a server allows a statement or a transaction to take, for its application, does not cut an upgrade short."""
-    fill_agents(host, {f"agent {number}": f"{number}: {{{{name}}}}" for number in range(1500)})
-    settings_of_database(host, statement_timeout="'20ms'", idle_in_transaction_session_timeout="'20ms'")
+    fill_agents(host, {f"agent {number}": f"{number}: {{{{name}}}}" for number in range(3000)})
+    settings_of_database(host, statement_timeout="'300ms'", idle_in_transaction_session_timeout="'300ms'")
     assert len(upgrade(host.url)) == 3
     assert len(downgrade(host.url)) == 3
 

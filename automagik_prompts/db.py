@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,20 @@ POOL_SIZE = 3
 _UPGRADE = "automagik-prompts upgrade"
 _VALUES = re.compile(r"(\s*(?:DETAIL|CONTEXT): |(query argument \$\d+): ).*", re.DOTALL)
 """Where a driver's message begins to repeat values; what comes before an argument's value stays."""
+
+
+_models_lock = threading.Lock()
+"""Held while Tortoise prepares the models, which are the whole process': two threads would find them half prepared."""
+
+
+def _renew_lock() -> None:
+    """Have a lock that nobody holds in a forked child, where its holder does not exist."""
+    global _models_lock
+    _models_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class _Silent(logging.Logger):
@@ -114,7 +129,8 @@ class Database:
         tortoise = _Context()
         with self.translated():
             with tortoise:
-                await tortoise.init(config=tortoise_config(self.url, self._alias), use_tz=True, timezone="UTC")
+                with _models_lock:  # it awaits nothing: connections are made when they are used
+                    await tortoise.init(config=tortoise_config(self.url, self._alias), use_tz=True, timezone="UTC")
                 self._client = tortoise.connections.get(self._alias)
                 self._client.log = _Silent(__name__)
                 # Tortoise keeps the active context and its connections in context variables.

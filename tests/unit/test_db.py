@@ -194,3 +194,42 @@ def test_the_configuration_for_aerich(monkeypatch: pytest.MonkeyPatch) -> None:
     assert next(iter(config["connections"].values()))["credentials"]["host"] == "h"
     with pytest.raises(AttributeError, match="no attribute 'TORTOISE'"):
         db_module.TORTOISE  # noqa: B018  # that it raises is what is tested
+
+
+def test_threads_that_connect_at_once_for_the_first_time(tmp_path: Path) -> None:
+    """What Tortoise prepares for the whole process, when it is first used, is not prepared by two threads at once."""
+    # In processes of their own, as it is the first time only; each thread is made to give way at each call.
+    script = f"""
+import asyncio, os, threading, time
+from automagik_prompts.db import Database
+
+def connect(number, begin, failures):
+    async def work():
+        async with Database(f"sqlite://{tmp_path}/{{number}}.db"):
+            pass
+    begin.wait()
+    try:
+        asyncio.run(work())
+    except BaseException as error:
+        failures.append(error)
+
+def child():
+    threading.setprofile(lambda *arguments: time.sleep(0))
+    begin, failures = threading.Barrier(3), []
+    threads = [threading.Thread(target=connect, args=(number, begin, failures)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures
+
+for _ in range(2):
+    pid = os.fork()
+    if pid == 0:
+        failures = child()
+        print(*map(repr, failures), sep="\\n", end="", flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == ""

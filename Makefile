@@ -14,7 +14,7 @@ demo: $(VENV)/.runtime ## Show the whole life of a prompt, offline, in a few sec
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev ## Run all tests, on SQLite and on a real PostgreSQL
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 check: $(VENV)/.dev ## Lint, format check and strict types
 	$(BIN)/ruff check .

@@ -361,11 +361,9 @@ class PromptPlugin:
             return
         self._reported.add(key)
         logger.error(
-            "%s/%s: version %s could not be rendered, the code's text is served: %s",
-            prompt.agent,
-            prompt.status_key,
-            prompt.version,
-            error,
+            "%s/%s: version %s could not be rendered, the code's text is served: %s "
+            "Run: automagik-prompts rollback %s %s",
+            *(prompt.agent, prompt.status_key, prompt.version, error, prompt.agent, prompt.status_key),
         )
         worker = self._worker
         if worker is not None and prompt.prompt_id is not None:

@@ -72,11 +72,21 @@ class FileClient(SqliteClient):
         await self._connect(f"file:{quote(str(path))}?{options}", writing=False)
 
     async def _connect(self, name: str, *, writing: bool = True) -> None:
-        connection = aiosqlite.connect(name, uri=not writing, isolation_level=None)
+        opened: list[sqlite3.Connection] = []
+
+        def factory(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+            opened.append(sqlite3.Connection(*args, **kwargs))
+            return opened[-1]
+
+        connection = aiosqlite.connect(
+            name, uri=not writing, isolation_level=None, check_same_thread=False, factory=factory
+        )
         try:
             self._connection = await connection
         except BaseException:
             await _until_ended(connection)
+            for one in opened:
+                one.close()  # nobody else has it: whoever waited for it has gone
             raise
         connection.row_factory = sqlite3.Row
         for pragma, value in self.pragmas.items():

@@ -305,6 +305,7 @@ async def test_a_version_that_cannot_be_filled_gives_way_to_the_codes(
     assert listener.last.system == ["Hello."]
     [record] = caplog.records
     assert "stan/default: version 2 could not be rendered" in record.getMessage()
+    assert record.getMessage().endswith("Run: automagik-prompts rollback stan default")
     assert "Secret" not in caplog.text
     told = result.all_messages()[0].metadata
     assert told is not None

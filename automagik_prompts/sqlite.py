@@ -22,6 +22,9 @@ _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 Stamp = tuple[int, int]
 
+_PAUSE = 0.02
+"""Seconds between two attempts to switch the log of a file that somebody is writing to."""
+
 THREAD_TIMEOUT = 1.0
 """Seconds within which the thread of a connection that failed must have ended; one that hangs is left behind."""
 
@@ -91,10 +94,23 @@ class FileClient(SqliteClient):
         connection.row_factory = sqlite3.Row
         for pragma, value in self.pragmas.items():
             if writing or not pragma.startswith("journal_"):
-                await connection.execute_fetchall(f"PRAGMA {pragma}={value}")
+                await self._set(connection, pragma, value)
         if not writing:
             await connection.execute_fetchall("SELECT 1 FROM sqlite_master LIMIT 1")  # opening alone reads nothing
         await self._post_connect()
+
+    async def _set(self, connection: aiosqlite.Connection, pragma: str, value: object) -> None:
+        """Set something; switching the log is refused at once while somebody writes, whatever `busy_timeout` is."""
+        deadline = time.monotonic() + int(self.pragmas.get("busy_timeout") or 0) / 1000
+        while True:
+            try:
+                await connection.execute_fetchall(f"PRAGMA {pragma}={value}")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
 
 
 client_class = FileClient

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from automagik_prompts import repository
 from automagik_prompts.constants import prompt
-from automagik_prompts.db import Database
+from automagik_prompts.db import Database, connect_parameters
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.registry import Registry
@@ -33,6 +38,8 @@ from tests.waiting import wait_until
 
 NO_TEXT = {name for name, text in TEXTS.items() if text is None or not text.strip()}
 VERBATIM = {"broken", "jinja"}
+
+CHANGE = "UPDATE agents SET system_prompt = 'Text {}.' WHERE name = 'plain'"
 
 Row = dict[str, Any]
 
@@ -343,6 +350,46 @@ def test_a_process_that_starts_too_early(
         upgrade(sqlite_url)
         wait_until(lambda: plugin.resolve("plain").version == 2, "the code's text became a version")
         assert plugin.resolve("unicode").source is Source.DATABASE
+
+
+def test_an_application_that_goes_on_writing(empty_url: str) -> None:
+    """What the old application has written until the moment of the upgrade has arrived: not one text is lost."""
+    host = Host(empty_url)
+    make_agents(host)
+    fill_agents(host, TEXTS)
+    written, over = 0, threading.Event()
+
+    def write_to_file() -> None:
+        nonlocal written
+        with closing(sqlite3.connect(empty_url.removeprefix("sqlite://"), timeout=30)) as connection:
+            while not over.is_set():
+                connection.execute(CHANGE.format(written + 1))
+                connection.commit()
+                written += 1
+
+    async def write_to_server() -> None:
+        nonlocal written
+        connection = await asyncpg.connect(**connect_parameters(empty_url))
+        try:
+            while not over.is_set():
+                await connection.execute(CHANGE.format(written + 1))
+                written += 1
+        finally:
+            await connection.close()
+
+    with ThreadPoolExecutor() as pool:
+        on_file = host.dialect == "sqlite"
+        writer = pool.submit(write_to_file) if on_file else pool.submit(asyncio.run, write_to_server())
+        try:
+            wait_until(lambda: written > 10, "the application writes")
+            upgrade(empty_url)
+            with pytest.raises((sqlite3.OperationalError, asyncpg.UndefinedColumnError), match="system_prompt"):
+                writer.result(30)
+        finally:
+            over.set()
+    assert host.one("SELECT prompt_text FROM prompts WHERE agent_id = 1") == f"Text {written}."
+    downgrade(empty_url)
+    assert host.one("SELECT system_prompt FROM agents WHERE id = 1") == f"Text {written}."
 
 
 def test_names_in_capitals(empty_url: str) -> None:

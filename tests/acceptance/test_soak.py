@@ -44,7 +44,14 @@ def test_whoever_interrupts_it_finds_nothing_left(server_folder: Path) -> None:
     server_folder.chmod(0o755)
     environment = {**os.environ, "TMPDIR": str(server_folder)}
     with subprocess.Popen(
-        [*COMMAND, "5"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [*COMMAND, "1"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # As a terminal's shell does; tests that run in the background may have been told to ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("seed ")

@@ -241,16 +241,16 @@ class _Scope:
 
     context: Path
     parent: _Scope | None = None
-    block_params: Mapping[str, Path | None] = field(default_factory=dict)
+    block_params: Mapping[str, Path] = field(default_factory=dict)
 
-    def bound(self, name: str) -> tuple[bool, Path | None]:
+    def bound(self, name: str) -> Path | None:
         """Look a block parameter up, as the engine does: in this scope, then outwards."""
         scope: _Scope | None = self
         while scope is not None:
             if name in scope.block_params:
-                return True, scope.block_params[name]
+                return scope.block_params[name]
             scope = scope.parent
-        return False, None
+        return None
 
     def loops(self) -> Iterator[Path]:
         """Yield the path of the items of each loop around this scope, whichever of them `@key` means."""
@@ -305,9 +305,9 @@ class _Walker:
                 raise InvalidPromptError(f"has a block {{{{#{name} {argument.original}}}}} over no variable.")
             yield path, False
             context = (*path, "[]") if name == "each" else path
-            second = (*context, _KEY) if name == "each" else None
-            bound = dict(zip(statement.block_params, (context, second), strict=False))
-            inner = _Scope(context, scope, bound)
+            # Names beyond these the engine leaves unbound: they mean what they mean outside the block.
+            given = (context, (*context, _KEY)) if name == "each" else (context,)
+            inner = _Scope(context, scope, dict(zip(statement.block_params, given, strict=False)))
         yield from self._program(statement.body, inner)
         if statement.inverse is not None:
             first = next(iter(statement.inverse.body), None)
@@ -372,8 +372,8 @@ class _Walker:
                 raise InvalidPromptError(f"uses {{{{{expression.original}}}}}, which leads out of the template.")
             return outer.context, parts
         if parts and not expression.is_this:
-            found, bound = scope.bound(parts[0])
-            if found:
+            bound = scope.bound(parts[0])
+            if bound is not None:
                 return bound, parts[1:]
         return scope.context, parts
 

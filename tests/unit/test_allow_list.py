@@ -174,6 +174,11 @@ class Writer:
 KNOWN = (
     "{{#each prices}}{{@key}}{{amount}}{{/each}}",
     "{{#each prices as |x y|}}{{y}}{{x.amount}}{{/each}}",
+    "{{#each prices as |x y|}}{{#with x as |z y|}}{{y}}{{z.amount}}{{/with}}{{/each}}",
+    "{{#each prices as |x y|}}{{#if x as |y|}}{{y}}{{/if}}{{x.amount}}{{/each}}",
+    "{{#each prices as |x y|}}{{#each rows as |a b y|}}{{y}}{{a.name}}{{/each}}{{/each}}",
+    "{{#each prices as |x y|}}{{#with contact}}{{name}}{{else}}{{y}}{{/with}}{{/each}}",
+    "{{#each prices as |x x|}}{{x}}{{/each}}",
     "{{#each prices as |x|}}{{#with x}}{{@../key}}{{@key}}{{amount}}{{/with}}{{/each}}",
     "{{#each rows}}{{../secret}}{{#with this}}{{secret}}{{/with}}{{/each}}",
     "{{#with contact}}{{name}}{{@root.secret}}{{/with}}",

@@ -33,6 +33,27 @@ class Empty(AbstractCapability[Any]):
     """A capability that does nothing: what any capability costs."""
 
 
+@dataclass
+class Hooked(AbstractCapability[Any]):
+    """A capability that has the hooks of ours and does nothing in them: Pydantic AI's share of what ours costs."""
+
+    async def wrap_run(self, ctx: Any, *, handler: Any) -> Any:  # noqa: ARG002  # as it is called
+        """Do nothing."""
+        return await handler()
+
+    async def wrap_model_request(self, ctx: Any, *, request_context: Any, handler: Any) -> Any:  # noqa: ARG002  # as it is called
+        """Do nothing."""
+        return await handler(request_context)
+
+    async def before_model_request(self, ctx: Any, request_context: Any) -> Any:  # noqa: ARG002  # as it is called
+        """Do nothing."""
+        return request_context
+
+    async def wrap_output_process(self, ctx: Any, *, output: Any, handler: Any, **_more: Any) -> Any:  # noqa: ARG002  # as above
+        """Do nothing."""
+        return await handler(output)
+
+
 def make_plugin(folder: Path, registry: Registry) -> PromptPlugin:
     """Return a plugin with the benchmark's prompts, on SQLite, at its defaults."""
     for count in COUNTS:
@@ -52,6 +73,7 @@ def make_agents(plugin: PromptPlugin, *, managed: bool = True) -> dict[str, Agen
         for control in ("", " (again)") if count == 0 else ("",):
             agents[f"static/{count}{control}"] = Agent(model, system_prompt=filled(count))
             agents[f"empty/{count}{control}"] = Agent(model, system_prompt=filled(count), capabilities=[Empty()])
+        agents[f"hooks/{count}"] = _hooked(model, filled(count))
         agents[f"empty-instructions/{count}"] = Agent(model, instructions=filled(count), capabilities=[Empty()])
         name = f"agent-{count}"
         agents[f"system_prompt/{count}"] = Agent(model, capabilities=[ActivePrompt(name, plugin=plugin)])
@@ -65,6 +87,16 @@ def make_agents(plugin: PromptPlugin, *, managed: bool = True) -> dict[str, Agen
             prompt = peers.managed_prompt(f"agent_{count}", render=count > 0)
             agents[f"managed/{count}"] = Agent(model, capabilities=[prompt])
     return agents
+
+
+def _hooked(model: TestModel, text: str) -> Agent[Any, str]:
+    agent: Agent[Any, str] = Agent(model, capabilities=[Hooked()])
+
+    async def system_prompt() -> str:
+        return text
+
+    agent.system_prompt(dynamic=True)(system_prompt)
+    return agent
 
 
 async def measure(rounds: int, seed: int) -> Samples:

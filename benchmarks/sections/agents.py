@@ -17,6 +17,7 @@ _TITLES = {
     "static (again)": "static system prompt, again: the noise",
     "empty": "an empty capability",
     "empty (again)": "an empty capability, again: the noise",
+    "hooks": "the hooks of ActivePrompt and a dynamic text, doing nothing",
     "empty-instructions": "an empty capability, text as instructions",
     "system_prompt": "**ActivePrompt**",
     "instructions": '**ActivePrompt, inject="instructions"**',

@@ -76,7 +76,9 @@ async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact
     done: list[Seeded] = []
     for name, agent in known.items():
         declared, versions = agents[name], seen[agent.id]
-        if _has_news(declared, agent, versions) or (exact and _differs(declared, agent, versions, heads)):
+        if _has_news(declared, agent, versions) or (
+            exact and await database.run(_differs, agent, declared, versions, heads)
+        ):
             work.append(agent)
         elif exact:
             # Nothing is written: raising the revision would be a conflict for a person who is editing.
@@ -201,28 +203,44 @@ async def _activate_reverted(
 ) -> list[Seeded]:
     """Activate the code's text where another version of the code is active: the release was reverted, or came back."""
     done: list[Seeded] = []
-    for prompt in declared.prompts.values():
-        match, head = _match(prompt, seen), heads.get((agent.id, prompt.status_key))
-        if match is None or head is None or not _is_other_code(match, head):
-            continue
-        newest = max(version.version for version in seen if version.status_key == prompt.status_key)
-        if match.version == newest and not await _activated_by_code(db, agent, prompt.status_key):
-            continue  # a person went back to an older version of the code on purpose
-        await repository.set_prompt_active(db, agent.id, match.id, prompt.status_key)
+    for match, active in await _reverted(db, agent, declared, seen, heads):
+        await repository.set_prompt_active(db, agent.id, match.id, match.status_key)
         event = EventCreate(
             agent_id=agent.id,
-            status_key=prompt.status_key,
+            status_key=match.status_key,
             action=Action.ACTIVATED,
             revision=agent.revision,
             prompt_id=match.id,
             version=match.version,
-            from_version=head.active,
+            from_version=active,
             author=AUTHOR,
             note="the text of the release that was synced",
         )
         await repository.add_events(db, [event])
-        done.append(Seeded(agent.name, prompt.status_key, match.version, "activated"))
+        done.append(Seeded(agent.name, match.status_key, match.version, "activated"))
     return done
+
+
+async def _reverted(
+    db: BaseDBAsyncClient,
+    agent: AgentInfo,
+    declared: DeclaredAgent,
+    seen: Sequence[CodeVersion],
+    heads: Mapping[tuple[int, str], Head],
+) -> list[tuple[CodeVersion, int]]:
+    """Return the versions that equal the code's texts where another version of the code is active, with that one."""
+    found: list[tuple[CodeVersion, int]] = []
+    for prompt in declared.prompts.values():
+        match, head = _match(prompt, seen), heads.get((agent.id, prompt.status_key))
+        if match is None or head is None or head.active is None or not head.active_from_code:
+            continue
+        if head.active == match.version:
+            continue
+        newest = max(version.version for version in seen if version.status_key == prompt.status_key)
+        if match.version == newest and not await _activated_by_code(db, agent, prompt.status_key):
+            continue  # a person went back to an older version of the code on purpose
+        found.append((match, head.active))
+    return found
 
 
 async def _activated_by_code(db: BaseDBAsyncClient, agent: AgentInfo, status_key: str) -> bool:
@@ -248,22 +266,17 @@ def _has_news(declared: DeclaredAgent, agent: AgentInfo, seen: Sequence[CodeVers
     return any(_match(prompt, seen) is None for prompt in declared.prompts.values())
 
 
-def _differs(
-    declared: DeclaredAgent,
+async def _differs(
+    db: BaseDBAsyncClient,
     agent: AgentInfo,
+    declared: DeclaredAgent,
     seen: Sequence[CodeVersion],
     heads: Mapping[tuple[int, str], Head],
 ) -> bool:
     """Say whether something other than a new text would have to be written for the code to be met exactly."""
     if agent.default_status_key != declared.primary or agent.variables != tuple(sorted(declared.exposed)):
         return True
-    pairs = [(_match(prompt, seen), heads.get((agent.id, key))) for key, prompt in declared.prompts.items()]
-    return any(match is not None and head is not None and _is_other_code(match, head) for match, head in pairs)
-
-
-def _is_other_code(match: CodeVersion, head: Head) -> bool:
-    """Say whether another version of the code is active than the one that equals the code's text."""
-    return head.active_from_code and head.active not in {None, match.version}
+    return bool(await _reverted(db, agent, declared, seen, heads))
 
 
 def _match(prompt: DeclaredPrompt, seen: Sequence[CodeVersion]) -> CodeVersion | None:

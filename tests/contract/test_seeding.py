@@ -211,6 +211,10 @@ async def test_sync_that_finds_nothing_to_do_writes_nothing(database: Database, 
     assert (await finding.find_agent(database, agent), await events_of(database, agent)) == before
     await release(database, agent, default="two", sync=True)
     assert (await finding.find_agent(database, agent)).revision == before[0].revision + 1
+    await editing.rollback(database, agent, "default")
+    before = (await finding.find_agent(database, agent), await events_of(database, agent))
+    assert await release(database, agent, default="two", sync=True) == [("A", 1, "orphan")]
+    assert (await finding.find_agent(database, agent), await events_of(database, agent)) == before
 
 
 async def test_sync_of_a_release_that_came_back(database: Database, agent: str) -> None:

@@ -51,7 +51,8 @@ _REASONS = {
     "growth": "See the plans below: what grows is the number of pages that an index of a million rows has.",
     "threads": (
         "Threads share one interpreter lock, so the ratio is that of the work done per run, and carries the noise of "
-        "the scheduler. What an agent run adds is explained under *One agent run*."
+        "the scheduler. An agent whose capability is empty costs as much beside a static system prompt: compare the "
+        "last column. What an agent run adds is explained under *One agent run*."
     ),
 }
 

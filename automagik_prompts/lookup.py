@@ -200,7 +200,9 @@ async def search(
 
 
 def _matches(agent: str, prompt: Prompt, wanted: re.Pattern[str]) -> list[Match]:
-    found = []
+    found: list[Match] = []
+    if wanted.search(prompt.prompt_text) is None:
+        return found  # most texts do not have the words, and need not be taken apart
     for number, line in enumerate(prompt.prompt_text.split("\n"), start=1):
         place = wanted.search(line)
         if place is None:

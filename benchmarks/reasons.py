@@ -33,8 +33,9 @@ _REASONS = {
         "found."
     ),
     "import": (
-        "Most of it is Tortoise ORM, which the design asks for, and it comes with `PromptPlugin`; modules that only "
-        "declare prompts or build agents do not load it, and the command line only what a command needs. Langfuse "
+        "By `python -X importtime`, Tortoise ORM takes 100 ms of it, Pydantic's settings 14, the Handlebars engine 12, "
+        "and this library's own modules the rest. The design asks for Tortoise, and it comes with `PromptPlugin`: "
+        "modules that only declare prompts or build agents do not load it. Langfuse "
         "puts off much of its own until its first use: see the column *until a text is served*. This library does not: "
         "what is put off would be paid by the first agent run, within its `startup_timeout` or by its event loop."
     ),

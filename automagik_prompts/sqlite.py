@@ -22,7 +22,7 @@ _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 Stamp = tuple[int, int]
 
-_PAUSE = 0.02
+_PAUSE = 0.005
 """Seconds between two attempts to switch the log of a file that somebody is writing to."""
 
 THREAD_TIMEOUT = 1.0

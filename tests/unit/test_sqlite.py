@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,17 @@ def test_an_event_loop_that_ends_while_it_connects(tmp_path: Path, complaints: l
     asyncio.run(connect())
     wait_until(lambda: set(threading.enumerate()) <= before, "the driver's thread ends")
     assert complaints == []
+
+
+async def test_a_file_that_somebody_is_writing_to(tmp_path: Path) -> None:
+    """Opening it waits until that is over: SQLite refuses at once to switch the log, however long it is to wait."""
+    path = tmp_path / "prompts.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as writer:
+        writer.execute("CREATE TABLE somebodys (id INTEGER)")
+        writer.execute("BEGIN IMMEDIATE")
+        opening = asyncio.create_task(Database(f"sqlite://{path}").open())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(opening), 0.3)
+        writer.execute("COMMIT")
+        database = await asyncio.wait_for(opening, 20)
+        await database.close()

@@ -16,10 +16,11 @@ demo: $(VENV)/.runtime ## Show the whole life of a prompt, offline, in a few sec
 test: $(VENV)/.dev ## Run all tests, on SQLite and on a real PostgreSQL
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-check: $(VENV)/.dev ## Lint, format check and strict types
+check: $(VENV)/.dev ## Lint, format check, strict types and the walls between packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 docs: $(VENV)/.dev ## Write docs/api.md from the docstrings
 	@$(BIN)/python -m tests.acceptance.api

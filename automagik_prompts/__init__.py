@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 from automagik_prompts._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from automagik_prompts.capability import ActivePrompt
-    from automagik_prompts.constants import prompt, prompts
+    from automagik_prompts.agent.capability import ActivePrompt
+    from automagik_prompts.agent.provenance import PromptsUsed, UsedPrompt, prompt_used
+    from automagik_prompts.declaring.decorators import prompt, prompts
+    from automagik_prompts.declaring.packages import prompts_from_package
     from automagik_prompts.default import default_plugin, install, render, resolve, uninstall
+    from automagik_prompts.domain.records import Prompt
+    from automagik_prompts.domain.served import Explanation, PromptChange, ServedPrompt, Source, State
     from automagik_prompts.exceptions import (
         AccessDeniedError,
         ConfigurationError,
@@ -29,11 +33,8 @@ if TYPE_CHECKING:
         SchemaError,
         UnexposedVariableError,
     )
-    from automagik_prompts.identity import PromptsUsed, UsedPrompt, prompt_used
-    from automagik_prompts.packages import prompts_from_package
     from automagik_prompts.plugin import PromptPlugin
     from automagik_prompts.replaying import Replay, ReplayedTurn, prompt_version, replay
-    from automagik_prompts.types import Explanation, Prompt, PromptChange, ServedPrompt, Source, State
 
 __all__ = [
     "AccessDeniedError",
@@ -74,14 +75,15 @@ __all__ = [
 ]
 
 _MODULES = {
-    "capability": ("ActivePrompt",),
-    "constants": ("prompt", "prompts"),
+    "agent.capability": ("ActivePrompt",),
+    "agent.provenance": ("PromptsUsed", "UsedPrompt", "prompt_used"),
+    "declaring.decorators": ("prompt", "prompts"),
+    "declaring.packages": ("prompts_from_package",),
     "default": ("default_plugin", "install", "render", "resolve", "uninstall"),
-    "identity": ("PromptsUsed", "UsedPrompt", "prompt_used"),
-    "packages": ("prompts_from_package",),
+    "domain.records": ("Prompt",),
+    "domain.served": ("Explanation", "PromptChange", "ServedPrompt", "Source", "State"),
     "plugin": ("PromptPlugin",),
     "replaying": ("Replay", "ReplayedTurn", "prompt_version", "replay"),
-    "types": ("Explanation", "Prompt", "PromptChange", "ServedPrompt", "Source", "State"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 """The module of each public name; the errors, which are the rest, are in `exceptions`."""

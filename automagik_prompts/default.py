@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from automagik_prompts.domain.protocols import Values
+from automagik_prompts.domain.served import ServedPrompt
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.types import ServedPrompt, Values
 
 _default: PromptPlugin | None = None
 _default_lock = threading.Lock()

@@ -6,18 +6,6 @@ that a program need not read the message. No message contains a prompt's text.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-
-
-def closest(name: str, known: Iterable[str]) -> list[str]:
-    """Return the known names that are spelt most like one, at most three; upper and lower case count as the same."""
-    folded: dict[str, list[str]] = {}
-    for candidate in sorted(known):
-        folded.setdefault(candidate.casefold(), []).append(candidate)
-    found = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
-    return [candidate for match in found for candidate in folded[match]][:3]
-
 
 class PromptsError(Exception):
     """The root of all errors of this library.

@@ -12,23 +12,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from automagik_prompts import discovery, editing, lookup, overrides, process, seeding
-from automagik_prompts.db import Database
-from automagik_prompts.editing import Change, Intent
+from automagik_prompts.agent import overrides
+from automagik_prompts.declaring import discovery
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.declaring.registry import registry as default_registry
+from automagik_prompts.domain.protocols import Values
+from automagik_prompts.domain.records import Prompt
+from automagik_prompts.domain.served import Explanation, Health, MissingMode, Selection, ServedPrompt, State
+from automagik_prompts.domain.validation import Format
+from automagik_prompts.editing import commands, queries
+from automagik_prompts.editing import sync as seeding
+from automagik_prompts.editing.commands import Change, Intent
+from automagik_prompts.editing.sync import Seeded
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError, RenderError
-from automagik_prompts.listeners import Listeners, OnChangeCallback
-from automagik_prompts.present import Present
-from automagik_prompts.recall import Recall
-from automagik_prompts.refresher import Refresher
-from automagik_prompts.registry import Registry
-from automagik_prompts.registry import registry as default_registry
-from automagik_prompts.rules import Format
-from automagik_prompts.seeding import Seeded
+from automagik_prompts.following.follower import Refresher
+from automagik_prompts.following.serving import Present
+from automagik_prompts.following.snapshot import Snapshot, changes_between, code_snapshot
+from automagik_prompts.following.version_cache import Recall
+from automagik_prompts.runtime import forks
+from automagik_prompts.runtime.callbacks import Listeners, OnChangeCallback
+from automagik_prompts.runtime.thread import Worker
 from automagik_prompts.settings import load_settings, redacted_url, sqlite_path
-from automagik_prompts.snapshot import Snapshot, changes_between, code_snapshot
-from automagik_prompts.types import Explanation, Health, MissingMode, Prompt, Selection, ServedPrompt, State, Values
-from automagik_prompts.values import ABSENT, builtin_value
-from automagik_prompts.worker import Worker
+from automagik_prompts.storage.database import Database
+from automagik_prompts.templating.values import ABSENT, builtin_value
 
 T = TypeVar("T")
 CallbackT = TypeVar("CallbackT", bound=OnChangeCallback)
@@ -100,7 +106,7 @@ class PromptPlugin:
         self._forkable = True
         self._listeners = Listeners()
         self._reported: set[tuple[str, str, int | None]] = set()
-        process.enter(self)
+        forks.enter(self)
 
     # Life.
 
@@ -114,17 +120,19 @@ class PromptPlugin:
             DeclarationError: A prompt module cannot be imported or declares something that cannot be right.
             ConfigurationError: Another plugin is installed.
         """
-        from automagik_prompts import installation  # loads Pydantic AI, which a process without agents does not need
+        from automagik_prompts.agent import (
+            autoinstall,  # loads Pydantic AI, which a process without agents does not need
+        )
 
         discovery.import_prompt_modules(self.settings.modules)
-        installation.install(self, self.registry)
+        autoinstall.install(self, self.registry)
         return self
 
     def uninstall(self) -> None:
         """Put the construction of agents back as it was; agents that got a prompt keep it."""
-        from automagik_prompts import installation  # as above
+        from automagik_prompts.agent import autoinstall  # as above
 
-        installation.uninstall(self)
+        autoinstall.uninstall(self)
 
     def start(self) -> Self:
         """Begin to follow the database, on a thread of its own; returns at once. A second call does nothing."""
@@ -388,7 +396,7 @@ class PromptPlugin:
         """Write a new version of a text; see `editing.create`."""
         intent = self._intent(author, note, expected_revision)
         return await self._edit(
-            lambda database: editing.create(
+            lambda database: commands.create(
                 database,
                 agent,
                 status_key,
@@ -415,7 +423,7 @@ class PromptPlugin:
         """Make a version the active one; see `editing.activate`."""
         intent = self._intent(author, note, expected_revision)
         return await self._edit(
-            lambda database: editing.activate(
+            lambda database: commands.activate(
                 database, agent, status_key, version, exposed=self._exposed(agent), intent=intent
             )
         )
@@ -432,7 +440,7 @@ class PromptPlugin:
         """Activate the version that was active before; see `editing.rollback`."""
         intent = self._intent(author, note, expected_revision)
         return await self._edit(
-            lambda database: editing.rollback(database, agent, status_key, exposed=self._exposed(agent), intent=intent)
+            lambda database: commands.rollback(database, agent, status_key, exposed=self._exposed(agent), intent=intent)
         )
 
     async def deactivate(
@@ -446,15 +454,15 @@ class PromptPlugin:
     ) -> Change:
         """Leave a status without an active version; see `editing.deactivate`."""
         intent = self._intent(author, note, expected_revision)
-        return await self._edit(lambda database: editing.deactivate(database, agent, status_key, intent=intent))
+        return await self._edit(lambda database: commands.deactivate(database, agent, status_key, intent=intent))
 
     async def history(self, agent: str, status_key: str | None = None, *, limit: int | None = None) -> list[Prompt]:
         """Return an agent's versions, newest first; see `lookup.versions`."""
-        return await self._read(lambda database: lookup.versions(database, agent, status_key, limit=limit))
+        return await self._read(lambda database: queries.versions(database, agent, status_key, limit=limit))
 
     async def diff(self, agent: str, status_key: str, old: int, new: int) -> str:
         """Return the difference between two versions as a unified diff; see `lookup.diff`."""
-        return await self._read(lambda database: lookup.diff(database, agent, status_key, old, new))
+        return await self._read(lambda database: queries.diff(database, agent, status_key, old, new))
 
     async def sync(self) -> tuple[Seeded, ...]:
         """Write what the code says, exactly, as a release step does; see `seeding.seed`."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from automagik_prompts.domain.served import ServedPrompt
     from automagik_prompts.plugin import PromptPlugin
-    from automagik_prompts.types import ServedPrompt
 
 
 @pytest.fixture

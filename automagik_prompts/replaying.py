@@ -15,14 +15,16 @@ from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.capabilities import AbstractCapability, WrapperCapability
 from pydantic_ai.messages import ToolCallPart, ToolReturnPart, UserPromptPart, repair_messages
 
-from automagik_prompts import overrides
-from automagik_prompts.capability import ActivePrompt
+from automagik_prompts.agent import overrides
+from automagik_prompts.agent.capability import ActivePrompt
+from automagik_prompts.agent.overrides import Override
+from automagik_prompts.agent.provenance import UsedPrompt, prompt_used
 from automagik_prompts.default import default_plugin
+from automagik_prompts.domain.keys import status_value
+from automagik_prompts.domain.protocols import PromptReader
+from automagik_prompts.domain.served import ServedPrompt, Source
+from automagik_prompts.domain.validation import check_name
 from automagik_prompts.exceptions import ConfigurationError
-from automagik_prompts.identity import UsedPrompt, prompt_used
-from automagik_prompts.overrides import Override
-from automagik_prompts.rules import check_name
-from automagik_prompts.types import PromptReader, ServedPrompt, Source, status_value
 
 Tools = Literal["recorded", "run"]
 UserPrompt = str | Sequence[UserContent]

@@ -10,8 +10,8 @@ from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit, urlunspli
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from automagik_prompts.domain.served import MissingMode
 from automagik_prompts.exceptions import ConfigurationError
-from automagik_prompts.types import MissingMode
 
 DEFAULT_DATABASE_URL = "sqlite://automagik_prompts.db"
 ENVIRONMENT_PREFIX = "AUTOMAGIK_PROMPTS_"

@@ -12,20 +12,23 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from automagik_prompts import default, overrides
+from automagik_prompts import default
+from automagik_prompts.agent import overrides
+from automagik_prompts.agent.overrides import Override
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.declaring.registry import registry as default_registry
+from automagik_prompts.domain.keys import status_value
+from automagik_prompts.domain.served import ServedPrompt, Source
+from automagik_prompts.domain.text import content_hash
+from automagik_prompts.domain.validation import Format, check_format, check_name, check_text
 from automagik_prompts.exceptions import ConfigurationError
-from automagik_prompts.overrides import Override
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
-from automagik_prompts.registry import registry as default_registry
-from automagik_prompts.rules import Format, check_format, check_name, check_text
-from automagik_prompts.templates import check_exposed, compile_template
-from automagik_prompts.types import ServedPrompt, Source, content_hash, status_value
+from automagik_prompts.templating.template import check_exposed, compile_template
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
 
-    from automagik_prompts.identity import UsedPrompt
+    from automagik_prompts.agent.provenance import UsedPrompt
 
 _STARTUP_SECONDS = 30.0
 """What the first load of a test may take: a busy machine must not change what is tested."""
@@ -152,7 +155,7 @@ def assert_prompt_used(
     Raises:
         AssertionError: No request told it; the message says what the requests told.
     """
-    from automagik_prompts.identity import prompt_used  # loads Pydantic AI, which `override` does not need
+    from automagik_prompts.agent.provenance import prompt_used  # loads Pydantic AI, which `override` does not need
 
     wanted: dict[str, object] = {
         "agent": agent,

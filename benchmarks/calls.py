@@ -16,7 +16,7 @@ from typing import Any
 from pydantic_ai import Agent
 
 import automagik_prompts
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
 from benchmarks.report import table
 from benchmarks.runs import case, make_agents, make_plugin
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import editing, repository
-from automagik_prompts.db import Database
-from automagik_prompts.migrations import upgrade
-from automagik_prompts.registry import Registry
-from automagik_prompts.snapshot import Snapshot, build_snapshot
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.editing import commands
+from automagik_prompts.following.snapshot import Snapshot, build_snapshot
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
 from benchmarks.measure import Samples
 from benchmarks.texts import BODY
 
@@ -68,12 +69,12 @@ class Table:
     async def create(self) -> None:
         """Write a new version."""
         agent, status = self._next()
-        await editing.create(self.database, agent, status, f"{BODY} Written in turn {self.turn}.")
+        await commands.create(self.database, agent, status, f"{BODY} Written in turn {self.turn}.")
 
     async def activate(self) -> None:
         """Activate another version of those that were there from the start."""
         agent, status = self._next()
-        await editing.activate(self.database, agent, status, self.turn % self.versions + 1)
+        await commands.activate(self.database, agent, status, self.turn % self.versions + 1)
 
     def _next(self) -> tuple[str, str]:
         self.turn += 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from automagik_prompts import PromptPlugin
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
 from tests.servers import OwnServer
 
 SETTLING = 45.0

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic_handlebars import compile as compile_handlebars
 
 from automagik_prompts import PromptPlugin
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
 from benchmarks import peers
 from benchmarks.measure import Samples, race
 from benchmarks.texts import NAMES, VALUES, template

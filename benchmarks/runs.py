@@ -19,7 +19,7 @@ from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.models.test import TestModel
 
 from automagik_prompts import ActivePrompt, PromptPlugin
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
 from benchmarks import peers
 from benchmarks.measure import Samples, race_async
 from benchmarks.texts import Deps, filled, template

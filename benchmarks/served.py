@@ -11,10 +11,11 @@ import time
 import warnings
 from pathlib import Path
 
-from automagik_prompts import PromptPlugin, editing
-from automagik_prompts.db import Database
-from automagik_prompts.migrations import upgrade
-from automagik_prompts.registry import Registry
+from automagik_prompts import PromptPlugin
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.editing import commands
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage.database import Database
 
 PROCESSES = 8
 AGENT, STATUS = "stan", "default"
@@ -32,16 +33,16 @@ async def measure(url: str, activations: int) -> list[float]:
     """
     async with Database(url) as database:
         await upgrade(database)
-        await editing.create(database, AGENT, STATUS, "Version 1.", new_agent=True, activate=True)
+        await commands.create(database, AGENT, STATUS, "Version 1.", new_agent=True, activate=True)
         for number in range(activations):
-            await editing.create(database, AGENT, STATUS, f"Version {number + 2}.")
+            await commands.create(database, AGENT, STATUS, f"Version {number + 2}.")
         processes = [_Follower(url) for _ in range(PROCESSES)]
         taken: list[float] = []
         try:
             for process in processes:
                 await process.told()  # that it listens
             for number in range(activations):
-                await editing.activate(database, AGENT, STATUS, number + 2)
+                await commands.activate(database, AGENT, STATUS, number + 2)
                 # The clock is the same in all processes of a machine.
                 committed = time.monotonic()
                 taken += [max(0.0, await process.told() - committed) for process in processes]

@@ -27,11 +27,12 @@ from pydantic_ai import Agent
 from pydantic_ai.models.test import TestModel
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import editing, finding, repository
-from automagik_prompts.capability import ActivePrompt
-from automagik_prompts.db import Database
-from automagik_prompts.migrations import upgrade
-from automagik_prompts.types import PromptChange
+from automagik_prompts.agent.capability import ActivePrompt
+from automagik_prompts.domain.served import PromptChange
+from automagik_prompts.editing import commands, finding
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
 from tests import member
 from tests.processes import Child, Launcher
 from tests.servers import OwnServer
@@ -143,10 +144,10 @@ async def measure(launcher: Launcher, url: str, processes: int, load: int, activ
     """
     async with Database(url) as database:
         await upgrade(database)
-        await editing.create(database, AGENT, STATUS, "Version 1.", new_agent=True, activate=True)
+        await commands.create(database, AGENT, STATUS, "Version 1.", new_agent=True, activate=True)
         agent = await finding.find_agent(database, AGENT)
         for number in range(activations):
-            await editing.create(database, AGENT, STATUS, f"Version {number + 2}.")
+            await commands.create(database, AGENT, STATUS, f"Version {number + 2}.")
         settings = {"startup_timeout": 30}
         fleet = [launcher.fork("benchmarks.staleness:follow", url, {}, settings) for _ in range(processes)]
         try:

@@ -19,7 +19,7 @@ AGENTS, STATUSES = 200, 10
 async def ours(url: str, folder: Path) -> float:
     """Declare everything, start, and wait until the database is read; return the seconds it took."""
     from automagik_prompts import PromptPlugin
-    from automagik_prompts.registry import Registry
+    from automagik_prompts.declaring.registry import Registry
 
     start = time.perf_counter()
     registry = Registry()
@@ -36,8 +36,8 @@ async def ours(url: str, folder: Path) -> float:
 
 async def migrate(url: str) -> None:
     """Bring our schema up to date, as a release step does."""
-    from automagik_prompts.db import Database
-    from automagik_prompts.migrations import upgrade
+    from automagik_prompts.schema.migrate import upgrade
+    from automagik_prompts.storage.database import Database
 
     async with Database(url) as database:
         await upgrade(database)

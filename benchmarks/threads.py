@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic_ai import Agent
 
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
 from benchmarks.measure import Samples
 from benchmarks.runs import make_agents, make_plugin
 from benchmarks.texts import Deps

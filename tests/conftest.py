@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts.db import Database
-from automagik_prompts.migrations import upgrade
+from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage.database import Database
 from tests.processes import Launcher
 from tests.proxy import Proxy
 from tests.servers import PostgresServer

@@ -20,14 +20,16 @@ import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 from pydantic_ai import Agent
 
-from automagik_prompts import refresher, repository
-from automagik_prompts.capability import ActivePrompt
-from automagik_prompts.disk import DiskSnapshot
+from automagik_prompts.agent.capability import ActivePrompt
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.records import ActiveVersion, AgentInfo
+from automagik_prompts.domain.served import Explanation, Health, ServedPrompt, Source, State
+from automagik_prompts.following import follower
+from automagik_prompts.following.cache_file import DiskSnapshot
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
-from automagik_prompts.repository import CHANNEL, ActiveSet, Marker
 from automagik_prompts.settings import load_settings, sqlite_path
-from automagik_prompts.types import ActiveVersion, AgentInfo, Explanation, Health, ServedPrompt, Source, State
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.repository import CHANNEL, ActiveSet, Marker
 from tests import clock, member
 from tests.listening import Listener
 from tests.servers import credentials
@@ -133,7 +135,7 @@ def serve_without_powers(
         libc = ctypes.CDLL(None, use_errno=True)
         assert libc.capset(header, nothing) == 0, os.strerror(ctypes.get_errno())
     # So that a test need not wait for it.
-    refresher.WRITE_RETRY = 0.2
+    follower.WRITE_RETRY = 0.2
     member.serve(connections, url, texts, settings)
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 
-from automagik_prompts import editing, migrations
-from automagik_prompts.db import Database, connect_parameters
-from automagik_prompts.editing import Intent
+from automagik_prompts.editing import commands
+from automagik_prompts.editing.commands import Intent
+from automagik_prompts.schema import migrate
 from automagik_prompts.settings import dialect_of, sqlite_path
+from automagik_prompts.storage.database import Database, connect_parameters
 
 TYPES = {
     "sqlite": {
@@ -267,7 +268,7 @@ def upgrade(url: str) -> tuple[str, ...]:
 
     async def work() -> tuple[str, ...]:
         async with Database(url) as database:
-            return await migrations.upgrade(database)
+            return await migrate.upgrade(database)
 
     return asyncio.run(work())
 
@@ -277,7 +278,7 @@ def downgrade(url: str, number: int = 0) -> tuple[str, ...]:
 
     async def work() -> tuple[str, ...]:
         async with Database(url) as database:
-            return await migrations.downgrade(database, number)
+            return await migrate.downgrade(database, number)
 
     return asyncio.run(work())
 
@@ -361,18 +362,18 @@ def work_on(url: str) -> None:
 
     async def work() -> None:
         async with Database(url) as database:
-            await editing.create(database, "plain", "default", "A later text.", activate=True, intent=Intent("ann"))
-            await editing.create(database, "plain", "VIP", "A text for {{agent_name}}.", intent=Intent("ann", "why"))
-            await editing.create(database, "null", "default", "Now there is one.", activate=True)
-            await editing.create(database, "trailing", "default", "Too much.", activate=True)
-            await editing.rollback(database, "trailing", "default")
-            await editing.deactivate(database, "unicode", "default")
+            await commands.create(database, "plain", "default", "A later text.", activate=True, intent=Intent("ann"))
+            await commands.create(database, "plain", "VIP", "A text for {{agent_name}}.", intent=Intent("ann", "why"))
+            await commands.create(database, "null", "default", "Now there is one.", activate=True)
+            await commands.create(database, "trailing", "default", "Too much.", activate=True)
+            await commands.rollback(database, "trailing", "default")
+            await commands.deactivate(database, "unicode", "default")
 
     asyncio.run(work())
     Host(url).insert("agents", ("name", "type", "model"), [("newcomer", "simple", "openai:gpt-4.1")])
 
     async def join() -> None:
         async with Database(url) as database:
-            await editing.create(database, "newcomer", "default", "I came later.", activate=True)
+            await commands.create(database, "newcomer", "default", "I came later.", activate=True)
 
     asyncio.run(join())

@@ -15,14 +15,14 @@ from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, SystemPromptPart, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-from automagik_prompts import editing, seeding
-from automagik_prompts.capability import ActivePrompt
-from automagik_prompts.db import Database
+from automagik_prompts.agent.capability import ActivePrompt
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Explanation, Health
+from automagik_prompts.editing import commands, sync
 from automagik_prompts.exceptions import DatabaseUnavailableError
-from automagik_prompts.migrations import upgrade
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
-from automagik_prompts.types import Explanation, Health
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage.database import Database
 from tests.launcher import end
 
 Served = tuple[int | None, str, str]
@@ -122,7 +122,7 @@ class Member:
         """Have the plugin edit and return the version that is active then."""
         change = asyncio.run(getattr(self.plugin, verb)(*arguments, **options))
         self._committed = time.monotonic()
-        return change.active_version if isinstance(change, editing.Change) else None
+        return change.active_version if isinstance(change, commands.Change) else None
 
     def create_and_activate(self, agent: str, status_key: str, text: str) -> int | None:
         """Write a version as a person does, active at once, and return its number."""
@@ -173,7 +173,7 @@ class Member:
 
         async def run() -> list[str]:
             async with Database(self._url) as database:
-                return [item.outcome for item in await seeding.seed(database, self._registry.agents)]
+                return [item.outcome for item in await sync.seed(database, self._registry.agents)]
 
         return asyncio.run(run())
 

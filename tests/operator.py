@@ -22,9 +22,10 @@ from typing import Any, Self
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import migrations, repository
-from automagik_prompts.db import Database
-from automagik_prompts.types import Action, AgentInfo, EventCreate, PromptCreate
+from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, PromptCreate
+from automagik_prompts.schema import migrate
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
 
 COMMAND = Path(sys.executable).parent / "automagik-prompts"
 PATIENCE = 30.0
@@ -283,7 +284,7 @@ async def fill(url: str, *, agents: int = 50, versions: int = 10) -> None:
         )
 
     async with Database(url) as database:
-        await migrations.upgrade(database)
+        await migrate.upgrade(database)
         new = [AgentInfo(0, name, default_status_key="NOT_REGISTERED", variables=("name",)) for name in names]
         await database.transaction(repository.add_agents, new)
         infos = await database.run(repository.get_agents)

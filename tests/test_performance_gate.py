@@ -22,10 +22,10 @@ from pydantic_ai.models.test import TestModel
 from pydantic_handlebars import compile as compile_handlebars
 
 from automagik_prompts import ActivePrompt
-from automagik_prompts.constants import prompt
-from automagik_prompts.db import Database
-from automagik_prompts.migrations import upgrade
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.decorators import prompt
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage.database import Database
 from benchmarks import calls, growth
 from benchmarks.texts import NAMES, VALUES, template
 from tests.conftest import MakePlugin

@@ -19,11 +19,12 @@ from aerich.exceptions import DowngradeError
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 
-from automagik_prompts import db as own_database
-from automagik_prompts import importing, migrations
-from automagik_prompts.db import Database
-from automagik_prompts.models import APP_LABEL
+from automagik_prompts.schema import migrate
+from automagik_prompts.schema.legacy import importer
 from automagik_prompts.settings import ENVIRONMENT_PREFIX
+from automagik_prompts.storage import database as own_database
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.models import APP_LABEL
 
 FOLDER = Path(__file__).resolve().parents[1] / "aerich_migrations"
 
@@ -68,12 +69,12 @@ def hold(connections: list[Connection], work: str, at: int, *urls: str) -> None:
 
 async def _upgrade(url: str) -> tuple[str, ...]:
     async with Database(url) as database:
-        return await migrations.upgrade(database)
+        return await migrate.upgrade(database)
 
 
 async def _downgrade(url: str) -> tuple[str, ...]:
     async with Database(url) as database:
-        return await migrations.downgrade(database, 0)
+        return await migrate.downgrade(database, 0)
 
 
 async def _aerich_upgrade(url: str) -> tuple[str, ...]:
@@ -93,9 +94,9 @@ async def _aerich_downgrade(url: str) -> tuple[str, ...]:
 
 async def _import(url: str, source: str) -> tuple[str, ...]:
     """Import from another database, in small steps."""
-    importing._BATCH = 2  # several transactions, of few agents
+    importer._BATCH = 2  # several transactions, of few agents
     async with Database(url) as database:
-        plans = await importing.import_texts(database, importing.TextSource(source))
+        plans = await importer.import_texts(database, importer.TextSource(source))
         return tuple(str(plan) for plan in plans)
 
 

@@ -7,11 +7,11 @@ import random
 from collections import Counter
 from multiprocessing.connection import Connection
 
-from automagik_prompts import editing, finding, lookup, seeding
-from automagik_prompts.db import Database
-from automagik_prompts.editing import Intent
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.editing import commands, finding, queries, sync
+from automagik_prompts.editing.commands import Intent
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
-from automagik_prompts.registry import Registry
+from automagik_prompts.storage.database import Database
 
 AGENT = "contended"
 STATUSES = ("A", "B", "C")
@@ -44,23 +44,23 @@ async def _do(database: Database, verb: str, chance: random.Random, text: str) -
     status_key, version = chance.choice(STATUSES), chance.randint(1, 12)
     intent = Intent(author=f"writer, {verb}")
     if verb == "activate":
-        await editing.activate(database, AGENT, status_key, version, intent=intent)
+        await commands.activate(database, AGENT, status_key, version, intent=intent)
     elif verb == "rollback":
-        await editing.rollback(database, AGENT, status_key, intent=intent)
+        await commands.rollback(database, AGENT, status_key, intent=intent)
     elif verb == "deactivate":
-        await editing.deactivate(database, AGENT, status_key, intent=intent)
+        await commands.deactivate(database, AGENT, status_key, intent=intent)
     elif verb == "delete":
-        await editing.delete(database, AGENT, status_key, version, intent=intent)
+        await commands.delete(database, AGENT, status_key, version, intent=intent)
     elif verb == "copy":
-        source = await lookup.get(database, AGENT, status_key, version)
-        await editing.copy(database, source, AGENT, chance.choice(STATUSES), activate=chance.random() < 0.5)
+        source = await queries.get(database, AGENT, status_key, version)
+        await commands.copy(database, source, AGENT, chance.choice(STATUSES), activate=chance.random() < 0.5)
     elif verb in {"seed", "sync"}:
         registry = Registry()
         texts = {key: f"release {chance.randint(1, 6)} of {key}" for key in STATUSES}
         registry.declare(AGENT, texts, where="the test", primary=chance.choice(STATUSES))
-        await seeding.seed(database, registry.agents, exact=verb == "sync")
+        await sync.seed(database, registry.agents, exact=verb == "sync")
     else:
         if verb == "careful":
             revision = (await finding.find_agent(database, AGENT)).revision
             intent = Intent(author="careful", expected_revision=revision)
-        await editing.create(database, AGENT, status_key, text, activate=verb != "create", intent=intent)
+        await commands.create(database, AGENT, status_key, text, activate=verb != "create", intent=intent)

@@ -7,8 +7,8 @@ is run here and not returned: aerich runs a returned script outside the transact
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts import adoption, archive, originals
-from automagik_prompts.catalogue import Connection, columns, is_unique, refers_to
+from automagik_prompts.schema.legacy import adopt, archive, backup
+from automagik_prompts.storage.introspection import Connection, columns, is_unique, refers_to
 
 RUN_IN_TRANSACTION = True
 
@@ -101,17 +101,17 @@ FOREIGN_KEY = "fk_prompts_agent_id"
 async def upgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    db = await adoption.begin(client, __file__)
+    db = await adopt.begin(client, __file__)
     types = TYPES[db.dialect]
-    await adoption.take_over_tables(db)
+    await adopt.take_over_tables(db)
     await db.run(AGENTS.format(**types))
     await archive.restore_own_agents(db)
     await db.run(PROMPTS.format(**types))
-    if await originals.host_columns(db, "prompts"):
+    if await backup.host_columns(db, "prompts"):
         await _shape_host_prompts(db)
     await db.run(EVENTS.format(**types))
-    await adoption.restore_versions(db)
-    await adoption.adopt_versions(db)
+    await adopt.restore_versions(db)
+    await adopt.adopt_versions(db)
     for index in INDEXES:
         await db.run(index)
     return "SELECT 1"
@@ -120,24 +120,24 @@ async def upgrade(client: BaseDBAsyncClient) -> str:
 async def downgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    db = await adoption.begin(client)
+    db = await adopt.begin(client)
     # The note of what is the host's goes last. Where it is gone, and the events too, what is there now is the host's.
     if await columns(db, "prompt_events"):
         await archive.archive_versions(db)
-        if await originals.host_columns(db, "prompts"):
+        if await backup.host_columns(db, "prompts"):
             await _give_host_prompts_back(db)
         else:
             await db.run('DROP TABLE IF EXISTS "prompts"')
         await db.run('DROP TABLE "prompt_events"')
-        if not await originals.host_columns(db, "agents"):
+        if not await backup.host_columns(db, "agents"):
             await db.run('DROP TABLE IF EXISTS "agents"')
-    await db.run(f'DROP TABLE IF EXISTS "{originals.LEGACY_COLUMNS}"')
+    await db.run(f'DROP TABLE IF EXISTS "{backup.LEGACY_COLUMNS}"')
     return "SELECT 1"
 
 
 async def _shape_host_prompts(db: Connection) -> None:
     types = TYPES[db.dialect]
-    await originals.add_columns(db, "prompts", {name: text.format(**types) for name, text in COLUMNS.items()})
+    await backup.add_columns(db, "prompts", {name: text.format(**types) for name, text in COLUMNS.items()})
     if not await is_unique(db, "prompts", ("agent_id", "status_key", "version")):
         await db.run(VERSIONS_UNIQUE)
     if db.dialect == "postgres":
@@ -155,13 +155,13 @@ async def _give_host_prompts_back(db: Connection) -> None:
     if db.dialect == "postgres":
         await db.run(f'ALTER TABLE "prompts" DROP CONSTRAINT IF EXISTS "{FOREIGN_KEY}"')
         await _set_time_type(db, "without")
-    await originals.give_host_prompts_back(db)
-    await originals.drop_columns(db, "prompts", COLUMNS)
+    await backup.give_host_prompts_back(db)
+    await backup.drop_columns(db, "prompts", COLUMNS)
 
 
 async def _set_time_type(db: Connection, zone: str) -> None:
     """Let times that the host kept without a time zone have one, which is UTC, or take it away again."""
-    for name, column in (await originals.host_columns(db, "prompts")).items():
+    for name, column in (await backup.host_columns(db, "prompts")).items():
         if name in {"created_at", "updated_at"} and column.type.endswith("without time zone"):
             kind = column.type.replace("without", zone)
             await db.run(f'ALTER TABLE "prompts" ALTER COLUMN "{name}" TYPE {kind} USING "{name}" AT TIME ZONE \'UTC\'')

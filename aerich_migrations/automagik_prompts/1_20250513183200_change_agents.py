@@ -6,8 +6,8 @@ An agent that still has a text in `system_prompt` gets it as a version of the st
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts import adoption, archive, originals
-from automagik_prompts.catalogue import Connection, refers_to
+from automagik_prompts.schema.legacy import adopt, archive, backup
+from automagik_prompts.storage.introspection import Connection, refers_to
 
 RUN_IN_TRANSACTION = True
 
@@ -42,15 +42,15 @@ TRIGGER = "trg_prompts_active_default_prompt_id"
 async def upgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    db = await adoption.begin(client, __file__)
-    await originals.forget_empty_note(db)
-    await originals.note_pointers(db)
-    added = await originals.add_columns(db, "agents", COLUMNS[db.dialect])
+    db = await adopt.begin(client, __file__)
+    await backup.forget_empty_note(db)
+    await backup.note_pointers(db)
+    added = await backup.add_columns(db, "agents", COLUMNS[db.dialect])
     for name in ("created_at", "updated_at"):
         if name in added and db.dialect == "sqlite":
             await db.run(f'UPDATE "agents" SET "{name}" = CURRENT_TIMESTAMP')
     await archive.restore_facts(db)
-    await adoption.adopt_texts(db)
+    await adopt.adopt_texts(db)
     await archive.forget_agents(db)
     if POINTER not in added and not await refers_to(db, "agents", POINTER, "prompts"):
         await _follow_prompts(db)
@@ -60,14 +60,14 @@ async def upgrade(client: BaseDBAsyncClient) -> str:
 async def downgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    db = await adoption.begin(client)
+    db = await adopt.begin(client)
     await archive.archive_agents(db)
     if db.dialect == "postgres":
         await db.run(f'ALTER TABLE "agents" DROP CONSTRAINT IF EXISTS "{FOREIGN_KEY}"')
     else:
         await db.run(f'DROP TRIGGER IF EXISTS "{TRIGGER}"')
-    await originals.give_pointers_back(db)
-    await originals.drop_columns(db, "agents", reversed(COLUMNS[db.dialect]))
+    await backup.give_pointers_back(db)
+    await backup.drop_columns(db, "agents", reversed(COLUMNS[db.dialect]))
     return "SELECT 1"
 
 

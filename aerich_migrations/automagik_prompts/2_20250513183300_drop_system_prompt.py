@@ -5,7 +5,7 @@ What stood there, NULL and blank texts too, is kept aside for the way back.
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts import adoption, originals
+from automagik_prompts.schema.legacy import adopt, backup
 
 RUN_IN_TRANSACTION = True
 
@@ -13,14 +13,14 @@ RUN_IN_TRANSACTION = True
 async def upgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    await adoption.drop_text_column(await adoption.begin(client, __file__))
+    await adopt.drop_text_column(await adopt.begin(client, __file__))
     return "SELECT 1"
 
 
 async def downgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    await originals.give_texts_back(await adoption.begin(client))
+    await backup.give_texts_back(await adopt.begin(client))
     return "SELECT 1"
 
 

@@ -22,7 +22,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from automagik_prompts._version import __version__
-from automagik_prompts.cli.output import print_error, print_note
+from automagik_prompts.cli.output.text import print_error, print_note
 from automagik_prompts.exceptions import PromptsError
 
 PROGRAM = "automagik-prompts"
@@ -38,7 +38,7 @@ class Entry:
     """A command before its module is loaded.
 
     Attributes:
-        module: The module in `automagik_prompts.cli`, or another one by its full name.
+        module: The module in `automagik_prompts.cli.commands`, or another one by its full name.
         function: The function in it.
         summary: The line in the list of commands: the first line of the function's docstring.
         panel: The heading under which it is listed.
@@ -51,7 +51,7 @@ class Entry:
 
     def load(self, name: str) -> TyperCommand:
         """Import the module and return the command."""
-        name_of_module = self.module if "." in self.module else f"automagik_prompts.cli.{self.module}"
+        name_of_module = self.module if "." in self.module else f"automagik_prompts.cli.commands.{self.module}"
         # What is imported stays. To look for garbage in it, again and again and once more when the process ends, would
         # take a quarter of the time that a command takes.
         gc.disable()
@@ -68,25 +68,25 @@ class Entry:
 
 
 COMMANDS = {
-    "agents": Entry("see", "agents", "List the agents.", "See"),
-    "list": Entry("see", "list_prompts", "List each status with its active version.", "See"),
-    "show": Entry("see", "show", "Show one version and its text.", "See"),
-    "history": Entry("past", "history", "List the versions of an agent's texts, newest first.", "See"),
-    "events": Entry("past", "events", "List what was done, by whom and why, newest first.", "See"),
+    "agents": Entry("browse", "agents", "List the agents.", "See"),
+    "list": Entry("browse", "list_prompts", "List each status with its active version.", "See"),
+    "show": Entry("browse", "show", "Show one version and its text.", "See"),
+    "history": Entry("history", "history", "List the versions of an agent's texts, newest first.", "See"),
+    "events": Entry("history", "events", "List what was done, by whom and why, newest first.", "See"),
     "explain": Entry("explain", "explain", "Say which version is served, from where and why.", "See"),
-    "diff": Entry("compare", "diff", "Show the difference between two versions.", "See"),
-    "search": Entry("see", "search", "Find the lines in which words stand.", "See"),
+    "diff": Entry("diff", "diff", "Show the difference between two versions.", "See"),
+    "search": Entry("browse", "search", "Find the lines in which words stand.", "See"),
     "create": Entry("create", "create", "Write a new version of a text.", "Change"),
-    "activate": Entry("change", "activate", "Make a version the active one.", "Change"),
-    "rollback": Entry("change", "rollback", "Go back to the version that was active before.", "Change"),
-    "deactivate": Entry("change", "deactivate", "Leave a status without an active version of its own.", "Change"),
-    "copy": Entry("change", "copy", "Copy a text to another agent or status, as a new version there.", "Change"),
-    "delete": Entry("change", "delete", "Delete a version that a person wrote and that is not active.", "Change"),
+    "activate": Entry("write", "activate", "Make a version the active one.", "Change"),
+    "rollback": Entry("write", "rollback", "Go back to the version that was active before.", "Change"),
+    "deactivate": Entry("write", "deactivate", "Leave a status without an active version of its own.", "Change"),
+    "copy": Entry("write", "copy", "Copy a text to another agent or status, as a new version there.", "Change"),
+    "delete": Entry("write", "delete", "Delete a version that a person wrote and that is not active.", "Change"),
     "check": Entry("check", "check", "Compare code, database and files, for CI.", "Check and move"),
-    "export": Entry("move", "export", "Write each active version to a Markdown file.", "Check and move"),
-    "import": Entry("move", "import_files", "Write a new version for each file that differs.", "Check and move"),
-    "sync": Entry("run", "sync", "Write what the code declares, as a release step.", "Run"),
-    "upgrade": Entry("run", "upgrade", "Bring the database's schema up to date.", "Run"),
+    "export": Entry("transfer", "export", "Write each active version to a Markdown file.", "Check and move"),
+    "import": Entry("transfer", "import_files", "Write a new version for each file that differs.", "Check and move"),
+    "sync": Entry("schema", "sync", "Write what the code declares, as a release step.", "Run"),
+    "upgrade": Entry("schema", "upgrade", "Bring the database's schema up to date.", "Run"),
     "downgrade": Entry("legacy", "downgrade", "Take the schema back to an older one.", "Run"),
     "migrate-legacy": Entry(
         "legacy", "migrate_legacy", "Adopt the texts of a database from before this library.", "Run"

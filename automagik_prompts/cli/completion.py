@@ -13,9 +13,9 @@ from typing import Any
 
 import typer
 
-from automagik_prompts.db import Database
 from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.settings import load_settings
+from automagik_prompts.storage.database import Database
 
 Candidate = tuple[str, str]
 """A word, and what the shell says of it."""
@@ -72,26 +72,26 @@ def _statuses_of(ctx: typer.Context, agent: str | None) -> list[Candidate]:
 
 
 async def _agents(database: Database) -> list[Candidate]:
-    from automagik_prompts import lookup  # here, so that completing an option needs no query
+    from automagik_prompts.editing import queries  # here, so that completing an option needs no query
 
-    return [(info.name, f"primary status {info.default_status_key}") for info in await lookup.agents(database)]
+    return [(info.name, f"primary status {info.default_status_key}") for info in await queries.agents(database)]
 
 
 async def _statuses(database: Database, agent: str) -> list[Candidate]:
-    from automagik_prompts import lookup  # as above
+    from automagik_prompts.editing import queries  # as above
 
     return [
         (standing.status_key, f"version {standing.active} is active" if standing.active else "none active")
-        for standing in await lookup.standings(database, agent)
+        for standing in await queries.standings(database, agent)
     ]
 
 
 async def _versions(database: Database, agent: str, status: str) -> list[Candidate]:
-    from automagik_prompts import lookup  # as above
+    from automagik_prompts.editing import queries  # as above
 
     return [
         (str(prompt.version), f"{'active, ' if prompt.is_active else ''}{prompt.author or 'unknown'}")
-        for prompt in await lookup.versions(database, agent, status, limit=100)
+        for prompt in await queries.versions(database, agent, status, limit=100)
     ]
 
 

@@ -15,11 +15,12 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
-from automagik_prompts import discovery, migrations
-from automagik_prompts.db import Database
-from automagik_prompts.discovery import PromptModule
+from automagik_prompts.declaring import discovery
+from automagik_prompts.declaring.discovery import PromptModule
 from automagik_prompts.exceptions import DatabaseUnavailableError, DeclarationError
+from automagik_prompts.schema import migrate
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings, redacted_url
+from automagik_prompts.storage.database import Database
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -171,11 +172,11 @@ async def _prepare(database: Database, access: Access) -> None:
     if access in {Access.AS_IS, Access.MIGRATE}:
         return
     if access is Access.READ and database.path is not None and not os.access(database.path, os.W_OK):
-        await migrations.check_schema(database)
+        await migrate.check_schema(database)
         return
-    await migrations.prepare(database)
+    await migrate.prepare(database)
     if access is not Access.READ:
-        await migrations.check_writable(database)
+        await migrate.check_writable(database)
 
 
 def command(function: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:

@@ -16,9 +16,9 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from automagik_prompts.db import Database
 from automagik_prompts.exceptions import PromptsError
-from automagik_prompts.migrations import upgrade
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage.database import Database
 from benchmarks import soak
 from benchmarks.soak import history, telling
 from benchmarks.soak.runner import AGENT, STATUSES, text

@@ -17,9 +17,9 @@ from pydantic_ai import Agent, RunContext
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, SystemPromptPart, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-from automagik_prompts.capability import ActivePrompt
+from automagik_prompts.agent.capability import ActivePrompt
+from automagik_prompts.domain.served import PromptChange
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.types import PromptChange
 from tests import member
 from tests.faults import LongLivedMember
 

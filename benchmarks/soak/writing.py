@@ -7,9 +7,9 @@ import random
 import time
 from collections.abc import Iterator
 
-from automagik_prompts import editing
-from automagik_prompts.db import Database
+from automagik_prompts.editing import commands
 from automagik_prompts.exceptions import ConflictError, PromptNotFoundError, PromptsError
+from automagik_prompts.storage.database import Database
 from benchmarks.soak.runner import AGENT, STATUSES, text
 from benchmarks.soak.sides import Side
 
@@ -56,14 +56,14 @@ class Writer:
         number = next(self._numbers)
         async with asyncio.timeout(_TIMEOUT), Database(self._side.url, create=False) as database:
             if kind == "roll back":
-                change = await editing.rollback(database, AGENT, status_key)
+                change = await commands.rollback(database, AGENT, status_key)
             elif kind == "deactivate":
-                change = await editing.deactivate(database, AGENT, status_key)
+                change = await commands.deactivate(database, AGENT, status_key)
             elif kind == "activate an older version":
-                change = await editing.activate(database, AGENT, status_key, self._chance.randint(1, 5))
+                change = await commands.activate(database, AGENT, status_key, self._chance.randint(1, 5))
             else:
                 self._side.began[number] = time.monotonic()
-                change = await editing.create(database, AGENT, status_key, text(status_key, number), activate=True)
+                change = await commands.create(database, AGENT, status_key, text(status_key, number), activate=True)
                 if status_key == STATUSES[0]:
                     self._side.committed[number] = time.monotonic()
             return change.active_version

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts import editing, seeding
-from automagik_prompts.db import Database
-from automagik_prompts.migrations import downgrade, upgrade
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.editing import commands, sync
+from automagik_prompts.schema.migrate import downgrade, upgrade
+from automagik_prompts.storage.database import Database
 from tests.operator import Operator
 
 MODULE = """from automagik_prompts import prompts
@@ -29,8 +29,8 @@ async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
     registry.declare("maria", old, where="here", primary="NEW")
     async with Database(sqlite_url) as database:
         await upgrade(database)
-        await seeding.seed(database, registry.agents)
-        await editing.create(database, "maria", "APPROVED", "Sell gently.", activate=True)
+        await sync.seed(database, registry.agents)
+        await commands.create(database, "maria", "APPROVED", "Sell gently.", activate=True)
     (tmp_path / "shop.py").write_text(MODULE)
     operator = Operator(tmp_path, sqlite_url)
     operator.environment["AUTOMAGIK_PROMPTS_MODULES"] = "shop"

@@ -7,28 +7,29 @@ from typing import Any, TypeVar
 
 import pytest
 
-from automagik_prompts.cli import legacy, reports, shapes
 from automagik_prompts.cli.app import COMMANDS
-from automagik_prompts.cli.shapes import Shape
+from automagik_prompts.cli.commands import legacy
+from automagik_prompts.cli.output import reports, schemas
+from automagik_prompts.cli.output.schemas import Shape
 from tests.operator import Operator
 
 S = TypeVar("S", bound=Shape)
 
 SHAPES: dict[str, type[Shape]] = {
-    "agents": shapes.AgentList,
-    "list": shapes.StatusList,
-    "show": shapes.VersionText,
-    "history": shapes.VersionList,
-    "events": shapes.EventList,
-    "explain": shapes.Explained,
-    "diff": shapes.Difference,
-    "search": shapes.MatchList,
-    "create": shapes.Changed,
-    "activate": shapes.Changed,
-    "rollback": shapes.Changed,
-    "deactivate": shapes.Changed,
-    "copy": shapes.Changed,
-    "delete": shapes.Changed,
+    "agents": schemas.AgentList,
+    "list": schemas.StatusList,
+    "show": schemas.VersionText,
+    "history": schemas.VersionList,
+    "events": schemas.EventList,
+    "explain": schemas.Explained,
+    "diff": schemas.Difference,
+    "search": schemas.MatchList,
+    "create": schemas.Changed,
+    "activate": schemas.Changed,
+    "rollback": schemas.Changed,
+    "deactivate": schemas.Changed,
+    "copy": schemas.Changed,
+    "delete": schemas.Changed,
     "check": reports.CheckReport,
     "export": reports.Exported,
     "import": reports.Imported,
@@ -37,7 +38,7 @@ SHAPES: dict[str, type[Shape]] = {
     "downgrade": legacy.Downgraded,
     "migrate-legacy": legacy.LegacyReport,
     "doctor": reports.Diagnosis,
-    "watch": shapes.Watched,
+    "watch": schemas.Watched,
 }
 
 MODULE = """
@@ -146,7 +147,7 @@ def test_a_dry_run_of_create_says_what_would_be_written(day: Day) -> None:
     operator.do("upgrade")
     operator.do("sync")
     outcome = operator.run("create", "maria", "NEW", "--text", "Greet {{name}}.", "--dry-run", "--json")
-    checked = shapes.Checked.model_validate_json(outcome.out)
+    checked = schemas.Checked.model_validate_json(outcome.out)
     assert (checked.active_version, checked.length) == (1, 15)
     assert "+Greet {{name}}." in checked.unified
     refused = operator.run("create", "maria", "NEW", "--text", "Greet {{secret}}.", "--dry-run", "--json")

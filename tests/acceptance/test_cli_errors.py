@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts import editing, migrations
-from automagik_prompts.db import Database
+from automagik_prompts.editing import commands
+from automagik_prompts.schema import migrate
+from automagik_prompts.storage.database import Database
 from tests.operator import COMMAND, PATIENCE, Operator
 
 
@@ -15,8 +16,8 @@ from tests.operator import COMMAND, PATIENCE, Operator
 async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
     """An operator of a database with one agent."""
     async with Database(sqlite_url) as database:
-        await migrations.upgrade(database)
-        await editing.create(database, "stan", "NEW", "one", activate=True, new_agent=True)
+        await migrate.upgrade(database)
+        await commands.create(database, "stan", "NEW", "one", activate=True, new_agent=True)
     return Operator(tmp_path, sqlite_url)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from automagik_prompts import editing
-from automagik_prompts.db import Database
-from automagik_prompts.editing import Intent
+from automagik_prompts.editing import commands
+from automagik_prompts.editing.commands import Intent
+from automagik_prompts.storage.database import Database
 from tests.operator import Operator, Terminal, fill
 
 GREEN = "\x1b[32m"
@@ -80,7 +80,7 @@ async def test_the_answer_is_about_what_was_shown(operator: Operator) -> None:
     with operator.at_terminal("deactivate", "agent_01", "APPROVED") as terminal:
         assert "It is served version 2 of NOT_REGISTERED from then on." in terminal.until("[y/N]:")
         async with Database(operator.url) as database:
-            await editing.create(database, "agent_01", "APPROVED", "meanwhile", intent=Intent("bruno"))
+            await commands.create(database, "agent_01", "APPROVED", "meanwhile", intent=Intent("bruno"))
         terminal.type("y\n")
         assert terminal.end() == 1
         assert "somebody else wrote to it" in " ".join(terminal.shown.split())

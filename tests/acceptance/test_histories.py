@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic_ai import Agent
 from pydantic_ai.models.test import TestModel
 
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
 from tests.acceptance.commands import environment, run_script
 from tests.conftest import MakePlugin
 

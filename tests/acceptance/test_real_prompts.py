@@ -9,8 +9,8 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Syst
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from automagik_prompts import ActivePrompt, Source, prompt, prompts
-from automagik_prompts.registry import Registry
-from automagik_prompts.rules import Format
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.validation import Format
 from tests.conftest import MakePlugin
 
 

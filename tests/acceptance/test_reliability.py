@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts import changes, db, refresher
+from automagik_prompts.following import follower, signals
 from automagik_prompts.settings import Settings
+from automagik_prompts.storage import database
 from tests.acceptance.commands import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "reliability.md"
@@ -64,8 +65,8 @@ def _bounds() -> list[str]:
     """Return what the table says, with the numbers of the code."""
     first = Settings.model_fields["startup_timeout"].default
     file, server = (Settings(database_url=url).interval for url in ("sqlite://a", "postgresql://a/b"))
-    wait, denied = refresher.BACKOFF[1], refresher.BACKOFF_DENIED[1]
-    most, share = db.POOL_SIZE + 1, changes.CROWDED * 100
+    wait, denied = follower.BACKOFF[1], follower.BACKOFF_DENIED[1]
+    most, share = database.POOL_SIZE + 1, signals.CROWDED * 100
     return [
         f"waits `startup_timeout` ({first:.0f} s) at most; no other run waits, ever",
         f"one poll interval: {file} s for SQLite, {server:.0f} s for a server",

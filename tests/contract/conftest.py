@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from automagik_prompts.db import Database
-from automagik_prompts.migrations import upgrade
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage.database import Database
 from tests.conftest import ENGINES
 from tests.servers import PostgresServer
 

@@ -6,9 +6,10 @@ from collections import defaultdict
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import finding, lookup, repository
-from automagik_prompts.db import Database
-from automagik_prompts.types import Action, AgentInfo, Event
+from automagik_prompts.domain.records import Action, AgentInfo, Event
+from automagik_prompts.editing import finding, queries
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
 
 Versions = list[tuple[int, bool]]
 """Number and whether active, oldest first."""
@@ -22,7 +23,7 @@ async def rows(db: BaseDBAsyncClient, statement: str) -> list[dict[str, object]]
 
 async def standing(database: Database, agent: str, status_key: str = "default") -> Versions:
     """Return the versions of a status."""
-    found = await lookup.versions(database, agent, status_key)
+    found = await queries.versions(database, agent, status_key)
     return sorted((prompt.version, prompt.is_active) for prompt in found)
 
 
@@ -30,7 +31,7 @@ async def events_of(
     database: Database, agent: str, status_key: str | None = None, *, limit: int | None = None
 ) -> list[Event]:
     """Return what was done to an agent's prompts, newest first."""
-    return [event for _, event in await lookup.events(database, agent, status_key, limit=limit)]
+    return [event for _, event in await queries.events(database, agent, status_key, limit=limit)]
 
 
 async def active_text(database: Database, agent: str, status_key: str = "default") -> str | None:
@@ -58,7 +59,7 @@ async def check_history(database: Database, agent: str) -> None:
     versions: dict[str, list[int]] = defaultdict(list)
     active: dict[str, int] = {}
     ids: dict[int, tuple[str, int]] = {}
-    for prompt in await lookup.versions(database, agent):
+    for prompt in await queries.versions(database, agent):
         versions[prompt.status_key].append(prompt.version)
         ids[prompt.id] = (prompt.status_key, prompt.version)
         if prompt.is_active:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from automagik_prompts import checking, editing, exchange, seeding
-from automagik_prompts.checking import Kind
-from automagik_prompts.db import Database
-from automagik_prompts.editing import Intent
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.editing import checks, commands, sync, transfer
+from automagik_prompts.editing.checks import Kind
+from automagik_prompts.editing.commands import Intent
+from automagik_prompts.storage.database import Database
 
 
 async def kinds(database: Database, agent: str, registry: Registry) -> list[tuple[Kind, str | None]]:
     """What a check finds for one agent."""
-    found = await checking.check_database(database, registry.agents, {agent})
+    found = await checks.check_database(database, registry.agents, {agent})
     return [(finding.kind, finding.status_key) for finding in found]
 
 
@@ -21,8 +21,8 @@ async def test_a_check_of_what_fits_finds_nothing(database: Database, agent: str
     """Code that was seeded, and a person's better version of it, are as they should be."""
     registry.declare(agent, {"A": "one {{name}}", "B": "two"}, where="here", primary="A")
     assert await kinds(database, agent, registry) == [(Kind.UNSYNCED, "A"), (Kind.UNSYNCED, "B")]
-    await seeding.seed(database, registry.agents)
-    await editing.create(database, agent, "A", "better {{name}}", activate=True)
+    await sync.seed(database, registry.agents)
+    await commands.create(database, agent, "A", "better {{name}}", activate=True)
     assert await kinds(database, agent, registry) == []
     assert await kinds(database, agent, Registry()) == []
 
@@ -32,11 +32,11 @@ async def test_a_check_finds_drift_before_and_after_it_was_seeded(
 ) -> None:
     """Drift is found in a release that is about to go out, and in one that is out, until somebody decides."""
     registry.declare(agent, {"default": "one"}, where="here")
-    await seeding.seed(database, registry.agents)
-    await editing.create(database, agent, "default", "a person's", activate=True, intent=Intent("ann"))
+    await sync.seed(database, registry.agents)
+    await commands.create(database, agent, "default", "a person's", activate=True, intent=Intent("ann"))
     changed = Registry()
     changed.declare(agent, {"default": "two"}, where="/code/prompts.py:12")
-    (coming,) = await checking.check_database(database, changed.agents, {agent})
+    (coming,) = await checks.check_database(database, changed.agents, {agent})
     assert (coming.kind, coming.version, coming.command) == (
         Kind.DRIFT,
         2,
@@ -44,11 +44,11 @@ async def test_a_check_finds_drift_before_and_after_it_was_seeded(
     )
     assert coming.place is not None
     assert (str(coming.place.path), coming.place.line) == ("/code/prompts.py", 12)
-    await seeding.seed(database, changed.agents)
-    (seeded,) = await checking.check_database(database, changed.agents, {agent})
+    await sync.seed(database, changed.agents)
+    (seeded,) = await checks.check_database(database, changed.agents, {agent})
     assert (seeded.kind, seeded.command) == (Kind.DRIFT, f"automagik-prompts diff {agent} default 2 3")
     assert await kinds(database, agent, Registry()) == [(Kind.DRIFT, "default")]
-    await editing.create(database, agent, "default", "both", activate=True)
+    await commands.create(database, agent, "default", "both", activate=True)
     assert await kinds(database, agent, changed) == []
 
 
@@ -57,8 +57,8 @@ async def test_a_check_finds_new_texts_statuses_without_a_version_and_orphans(
 ) -> None:
     """Whatever is not as the code says is found, each as its kind."""
     registry.declare(agent, {"A": "one", "B": "two", "C": "three"}, where="here", primary="A")
-    await seeding.seed(database, registry.agents)
-    await editing.deactivate(database, agent, "B")
+    await sync.seed(database, registry.agents)
+    await commands.deactivate(database, agent, "B")
     changed = Registry()
     changed.declare(agent, {"A": "new", "B": "two"}, where="here", primary="B")
     assert sorted(await kinds(database, agent, changed)) == [
@@ -72,7 +72,7 @@ async def test_a_check_finds_new_texts_statuses_without_a_version_and_orphans(
 async def test_a_check_finds_what_cannot_be_served(database: Database, agent: str, registry: Registry) -> None:
     """A template that uses what the code no longer exposes, and one that plain SQL broke, are found."""
     registry.declare(agent, {"A": "Hi {{name}}", "B": "b"}, where="here", primary="A")
-    await seeding.seed(database, registry.agents)
+    await sync.seed(database, registry.agents)
     await database.run(
         lambda db: db.execute_query(
             "UPDATE prompts SET prompt_text = '{{#if' WHERE status_key = 'B' AND agent_id = "
@@ -81,7 +81,7 @@ async def test_a_check_finds_what_cannot_be_served(database: Database, agent: st
     )
     changed = Registry()
     changed.declare(agent, {"A": "Hi", "B": "b"}, where="here", primary="A")
-    found = await checking.check_database(database, changed.agents, {agent})
+    found = await checks.check_database(database, changed.agents, {agent})
     assert {finding.kind for finding in found} == {Kind.UNSYNCED, Kind.UNEXPOSED, Kind.INVALID}
     assert not any("Hi {{name}}" in finding.message for finding in found)
 
@@ -91,16 +91,16 @@ async def test_a_check_compares_files_with_code_and_database(
 ) -> None:
     """Files that are changed, broken, doubled or missing are found, with the line where the text is wrong."""
     registry.declare(agent, {"A": "a {{name}}", "B": "b", "C": "c", "D": "d"}, where="here", primary="A")
-    await seeding.seed(database, registry.agents)
-    exchange.export(await exchange.read_prompts(database, [agent]), tmp_path, agents=[agent])
+    await sync.seed(database, registry.agents)
+    transfer.export(await transfer.read_prompts(database, [agent]), tmp_path, agents=[agent])
     folder = tmp_path / agent
-    assert await checking.check_files(tmp_path, registry.agents, database, {agent}) == []
+    assert await checks.check_files(tmp_path, registry.agents, database, {agent}) == []
     (folder / "A.md").write_bytes((folder / "A.md").read_bytes().replace(b"{{name}}", b"{{secret}}"))
     (folder / "B.md").write_bytes((folder / "B.md").read_bytes() + b"\n{{#if\n")
     (folder / "C.md").unlink()
     (folder / "copy.md").write_bytes((folder / "D.md").read_bytes())
     (folder / "broken.md").write_text("---\nagent: x\n---\n")
-    found = await checking.check_files(tmp_path, registry.agents, database, {agent})
+    found = await checks.check_files(tmp_path, registry.agents, database, {agent})
     seen = {(finding.kind, finding.status_key, finding.place.path.name if finding.place else None) for finding in found}
     assert seen == {
         (Kind.UNEXPOSED, "A", "A.md"),
@@ -114,5 +114,5 @@ async def test_a_check_compares_files_with_code_and_database(
     broken = next(finding for finding in found if finding.kind is Kind.INVALID and finding.status_key == "B")
     assert broken.place is not None
     assert (folder / "B.md").read_text().split("\n")[broken.place.line - 1] == "{{#if"
-    alone = await checking.check_files(tmp_path, registry.agents, None, {agent})
+    alone = await checks.check_files(tmp_path, registry.agents, None, {agent})
     assert {finding.kind for finding in alone} == {Kind.UNEXPOSED, Kind.INVALID}

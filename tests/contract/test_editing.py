@@ -9,16 +9,12 @@ from typing import Any
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import editing, finding, lookup, repository
-from automagik_prompts.db import Database
-from automagik_prompts.editing import Change, Intent
-from automagik_prompts.exceptions import (
-    ConflictError,
-    InvalidPromptError,
-    PromptNotFoundError,
-    UnexposedVariableError,
-)
-from automagik_prompts.types import AgentInfo
+from automagik_prompts.domain.records import AgentInfo
+from automagik_prompts.editing import commands, finding, queries
+from automagik_prompts.editing.commands import Change, Intent
+from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError, UnexposedVariableError
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
 from tests.contract.history import active_text, check_history, events_of, rows, standing, told
 
 Verb = Callable[..., Awaitable[Change]]
@@ -27,13 +23,13 @@ Verb = Callable[..., Awaitable[Change]]
 async def versions(database: Database, agent: str, *texts: str, status_key: str = "default") -> None:
     """Write versions, each one activated."""
     for text in texts:
-        await editing.create(database, agent, status_key, text, activate=True, new_agent=True)
+        await commands.create(database, agent, status_key, text, activate=True, new_agent=True)
 
 
 async def test_create(database: Database, agent: str) -> None:
     """A new version is written and waits; with `activate` it is served at once."""
     intent = Intent(author="ann", note="first")
-    first = await editing.create(database, agent, "A", "one", name="One", new_agent=True, intent=intent)
+    first = await commands.create(database, agent, "A", "one", name="One", new_agent=True, intent=intent)
     assert first.prompt is not None
     assert (first.prompt.version, first.prompt.name, first.prompt.author, first.prompt.note) == (
         1,
@@ -43,14 +39,14 @@ async def test_create(database: Database, agent: str) -> None:
     )
     assert (first.active_version, first.previous_version, first.prompt.is_active) == (None, None, False)
     assert (first.agent.name, first.agent.default_status_key, first.agent.revision) == (agent, "A", 1)
-    second = await editing.create(database, agent, "A", "two", activate=True)
+    second = await commands.create(database, agent, "A", "two", activate=True)
     assert second.prompt is not None
     assert (second.active_version, second.previous_version, second.prompt.is_active) == (2, None, True)
-    third = await editing.create(database, agent, "A", "three", activate=True)
+    third = await commands.create(database, agent, "A", "three", activate=True)
     assert (third.active_version, third.previous_version, third.agent.revision) == (3, 2, 3)
-    fourth = await editing.create(database, agent, "A", "four")
+    fourth = await commands.create(database, agent, "A", "four")
     assert (fourth.active_version, fourth.previous_version) == (3, 3)
-    await editing.create(database, agent, "B", "other status")
+    await commands.create(database, agent, "B", "other status")
     assert await standing(database, agent, "A") == [(1, False), (2, False), (3, True), (4, False)]
     assert await standing(database, agent, "B") == [(1, False)]
     assert await told(database, agent) == [
@@ -69,7 +65,7 @@ async def test_activate(database: Database, agent: str) -> None:
     """Any version can be activated, an older one and the present one too."""
     await versions(database, agent, "one", "two", "three")
     for number, before in ((1, 3), (2, 1), (2, 2)):
-        change = await editing.activate(database, agent, "default", number, intent=Intent("bea", "because"))
+        change = await commands.activate(database, agent, "default", number, intent=Intent("bea", "because"))
         assert change.prompt is not None
         assert (change.prompt.version, change.active_version, change.previous_version) == (number, number, before)
     assert await active_text(database, agent) == "two"
@@ -81,15 +77,15 @@ async def test_activate(database: Database, agent: str) -> None:
 async def test_deactivate(database: Database, agent: str) -> None:
     """A status is left without an active version, and the agent's pointer is emptied."""
     await versions(database, agent, "one", "two")
-    change = await editing.deactivate(database, agent, "default", intent=Intent("ann"))
+    change = await commands.deactivate(database, agent, "default", intent=Intent("ann"))
     assert (change.prompt, change.active_version, change.previous_version) == (None, None, 2)
     assert (await finding.find_agent(database, agent)).active_default_prompt_id is None
     assert await standing(database, agent) == [(1, False), (2, False)]
     assert (await told(database, agent))[-1] == ("deactivated", 2, 2)
     with pytest.raises(PromptNotFoundError, match=f"{agent}/default has no active version; there is nothing to deact"):
-        await editing.deactivate(database, agent, "default")
+        await commands.deactivate(database, agent, "default")
     with pytest.raises(PromptNotFoundError, match=r"no prompts for the status 'Default'\. Did you mean 'default'\?"):
-        await editing.deactivate(database, agent, "Default")
+        await commands.deactivate(database, agent, "Default")
     await check_history(database, agent)
 
 
@@ -99,12 +95,12 @@ async def test_deactivate(database: Database, agent: str) -> None:
 async def test_rolling_back_again_goes_further(database: Database, agent: str) -> None:
     """It goes back along what was active, not along the numbers, until there is nothing before."""
     await versions(database, agent, "one", "two", "three")
-    await editing.create(database, agent, "default", "never active")
-    await editing.activate(database, agent, "default", 1)
-    gone_back = [(await editing.rollback(database, agent, "default")).active_version for _ in range(3)]
+    await commands.create(database, agent, "default", "never active")
+    await commands.activate(database, agent, "default", 1)
+    gone_back = [(await commands.rollback(database, agent, "default")).active_version for _ in range(3)]
     assert gone_back == [3, 2, 1]
     with pytest.raises(PromptNotFoundError, match=r"no version that was active before\. Activate one by its number"):
-        await editing.rollback(database, agent, "default")
+        await commands.rollback(database, agent, "default")
     assert await active_text(database, agent) == "one"
     assert [event[0] for event in await told(database, agent)][-3:] == ["rolled_back"] * 3
     await check_history(database, agent)
@@ -113,36 +109,36 @@ async def test_rolling_back_again_goes_further(database: Database, agent: str) -
 async def test_rolling_back_after_activating_again(database: Database, agent: str) -> None:
     """What was undone does not come back by another rollback; a new decision begins a new trail from there."""
     await versions(database, agent, "one", "two", "three")
-    await editing.rollback(database, agent, "default")
+    await commands.rollback(database, agent, "default")
     await versions(database, agent, "four")
-    gone_back = [(await editing.rollback(database, agent, "default")).active_version for _ in range(2)]
+    gone_back = [(await commands.rollback(database, agent, "default")).active_version for _ in range(2)]
     assert gone_back == [2, 1]
 
 
 async def test_rolling_back_after_a_deactivation(database: Database, agent: str) -> None:
     """It brings back what was deactivated, and then goes further."""
     await versions(database, agent, "one", "two")
-    await editing.deactivate(database, agent, "default")
-    change = await editing.rollback(database, agent, "default")
+    await commands.deactivate(database, agent, "default")
+    change = await commands.rollback(database, agent, "default")
     assert (change.active_version, change.previous_version) == (2, None)
-    assert (await editing.rollback(database, agent, "default")).active_version == 1
-    await editing.deactivate(database, agent, "default")
-    assert (await editing.rollback(database, agent, "default")).active_version == 1
+    assert (await commands.rollback(database, agent, "default")).active_version == 1
+    await commands.deactivate(database, agent, "default")
+    assert (await commands.rollback(database, agent, "default")).active_version == 1
     await check_history(database, agent)
 
 
 async def test_rolling_back_past_a_deactivation(database: Database, agent: str) -> None:
     """A version that was activated after a deactivation goes back to the one before it, not to nothing."""
     await versions(database, agent, "one")
-    await editing.deactivate(database, agent, "default")
+    await commands.deactivate(database, agent, "default")
     await versions(database, agent, "two")
-    assert (await editing.rollback(database, agent, "default")).active_version == 1
+    assert (await commands.rollback(database, agent, "default")).active_version == 1
 
 
 async def test_rolling_back_what_sql_did(database: Database, agent: str) -> None:
     """After an activation behind our back it returns to what was active by the events."""
     await versions(database, agent, "one", "two")
-    third = (await editing.create(database, agent, "default", "three")).prompt
+    third = (await commands.create(database, agent, "default", "three")).prompt
     assert third is not None
 
     async def by_sql(db: BaseDBAsyncClient) -> None:
@@ -151,16 +147,16 @@ async def test_rolling_back_what_sql_did(database: Database, agent: str) -> None
 
     await database.transaction(by_sql)
     assert await active_text(database, agent) == "three"
-    assert (await editing.rollback(database, agent, "default")).active_version == 2
+    assert (await commands.rollback(database, agent, "default")).active_version == 2
 
 
 async def test_rolling_back_where_there_is_nothing(database: Database, agent: str) -> None:
     """A status that never had an active version, and one that does not exist, are told apart."""
-    await editing.create(database, agent, "A", "one", new_agent=True)
+    await commands.create(database, agent, "A", "one", new_agent=True)
     with pytest.raises(PromptNotFoundError, match=f"automagik-prompts activate {agent} A VERSION"):
-        await editing.rollback(database, agent, "A")
+        await commands.rollback(database, agent, "A")
     with pytest.raises(PromptNotFoundError, match=r"has no prompts for the status 'B'\. Known statuses: A"):
-        await editing.rollback(database, agent, "B")
+        await commands.rollback(database, agent, "B")
 
 
 async def test_rolling_back_to_what_cannot_be_served(database: Database, agent: str) -> None:
@@ -168,9 +164,9 @@ async def test_rolling_back_to_what_cannot_be_served(database: Database, agent: 
     await database.transaction(repository.add_agents, [AgentInfo(0, agent, variables=("name",))])
     await versions(database, agent, "Hi {{name}}", "plain")
     with pytest.raises(UnexposedVariableError, match=r"Version 1 cannot be activated\. .* uses name"):
-        await editing.rollback(database, agent, "default", exposed=())
+        await commands.rollback(database, agent, "default", exposed=())
     assert await active_text(database, agent) == "plain"
-    assert (await editing.rollback(database, agent, "default", exposed=("name",))).active_version == 1
+    assert (await commands.rollback(database, agent, "default", exposed=("name",))).active_version == 1
 
 
 # Optimistic writes.
@@ -180,11 +176,11 @@ async def each_verb(database: Database, agent: str, revision: int) -> list[Await
     """Return each verb, ready to be awaited, with an expected revision."""
     intent = Intent(expected_revision=revision)
     return [
-        editing.create(database, agent, "default", "new", activate=True, intent=intent),
-        editing.activate(database, agent, "default", 1, intent=intent),
-        editing.rollback(database, agent, "default", intent=intent),
-        editing.deactivate(database, agent, "default", intent=intent),
-        editing.delete(database, agent, "default", 1, intent=intent),
+        commands.create(database, agent, "default", "new", activate=True, intent=intent),
+        commands.activate(database, agent, "default", 1, intent=intent),
+        commands.rollback(database, agent, "default", intent=intent),
+        commands.deactivate(database, agent, "default", intent=intent),
+        commands.delete(database, agent, "default", 1, intent=intent),
     ]
 
 
@@ -202,9 +198,9 @@ async def test_a_stale_decision_is_refused(database: Database, agent: str) -> No
 
 async def test_a_revision_leads_to_the_next(database: Database, agent: str) -> None:
     """Each change brings the token for the next one."""
-    change = await editing.create(database, agent, "A", "one", new_agent=True, intent=Intent(expected_revision=0))
+    change = await commands.create(database, agent, "A", "one", new_agent=True, intent=Intent(expected_revision=0))
     for text in ("two", "three"):
-        change = await editing.create(
+        change = await commands.create(
             database, agent, "A", text, activate=True, intent=Intent(expected_revision=change.agent.revision)
         )
     assert change.agent.revision == 3
@@ -218,8 +214,8 @@ async def test_exactly_one_of_two_wins(shared_url: str, database: Database, agen
             revision = (await finding.find_agent(database, agent)).revision
             intent = Intent(expected_revision=revision)
             outcomes = await asyncio.gather(
-                editing.activate(database, agent, "default", 1, intent=intent),
-                editing.activate(other, agent, "default", 2, intent=intent),
+                commands.activate(database, agent, "default", 1, intent=intent),
+                commands.activate(other, agent, "default", 2, intent=intent),
                 return_exceptions=True,
             )
             (won,) = [outcome for outcome in outcomes if isinstance(outcome, Change)]
@@ -259,11 +255,11 @@ async def test_what_cannot_be_served_is_not_written(
 ) -> None:
     """The refusal is the same on every engine, and nothing is left behind."""
     await database.transaction(repository.add_agents, [AgentInfo(0, agent, variables=("name",))])
-    await editing.create(database, agent, "default", "Hi {{name}}", activate=True)
+    await commands.create(database, agent, "default", "Hi {{name}}", activate=True)
     before = await finding.find_agent(database, agent)
     arguments = {"status_key": "default", "text": "text", **given}
     with pytest.raises(InvalidPromptError) as refused:
-        await editing.create(database, agent, **arguments)
+        await commands.create(database, agent, **arguments)
     assert reason in refused.value.message
     assert await finding.find_agent(database, agent) == before
     assert await standing(database, agent) == [(1, True)]
@@ -272,11 +268,11 @@ async def test_what_cannot_be_served_is_not_written(
 async def test_a_refused_text_adds_no_agent(database: Database, agent: str) -> None:
     """Neither a text that is refused nor a conflict leaves an agent without prompts."""
     with pytest.raises(UnexposedVariableError):
-        await editing.create(database, agent, "A", "{{name}}", new_agent=True)
+        await commands.create(database, agent, "A", "{{name}}", new_agent=True)
     with pytest.raises(ConflictError):
-        await editing.create(database, agent, "A", "text", new_agent=True, intent=Intent(expected_revision=7))
+        await commands.create(database, agent, "A", "text", new_agent=True, intent=Intent(expected_revision=7))
     with pytest.raises(InvalidPromptError, match="The agent name is blank"):
-        await editing.create(database, " ", "A", "text", new_agent=True)
+        await commands.create(database, " ", "A", "text", new_agent=True)
     with pytest.raises(InvalidPromptError, match="The author has 256 characters"):
         Intent(author="x" * 256)
     assert await database.run(repository.get_agent, agent) is None
@@ -284,7 +280,7 @@ async def test_a_refused_text_adds_no_agent(database: Database, agent: str) -> N
 
 async def test_a_verbatim_text_may_hold_anything(database: Database, agent: str) -> None:
     """With `format="text"` braces are text."""
-    change = await editing.create(
+    change = await commands.create(
         database, agent, "A", "{{secret}} {{#if", format="text", activate=True, new_agent=True
     )
     assert change.active_version == 1
@@ -305,12 +301,12 @@ async def test_what_sql_wrote_cannot_be_activated(
 ) -> None:
     """A version that could not be served is refused by its number, whoever wrote it."""
     await versions(database, agent, "good")
-    broken = (await editing.create(database, agent, "default", "to be broken")).prompt
+    broken = (await commands.create(database, agent, "default", "to be broken")).prompt
     assert broken is not None
     statement = f"UPDATE prompts SET prompt_text = '{text}', format = '{format}' WHERE id = {broken.id}"
     await database.run(rows, statement)
     with pytest.raises(InvalidPromptError) as refused:
-        await editing.activate(database, agent, "default", 2)
+        await commands.activate(database, agent, "default", 2)
     assert refused.value.message.startswith("Version 2 cannot be activated. ")
     assert str(refused.value) == refused.value.message
     assert reason in refused.value.message
@@ -321,17 +317,17 @@ async def test_names_that_do_not_exist(database: Database, agent: str) -> None:
     """Each error names agent and status, what there is, and the nearest spelling whatever its case."""
     await versions(database, agent, "one", "two", status_key="APPROVED")
     with pytest.raises(PromptNotFoundError, match=f"no agent '{agent.upper()}' .*Did you mean '{agent}'") as missing:
-        await editing.create(database, agent.upper(), "APPROVED", "text")
+        await commands.create(database, agent.upper(), "APPROVED", "text")
     assert missing.value.agent == agent.upper()
     assert "automagik-prompts sync" in missing.value.message
     with pytest.raises(PromptNotFoundError, match=r"status 'approved'\. Did you mean 'APPROVED'\?") as missing:
-        await editing.activate(database, agent, "approved", 1)
+        await commands.activate(database, agent, "approved", 1)
     assert (missing.value.agent, missing.value.status_key) == (agent, "approved")
     with pytest.raises(PromptNotFoundError, match=r"status 'XYZ'\. Known statuses: APPROVED\."):
-        await lookup.diff(database, agent, "XYZ", 1, 2)
+        await queries.diff(database, agent, "XYZ", 1, 2)
     with pytest.raises(PromptNotFoundError, match="has no version 3; its versions go from 1 to 2"):
-        await editing.activate(database, agent, "APPROVED", 3)
-    for call in (lookup.versions(database, "nobody-at-all"), lookup.events(database, "nobody-at-all")):
+        await commands.activate(database, agent, "APPROVED", 3)
+    for call in (queries.versions(database, "nobody-at-all"), queries.events(database, "nobody-at-all")):
         with pytest.raises(PromptNotFoundError, match="There is no agent 'nobody-at-all'"):
             await call
 
@@ -381,10 +377,10 @@ async def test_a_write_that_is_cancelled_leaves_nothing(database: Database, agen
 async def test_copy(database: Database, agent: str) -> None:
     """A version becomes a new one of another status or agent, with its format and name."""
     source = (
-        await editing.create(database, agent, "A", "{{ verbatim", format="text", name="Name", new_agent=True)
+        await commands.create(database, agent, "A", "{{ verbatim", format="text", name="Name", new_agent=True)
     ).prompt
     assert source is not None
-    copied = (await editing.copy(database, source, agent, "B", activate=True)).prompt
+    copied = (await commands.copy(database, source, agent, "B", activate=True)).prompt
     assert copied is not None
     assert (copied.prompt_text, copied.format, copied.name, copied.version, copied.is_active) == (
         "{{ verbatim",
@@ -393,7 +389,7 @@ async def test_copy(database: Database, agent: str) -> None:
         1,
         True,
     )
-    await editing.copy(database, source, f"{agent}-2", "A", new_agent=True)
+    await commands.copy(database, source, f"{agent}-2", "A", new_agent=True)
     assert await standing(database, f"{agent}-2", "A") == [(1, False)]
     await check_history(database, agent)
 
@@ -401,34 +397,34 @@ async def test_copy(database: Database, agent: str) -> None:
 async def test_delete(database: Database, agent: str) -> None:
     """A draft can be deleted; what is active or came from code cannot, and a number is never given again."""
     await versions(database, agent, "one")
-    await editing.create(database, agent, "default", "draft")
-    await editing.delete(database, agent, "default", 2, intent=Intent("ann", "a mistake"))
+    await commands.create(database, agent, "default", "draft")
+    await commands.delete(database, agent, "default", 2, intent=Intent("ann", "a mistake"))
     assert await standing(database, agent) == [(1, True)]
     assert (await told(database, agent))[-1] == ("deleted", 2, None)
-    assert (await editing.create(database, agent, "default", "next")).prompt is not None
+    assert (await commands.create(database, agent, "default", "next")).prompt is not None
     assert await standing(database, agent) == [(1, True), (3, False)]
     with pytest.raises(InvalidPromptError, match=r"is active\. Activate another one, or deactivate it"):
-        await editing.delete(database, agent, "default", 1)
+        await commands.delete(database, agent, "default", 1)
     with pytest.raises(PromptNotFoundError, match="has no version 2"):
-        await editing.delete(database, agent, "default", 2)
-    await editing.activate(database, agent, "default", 3)
-    await editing.delete(database, agent, "default", 1)
+        await commands.delete(database, agent, "default", 2)
+    await commands.activate(database, agent, "default", 3)
+    await commands.delete(database, agent, "default", 1)
     with pytest.raises(PromptNotFoundError, match="has no version that was active before"):
-        await editing.rollback(database, agent, "default")
+        await commands.rollback(database, agent, "default")
 
 
 async def test_looking_back(database: Database, agent: str) -> None:
     """History and events are told newest first, of one status or all, as many as wanted."""
     await versions(database, agent, "one\ntwo\n", "one\nTWO", status_key="A")
     await versions(database, agent, "other", status_key="B")
-    history = await lookup.versions(database, agent)
+    history = await queries.versions(database, agent)
     assert [(prompt.status_key, prompt.version) for prompt in history] == [("A", 2), ("A", 1), ("B", 1)]
-    assert len(await lookup.versions(database, agent, "A", limit=1)) == 1
+    assert len(await queries.versions(database, agent, "A", limit=1)) == 1
     assert len(await events_of(database, agent, "B")) == 2
     (newest,) = await events_of(database, agent, limit=1)
     assert (newest.status_key, newest.action.value) == ("B", "activated")
     assert newest.created_at.utcoffset() is not None
-    assert await lookup.diff(database, agent, "A", 1, 2) == (
+    assert await queries.diff(database, agent, "A", 1, 2) == (
         "--- version 1\n+++ version 2\n@@ -1,2 +1,2 @@\n one\n-two\n+TWO\n\\ No newline at end of text\n"
     )
-    assert await lookup.diff(database, agent, "A", 2, 2) == ""
+    assert await queries.diff(database, agent, "A", 2, 2) == ""

@@ -4,47 +4,43 @@ from __future__ import annotations
 
 import pytest
 
-from automagik_prompts import editing, lookup, repository, seeding, trail
-from automagik_prompts.db import Database
-from automagik_prompts.editing import Intent
-from automagik_prompts.exceptions import (
-    ConflictError,
-    InvalidPromptError,
-    PromptNotFoundError,
-    UnexposedVariableError,
-)
-from automagik_prompts.registry import Registry
-from automagik_prompts.types import Action, AgentInfo
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.records import Action, AgentInfo
+from automagik_prompts.editing import commands, history, queries, sync
+from automagik_prompts.editing.commands import Intent
+from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError, UnexposedVariableError
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
 from tests.contract.history import standing, told
 
 
 async def versions(database: Database, agent: str, *texts: str, status_key: str = "default") -> None:
     """Write versions, each one activated."""
     for text in texts:
-        await editing.create(database, agent, status_key, text, activate=True, new_agent=True)
+        await commands.create(database, agent, status_key, text, activate=True, new_agent=True)
 
 
 async def test_check_writes_nothing(database: Database, agent: str) -> None:
     """A text is checked as `create` checks it, and neither an agent nor a version appears."""
-    assert await editing.check(database, agent, "A", "fine", new_agent=True) is None
+    assert await commands.check(database, agent, "A", "fine", new_agent=True) is None
     with pytest.raises(PromptNotFoundError, match="There is no agent"):
-        await editing.check(database, agent, "A", "fine")
+        await commands.check(database, agent, "A", "fine")
     await versions(database, agent, "one")
-    known = await editing.check(database, agent, "A", "fine")
+    known = await commands.check(database, agent, "A", "fine")
     assert known is not None
     assert known.revision == 1
     with pytest.raises(UnexposedVariableError, match="secret"):
-        await editing.check(database, agent, "A", "{{secret}}")
+        await commands.check(database, agent, "A", "{{secret}}")
     with pytest.raises(InvalidPromptError, match="template"):
-        await editing.check(database, agent, "A", "{{#if")
+        await commands.check(database, agent, "A", "{{#if")
     assert await standing(database, agent) == [(1, True)]
 
 
 async def test_copy(database: Database, agent: str) -> None:
     """A copy is a new version of the other status with text, format and name, and the original stays."""
-    await editing.create(database, agent, "A", "{{verbatim}}", format="text", name="One", new_agent=True)
-    source = await lookup.get(database, agent, "A", 1)
-    change = await editing.copy(database, source, agent, "B", intent=Intent("ann", "why"))
+    await commands.create(database, agent, "A", "{{verbatim}}", format="text", name="One", new_agent=True)
+    source = await queries.get(database, agent, "A", 1)
+    change = await commands.copy(database, source, agent, "B", intent=Intent("ann", "why"))
     assert change.prompt is not None
     assert (change.prompt.prompt_text, change.prompt.format, change.prompt.name, change.prompt.author) == (
         "{{verbatim}}",
@@ -53,7 +49,7 @@ async def test_copy(database: Database, agent: str) -> None:
         "ann",
     )
     assert change.active_version is None
-    again = await editing.copy(database, source, agent, "B", activate=True)
+    again = await commands.copy(database, source, agent, "B", activate=True)
     assert (again.active_version, await standing(database, agent, "A")) == (2, [(1, False)])
 
 
@@ -61,46 +57,46 @@ async def test_copy_to_an_agent_that_does_not_expose_its_variables(database: Dat
     """A text that the other agent could not be served is refused, and nothing is written."""
     exposing = AgentInfo(0, f"{agent}-from", variables=("name",))
     await database.transaction(repository.add_agents, [exposing])
-    await editing.create(database, exposing.name, "A", "Hi {{name}}")
+    await commands.create(database, exposing.name, "A", "Hi {{name}}")
     await versions(database, agent, "plain")
-    source = await lookup.get(database, exposing.name, "A", 1)
+    source = await queries.get(database, exposing.name, "A", 1)
     with pytest.raises(UnexposedVariableError):
-        await editing.copy(database, source, agent, "default")
+        await commands.copy(database, source, agent, "default")
     assert await standing(database, agent) == [(1, True)]
 
 
 async def test_delete(database: Database, agent: str) -> None:
     """A deleted version is gone, what was done to it stays told, and its number is never given again."""
     await versions(database, agent, "one", "two")
-    await editing.create(database, agent, "default", "three")
-    change = await editing.delete(database, agent, "default", 3, intent=Intent("ann", "a mistake"))
+    await commands.create(database, agent, "default", "three")
+    change = await commands.delete(database, agent, "default", 3, intent=Intent("ann", "a mistake"))
     assert change.prompt is not None
     assert (change.prompt.version, change.active_version, change.agent.revision) == (3, 2, 4)
     assert await standing(database, agent) == [(1, False), (2, True)]
     assert (await told(database, agent))[-2:] == [("created", 3, None), ("deleted", 3, None)]
-    assert (await editing.create(database, agent, "default", "four")).prompt.version == 4  # type: ignore[union-attr]  # written
-    await editing.delete(database, agent, "default", 1)
+    assert (await commands.create(database, agent, "default", "four")).prompt.version == 4  # type: ignore[union-attr]  # written
+    await commands.delete(database, agent, "default", 1)
     assert await standing(database, agent) == [(2, True), (4, False)]
     with pytest.raises(PromptNotFoundError, match="has no version 3"):
-        await editing.activate(database, agent, "default", 3)
+        await commands.activate(database, agent, "default", 3)
 
 
 async def test_a_rollback_passes_over_what_was_deleted(database: Database, agent: str) -> None:
     """Whoever goes back gets to the version that was active before the deleted one."""
     await versions(database, agent, "one", "two", "three")
-    await editing.delete(database, agent, "default", 2)
-    assert (await trail.find_earlier(database, agent, "default")).version == 1
-    assert (await editing.rollback(database, agent, "default")).active_version == 1
+    await commands.delete(database, agent, "default", 2)
+    assert (await history.find_earlier(database, agent, "default")).version == 1
+    assert (await commands.rollback(database, agent, "default")).active_version == 1
 
 
 async def test_a_status_whose_only_version_was_deleted_goes_on_counting(
     database: Database, agent: str, registry: Registry
 ) -> None:
     """Also the code's first text gets a number that was not used before."""
-    await editing.create(database, agent, "A", "a draft", new_agent=True)
-    await editing.delete(database, agent, "A", 1)
+    await commands.create(database, agent, "A", "a draft", new_agent=True)
+    await commands.delete(database, agent, "A", 1)
     registry.declare(agent, {"A": "from code", "B": "other"}, where="here", primary="A")
-    await seeding.seed(database, registry.agents)
+    await sync.seed(database, registry.agents)
     assert await standing(database, agent, "A") == [(2, True)]
     assert await standing(database, agent, "B") == [(1, True)]
 
@@ -108,27 +104,27 @@ async def test_a_status_whose_only_version_was_deleted_goes_on_counting(
 async def test_delete_refuses_what_is_needed(database: Database, agent: str, registry: Registry) -> None:
     """What is active or came from code is not deleted, nor is anything deleted on a wrong assumption."""
     registry.declare(agent, {"default": "from code"}, where="here")
-    await seeding.seed(database, registry.agents)
-    await editing.create(database, agent, "default", "a person's", activate=True)
+    await sync.seed(database, registry.agents)
+    await commands.create(database, agent, "default", "a person's", activate=True)
     with pytest.raises(InvalidPromptError, match=r"Version 2 .* is active"):
-        await editing.delete(database, agent, "default", 2)
+        await commands.delete(database, agent, "default", 2)
     with pytest.raises(InvalidPromptError, match=r"Version 1 .* came from code"):
-        await editing.delete(database, agent, "default", 1)
+        await commands.delete(database, agent, "default", 1)
     with pytest.raises(PromptNotFoundError, match="versions go from 1 to 2"):
-        await editing.delete(database, agent, "default", 9)
-    await editing.create(database, agent, "default", "a draft")
+        await commands.delete(database, agent, "default", 9)
+    await commands.create(database, agent, "default", "a draft")
     with pytest.raises(ConflictError):
-        await editing.delete(database, agent, "default", 3, intent=Intent(expected_revision=1))
+        await commands.delete(database, agent, "default", 3, intent=Intent(expected_revision=1))
     assert await standing(database, agent) == [(1, False), (2, True), (3, False)]
 
 
 async def test_standings(database: Database, agent: str, registry: Registry) -> None:
     """An overview tells the active version, who wrote it, and whether the code has changed under a person's version."""
     registry.declare(agent, {"A": "one", "B": "b"}, where="here", primary="A")
-    await seeding.seed(database, registry.agents)
-    await editing.create(database, agent, "A", "better", activate=True, intent=Intent("ann", "why"))
-    await editing.deactivate(database, agent, "B")
-    first, second = await lookup.standings(database, agent)
+    await sync.seed(database, registry.agents)
+    await commands.create(database, agent, "A", "better", activate=True, intent=Intent("ann", "why"))
+    await commands.deactivate(database, agent, "B")
+    first, second = await queries.standings(database, agent)
     assert (first.status_key, first.primary, first.active, first.latest, first.versions) == ("A", True, 2, 2, 2)
     assert (first.from_code, first.author, first.note, first.code_version, first.drift) == (
         False,
@@ -140,66 +136,66 @@ async def test_standings(database: Database, agent: str, registry: Registry) -> 
     assert (second.status_key, second.primary, second.active, second.active_since) == ("B", False, None, None)
     changed = Registry()
     changed.declare(agent, {"A": "two", "B": "b"}, where="here", primary="A")
-    await seeding.seed(database, changed.agents)
-    drifted = (await lookup.standings(database, agent))[0]
+    await sync.seed(database, changed.agents)
+    drifted = (await queries.standings(database, agent))[0]
     assert (drifted.active, drifted.code_version, drifted.drift) == (2, 3, True)
-    await editing.activate(database, agent, "A", 3)
-    assert not (await lookup.standings(database, agent))[0].drift
-    assert {one.agent for one in await lookup.standings(database)} >= {agent}
+    await commands.activate(database, agent, "A", 3)
+    assert not (await queries.standings(database, agent))[0].drift
+    assert {one.agent for one in await queries.standings(database)} >= {agent}
 
 
 async def test_finding_versions(database: Database, agent: str, registry: Registry) -> None:
     """A version is found by its number, as the active one, and as the code's newest; a wrong name is told."""
     registry.declare(agent, {"A": "from code"}, where="here")
-    await seeding.seed(database, registry.agents)
-    await editing.create(database, agent, "A", "better", activate=True)
-    await editing.create(database, agent, "B", "a person's")
-    active, code = await lookup.get_active(database, agent, "A"), await lookup.get_code_default(database, agent, "A")
+    await sync.seed(database, registry.agents)
+    await commands.create(database, agent, "A", "better", activate=True)
+    await commands.create(database, agent, "B", "a person's")
+    active, code = await queries.get_active(database, agent, "A"), await queries.get_code_default(database, agent, "A")
     assert active is not None
     assert code is not None
     assert (active.version, code.version) == (2, 1)
-    assert await lookup.get_active(database, agent, "B") is None
-    assert await lookup.get_code_default(database, agent, "B") is None
-    for find in (lookup.get_active, lookup.get_code_default, lookup.versions):
+    assert await queries.get_active(database, agent, "B") is None
+    assert await queries.get_code_default(database, agent, "B") is None
+    for find in (queries.get_active, queries.get_code_default, queries.versions):
         with pytest.raises(PromptNotFoundError, match="no prompts for the status 'C'"):
             await find(database, agent, "C")
-    assert [prompt.version for prompt in await lookup.versions(database, agent, "A", limit=1)] == [2]
+    assert [prompt.version for prompt in await queries.versions(database, agent, "A", limit=1)] == [2]
 
 
 async def test_events_of_all_agents(database: Database, agent: str) -> None:
     """What was done can be read for one agent, for one status, and for all agents, newest first."""
     await versions(database, agent, "one")
     await versions(database, f"{agent}-other", "two")
-    newest = await lookup.events(database, limit=2)
+    newest = await queries.events(database, limit=2)
     assert [(name, event.action) for name, event in newest] == [
         (f"{agent}-other", Action.ACTIVATED),
         (f"{agent}-other", Action.CREATED),
     ]
-    mine = await lookup.events(database, agent, "default", limit=1)
+    mine = await queries.events(database, agent, "default", limit=1)
     assert [(name, event.action) for name, event in mine] == [(agent, Action.ACTIVATED)]
-    assert await lookup.events(database, agent, "other") == []
+    assert await queries.events(database, agent, "other") == []
 
 
 async def test_search(database: Database, agent: str) -> None:
     """Words are found in active versions or in all, with their line, whatever the engine thinks of letters."""
     await versions(database, agent, "old words", "first\nSTRASSE and Straße 100%\nlast", status_key="A")
-    found = await lookup.search(database, "straSSE", agent=agent)
+    found = await queries.search(database, "straSSE", agent=agent)
     assert [(match.prompt.version, match.line, match.excerpt) for match in found] == [(2, 2, "STRASSE and Straße 100%")]
     assert (found[0].start, found[0].end) == (0, 7)
-    assert await lookup.search(database, "words", agent=agent) == []
-    every = await lookup.search(database, "words", agent=agent, every_version=True)
+    assert await queries.search(database, "words", agent=agent) == []
+    every = await queries.search(database, "words", agent=agent, every_version=True)
     assert [(match.prompt.version, match.line) for match in every] == [(1, 1)]
-    assert await lookup.search(database, "strasse", agent=agent, match_case=True) == []
-    assert len(await lookup.search(database, "100%", agent=agent)) == 1
-    assert await lookup.search(database, "_", agent=agent) == []
+    assert await queries.search(database, "strasse", agent=agent, match_case=True) == []
+    assert len(await queries.search(database, "100%", agent=agent)) == 1
+    assert await queries.search(database, "_", agent=agent) == []
     with pytest.raises(InvalidPromptError, match="nothing to search"):
-        await lookup.search(database, "  ")
+        await queries.search(database, "  ")
 
 
 async def test_search_shortens_long_lines(database: Database, agent: str) -> None:
     """A long line is cut around the words, and they can be found in what is left."""
     await versions(database, agent, "x" * 500 + "İneedle" + "y" * 500)
-    (match,) = await lookup.search(database, "needle", agent=agent)
+    (match,) = await queries.search(database, "needle", agent=agent)
     assert match.excerpt[match.start : match.end] == "needle"
     assert len(match.excerpt) < 150
     assert match.excerpt.startswith("…")

@@ -7,22 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts import editing, exchange, finding, lookup, seeding
-from automagik_prompts.db import Database
-from automagik_prompts.editing import Intent
-from automagik_prompts.exceptions import (
-    InvalidPromptError,
-    UnexposedVariableError,
-)
-from automagik_prompts.files import FoundFile, PromptFile, find_files, read_folder
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.editing import commands, finding, queries, sync, transfer
+from automagik_prompts.editing.commands import Intent
+from automagik_prompts.editing.files import FoundFile, PromptFile, find_files, read_folder
+from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
+from automagik_prompts.storage.database import Database
 from tests.contract.history import active_text, standing
 
 
 async def versions(database: Database, agent: str, *texts: str, status_key: str = "default") -> None:
     """Write versions, each one activated."""
     for text in texts:
-        await editing.create(database, agent, status_key, text, activate=True, new_agent=True)
+        await commands.create(database, agent, status_key, text, activate=True, new_agent=True)
 
 
 def imported(folder: Path) -> list[FoundFile]:
@@ -36,27 +33,27 @@ async def test_an_export_and_an_import_of_it_change_nothing(
     """The round trip is empty: files of what is active, and no version from them, whatever the texts are."""
     texts = {"A": "one\r\ntwo\n", "B": "{{name}}\n\n", "C": "no line feed"}
     registry.declare(agent, texts, where="here", primary="B")
-    await seeding.seed(database, registry.agents)
-    prompts = await exchange.read_prompts(database, [agent])
-    written = exchange.export(prompts, tmp_path, agents=[agent])
+    await sync.seed(database, registry.agents)
+    prompts = await transfer.read_prompts(database, [agent])
+    written = transfer.export(prompts, tmp_path, agents=[agent])
     assert [(file.status_key, file.outcome) for file in written] == [(key, "written") for key in texts]
     assert {file.prompt.status_key: file.prompt.text for file in imported(tmp_path)} == texts
-    plan = await exchange.plan_import(database, imported(tmp_path), activate=True)
+    plan = await transfer.plan_import(database, imported(tmp_path), activate=True)
     assert (plan.work, plan.new_agents) == ((), ())
-    again = exchange.export(await exchange.read_prompts(database, [agent]), tmp_path, agents=[agent])
+    again = transfer.export(await transfer.read_prompts(database, [agent]), tmp_path, agents=[agent])
     assert {file.outcome for file in again} == {"unchanged"}
 
 
 async def test_an_import_writes_what_differs_once(database: Database, agent: str, tmp_path: Path) -> None:
     """A changed file is a new version; imported again it is known; with `activate` it becomes the active one."""
     await versions(database, agent, "one", status_key="A")
-    exchange.export(await exchange.read_prompts(database, [agent]), tmp_path, agents=[agent])
+    transfer.export(await transfer.read_prompts(database, [agent]), tmp_path, agents=[agent])
     (file,) = imported(tmp_path)
     changed = [FoundFile(file.path, replace(file.prompt, text="two", name="Second"))]
 
     async def carry_out(*, activate: bool) -> list[tuple[str, int | None]]:
-        plan = await exchange.plan_import(database, changed, activate=activate)
-        done = await exchange.carry_out(
+        plan = await transfer.plan_import(database, changed, activate=activate)
+        done = await transfer.carry_out(
             database, plan, activate=activate, intent=Intent("ann"), told=lambda step: seen.append(step.version)
         )
         return [(step.action, step.version) for step in done.steps]
@@ -68,7 +65,7 @@ async def test_an_import_writes_what_differs_once(database: Database, agent: str
     assert await carry_out(activate=True) == [("activate", 2)]
     assert await carry_out(activate=True) == [("unchanged", 2)]
     assert (await active_text(database, agent, "A"), seen) == ("two", [2, 2])
-    newest = await lookup.get(database, agent, "A", 2)
+    newest = await queries.get(database, agent, "A", 2)
     assert (newest.author, newest.name, newest.note) == ("ann", "Second", f"imported from {file.path.name}")
 
 
@@ -77,12 +74,12 @@ async def test_an_import_adds_agents_as_their_files_describe_them(
 ) -> None:
     """In a database that does not know the agent it gets its primary status and its variables, and the texts work."""
     registry.declare(agent, {"A": "Hi {{name}}", "B": "b"}, where="here", primary="B", variables=["vip?"])
-    await seeding.seed(database, registry.agents)
-    exchange.export(await exchange.read_prompts(database, [agent]), tmp_path, agents=[agent])
+    await sync.seed(database, registry.agents)
+    transfer.export(await transfer.read_prompts(database, [agent]), tmp_path, agents=[agent])
     other = f"{agent}-copy"
     files = [FoundFile(file.path, replace(file.prompt, agent=other)) for file in imported(tmp_path)]
-    plan = await exchange.plan_import(database, files, activate=True)
-    await exchange.carry_out(database, plan, activate=True, intent=Intent(), told=lambda _step: None)
+    plan = await transfer.plan_import(database, files, activate=True)
+    await transfer.carry_out(database, plan, activate=True, intent=Intent(), told=lambda _step: None)
     info = await finding.find_agent(database, other)
     assert (info.default_status_key, info.variables) == ("B", ("name", "vip?"))
     assert info.active_default_prompt_id is not None
@@ -95,18 +92,18 @@ async def test_an_import_is_checked_before_anything_is_written(database: Databas
     good = FoundFile(tmp_path / "good.md", PromptFile(agent, "A", "fine"))
     bad = FoundFile(tmp_path / "bad.md", PromptFile(agent, "B", "{{secret}}"))
     with pytest.raises(UnexposedVariableError, match=r"bad\.md: .*secret"):
-        await exchange.plan_import(database, [good, bad], activate=False)
+        await transfer.plan_import(database, [good, bad], activate=False)
     strangers = [
         FoundFile(tmp_path / f"{key}.md", PromptFile(f"{agent}-new", key, "text", primary=primary))
         for key, primary in (("A", False), ("B", False))
     ]
     with pytest.raises(InvalidPromptError, match="which status is its primary one"):
-        await exchange.plan_import(database, strangers, activate=False)
+        await transfer.plan_import(database, strangers, activate=False)
     both = [FoundFile(file.path, replace(file.prompt, primary=True)) for file in strangers]
     with pytest.raises(InvalidPromptError, match="Two files say"):
-        await exchange.plan_import(database, both, activate=False)
-    assert await lookup.standings(database, agent) == [
-        one for one in await lookup.standings(database, agent) if one.status_key == "default"
+        await transfer.plan_import(database, both, activate=False)
+    assert await queries.standings(database, agent) == [
+        one for one in await queries.standings(database, agent) if one.status_key == "default"
     ]
 
 
@@ -114,14 +111,14 @@ async def test_an_export_tells_and_removes_files_that_are_stale(database: Databa
     """A file whose prompt is not active any more is told, and removed on demand; other people's files never are."""
     await versions(database, agent, "a", status_key="A")
     await versions(database, agent, "b", status_key="B")
-    exchange.export(await exchange.read_prompts(database, [agent]), tmp_path, agents=[agent])
+    transfer.export(await transfer.read_prompts(database, [agent]), tmp_path, agents=[agent])
     foreign = tmp_path / agent / "notes.md"
     foreign.write_text("---\ntitle: mine\n---\n")
-    await editing.deactivate(database, agent, "B")
-    prompts = await exchange.read_prompts(database, [agent])
-    stale = exchange.export(prompts, tmp_path, agents=[agent])
+    await commands.deactivate(database, agent, "B")
+    prompts = await transfer.read_prompts(database, [agent])
+    stale = transfer.export(prompts, tmp_path, agents=[agent])
     assert [(file.status_key, file.outcome) for file in stale] == [("A", "unchanged"), ("B", "stale")]
-    assert exchange.export(prompts, tmp_path, agents=["somebody else"])[1:] == []
-    removed = exchange.export(prompts, tmp_path, agents=[agent], prune=True)
+    assert transfer.export(prompts, tmp_path, agents=["somebody else"])[1:] == []
+    removed = transfer.export(prompts, tmp_path, agents=[agent], prune=True)
     assert [(file.status_key, file.outcome) for file in removed] == [("A", "unchanged"), ("B", "removed")]
     assert sorted(path.name for path in find_files(tmp_path)) == ["A.md", "notes.md"]

@@ -14,14 +14,15 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
-from automagik_prompts import repository
-from automagik_prompts.constants import prompt
-from automagik_prompts.db import Database, connect_parameters
+from automagik_prompts.declaring.decorators import prompt
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Source
+from automagik_prompts.domain.text import content_hash
+from automagik_prompts.editing.sync import seed
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
-from automagik_prompts.seeding import seed
-from automagik_prompts.types import Source, content_hash
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database, connect_parameters
 from tests.conftest import MakePlugin
 from tests.hosts import (
     AGENTS,

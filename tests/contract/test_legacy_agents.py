@@ -7,13 +7,13 @@ import logging
 
 import pytest
 
-from automagik_prompts import editing
-from automagik_prompts.constants import prompt
-from automagik_prompts.db import Database
+from automagik_prompts.declaring.decorators import prompt
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Source, State
+from automagik_prompts.editing import commands
+from automagik_prompts.editing.sync import Seeded, seed
 from automagik_prompts.exceptions import SchemaError
-from automagik_prompts.registry import Registry
-from automagik_prompts.seeding import Seeded, seed
-from automagik_prompts.types import Source, State
+from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.hosts import Host, fill_agents, make_agents, upgrade
 from tests.operator import Operator
@@ -82,7 +82,7 @@ def test_people_are_told_as_well(host: Host, tmp_path_factory: pytest.TempPathFa
 
     async def create() -> None:
         async with Database(host.url) as database:
-            await editing.create(database, "plain", "VIP", "For you.", activate=True)
+            await commands.create(database, "plain", "VIP", "For you.", activate=True)
 
     asyncio.run(create())
 

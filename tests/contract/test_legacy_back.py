@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from automagik_prompts import editing, migrations
-from automagik_prompts.db import Database
+from automagik_prompts.editing import commands
 from automagik_prompts.exceptions import SchemaError
+from automagik_prompts.schema import migrate
+from automagik_prompts.storage.database import Database
 from tests.hosts import (
     PROMPTS,
     TEXTS,
@@ -156,7 +157,7 @@ def work_again(host: Host) -> None:
 
     async def work() -> int:
         async with Database(host.url) as database:
-            change = await editing.create(database, "plain", "default", "Once more.", activate=True)
+            change = await commands.create(database, "plain", "default", "Once more.", activate=True)
             assert change.prompt is not None
             return change.prompt.version
 
@@ -172,8 +173,8 @@ def test_a_database_of_ours_comes_back_too(empty_url: str) -> None:
 
     async def work() -> None:
         async with Database(host.url) as database:
-            await editing.create(database, "plain", "default", "First.", activate=True)
-            await editing.create(database, "plain", "default", "A later text.")
+            await commands.create(database, "plain", "default", "First.", activate=True)
+            await commands.create(database, "plain", "default", "A later text.")
 
     asyncio.run(work())
     worked = ours(host)
@@ -283,7 +284,7 @@ def test_nothing_is_dropped_while_a_text_has_no_equal_version(empty_url: str) ->
 
     async def adopt() -> tuple[str, ...]:
         async with Database(host.url) as database:
-            return await migrations.upgrade(database, adopt=True)
+            return await migrate.upgrade(database, adopt=True)
 
     assert len(asyncio.run(adopt())) == 1
     texts = {text for (text,) in host.rows("SELECT prompt_text FROM prompts")}

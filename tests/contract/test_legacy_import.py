@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts import editing, importing, migrations
-from automagik_prompts.db import Database
+from automagik_prompts.editing import commands
 from automagik_prompts.exceptions import ConfigurationError, SchemaError
-from automagik_prompts.importing import TextSource
-from automagik_prompts.plans import AgentPlan, Outcome
+from automagik_prompts.schema import migrate
+from automagik_prompts.schema.legacy import importer
+from automagik_prompts.schema.legacy.importer import TextSource
+from automagik_prompts.schema.legacy.plan import AgentPlan, Outcome
 from automagik_prompts.settings import sqlite_path
+from automagik_prompts.storage.database import Database
 from tests.conftest import ENGINES
 from tests.hosts import TEXTS, Host, fill_agents, make_agents, upgrade
 from tests.operator import Operator
@@ -46,8 +48,8 @@ def imported(url: str, source: TextSource) -> dict[str, AgentPlan]:
 
     async def work() -> tuple[AgentPlan, ...]:
         async with Database(url) as database:
-            await migrations.upgrade(database)
-            return await importing.import_texts(database, source)
+            await migrate.upgrade(database)
+            return await importer.import_texts(database, source)
 
     return {plan.agent: plan for plan in asyncio.run(work())}
 
@@ -93,7 +95,7 @@ def test_it_respects_what_people_decided(empty_url: str, tmp_path: Path) -> None
 
     async def decide() -> None:
         async with Database(target.url) as database:
-            await editing.create(database, "plain", "default", "A person's.", activate=True, new_agent=True)
+            await commands.create(database, "plain", "default", "A person's.", activate=True, new_agent=True)
 
     asyncio.run(decide())
     for _ in range(2):
@@ -104,7 +106,7 @@ def test_it_respects_what_people_decided(empty_url: str, tmp_path: Path) -> None
 
     async def take_it() -> None:
         async with Database(target.url) as database:
-            await editing.activate(database, "plain", "default", 2)
+            await commands.activate(database, "plain", "default", 2)
 
     asyncio.run(take_it())  # its names are exposed, so that it can be activated
     assert active_texts(target)["plain"] == "You are {{agent_name}} for {{company}}."

@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from automagik_prompts import legacy, migrations
-from automagik_prompts.catalogue import Reader
-from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError
-from automagik_prompts.legacy import Preview
-from automagik_prompts.plans import Outcome
-from automagik_prompts.readonly import read_only
+from automagik_prompts.schema import migrate
+from automagik_prompts.schema.legacy import preview as legacy
+from automagik_prompts.schema.legacy.plan import Outcome
+from automagik_prompts.schema.legacy.preview import Preview
 from automagik_prompts.settings import sqlite_path
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.introspection import Reader
+from automagik_prompts.storage.readonly import read_only
 from tests.hosts import TEXTS, Host, downgrade, fill_agents, make_agents, make_first_shape, upgrade, work_on
 from tests.operator import Operator
 
@@ -82,7 +83,7 @@ def test_what_is_announced_is_what_happens(empty_url: str, make: Make) -> None:
 
     async def go() -> None:
         async with Database(host.url) as database:
-            assert await migrations.upgrade(database, adopt=True) == announced.pending
+            assert await migrate.upgrade(database, adopt=True) == announced.pending
 
     asyncio.run(go())
     rows = host.rows(
@@ -190,7 +191,7 @@ def test_nothing_to_preview(empty_url: str, tmp_path: Path) -> None:
         with pytest.raises(DatabaseUnavailableError, match="There is no database file"):
             preview(host)
         host.run("VACUUM")
-    assert preview(host) == Preview(pending=tuple(step.version for step in migrations.all_migrations()))
+    assert preview(host) == Preview(pending=tuple(step.version for step in migrate.all_migrations()))
     upgrade(host.url)
     assert preview(host) == Preview()
     assert not list(tmp_path.glob("*-wal"))

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import legacy, migrations
-from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
+from automagik_prompts.schema import migrate
+from automagik_prompts.schema.legacy import preview as legacy
 from automagik_prompts.settings import sqlite_path
+from automagik_prompts.storage.database import Database
 from tests.hosts import PROMPTS, TEXTS, Host, fill_agents, make_agents, make_loose, upgrade
 from tests.operator import Operator
 
@@ -232,7 +233,7 @@ def test_a_table_of_somebody_else(postgres_url: str) -> None:
 
     async def as_guest() -> None:
         async with Database(host.url.replace("postgres:@", f"{role}:@").replace("postgres@", f"{role}@")) as database:
-            await migrations.upgrade(database)
+            await migrate.upgrade(database)
 
     try:
         with pytest.raises(SchemaError, match=f"the table agents belongs to .*, and {role} may not alter it"):
@@ -287,7 +288,7 @@ def test_aerich_refuses_as_well(host: Host) -> None:
 
     async def first_step() -> None:
         async with Database(host.url) as database:
-            await database.transaction(migrations.all_migrations()[0].load().upgrade)
+            await database.transaction(migrate.all_migrations()[0].load().upgrade)
 
     with pytest.raises(SchemaError, match=MESSAGE):
         asyncio.run(first_step())
@@ -309,7 +310,7 @@ def test_a_column_of_prompts_that_no_version_could_fill(host: Host, preset: str,
 
 def test_a_table_that_somebody_holds(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An upgrade does not queue for long behind a long transaction, as everybody else would queue behind it."""
-    monkeypatch.setattr("automagik_prompts.adoption.TABLE_TIMEOUT", 0.2)
+    monkeypatch.setattr("automagik_prompts.schema.legacy.adopt.TABLE_TIMEOUT", 0.2)
     host = Host(postgres_url)
     make_agents(host)
     fill_agents(host, TEXTS)
@@ -320,7 +321,7 @@ def test_a_table_that_somebody_holds(postgres_url: str, monkeypatch: pytest.Monk
 
             async def hold(client: BaseDBAsyncClient) -> None:
                 await client.execute_query("SELECT name FROM agents")
-                await migrations.upgrade(database)
+                await migrate.upgrade(database)
 
             await other.transaction(hold)
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
-from automagik_prompts import legacy, migrations
-from automagik_prompts.catalogue import Connection
-from automagik_prompts.db import Database, connect_parameters
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
+from automagik_prompts.schema import migrate
+from automagik_prompts.schema.legacy import preview
+from automagik_prompts.storage.database import Database, connect_parameters
+from automagik_prompts.storage.introspection import Connection
 from tests.hosts import TEXTS, Host, downgrade, fill_agents, make_agents, make_first_shape, upgrade
 from tests.operator import Operator
 from tests.servers import PostgresServer
@@ -58,7 +59,7 @@ def refused(host: Host, url: str, word: str) -> None:
     with pytest.raises(SchemaError, match=f"{UNCHANGED}.*{word}"):
         upgrade(url)
     assert (host.shape(), host.content()) == before
-    assert any(re.search(word, obstacle) for obstacle in asyncio.run(legacy.preview(url)).obstacles)
+    assert any(re.search(word, obstacle) for obstacle in asyncio.run(preview.preview(url)).obstacles)
 
 
 def test_a_schema_of_its_own(postgres_url: str) -> None:
@@ -107,7 +108,7 @@ def test_a_server_that_takes_no_writes(host: Host, tmp_path: Path) -> None:
     outcome = Operator(tmp_path, host.url).run("upgrade")
     assert (outcome.code, outcome.err.count("\n")) == (1, 1)
     assert "takes no writes for this user" in outcome.err
-    assert len(asyncio.run(legacy.preview(host.url)).agents) == len(TEXTS)
+    assert len(asyncio.run(preview.preview(host.url)).agents) == len(TEXTS)
 
 
 def test_rows_that_a_policy_hides(host: Host, role: str) -> None:
@@ -149,7 +150,7 @@ def test_timeouts_of_ordinary_work(host: Host) -> None:
 
 def test_a_row_that_somebody_holds(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """An application that holds one row of `agents` is not waited for without end, neither by aerich's step."""
-    monkeypatch.setattr("automagik_prompts.adoption.TABLE_TIMEOUT", 0.2)
+    monkeypatch.setattr("automagik_prompts.schema.legacy.adopt.TABLE_TIMEOUT", 0.2)
     before = host.shape(), host.content()
 
     async def both() -> None:
@@ -158,8 +159,8 @@ def test_a_row_that_somebody_holds(host: Host, monkeypatch: pytest.MonkeyPatch) 
             async with holder.transaction(), Database(host.url) as database:
                 await holder.execute("SELECT 1 FROM agents WHERE name = 'plain' FOR UPDATE")
                 with pytest.raises(DatabaseUnavailableError, match="has held the table agents or prompts for more"):
-                    await migrations.upgrade(database)
-                first = migrations.all_migrations()[0].load()
+                    await migrate.upgrade(database)
+                first = migrate.all_migrations()[0].load()
                 with pytest.raises(DatabaseUnavailableError, match="lock timeout"):
                     await database.transaction(first.upgrade)
         finally:
@@ -180,7 +181,7 @@ def test_an_application_that_reads_one_table_after_the_other(postgres_url: str) 
             async with Database(host.url) as database:
                 async with reader.transaction():
                     await reader.fetch("SELECT name FROM agents")
-                    upgrading = asyncio.create_task(migrations.upgrade(database))
+                    upgrading = asyncio.create_task(migrate.upgrade(database))
                     while not await waiting(database):
                         assert not upgrading.done()
                         await asyncio.sleep(0.01)

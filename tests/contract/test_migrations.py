@@ -21,11 +21,11 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
 from tortoise.utils import generate_schema_for_client
 
-from automagik_prompts import migrations
-from automagik_prompts.catalogue import Connection, foreign_keys, indexes, table_columns
-from automagik_prompts.db import Database, tortoise_config
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
-from automagik_prompts.models import APP_LABEL
+from automagik_prompts.schema import migrate
+from automagik_prompts.storage.database import Database, tortoise_config
+from automagik_prompts.storage.introspection import Connection, foreign_keys, indexes, table_columns
+from automagik_prompts.storage.models import APP_LABEL
 from tests.conftest import ENGINES
 from tests.hosts import TEXTS, Host, downgrade, make_agents, make_first_shape, meaning, upgrade, work_on
 from tests.servers import PostgresServer
@@ -362,13 +362,13 @@ def test_missing_steps_are_told_with_the_command(empty_url: str) -> None:
     """What lacks steps says how many, from which on, and which command applies them."""
     host = Host(empty_url)
     with pytest.raises(SchemaError, match=r"lacks 3 of 3 migrations, from 0_.*Run: automagik-prompts upgrade"):
-        on(host.url, migrations.check_schema)
+        on(host.url, migrate.check_schema)
     upgrade(host.url)
-    on(host.url, migrations.check_writable)
+    on(host.url, migrate.check_writable)
     downgrade(host.url, 1)
-    assert [step.version for step in on(host.url, migrations.pending)] == list(STEPS[1:])
+    assert [step.version for step in on(host.url, migrate.pending)] == list(STEPS[1:])
     with pytest.raises(SchemaError, match="lacks 2 of 3 migrations, from 1_"):
-        on(host.url, migrations.check_schema)
+        on(host.url, migrate.check_schema)
 
 
 def test_a_newer_schema_is_read_and_not_written(empty_url: str) -> None:
@@ -378,10 +378,10 @@ def test_a_newer_schema_is_read_and_not_written(empty_url: str) -> None:
     host.run(
         "INSERT INTO aerich (version, app, content) VALUES ('3_20990101000000_later.py', 'automagik_prompts', '{}')"
     )
-    on(host.url, migrations.check_schema)
-    assert on(host.url, migrations.newer) == ("3_20990101000000_later.py",)
+    on(host.url, migrate.check_schema)
+    assert on(host.url, migrate.newer) == ("3_20990101000000_later.py",)
     before = host.content()
-    for refused in (migrations.check_writable, migrations.upgrade, lambda database: migrations.downgrade(database, 0)):
+    for refused in (migrate.check_writable, migrate.upgrade, lambda database: migrate.downgrade(database, 0)):
         with pytest.raises(
             SchemaError, match=r"newer than this release.*3_20990101000000_later\.py.*Upgrade the package"
         ):
@@ -404,11 +404,11 @@ def test_an_embedded_schema_comes_up_by_itself_and_a_servers_does_not(empty_url:
     """`prepare` applies what is missing to a file of ours; on a server it names the command."""
     host = Host(empty_url)
     if host.dialect == "sqlite":
-        on(host.url, migrations.prepare)
-        assert on(host.url, migrations.pending) == ()
+        on(host.url, migrate.prepare)
+        assert on(host.url, migrate.pending) == ()
     else:
         with pytest.raises(SchemaError, match="Run: automagik-prompts upgrade"):
-            on(host.url, migrations.prepare)
+            on(host.url, migrate.prepare)
         assert host.tables() == []
 
 
@@ -418,12 +418,12 @@ def test_a_hosts_tables_are_not_touched_by_themselves(sqlite_url: str) -> None:
     make_agents(host)
     before = host.shape(), host.content()
     with pytest.raises(SchemaError, match=r"migrate-legacy --dry-run.*automagik-prompts upgrade"):
-        on(host.url, migrations.prepare)
+        on(host.url, migrate.prepare)
     assert (host.shape(), host.content()) == before
     upgrade(host.url)
     downgrade(host.url, 2)
     with pytest.raises(SchemaError, match="migrate-legacy --dry-run"):
-        on(host.url, migrations.prepare)
+        on(host.url, migrate.prepare)
 
 
 def test_a_step_that_somebody_else_has_just_applied_is_refused(empty_url: str) -> None:
@@ -432,7 +432,7 @@ def test_a_step_that_somebody_else_has_just_applied_is_refused(empty_url: str) -
     upgrade(host.url)
 
     async def again(client: BaseDBAsyncClient) -> None:
-        await migrations.all_migrations()[1].load().upgrade(client)
+        await migrate.all_migrations()[1].load().upgrade(client)
 
     with pytest.raises(SchemaError, match=r"Another upgrade has just applied 1_.*Run the upgrade again"):
         on(host.url, lambda database: database.transaction(again))
@@ -440,17 +440,17 @@ def test_a_step_that_somebody_else_has_just_applied_is_refused(empty_url: str) -
 
 def test_a_lock_that_nobody_frees_is_told(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An upgrade that waits too long for another one says so, and what to look at."""
-    monkeypatch.setattr("automagik_prompts.adoption.LOCK_TIMEOUT", 0.2)
-    monkeypatch.setattr("automagik_prompts.migrations.LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr("automagik_prompts.schema.legacy.adopt.LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr("automagik_prompts.schema.migrate.LOCK_TIMEOUT", 0.2)
 
     async def both() -> None:
         async with Database(empty_url) as first, Database(empty_url) as second:
 
             async def while_locked(client: BaseDBAsyncClient) -> None:
                 del client
-                await migrations.upgrade(second)
+                await migrate.upgrade(second)
 
-            async with migrations._locked(first):
+            async with migrate._locked(first):
 
                 async def holding(client: BaseDBAsyncClient) -> None:
                     if first.dialect == "postgres":

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import editing, finding, repository
-from automagik_prompts.db import Database
+from automagik_prompts.domain.records import AgentInfo, Prompt, PromptCreate
+from automagik_prompts.domain.text import content_hash
+from automagik_prompts.editing import commands, finding
 from automagik_prompts.exceptions import DatabaseUnavailableError
-from automagik_prompts.types import AgentInfo, Prompt, PromptCreate, content_hash
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
 from tests.contract.history import rows
 
 
@@ -253,11 +255,11 @@ async def test_the_database_refuses_a_version_twice(database: Database, agent: s
 
 async def test_an_agent_takes_its_versions_with_it(database: Database, agent: str) -> None:
     """An agent that is deleted leaves no versions and no events; a deleted version leaves no dangling pointer."""
-    change = await editing.create(database, agent, "default", "one", activate=True, new_agent=True)
+    change = await commands.create(database, agent, "default", "one", activate=True, new_agent=True)
     assert change.prompt is not None
     await database.run(rows, f"DELETE FROM prompts WHERE id = {change.prompt.id}")  # a number
     assert (await finding.find_agent(database, agent)).active_default_prompt_id is None
-    await editing.create(database, agent, "default", "two", activate=True)
+    await commands.create(database, agent, "default", "two", activate=True)
     await database.run(rows, f"DELETE FROM agents WHERE id = {change.agent.id}")  # a number
     for table in ("prompts", "prompt_events"):
         assert not await database.run(rows, f"SELECT id FROM {table} WHERE agent_id = {change.agent.id}")
@@ -271,15 +273,15 @@ async def test_a_version_needs_an_agent(database: Database) -> None:
 
 async def test_a_version_outlives_its_creation_unchanged(database: Database, agent: str) -> None:
     """Whatever is done with a version, its text, format, number, name, author and note stay as they were written."""
-    change = await editing.create(
-        database, agent, "A", "the text", name="N", new_agent=True, intent=editing.Intent("ann", "why")
+    change = await commands.create(
+        database, agent, "A", "the text", name="N", new_agent=True, intent=commands.Intent("ann", "why")
     )
     written = change.prompt
     assert written is not None
-    await editing.activate(database, agent, "A", 1)
-    await editing.create(database, agent, "A", "another", activate=True)
-    await editing.rollback(database, agent, "A")
-    await editing.deactivate(database, agent, "A")
+    await commands.activate(database, agent, "A", 1)
+    await commands.create(database, agent, "A", "another", activate=True)
+    await commands.rollback(database, agent, "A")
+    await commands.deactivate(database, agent, "A")
     found = await database.run(repository.get_prompt_by_id, written.id)
     assert found is not None
     changing = {"is_active", "updated_at"}

@@ -7,13 +7,14 @@ from collections.abc import Collection
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import editing, finding, lookup, seeding
-from automagik_prompts.constants import prompt
-from automagik_prompts.db import Database
-from automagik_prompts.editing import Intent
+from automagik_prompts.declaring.decorators import prompt
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.validation import Format
+from automagik_prompts.editing import commands, finding, queries
+from automagik_prompts.editing import sync as seeding
+from automagik_prompts.editing.commands import Intent
 from automagik_prompts.exceptions import DatabaseUnavailableError, PromptNotFoundError, UnexposedVariableError
-from automagik_prompts.registry import Registry
-from automagik_prompts.rules import Format
+from automagik_prompts.storage.database import Database
 from tests.contract.history import active_text, check_history, events_of, rows, standing, told
 from tests.processes import Launcher
 
@@ -38,7 +39,7 @@ async def release(
 
 async def person(database: Database, agent: str, text: str, status_key: str = "default") -> None:
     """Write and activate a text as a person does."""
-    await editing.create(database, agent, status_key, text, activate=True, intent=Intent("ann"))
+    await commands.create(database, agent, status_key, text, activate=True, intent=Intent("ann"))
 
 
 # The table.
@@ -47,7 +48,7 @@ async def person(database: Database, agent: str, text: str, status_key: str = "d
 async def test_never_seen_and_none_ever(database: Database, agent: str) -> None:
     """The first text becomes version 1, is activated, and says that it came from code."""
     assert await release(database, agent, default="Hello") == [("default", 1, "created")]
-    (prompt,) = await lookup.versions(database, agent)
+    (prompt,) = await queries.versions(database, agent)
     assert (prompt.version, prompt.is_active, prompt.is_default_from_code, prompt.author) == (1, True, True, "code")
     assert await told(database, agent) == [("created", 1, None), ("activated", 1, None)]
     await check_history(database, agent)
@@ -55,7 +56,7 @@ async def test_never_seen_and_none_ever(database: Database, agent: str) -> None:
 
 async def test_never_seen_beside_a_persons_draft(database: Database, agent: str) -> None:
     """A draft that was never active decides nothing: the code's first text is activated."""
-    await editing.create(database, agent, "default", "a draft", new_agent=True)
+    await commands.create(database, agent, "default", "a draft", new_agent=True)
     assert await release(database, agent, default="code") == [("default", 2, "created")]
     assert await standing(database, agent) == [(1, False), (2, True)]
     await check_history(database, agent)
@@ -83,7 +84,7 @@ async def test_never_seen_and_a_persons_version_is_active(database: Database, ag
 async def test_never_seen_and_a_person_deactivated(database: Database, agent: str) -> None:
     """A status that a person left without a version stays without one."""
     await release(database, agent, default="one")
-    await editing.deactivate(database, agent, "default")
+    await commands.deactivate(database, agent, "default")
     assert await release(database, agent, default="two") == [("default", 2, "drift")]
     assert await standing(database, agent) == [(1, False), (2, False)]
     assert (await told(database, agent))[-1] == ("drift", 2, None)
@@ -92,9 +93,9 @@ async def test_never_seen_and_a_person_deactivated(database: Database, agent: st
 
 async def test_never_seen_where_a_person_deactivated_and_deleted(database: Database, agent: str) -> None:
     """To delete what was deactivated does not undo the decision."""
-    await editing.create(database, agent, "default", "by hand", activate=True, new_agent=True)
-    await editing.deactivate(database, agent, "default")
-    await editing.delete(database, agent, "default", 1)
+    await commands.create(database, agent, "default", "by hand", activate=True, new_agent=True)
+    await commands.deactivate(database, agent, "default")
+    await commands.delete(database, agent, "default", 1)
     assert await release(database, agent, default="code") == [("default", 2, "drift")]
     assert await standing(database, agent) == [(2, False)]
 
@@ -114,11 +115,11 @@ async def test_seen_before(database: Database, agent: str, active: str) -> None:
     await release(database, agent, default="one")
     await release(database, agent, default="two")
     if active == "older code":
-        await editing.rollback(database, agent, "default")
+        await commands.rollback(database, agent, "default")
     elif active == "person":
         await person(database, agent, "by hand")
     elif active == "none":
-        await editing.deactivate(database, agent, "default")
+        await commands.deactivate(database, agent, "default")
     before = (await finding.find_agent(database, agent), await events_of(database, agent))
     standing_before = await standing(database, agent)
     for text in ("one", "two", "one"):
@@ -129,7 +130,7 @@ async def test_seen_before(database: Database, agent: str, active: str) -> None:
 
 async def test_a_persons_text_that_equals_the_codes(database: Database, agent: str) -> None:
     """Only code versions count as seen: what a person wrote stays the person's."""
-    await editing.create(database, agent, "default", "same", activate=True, new_agent=True)
+    await commands.create(database, agent, "default", "same", activate=True, new_agent=True)
     assert await release(database, agent, default="same") == [("default", 2, "drift")]
     assert await standing(database, agent) == [(1, True), (2, False)]
 
@@ -160,7 +161,7 @@ async def test_details_are_written_with_the_text(database: Database, agent: str)
 
     prompt("text", agent=agent, name="Name", note="Note", format="text", registry=registry)
     await seeding.seed(database, registry.agents)
-    (written,) = await lookup.versions(database, agent)
+    (written,) = await queries.versions(database, agent)
     assert (written.name, written.note, written.format) == ("Name", "Note", "text")
 
 
@@ -211,7 +212,7 @@ async def test_sync_that_finds_nothing_to_do_writes_nothing(database: Database, 
     assert (await finding.find_agent(database, agent), await events_of(database, agent)) == before
     await release(database, agent, default="two", sync=True)
     assert (await finding.find_agent(database, agent)).revision == before[0].revision + 1
-    await editing.rollback(database, agent, "default")
+    await commands.rollback(database, agent, "default")
     before = (await finding.find_agent(database, agent), await events_of(database, agent))
     assert await release(database, agent, default="two", sync=True) == [("A", 1, "orphan")]
     assert (await finding.find_agent(database, agent), await events_of(database, agent)) == before
@@ -231,7 +232,7 @@ async def test_an_operators_rollback_stands(database: Database, agent: str) -> N
     """Neither a start nor `sync` of the same release overrides a person who went back to the older version."""
     await release(database, agent, default="one")
     await release(database, agent, default="two")
-    await editing.rollback(database, agent, "default", intent=Intent("ann"))
+    await commands.rollback(database, agent, "default", intent=Intent("ann"))
     assert await release(database, agent, default="two") == []
     assert await release(database, agent, default="two", sync=True) == []
     assert await active_text(database, agent) == "one"
@@ -247,7 +248,7 @@ async def test_sync_leaves_a_persons_decision(database: Database, agent: str, de
     if decision == "person":
         await person(database, agent, "by hand")
     else:
-        await editing.deactivate(database, agent, "default")
+        await commands.deactivate(database, agent, "default")
     before = await standing(database, agent)
     assert await release(database, agent, default="one", sync=True) == []
     assert await standing(database, agent) == before
@@ -257,7 +258,7 @@ async def test_sync_leaves_a_persons_decision(database: Database, agent: str, de
 async def test_sync_reports_orphans(database: Database, agent: str) -> None:
     """A status that the code mentions no more is reported, and nothing of it is deleted or deactivated."""
     await release(database, agent, primary="A", A="a", B="b")
-    await editing.create(database, agent, "OWN", "a person's status", activate=True)
+    await commands.create(database, agent, "OWN", "a person's status", activate=True)
     assert await release(database, agent, A="a") == []
     assert await release(database, agent, A="a", sync=True) == [("B", 1, "orphan")]
     assert await standing(database, agent, "B") == [(1, True)]
@@ -289,9 +290,9 @@ async def test_a_name_without_a_new_text_is_added_too(database: Database, agent:
     """A declaration that only exposes another name is news."""
     await release(database, agent, default="text")
     with pytest.raises(UnexposedVariableError):
-        await editing.create(database, agent, "default", "{{vip}}")
+        await commands.create(database, agent, "default", "{{vip}}")
     await release(database, agent, default="text", variables=["vip"])
-    assert (await editing.create(database, agent, "default", "{{vip}}")).prompt is not None
+    assert (await commands.create(database, agent, "default", "{{vip}}")).prompt is not None
 
 
 async def test_the_primary_status_is_set_by_sync(database: Database, agent: str) -> None:
@@ -308,7 +309,7 @@ async def test_the_primary_status_is_set_by_sync(database: Database, agent: str)
 
 async def test_an_agent_that_a_person_added(database: Database, agent: str) -> None:
     """Code that comes later takes it over; its primary status comes with `sync`."""
-    await editing.create(database, agent, "MINE", "by hand", activate=True, new_agent=True)
+    await commands.create(database, agent, "MINE", "by hand", activate=True, new_agent=True)
     await release(database, agent, primary="A", A="a", MINE="code")
     assert await facts(database, agent) == ("MINE", ())
     await check_history(database, agent)
@@ -359,11 +360,11 @@ async def test_many_processes_declare_the_same(
 
 async def test_seeding_is_all_or_nothing(database: Database, agent: str) -> None:
     """A process that fails at its last statement leaves nothing, and the next one does it all."""
-    await editing.create(database, agent, "MINE", "by hand", new_agent=True)
+    await commands.create(database, agent, "MINE", "by hand", new_agent=True)
     await database.run(_refuse, database.dialect, agent)
     with pytest.raises(DatabaseUnavailableError, match="refused for the test"):
         await release(database, agent, default="text {{name}}")
-    assert len(await lookup.versions(database, agent)) == 1
+    assert len(await queries.versions(database, agent)) == 1
     assert await told(database, agent) == [("created", 1, None)]
     drop = "DROP TRIGGER refuse" + (" ON agents" if database.dialect == "postgres" else "")
     await database.run(rows, drop)
@@ -398,5 +399,5 @@ async def test_seeding_an_agent_that_is_deleted_meanwhile(database: Database, ag
     info = await finding.find_agent(database, agent)
     await database.run(rows, f"DELETE FROM agents WHERE id = {info.id}")  # a number
     with pytest.raises(PromptNotFoundError):
-        await lookup.versions(database, agent)
+        await queries.versions(database, agent)
     assert await release(database, agent, default="text") == [("default", 1, "created")]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from automagik_prompts import editing, lookup, repository, seeding
-from automagik_prompts.db import Database
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.text import content_hash
+from automagik_prompts.domain.validation import Format
+from automagik_prompts.editing import commands, queries, sync
 from automagik_prompts.exceptions import InvalidPromptError
-from automagik_prompts.migrations import upgrade
-from automagik_prompts.registry import Registry
-from automagik_prompts.rules import Format
-from automagik_prompts.snapshot import build_snapshot
-from automagik_prompts.types import content_hash
+from automagik_prompts.following.snapshot import build_snapshot
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
 from tests.contract.history import rows
 
 ODD_TEXTS = {
@@ -43,15 +44,15 @@ def format_of(text: str) -> Format:
 async def test_odd_texts(database: Database, agent: str, name: str) -> None:
     """What some engine or driver might change, trim or interpret comes back as it was."""
     text = ODD_TEXTS[name]
-    await editing.create(database, agent, "A", text, format=format_of(text), activate=True, new_agent=True)
+    await commands.create(database, agent, "A", text, format=format_of(text), activate=True, new_agent=True)
     registry = Registry()
     registry.declare(agent, {"B": text}, where="here", format=format_of(text))
-    await seeding.seed(database, registry.agents)
-    found = await lookup.versions(database, agent)
+    await sync.seed(database, registry.agents)
+    found = await queries.versions(database, agent)
     assert [(prompt.status_key, prompt.prompt_text) for prompt in found] == [("A", text), ("B", text)]
     assert {prompt.content_hash for prompt in found} == {content_hash(text)}
     assert {prompt.format for prompt in found} == {format_of(text)}
-    assert await seeding.seed(database, registry.agents) == ()
+    assert await sync.seed(database, registry.agents) == ()
 
 
 async def test_texts_that_look_alike_are_different(database: Database, agent: str) -> None:
@@ -61,7 +62,7 @@ async def test_texts_that_look_alike_are_different(database: Database, agent: st
         for number, text in enumerate(alike, 1):
             registry = Registry()
             registry.declare(agent, {"default": text}, where="here")
-            done = await seeding.seed(database, registry.agents)
+            done = await sync.seed(database, registry.agents)
             assert [item.version for item in done] == ([number] if round_ == 0 else [])
 
 
@@ -69,21 +70,21 @@ async def test_names_that_look_alike_are_different(database: Database, agent: st
     """The same holds for agents and statuses: case, accents and marks make a difference on every engine."""
     alike = ["A", "a", "\u00e1", "a\u0301", "a b", "a\u00a0b", "%", "_", "'", '"']
     for key in alike:
-        await editing.create(database, f"{agent}{key}", key, f"text {key}", activate=True, new_agent=True)
-        await editing.create(database, agent, key, f"text {key}", activate=True, new_agent=True)
+        await commands.create(database, f"{agent}{key}", key, f"text {key}", activate=True, new_agent=True)
+        await commands.create(database, agent, key, f"text {key}", activate=True, new_agent=True)
     for key in alike:
         for name in (f"{agent}{key}", agent):
-            (prompt,) = await lookup.versions(database, name, key)
+            (prompt,) = await queries.versions(database, name, key)
             assert (prompt.status_key, prompt.version, prompt.prompt_text) == (key, 1, f"text {key}")
 
 
 async def test_the_longest_names(database: Database, agent: str) -> None:
     """255 characters of any kind are kept, counted as characters and not as bytes."""
     name = (agent + "\U0001f600" * 255)[:255]
-    await editing.create(
-        database, name, "é" * 255, "text", name="n" * 255, new_agent=True, intent=editing.Intent("a" * 255, "b" * 255)
+    await commands.create(
+        database, name, "é" * 255, "text", name="n" * 255, new_agent=True, intent=commands.Intent("a" * 255, "b" * 255)
     )
-    (prompt,) = await lookup.versions(database, name, "é" * 255)
+    (prompt,) = await queries.versions(database, name, "é" * 255)
     assert (prompt.name, prompt.author, prompt.note) == ("n" * 255, "a" * 255, "b" * 255)
 
 
@@ -91,7 +92,7 @@ async def test_the_longest_names(database: Database, agent: str) -> None:
 async def test_what_no_engine_keeps_is_refused_alike(database: Database, agent: str, text: str) -> None:
     """The message is the same on every engine, before anything reaches it."""
     with pytest.raises(InvalidPromptError) as by_hand:
-        await editing.create(database, agent, "A", text, new_agent=True)
+        await commands.create(database, agent, "A", text, new_agent=True)
     place = text.index("\0") if "\0" in text else next(i for i, char in enumerate(text) if "\ud800" <= char <= "\udfff")
     assert f"U+{ord(text[place]):04X} at position {place + 1} (line 1, column {place + 1})" in by_hand.value.message
     assert await database.run(repository.get_agent, agent) is None
@@ -105,14 +106,14 @@ async def test_all_real_texts(empty_url: str, real_prompts: dict[str, str]) -> N
         registry.declare("library", {f"S{number}": text}, where="here", primary="S0", format=format_of(text))
     async with Database(empty_url) as database:
         await upgrade(database)
-        done = await seeding.seed(database, registry.agents)
+        done = await sync.seed(database, registry.agents)
         assert [item.outcome for item in done] == ["created"] * len(real_prompts)
         for number, text in enumerate(real_prompts.values()):
-            await editing.create(
+            await commands.create(
                 database, "by hand", f"S{number}", text, format=format_of(text), activate=True, new_agent=True
             )
     async with Database(empty_url) as database:
-        assert await seeding.seed(database, registry.agents) == ()
+        assert await sync.seed(database, registry.agents) == ()
         found = await database.run(repository.get_active_set)
         stored = await database.run(rows, "SELECT prompt_text FROM prompts")
     assert sorted(str(row["prompt_text"]) for row in stored) == sorted([*real_prompts.values()] * 2)

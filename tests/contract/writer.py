@@ -7,11 +7,11 @@ import random
 from collections import Counter
 from multiprocessing.connection import Connection
 
-from automagik_prompts import editing, finding, seeding
-from automagik_prompts.db import Database
-from automagik_prompts.editing import Intent
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.editing import commands, finding, sync
+from automagik_prompts.editing.commands import Intent
 from automagik_prompts.exceptions import ConflictError, PromptNotFoundError
-from automagik_prompts.registry import Registry
+from automagik_prompts.storage.database import Database
 
 STATUSES = ("A", "B")
 VERBS = ("create", "create and activate", "activate", "rollback", "deactivate", "seed", "sync", "stale")
@@ -30,7 +30,7 @@ def create_many(connections: list[Connection], url: str, agent: str, count: int)
     async def run() -> int:
         async with Database(url) as database:
             for number in range(count):
-                await editing.create(database, agent, "default", f"text {number}")
+                await commands.create(database, agent, "default", f"text {number}")
         return count
 
     connections[0].send((True, asyncio.run(run())))
@@ -54,19 +54,19 @@ async def _write(url: str, agent: str, chance: random.Random, steps: int) -> Cou
 async def _do(database: Database, agent: str, verb: str, chance: random.Random, text: str) -> None:
     status_key, intent = chance.choice(STATUSES), Intent(author=f"writer {verb}")
     if verb in {"create", "create and activate"}:
-        await editing.create(database, agent, status_key, text, activate=verb != "create", intent=intent)
+        await commands.create(database, agent, status_key, text, activate=verb != "create", intent=intent)
     elif verb == "activate":
-        await editing.activate(database, agent, status_key, chance.randint(1, 12), intent=intent)
+        await commands.activate(database, agent, status_key, chance.randint(1, 12), intent=intent)
     elif verb == "rollback":
-        await editing.rollback(database, agent, status_key, intent=intent)
+        await commands.rollback(database, agent, status_key, intent=intent)
     elif verb == "deactivate":
-        await editing.deactivate(database, agent, status_key, intent=intent)
+        await commands.deactivate(database, agent, status_key, intent=intent)
     elif verb == "stale":
         revision = (await finding.find_agent(database, agent)).revision
         intent = Intent(author="careful", expected_revision=revision)
-        await editing.create(database, agent, status_key, text, activate=True, intent=intent)
+        await commands.create(database, agent, status_key, text, activate=True, intent=intent)
     else:
         registry = Registry()
         texts = {key: f"release {chance.randint(1, 6)} of {key}" for key in STATUSES}
         registry.declare(agent, texts, where="the test", primary=chance.choice(STATUSES))
-        await seeding.seed(database, registry.agents, exact=verb == "sync")
+        await sync.seed(database, registry.agents, exact=verb == "sync")

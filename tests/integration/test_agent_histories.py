@@ -25,9 +25,9 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import ModelRequestContext
 
 from automagik_prompts import ActivePrompt
-from automagik_prompts.capability import Inject, OnChange
+from automagik_prompts.agent.capability import Inject, OnChange
+from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
 from tests.listening import Heard, Listener, call
 
 OLD = "You are Stan. Ask for the tax id."

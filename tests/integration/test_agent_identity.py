@@ -9,9 +9,9 @@ from pydantic_ai import Agent, ModelMessage, ModelRequest, RunContext
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, TextPart, UserPromptPart
 
 from automagik_prompts import ActivePrompt, Source, UsedPrompt, prompt_used
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.text import content_hash
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
-from automagik_prompts.types import content_hash
 from tests.conftest import MakePlugin
 from tests.listening import Listener, call
 

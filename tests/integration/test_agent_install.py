@@ -12,7 +12,7 @@ from pydantic_ai.toolsets import FunctionToolset
 
 import automagik_prompts
 from automagik_prompts import ActivePrompt, ConfigurationError, PromptPlugin
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
 from tests.conftest import MakePlugin
 from tests.listening import Listener
 

@@ -13,9 +13,11 @@ from pydantic_ai import Agent, ModelMessage, RunContext
 from pydantic_ai.capabilities import ProcessHistory
 from pydantic_ai.messages import ModelMessagesTypeAdapter
 
-from automagik_prompts import ActivePrompt, prompt_used, recall, versions
+from automagik_prompts import ActivePrompt, prompt_used
+from automagik_prompts.agent import pinning
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.following import version_cache
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
 from tests.acceptance.commands import REPOSITORY, environment, run
 from tests.conftest import MakePlugin
 from tests.listening import Listener, call
@@ -140,7 +142,7 @@ async def test_what_memory_does_not_have_is_in_the_history(
     await plugin.create("stan", "OLD", "Mine, {{name}}.", activate=True)
     messages = await talk(agent_of(Listener(), plugin), [])
     await plugin.create("stan", "OLD", "Old 3.", activate=True)
-    monkeypatch.setattr(recall, "NEWEST", 0)
+    monkeypatch.setattr(version_cache, "NEWEST", 0)
     listener = Listener()
     other = make_plugin(url, disk_snapshot=False)
     agent = agent_of(listener, other)
@@ -160,7 +162,7 @@ async def test_what_is_nowhere_gives_way_to_the_active_version(
     await plugin.create("stan", "OLD", "Mine, {{name}}.", activate=True)
     messages = await talk(agent_of(Listener(), plugin, inject="instructions"), [])
     await plugin.create("stan", "OLD", "Old 3.", activate=True)
-    monkeypatch.setattr(recall, "NEWEST", 0)
+    monkeypatch.setattr(version_cache, "NEWEST", 0)
     listener = Listener()
     agent = agent_of(listener, make_plugin(url, disk_snapshot=False), inject="instructions")
     for _ in range(2):
@@ -214,7 +216,7 @@ async def test_without_pins_only_what_is_active_is_kept(
     registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Versions that are active no more take no memory where no conversation goes on with them."""
-    monkeypatch.setattr(versions, "_pinning", set())
+    monkeypatch.setattr(pinning, "_pinning", set())
     registry.declare("stan", {"default": "One."}, where="here")
     plugin = make_plugin("sqlite://:memory:")
     for number in range(5):
@@ -224,13 +226,14 @@ async def test_without_pins_only_what_is_active_is_kept(
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
     """The versions that came first go first, by number and by size."""
-    from automagik_prompts.snapshot import served_version
-    from automagik_prompts.types import ActiveVersion, Source
+    from automagik_prompts.domain.records import ActiveVersion
+    from automagik_prompts.domain.served import Source
+    from automagik_prompts.following.snapshot import served_version
 
     del registry
-    monkeypatch.setattr(versions, "MAX_VERSIONS", 3)
-    monkeypatch.setattr(versions, "MAX_CHARACTERS", 25)
-    kept = versions.Versions()
+    monkeypatch.setattr(pinning, "MAX_VERSIONS", 3)
+    monkeypatch.setattr(pinning, "MAX_CHARACTERS", 25)
+    kept = pinning.Versions()
 
     def add(number: int, text: str) -> None:
         version = ActiveVersion("stan", number, "A", number, text, "text")

@@ -18,8 +18,8 @@ from automagik_prompts import (
     prompt_version,
     replay,
 )
+from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
 from automagik_prompts.replaying import NOT_RECORDED
 from tests.conftest import MakePlugin
 from tests.listening import Listener, call, tool_returns

@@ -18,9 +18,10 @@ from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.models.test import TestModel
 
-from automagik_prompts import ActivePrompt, DeclarationError, InvalidPromptError, NoActivePromptError, RenderError, runs
+from automagik_prompts import ActivePrompt, DeclarationError, InvalidPromptError, NoActivePromptError, RenderError
+from automagik_prompts.agent import run as runs
+from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
 from tests.conftest import MakePlugin
 from tests.listening import Listener, call
 

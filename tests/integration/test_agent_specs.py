@@ -10,8 +10,8 @@ from pydantic_ai.agent.spec import AgentSpec
 from pydantic_ai.models.test import TestModel
 
 from automagik_prompts import ActivePrompt
+from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
 from tests.conftest import MakePlugin
 from tests.listening import Listener
 

@@ -14,9 +14,10 @@ from pydantic_ai import Agent, RunContext
 from pydantic_ai.capabilities import Instrumentation
 from pydantic_ai.models.instrumented import InstrumentationSettings
 
-from automagik_prompts import ActivePrompt, tracing
+from automagik_prompts import ActivePrompt
+from automagik_prompts.agent import telemetry
+from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
 from tests.conftest import MakePlugin
 from tests.listening import Listener, call
 
@@ -257,8 +258,8 @@ async def test_nothing_is_computed_without_a_tracer(plugin: PromptPlugin, monkey
     def never(*_arguments: object) -> dict[str, str]:
         raise AssertionError("it was computed")
 
-    monkeypatch.setattr(tracing, "attributes_of", never)
-    monkeypatch.setattr(tracing, "label_of", never)
+    monkeypatch.setattr(telemetry, "attributes_of", never)
+    monkeypatch.setattr(telemetry, "label_of", never)
     agent = agent_of(Listener(call("approve"), "done"), plugin, None)
     await agent.run("hi", deps=Contact())
     agent.instrument = InstrumentationSettings(tracer_provider=trace.NoOpTracerProvider())

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from automagik_prompts.db import Database
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import State
+from automagik_prompts.domain.validation import FORMATS, Format
+from automagik_prompts.editing.sync import seed
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError, UnexposedVariableError
-from automagik_prompts.migrations import upgrade
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
-from automagik_prompts.rules import FORMATS, Format
-from automagik_prompts.seeding import seed
-from automagik_prompts.types import State
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import execute
 

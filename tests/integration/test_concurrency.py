@@ -9,12 +9,12 @@ from collections import Counter
 
 import pytest
 
-from automagik_prompts import editing, finding
-from automagik_prompts.db import Database
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import State
+from automagik_prompts.editing import commands, finding
+from automagik_prompts.editing.sync import seed as seed_code
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
-from automagik_prompts.seeding import seed as seed_code
-from automagik_prompts.types import State
+from automagik_prompts.storage.database import Database
 from tests.checker import Active, check
 from tests.conftest import MakePlugin
 from tests.faults import execute
@@ -88,7 +88,7 @@ async def test_writers_that_are_killed(database_url: str, registry: Registry, la
             assert child.close() == (0 if number % 2 else -signal.SIGKILL)
         await check(database_url)
         # And whoever comes next writes as if nothing had happened.
-        change = await editing.create(database, AGENT, "A", "afterwards", activate=True)
+        change = await commands.create(database, AGENT, "A", "afterwards", activate=True)
     assert (await check(database_url))[AGENT, "A"] == change.active_version
 
 
@@ -97,7 +97,7 @@ async def test_checker_can_object(database_url: str, registry: Registry) -> None
     await _begin(database_url, registry)
     async with Database(database_url) as database:
         for text in ("two", "three"):
-            await editing.create(database, AGENT, "A", text, activate=True)
+            await commands.create(database, AGENT, "A", text, activate=True)
     assert (await check(database_url))[AGENT, "A"] == 3
     sabotage = (
         "UPDATE prompts SET version = 9 WHERE version = 2",

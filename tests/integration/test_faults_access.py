@@ -10,13 +10,13 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from pydantic_ai import Agent
 
-from automagik_prompts import changes, refresher
-from automagik_prompts.capability import ActivePrompt
-from automagik_prompts.db import Database
+from automagik_prompts.agent.capability import ActivePrompt
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Source, State
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, DeclarationError
-from automagik_prompts.migrations import upgrade
-from automagik_prompts.registry import Registry
-from automagik_prompts.types import Source, State
+from automagik_prompts.following import follower, signals
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_follows, assert_silent, execute, lines, notification, told
 from tests.listening import Listener
@@ -64,8 +64,8 @@ async def test_fault_43_password_stops_working(
         await plugin.ready()
         await plugin.create("a", "default", "second", activate=True)
         # The waits are real ones, made short; how long each would have been is noted.
-        monkeypatch.setattr(refresher, "backoff", soon)
-        monkeypatch.setattr(changes, "backoff", soon)
+        monkeypatch.setattr(follower, "backoff", soon)
+        monkeypatch.setattr(signals, "backoff", soon)
         await execute(
             guarded.url,
             f"ALTER ROLE {ROLE} PASSWORD 'another-one'",
@@ -74,8 +74,8 @@ async def test_fault_43_password_stops_working(
         await until(lambda: "refuses the user or the password" in (plugin.health().error or ""), "it is refused")
         waits.clear()
         await until(lambda: waits[20:], "it was tried many times")
-        assert set(waits) <= {refresher.BACKOFF_DENIED, changes.RETRY}
-        assert refresher.BACKOFF_DENIED in waits
+        assert set(waits) <= {follower.BACKOFF_DENIED, signals.RETRY}
+        assert follower.BACKOFF_DENIED in waits
         assert plugin.state is State.STALE
         assert await told(plugin, "a") == "second"
         explained, health = plugin.explain("a"), plugin.health()

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts.db import Database
-from automagik_prompts.disk import DiskSnapshot
-from automagik_prompts.migrations import upgrade
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Source, State
+from automagik_prompts.following.cache_file import DiskSnapshot
+from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.settings import load_settings
-from automagik_prompts.types import Source, State
+from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_followed, assert_follows, lines, told
 from tests.processes import Launcher

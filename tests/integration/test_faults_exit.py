@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts.db import Database
-from automagik_prompts.migrations import upgrade
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage.database import Database
 from tests.faults import locked
 from tests.processes import ROOT
 from tests.proxy import Proxy
@@ -26,7 +26,7 @@ BOUND = 1.0
 _BEGIN = """
 import asyncio, logging, sys, time
 from automagik_prompts import PromptPlugin, prompt
-from automagik_prompts.types import Source, State
+from automagik_prompts.domain.served import Source, State
 
 logging.getLogger("asyncio").setLevel(logging.ERROR)  # below, it tells of each step that a busy machine delays
 PROMPT = prompt("From code, zebra.", agent="a")

@@ -17,14 +17,16 @@ from statistics import median
 import pytest
 from pydantic_ai import Agent
 
-from automagik_prompts import changes, editing, repository
-from automagik_prompts.capability import ActivePrompt
-from automagik_prompts.db import BUSY_TIMEOUT, Database
-from automagik_prompts.migrations import upgrade
+from automagik_prompts.agent.capability import ActivePrompt
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Source, State
+from automagik_prompts.editing import commands
+from automagik_prompts.following import signals
+from automagik_prompts.following.follower import Refresher
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.refresher import Refresher
-from automagik_prompts.registry import Registry
-from automagik_prompts.types import Source, State
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import BUSY_TIMEOUT, Database
 from tests.conftest import ENGINES, MakePlugin
 from tests.faults import assert_follows, lines, locked
 from tests.listening import Listener
@@ -70,8 +72,8 @@ async def test_fault_23_one_activation_and_a_hundred_listeners(
     log = server_folder / "statements" / "all.log"
     async with Database(url) as database:
         await upgrade(database)
-        await editing.create(database, "a", "default", "first", new_agent=True, activate=True)
-        await editing.create(database, "a", "default", "second")
+        await commands.create(database, "a", "default", "first", new_agent=True, activate=True)
+        await commands.create(database, "a", "default", "second")
         children = [launcher.fork("tests.faults:serve_many", url, LISTENERS) for _ in range(PROCESSES)]
         for child in children:
             child.tell("until_all_listen")
@@ -81,7 +83,7 @@ async def test_fault_23_one_activation_and_a_hundred_listeners(
         await until(lambda: len(_reads(log)) >= 2 * PROCESSES * LISTENERS, "the server has written that down")
         before = len(_reads(log))
         began = time.monotonic()
-        await editing.activate(database, "a", "default", 2)
+        await commands.activate(database, "a", "default", 2)
         for child in children:
             child.tell("until_all_serve", 2)
         for child in children:
@@ -147,10 +149,10 @@ async def test_fault_24_many_first_runs_with_a_healthy_store(
     """200 first runs at once wait for one load and are all told its text."""
     registry.declare("a", {"default": "first"}, where="here")
     async with Database(database_url) as database:
-        await editing.create(database, "a", "default", "of a person", new_agent=True, activate=True)
+        await commands.create(database, "a", "default", "of a person", new_agent=True, activate=True)
     count = _counted(monkeypatch)
     # A plugin that does not listen: that its listening has begun would be a reason to read again.
-    monkeypatch.setattr(changes, "PROOF_TIMEOUT", 0.0)
+    monkeypatch.setattr(signals, "PROOF_TIMEOUT", 0.0)
     plugin = make_plugin(database_url, poll_interval=60, startup_timeout=30)
     agent, listener = _agent(plugin)
     await asyncio.gather(*(agent.run("hello") for _ in range(200)))

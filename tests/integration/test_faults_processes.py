@@ -13,12 +13,12 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
-from automagik_prompts import changes
-from automagik_prompts.db import Database
-from automagik_prompts.migrations import all_migrations, upgrade
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import State
+from automagik_prompts.following import signals
+from automagik_prompts.schema.migrate import all_migrations, upgrade
 from automagik_prompts.settings import sqlite_path
-from automagik_prompts.types import State
+from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_followed, execute
 from tests.processes import Child, Launcher
@@ -222,7 +222,7 @@ async def test_what_is_under_way_ends_before_the_connection_is_given_back(
     postgres_url: str, registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where connections become short while somebody edits, the edit is done, and on the connection it began with."""
-    monkeypatch.setattr(changes, "CROWD_INTERVAL", 0.1)
+    monkeypatch.setattr(signals, "CROWD_INTERVAL", 0.1)
     async with Database(postgres_url) as database:
         await upgrade(database)
     registry.declare("a", {"default": CODE}, where="here")
@@ -235,7 +235,7 @@ async def test_what_is_under_way_ends_before_the_connection_is_given_back(
             await holder.execute("LOCK TABLE aerich IN ACCESS EXCLUSIVE MODE")  # an edit looks at the schema first
             edit = asyncio.create_task(plugin.create("a", "default", "second", activate=True))
             await _until_waiting(holder)
-            monkeypatch.setattr(changes, "CROWDED", 0.0)
+            monkeypatch.setattr(signals, "CROWDED", 0.0)
             await until(lambda: not plugin.health().listening, "the process gives its connections back")
             assert not edit.done()
     finally:

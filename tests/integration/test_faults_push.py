@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts import editing, refresher
-from automagik_prompts.db import Database
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Source, State
+from automagik_prompts.editing import commands
 from automagik_prompts.exceptions import DatabaseUnavailableError
-from automagik_prompts.migrations import upgrade
+from automagik_prompts.following import follower
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
+from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.settings import sqlite_path
-from automagik_prompts.types import Source, State
+from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_followed, assert_follows, assert_silent, execute, lines, told
 from tests.processes import Child, Launcher
@@ -128,7 +129,7 @@ async def _assert_outage_survived(
         await activate_and_start()
         took = await until(lambda: plugin.resolve("a").version == 1, "the activation is seen")
         # The longest wait between two attempts, and what reading takes on a busy machine.
-        assert took < refresher.BACKOFF[1] + 5
+        assert took < follower.BACKOFF[1] + 5
         before = len(seen)
         await until(lambda: len(seen) > before + 20, "runs go on")
         assert seen[-1] == CODE
@@ -162,7 +163,7 @@ async def test_fault_11_server_killed_under_load(
     async def activate_and_start() -> None:
         await asyncio.to_thread(own_server.resume)
         async with Database(url) as database:
-            await editing.activate(database, "a", "default", 1)
+            await commands.activate(database, "a", "default", 1)
 
     plugin = make_plugin(url, startup_timeout=30)
     measured = await _assert_outage_survived(
@@ -193,7 +194,7 @@ async def test_fault_11_file_taken_away_under_load(
 
     async def activate_and_put_back() -> None:
         async with Database(f"sqlite://{elsewhere / path.name}") as database:
-            await editing.activate(database, "a", "default", 1)
+            await commands.activate(database, "a", "default", 1)
         (elsewhere / path.name).replace(path)
 
     plugin = make_plugin(sqlite_url, startup_timeout=30)
@@ -226,7 +227,7 @@ async def test_fault_21_backend_of_the_listener_killed(
         for version, text in ((2, "second"), (3, "third")):
             (before,) = await execute(postgres_url, listeners)
             await execute(postgres_url, f"SELECT pg_terminate_backend({before[0]})")
-            await editing.create(database, "a", "default", text, activate=True)
+            await commands.create(database, "a", "default", text, activate=True)
             took.append(await _until_served(plugin, text))
             assert await told(plugin, "a") == text
             await until(lambda: plugin.health().listening, "notifications arrive again")

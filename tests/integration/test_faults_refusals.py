@@ -10,12 +10,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from automagik_prompts import editing, migrations, refresher
-from automagik_prompts.db import Database
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Source, State
+from automagik_prompts.editing import commands
+from automagik_prompts.editing.sync import seed
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
-from automagik_prompts.registry import Registry
-from automagik_prompts.seeding import seed
-from automagik_prompts.types import Source, State
+from automagik_prompts.following import follower
+from automagik_prompts.schema import migrate
+from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_follows, execute, lines, notification, told
 from tests.processes import Launcher
@@ -30,7 +32,7 @@ NEWER = "99_20990101000000_of_the_future.py"
 @pytest.fixture
 def retry_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has writing tried again often, so that a test need not wait for it."""
-    monkeypatch.setattr(refresher, "WRITE_RETRY", 0.2)
+    monkeypatch.setattr(follower, "WRITE_RETRY", 0.2)
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ async def prepared_url(database_url: str) -> str:
     registry.declare("a", {"default": CODE}, where="here")
     async with Database(database_url) as database:
         await seed(database, registry.agents)
-        await editing.create(database, "a", "default", ACTIVE, activate=True)
+        await commands.create(database, "a", "default", ACTIVE, activate=True)
     return database_url
 
 
@@ -60,11 +62,11 @@ def reader_url(postgres: PostgresServer, postgres_url: str) -> Iterator[str]:
 async def writer(postgres_url: str) -> AsyncIterator[Database]:
     """The PostgreSQL database, prepared and open for writing by somebody else."""
     async with Database(postgres_url) as database:
-        await migrations.upgrade(database)
+        await migrate.upgrade(database)
         registry = Registry()
         registry.declare("a", {"default": CODE}, where="here")
         await seed(database, registry.agents)
-        await editing.create(database, "a", "default", ACTIVE, activate=True)
+        await commands.create(database, "a", "default", ACTIVE, activate=True)
         yield database
 
 
@@ -78,9 +80,9 @@ async def test_fault_26_sqlite_file_that_may_only_be_read(tmp_path: Path, launch
     registry = Registry()
     registry.declare("a", {"default": CODE}, where="here")
     async with Database(url) as database:
-        await migrations.upgrade(database)
+        await migrate.upgrade(database)
         await seed(database, registry.agents)
-        await editing.create(database, "a", "default", ACTIVE, activate=True)
+        await commands.create(database, "a", "default", ACTIVE, activate=True)
     for file in folder.iterdir():
         file.chmod(0o444)
     folder.chmod(folder_mode)
@@ -99,7 +101,7 @@ async def test_fault_26_sqlite_file_that_may_only_be_read(tmp_path: Path, launch
                 child.ask("create_and_activate", "a", "default", "never")
             # Somebody who may write does: it is seen.
             async with Database(url) as database:
-                await editing.rollback(database, "a", "default")
+                await commands.rollback(database, "a", "default")
             child.ask("until_version", "a", "default", 1)
             # And this process may write again, too: what the code declares is written.
             folder.chmod(0o755)
@@ -138,7 +140,7 @@ async def test_fault_26_postgres_user_who_may_only_select(
         await plugin.activate("a", "default", 1)
     # It listens all the same.
     await until(lambda: plugin.health().listening, "notifications arrive")
-    await editing.activate(writer, "a", "default", 1)
+    await commands.activate(writer, "a", "default", 1)
     await until(lambda: plugin.resolve("a").version == 1, "the activation by a writer is served")
     assert len(lines(caplog, logging.WARNING)) == 1
     await execute(
@@ -169,7 +171,7 @@ async def test_fault_26_postgres_in_read_only_mode(
     assert any("read-only" in note for note in plugin.explain("a").notes)
     assert (plugin.explain("a").version, plugin.explain("a").source) == (2, Source.DATABASE)
     # `writer` was connected before the mode began.
-    await editing.activate(writer, "a", "default", 1)
+    await commands.activate(writer, "a", "default", 1)
     await until(lambda: plugin.resolve("a").version == 1, "the activation by a writer is served")
     assert len(lines(caplog, logging.WARNING)) == 1
     await execute(
@@ -277,7 +279,7 @@ async def test_fault_27_schema_older_than_the_code(
 ) -> None:
     """Embedded, an older schema is brought up to date; on a server it is served and writing names the command."""
     async with Database(prepared_url) as database:
-        taken_back = await migrations.downgrade(database, migrations.all_migrations()[-1].number)
+        taken_back = await migrate.downgrade(database, migrate.all_migrations()[-1].number)
         assert len(taken_back) == 1
     registry.declare("a", {"default": "A newer text of the code."}, where="here")
     plugin = make_plugin(prepared_url)
@@ -294,7 +296,7 @@ async def test_fault_27_schema_older_than_the_code(
         await plugin.activate("a", "default", 1)
     assert len(lines(caplog, logging.WARNING)) == 1
     async with Database(prepared_url) as database:
-        await migrations.upgrade(database)
+        await migrate.upgrade(database)
     await until(lambda: plugin.health().unwritten is None, "the code's text is written")
     assert (await plugin.activate("a", "default", 1)).active_version == 1
     assert_follows(plugin, "a", 1)

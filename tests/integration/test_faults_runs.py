@@ -13,9 +13,9 @@ import pytest
 from pydantic_ai import Agent, RunContext
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 
-from automagik_prompts.capability import ActivePrompt
-from automagik_prompts.identity import prompt_used
-from automagik_prompts.registry import Registry
+from automagik_prompts.agent.capability import ActivePrompt
+from automagik_prompts.agent.provenance import prompt_used
+from automagik_prompts.declaring.registry import Registry
 from tests.conftest import MakePlugin
 from tests.faults import assert_follows, lines
 from tests.listening import Listener, call

@@ -11,16 +11,17 @@ from contextlib import asynccontextmanager
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
-from automagik_prompts import changes, refresher
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.records import Action
+from automagik_prompts.domain.served import Explanation, Health, Source, State
 from automagik_prompts.exceptions import (
     DeclarationError,
     InvalidPromptError,
     NoActivePromptError,
     UnexposedVariableError,
 )
+from automagik_prompts.following import follower, signals
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
-from automagik_prompts.types import Action, Explanation, Health, Source, State
 from tests.conftest import MakePlugin
 from tests.faults import assert_silent, execute, lines, notification, told
 from tests.processes import Launcher
@@ -186,7 +187,7 @@ async def test_fault_07_text_changed_in_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A text that SQL changes under the active version's number is found by the full reading that comes each minute."""
-    for module, name in ((refresher, "FULL_LOAD_INTERVAL"), (changes, "SAFETY_INTERVAL")):
+    for module, name in ((follower, "FULL_LOAD_INTERVAL"), (signals, "SAFETY_INTERVAL")):
         assert getattr(module, name) == 60
         monkeypatch.setattr(module, name, 0.3)
     registry.declare("a", {"default": CODE}, where="here")

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts.db import Database
-from automagik_prompts.migrations import all_migrations, upgrade
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Source, State
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
-from automagik_prompts.types import Source, State
+from automagik_prompts.schema.migrate import all_migrations, upgrade
+from automagik_prompts.storage.database import Database
 from tests.conftest import ENGINES, MakePlugin
 from tests.faults import assert_follows, assert_silent, execute, lines, locked, told
 from tests.processes import ROOT

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from automagik_prompts.db import Database
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import State
+from automagik_prompts.domain.text import content_hash
+from automagik_prompts.domain.validation import FORMATS, Format
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
-from automagik_prompts.migrations import upgrade
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
-from automagik_prompts.rules import FORMATS, Format
-from automagik_prompts.types import State, content_hash
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_follows, execute, told
 from tests.waiting import until

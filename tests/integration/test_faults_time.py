@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts import changes, refresher, repository
-from automagik_prompts.db import Database
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Source, State
 from automagik_prompts.exceptions import PromptsError
-from automagik_prompts.migrations import upgrade
+from automagik_prompts.following import follower, signals
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
-from automagik_prompts.types import Source, State
-from automagik_prompts.worker import Worker
+from automagik_prompts.runtime.thread import Worker
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_followed, assert_follows, assert_silent, execute, lines, notification, told
 from tests.processes import Launcher
@@ -119,7 +120,7 @@ async def test_fault_38_refresher_raises_any_exception(
     failure: Callable[[], BaseException],
 ) -> None:
     """Whatever a read raises, runs go on, the thread lives, the state tells since when, and it heals by itself."""
-    monkeypatch.setattr(refresher, "BACKOFF", (0.02, 0.1))
+    monkeypatch.setattr(follower, "BACKOFF", (0.02, 0.1))
     registry.declare("a", {"default": TEXT}, where="here")
     plugin = make_plugin(url, poll_interval=0.02)
     await plugin.ready()
@@ -167,7 +168,7 @@ async def test_fault_38_something_ends_the_event_loop(
     failure: type[BaseException],
 ) -> None:
     """What ends an event loop makes the thread begin a new one; runs go on, and so do following and editing."""
-    monkeypatch.setattr("automagik_prompts.worker.RESTART", 0.05)
+    monkeypatch.setattr("automagik_prompts.runtime.thread.RESTART", 0.05)
     registry.declare("a", {"default": "first"}, where="here")
     plugin = make_plugin(sqlite_url, poll_interval=0.02)
     await plugin.ready()
@@ -221,7 +222,7 @@ async def test_fault_38_thread_that_hangs(
     sqlite_url: str, registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that no longer does anything cannot say so; the state does, from when its report was due."""
-    monkeypatch.setattr(refresher, "OPERATION_TIMEOUT", 0.1)
+    monkeypatch.setattr(follower, "OPERATION_TIMEOUT", 0.1)
     registry.declare("a", {"default": "first"}, where="here")
     plugin = make_plugin(sqlite_url, poll_interval=0.02)
     await plugin.ready()
@@ -343,8 +344,8 @@ def _give_back(proxy: Proxy | None, path: Path) -> None:
 def test_fault_41_waits_stay_bounded_for_ever() -> None:
     """However many attempts have failed, the next one comes."""
     for attempt in (0, 1, 10, 1_000, 1_000_000):
-        for first, longest in (refresher.BACKOFF, refresher.BACKOFF_DENIED, changes.RETRY):
-            assert first / 2 <= changes.backoff(attempt, first, longest) <= longest
+        for first, longest in (follower.BACKOFF, follower.BACKOFF_DENIED, signals.RETRY):
+            assert first / 2 <= signals.backoff(attempt, first, longest) <= longest
 
 
 def test_fault_42_ten_thousand_versions_and_many_runs(

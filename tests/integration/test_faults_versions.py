@@ -13,12 +13,15 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts import editing, migrations, refresher, repository
-from automagik_prompts.db import Database
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Source, State
+from automagik_prompts.editing import commands
 from automagik_prompts.exceptions import ConflictError
-from automagik_prompts.registry import Registry
-from automagik_prompts.snapshot import Snapshot
-from automagik_prompts.types import Source, State
+from automagik_prompts.following import follower
+from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.schema import migrate
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_follows, execute, lines, told
 from tests.servers import PostgresServer
@@ -54,7 +57,7 @@ async def test_fault_28_two_people_activate_different_versions(
             bob.activate("a", "default", 3, expected_revision=revision),
             return_exceptions=True,
         )
-        won = [result for result in results if isinstance(result, editing.Change)]
+        won = [result for result in results if isinstance(result, commands.Change)]
         lost = [result for result in results if isinstance(result, ConflictError)]
         assert (len(won), len(lost)) == (1, 1), results
         assert (lost[0].agent, lost[0].expected, lost[0].actual) == ("a", revision, revision + 1)
@@ -114,7 +117,7 @@ async def test_fault_29_activation_that_rolls_back(
             with suppress(RefusedError):
                 await database.transaction(activate_and_fail)
         # What comes after it and is committed is served: everything before has been seen by then.
-        await editing.create(database, "a", "default", "third", activate=True)
+        await commands.create(database, "a", "default", "third", activate=True)
     await until(lambda: plugin.resolve("a").version == 3, "the activation that was committed is served")
     assert set(served) == {1, 3}
     assert await told(plugin, "a") == "third"
@@ -131,7 +134,7 @@ async def test_fault_30_replica_answers_with_an_older_revision(
 ) -> None:
     """An older copy of the database under its name is not believed, and what it lacks comes when it has caught up."""
     async with Database(postgres_url) as database:
-        await migrations.upgrade(database)
+        await migrate.upgrade(database)
     registry.declare("a", {"default": "first"}, where="here")
     registry.declare("b", {"default": "first"}, where="here")
     plugin = make_plugin(postgres_url, poll_interval=0.05)
@@ -152,8 +155,8 @@ async def test_fault_30_replica_answers_with_an_older_revision(
         # One agent has caught up and gone further; now the replica knows more than this process and is followed.
         async with Database(postgres_url) as database:
             for _ in range(4):
-                await editing.create(database, "a", "default", "third", activate=True)
-                await editing.create(database, "b", "default", "third", activate=True)
+                await commands.create(database, "a", "default", "third", activate=True)
+                await commands.create(database, "b", "default", "third", activate=True)
         await until(lambda: plugin.resolve("a").text == "third", "the replica has caught up")
         assert plugin.state is State.LIVE
         assert plugin.health().error is None
@@ -171,14 +174,14 @@ async def test_fault_30_database_restored_from_a_backup(
 ) -> None:
     """A database that stays behind was restored on purpose; it is believed after a while, and not before."""
     async with Database(postgres_url) as database:
-        await migrations.upgrade(database)
+        await migrate.upgrade(database)
     registry.declare("a", {"default": "first"}, where="here")
     plugin = make_plugin(postgres_url, poll_interval=0.05)
     await plugin.ready()
     backup = await asyncio.to_thread(_copy, postgres, postgres_url)
     try:
         await plugin.create("a", "default", "second", activate=True)
-        monkeypatch.setattr(refresher, "FULL_LOAD_INTERVAL", 1.0)
+        monkeypatch.setattr(follower, "FULL_LOAD_INTERVAL", 1.0)
         answered = _counting_reads(monkeypatch)
         await asyncio.to_thread(_swap, postgres, postgres_url, backup)
         before = len(answered)
@@ -207,7 +210,7 @@ async def test_fault_30_sqlite_file_replaced_by_an_older_one(
     await until(lambda: answered[before + 2 :], "the older file was read several times")
     assert plugin.resolve("a").version == 2
     assert await told(plugin, "a") == "second"
-    monkeypatch.setattr(refresher, "FULL_LOAD_INTERVAL", 0.1)
+    monkeypatch.setattr(follower, "FULL_LOAD_INTERVAL", 0.1)
     await until(lambda: plugin.resolve("a").version == 1, "the older file is believed")
     assert_follows(plugin, "a", 1)
 

@@ -13,7 +13,7 @@ import pytest
 from tortoise import timezone
 from tortoise.router import router
 
-from automagik_prompts.db import Database
+from automagik_prompts.storage.database import Database
 from tests.acceptance.commands import REPOSITORY
 
 TOKYO = ["False", "Asia/Tokyo", False, "Asia/Tokyo", ["Routes"]]

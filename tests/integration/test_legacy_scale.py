@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from automagik_prompts import importing, legacy, migrations
-from automagik_prompts.db import Database
-from automagik_prompts.types import content_hash
+from automagik_prompts.domain.text import content_hash
+from automagik_prompts.schema import migrate
+from automagik_prompts.schema.legacy import importer, preview
+from automagik_prompts.storage.database import Database
 from tests.hosts import Host, downgrade, fill_agents, make_agents, upgrade
 
 AGENTS = 5_000
@@ -17,9 +18,9 @@ def imported(url: str, source: str) -> dict[str, str]:
 
     async def work() -> None:
         async with Database(url) as database:
-            await migrations.upgrade(database)
+            await migrate.upgrade(database)
             for _ in range(2):
-                await importing.import_texts(database, importing.TextSource(source))
+                await importer.import_texts(database, importer.TextSource(source))
 
     asyncio.run(work())
     host = Host(url)
@@ -38,7 +39,7 @@ def test_five_thousand_agents(empty_url: str, sqlite_url: str, real_prompts: dic
     make_agents(host)
     fill_agents(host, texts)
     shape, agents = host.shape(), host.content()["agents"]
-    assert len(asyncio.run(legacy.preview(host.url)).agents) == AGENTS
+    assert len(asyncio.run(preview.preview(host.url)).agents) == AGENTS
     served = {name: text for name, text in texts.items() if text and text.strip()}
     assert imported(f"{sqlite_url}.other", host.url) == served
 

@@ -12,11 +12,12 @@ from uuid import uuid4
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
-from automagik_prompts import changes, crowd, refresher
-from automagik_prompts.db import Database
-from automagik_prompts.migrations import upgrade
-from automagik_prompts.registry import Registry
-from automagik_prompts.repository import CHANNEL
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.following import follower, signals
+from automagik_prompts.runtime import pressure
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.repository import CHANNEL
 from tests.conftest import MakePlugin
 from tests.faults import execute
 from tests.servers import OwnServer, credentials
@@ -46,10 +47,10 @@ async def test_an_idle_process_asks_two_statements_a_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One reads what is active, one proves that notifications arrive and looks how many connections there are."""
-    assert (changes.SAFETY_INTERVAL, refresher.FULL_LOAD_INTERVAL) == (60, 60)
-    for module, name in ((refresher, "FULL_LOAD_INTERVAL"), (changes, "SAFETY_INTERVAL")):
+    assert (signals.SAFETY_INTERVAL, follower.FULL_LOAD_INTERVAL) == (60, 60)
+    for module, name in ((follower, "FULL_LOAD_INTERVAL"), (signals, "SAFETY_INTERVAL")):
         monkeypatch.setattr(module, name, MINUTE)
-    monkeypatch.setattr(changes, "CROWD_INTERVAL", MINUTE / 12)
+    monkeypatch.setattr(signals, "CROWD_INTERVAL", MINUTE / 12)
     url = await asyncio.to_thread(telling_server.create_database)
     async with Database(url) as database:
         await upgrade(database)
@@ -77,8 +78,8 @@ async def test_who_finds_a_crowd_tells_the_others(
     settled = make_plugin(postgres_url, startup_timeout=30)
     await settled.ready()
     await until(lambda: settled.health().listening, "notifications arrive")
-    monkeypatch.setattr(changes, "CROWDED", 0.0)
-    monkeypatch.setattr(changes, "CROWD_INTERVAL", 0.1)
+    monkeypatch.setattr(signals, "CROWDED", 0.0)
+    monkeypatch.setattr(signals, "CROWD_INTERVAL", 0.1)
     newcomer = make_plugin(postgres_url, startup_timeout=30)
     await newcomer.ready()
     took = await until(lambda: not settled.health().listening, "it gives its connections back")
@@ -93,10 +94,10 @@ async def test_a_server_that_does_not_tell_how_crowded_it_is(postgres_url: str) 
     connection = await asyncpg.connect(**credentials(postgres_url))
     arrived: asyncio.Queue[object] = asyncio.Queue()
     try:
-        assert await crowd.prove_and_look(connection, CHANNEL, "unheard", 0.0)
+        assert await pressure.prove_and_look(connection, CHANNEL, "unheard", 0.0)
         await connection.add_listener(CHANNEL, lambda *notification: arrived.put_nowait(notification[-1]))
         await connection.execute(f"SET ROLE {role}")
-        assert not await crowd.prove_and_look(connection, CHANNEL, "heard", 0.0)
+        assert not await pressure.prove_and_look(connection, CHANNEL, "heard", 0.0)
         async with asyncio.timeout(10):
             assert await arrived.get() == "heard"
         assert arrived.empty()

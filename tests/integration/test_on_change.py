@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from pydantic_ai import Agent
 
-from automagik_prompts import ActivePrompt, PromptChange, listeners
+from automagik_prompts import ActivePrompt, PromptChange
+from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.registry import Registry
+from automagik_prompts.runtime import callbacks
 from tests.acceptance.commands import environment, run
 from tests.conftest import MakePlugin
 from tests.listening import Listener
@@ -148,7 +149,7 @@ async def test_one_that_raises_hurts_nobody(plugin: PromptPlugin, caplog: pytest
 
 async def test_one_that_hangs_hurts_nobody(plugin: PromptPlugin, monkeypatch: pytest.MonkeyPatch) -> None:
     """Others are told, runs and edits go on, memory is bounded, and closing does not wait."""
-    monkeypatch.setattr(listeners, "MAX_WAITING", 5)
+    monkeypatch.setattr(callbacks, "MAX_WAITING", 5)
     hanging, release, notes = threading.Event(), threading.Event(), Notes()
 
     def hang(_change: PromptChange) -> None:
@@ -206,7 +207,7 @@ async def test_closed_and_started_again(sqlite_url: str, registry: Registry, mak
 
 def test_what_is_waiting_is_bounded(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A callback that falls behind misses the oldest changes, and that is said once."""
-    monkeypatch.setattr(listeners, "MAX_WAITING", 3)
+    monkeypatch.setattr(callbacks, "MAX_WAITING", 3)
     begun, release, told = threading.Event(), threading.Event(), []
     done = threading.Event()
 
@@ -217,7 +218,7 @@ def test_what_is_waiting_is_bounded(caplog: pytest.LogCaptureFixture, monkeypatc
         if change.status_key == "9":
             done.set()
 
-    all_of_them = listeners.Listeners()
+    all_of_them = callbacks.Listeners()
     all_of_them.add(slow)
     changes = [PromptChange("stan", str(number), None, None) for number in range(10)]
     with caplog.at_level(logging.WARNING, "automagik_prompts"):

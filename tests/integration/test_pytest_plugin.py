@@ -103,7 +103,8 @@ UNUSED = """
 import sys
 
 def test_nothing_is_loaded():
-    heavy = {"pydantic_ai", "tortoise", "aerich", "pydantic", "automagik_prompts.plugin", "automagik_prompts.types"}
+    own = {"automagik_prompts.plugin", "automagik_prompts.domain.records"}
+    heavy = {"pydantic_ai", "tortoise", "aerich", "pydantic"} | own
     assert "automagik_prompts.pytest_plugin" in sys.modules
     assert not heavy & set(sys.modules)
 """

@@ -22,7 +22,7 @@ from automagik_prompts import (
     prompt_used,
     testing,
 )
-from automagik_prompts.registry import Registry
+from automagik_prompts.declaring.registry import Registry
 from tests.conftest import MakePlugin
 from tests.listening import Listener
 

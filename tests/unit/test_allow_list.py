@@ -15,11 +15,11 @@ from pydantic_handlebars._compiler import Compiler
 from pydantic_handlebars._helpers import get_extra_helpers, get_standard_helpers
 from pydantic_handlebars._parser import parse
 
-from automagik_prompts.capability import ActivePrompt
+from automagik_prompts.agent.capability import ActivePrompt
+from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
-from automagik_prompts.registry import Registry
-from automagik_prompts.templates import check_exposed, compile_template
-from automagik_prompts.values import BUILTINS, get
+from automagik_prompts.templating.template import check_exposed, compile_template
+from automagik_prompts.templating.values import BUILTINS, get
 from tests.conftest import MakePlugin
 
 SECRET = "hunter2"  # noqa: S105  # the value that must not come out

@@ -11,7 +11,7 @@ from pydantic_ai.models.test import TestModel
 from pydantic_ai.usage import RunUsage
 
 from automagik_prompts import ActivePrompt, DeclarationError, InvalidPromptError
-from automagik_prompts.capability import Inject, OnChange, Pin
+from automagik_prompts.agent.capability import Inject, OnChange, Pin
 
 
 @pytest.mark.parametrize(

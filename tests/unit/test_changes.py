@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from automagik_prompts.changes import Changes, Polling, backoff, spacing
+from automagik_prompts.following.signals import Changes, Polling, backoff, spacing
 
 
 async def test_polling_waits_as_long_as_it_is_told() -> None:

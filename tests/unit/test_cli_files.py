@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from automagik_prompts.domain.validation import check_name, check_text
+from automagik_prompts.editing.files import PromptFile, file_paths, find_files, read_file, read_folder, write_file
 from automagik_prompts.exceptions import InvalidPromptError
-from automagik_prompts.files import PromptFile, file_paths, find_files, read_file, read_folder, write_file
-from automagik_prompts.rules import check_name, check_text
 
 STRANGE = [
     "plain",

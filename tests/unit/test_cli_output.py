@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.cells import cell_len
 
-from automagik_prompts.checking import Kind, Level
-from automagik_prompts.cli import diffing
 from automagik_prompts.cli.app import COMMANDS
-from automagik_prompts.cli.check import annotation
-from automagik_prompts.cli.diffing import word_diff
-from automagik_prompts.cli.output import age, plural, visible
-from automagik_prompts.cli.reports import FindingLine
-from automagik_prompts.cli.tables import columns, terminal_lines
+from automagik_prompts.cli.commands.check import annotation
+from automagik_prompts.cli.output import diffs
+from automagik_prompts.cli.output.diffs import word_diff
+from automagik_prompts.cli.output.reports import FindingLine
+from automagik_prompts.cli.output.tables import columns, terminal_lines
+from automagik_prompts.cli.output.text import age, plural, visible
+from automagik_prompts.editing.checks import Kind, Level
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -96,7 +96,7 @@ def test_changes_that_hardly_show_are_shown(old: str, new: str, shown: str) -> N
 
 def test_a_long_difference_is_shown_in_good_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond some number of words a block is shown as a whole, as comparing words takes their number squared."""
-    monkeypatch.setattr(diffing, "_LONG", 10)
+    monkeypatch.setattr(diffs, "_LONG", 10)
     shown = word_diff("a " * 20 + "\n", "b " * 20 + "\n", marked=True).plain
     assert shown.count("[-") == shown.count("{+") == 1
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts.constants import prompt, prompts
+from automagik_prompts.declaring.decorators import prompt, prompts
+from automagik_prompts.declaring.packages import prompts_from_package
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.text import content_hash
+from automagik_prompts.domain.validation import Format
 from automagik_prompts.exceptions import DeclarationError
-from automagik_prompts.packages import prompts_from_package
-from automagik_prompts.registry import Registry
-from automagik_prompts.rules import Format
-from automagik_prompts.types import content_hash
 
 HERE = "test_constants.py:"
 

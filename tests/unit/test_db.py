@@ -12,14 +12,9 @@ import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.router import router
 
-from automagik_prompts import db as db_module
-from automagik_prompts.db import POOL_SIZE, Database, tortoise_config
-from automagik_prompts.exceptions import (
-    ConfigurationError,
-    DatabaseUnavailableError,
-    PromptNotFoundError,
-    SchemaError,
-)
+from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptNotFoundError, SchemaError
+from automagik_prompts.storage import database as db_module
+from automagik_prompts.storage.database import POOL_SIZE, Database, tortoise_config
 
 
 async def execute(db: BaseDBAsyncClient, *statements: str) -> list[dict[str, object]]:
@@ -160,7 +155,7 @@ def test_without_the_driver_the_package_is_named() -> None:
     code = """
 import asyncio, sys
 sys.modules["asyncpg"] = None
-from automagik_prompts.db import Database
+from automagik_prompts.storage.database import Database
 from automagik_prompts.exceptions import ConfigurationError
 try:
     asyncio.run(Database("postgresql://ann:hunter2@host/db").open())
@@ -190,7 +185,7 @@ def test_the_configuration_for_aerich(monkeypatch: pytest.MonkeyPatch) -> None:
     """`aerich` reads an attribute that is computed from the environment when it is asked for."""
     monkeypatch.setenv("AUTOMAGIK_PROMPTS_DATABASE_URL", "postgresql://h/d")
     config = db_module.TORTOISE_ORM
-    assert config["apps"]["automagik_prompts"]["models"] == ["automagik_prompts.models", "aerich.models"]
+    assert config["apps"]["automagik_prompts"]["models"] == ["automagik_prompts.storage.models", "aerich.models"]
     assert next(iter(config["connections"].values()))["credentials"]["host"] == "h"
     with pytest.raises(AttributeError, match="no attribute 'TORTOISE'"):
         db_module.TORTOISE  # noqa: B018  # that it raises is what is tested
@@ -201,7 +196,7 @@ def test_threads_that_connect_at_once_for_the_first_time(tmp_path: Path) -> None
     # In processes of their own, as it is the first time only; each thread is made to give way at each call.
     script = f"""
 import asyncio, os, threading, time
-from automagik_prompts.db import Database
+from automagik_prompts.storage.database import Database
 
 def connect(number, begin, failures):
     async def work():

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts import discovery
-from automagik_prompts.discovery import PromptModule, find_prompt_modules, import_prompt_modules
+from automagik_prompts.declaring import discovery
+from automagik_prompts.declaring.discovery import PromptModule, find_prompt_modules, import_prompt_modules
 from automagik_prompts.exceptions import DeclarationError
 
 Distribute = Callable[[str, dict[str, str], str], None]

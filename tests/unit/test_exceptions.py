@@ -6,6 +6,7 @@ import pickle
 import pytest
 
 from automagik_prompts import exceptions
+from automagik_prompts.domain.text import closest
 from automagik_prompts.exceptions import (
     ConflictError,
     InvalidPromptError,
@@ -13,7 +14,6 @@ from automagik_prompts.exceptions import (
     PromptNotFoundError,
     PromptsError,
     UnexposedVariableError,
-    closest,
 )
 
 ERRORS = [kind for _, kind in inspect.getmembers(exceptions, inspect.isclass) if issubclass(kind, Exception)]

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from automagik_prompts.db import Database
-from automagik_prompts.models import PromptRow, UtcField
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.models import PromptRow, UtcField
 
 MOMENT = datetime(2025, 5, 13, 18, 31, 0, 123456, tzinfo=UTC)
 

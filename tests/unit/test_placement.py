@@ -18,7 +18,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from automagik_prompts.placement import Placement, without_declared
+from automagik_prompts.agent.messages import Placement, without_declared
 
 REF = "automagik_prompts.stan"
 TEXT, OLD, DECLARED = "The active text.", "An old text.", "A declared text."

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.records import ActiveVersion, AgentInfo
+from automagik_prompts.domain.served import Source
 from automagik_prompts.exceptions import NoActivePromptError
-from automagik_prompts.registry import Registry
-from automagik_prompts.snapshot import Snapshot, build_snapshot, code_snapshot
-from automagik_prompts.types import ActiveVersion, AgentInfo, Source
+from automagik_prompts.following.snapshot import Snapshot, build_snapshot, code_snapshot
 
 
 def version(agent: str, status_key: str, number: int, text: str, *, format: str = "handlebars") -> ActiveVersion:

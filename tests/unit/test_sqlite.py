@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts.db import Database
 from automagik_prompts.exceptions import DatabaseUnavailableError
+from automagik_prompts.storage.database import Database
 from tests.waiting import until, wait_until
 
 

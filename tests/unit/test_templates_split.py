@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automagik_prompts import templates
+from automagik_prompts.domain.served import MissingMode
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
-from automagik_prompts.templates import Template, compile_template
-from automagik_prompts.types import MissingMode
-from automagik_prompts.values import ABSENT
+from automagik_prompts.templating import template as templates
+from automagik_prompts.templating.template import Template, compile_template
+from automagik_prompts.templating.values import ABSENT
 
 
 class Level(StrEnum):

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from automagik_prompts.exceptions import InvalidPromptError
-from automagik_prompts.rules import (
+from automagik_prompts.domain.keys import status_value
+from automagik_prompts.domain.records import PromptCreate
+from automagik_prompts.domain.served import Explanation, Source, State
+from automagik_prompts.domain.text import content_hash
+from automagik_prompts.domain.validation import (
     MAX_NAME_LENGTH,
     MAX_NOTE_LENGTH,
     MAX_TEXT_LENGTH,
@@ -18,7 +21,7 @@ from automagik_prompts.rules import (
     check_optional,
     check_text,
 )
-from automagik_prompts.types import Explanation, PromptCreate, Source, State, content_hash, status_value
+from automagik_prompts.exceptions import InvalidPromptError
 
 ODD_TEXTS = [
     " leading and trailing \n",

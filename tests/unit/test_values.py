@@ -15,9 +15,9 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from automagik_prompts import values
-from automagik_prompts.templates import compile_template
-from automagik_prompts.values import ABSENT, builtin_value, get
+from automagik_prompts.templating import values
+from automagik_prompts.templating.template import compile_template
+from automagik_prompts.templating.values import ABSENT, builtin_value, get
 
 
 def fill(text: str, **given: object) -> str:

@@ -1,0 +1,435 @@
+"""`ActivePrompt`, the Pydantic AI capability that puts the active prompt into every model request.
+
+It reads snapshots through a protocol and imports nothing that could reach the database, so an agent run cannot either.
+
+How it works: while the agent is built, a dynamic system prompt is registered, so that Pydantic AI itself tells fresh
+runs, `Agent.system_prompt_parts()` and realtime sessions. Before each model request, after all other capabilities and
+history processors, the messages are put right: the text for the present status is there exactly once, whatever history
+came in. The snapshot is pinned when the run begins, so a deploy does not change the texts of a run under way.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from enum import Enum
+from functools import cached_property
+from inspect import signature
+from operator import is_
+from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import quote
+
+from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering, WrapperCapability
+from pydantic_ai.messages import CapabilityInstructionSource, InstructionId, InstructionPart
+from pydantic_ai.tools import AgentDepsT, RunContext
+
+from automagik_prompts.agent import overrides, pinning, telemetry
+from automagik_prompts.agent import run as runs
+from automagik_prompts.agent.messages import Placement, is_placed, without_declared
+from automagik_prompts.agent.provenance import UsedPrompt, last_used, sign
+from automagik_prompts.agent.rendering import Memory, Told, fill
+from automagik_prompts.agent.run import Run
+from automagik_prompts.agent.selection import choose, read_status
+from automagik_prompts.domain.protocols import PromptReader, StatusFunction, Values, VariablesFunction
+from automagik_prompts.domain.validation import check_name
+from automagik_prompts.exceptions import DeclarationError
+
+if TYPE_CHECKING:
+    from pydantic_ai.agent import AbstractAgent
+    from pydantic_ai.capabilities.abstract import (
+        ValidatedToolArgs,
+        WrapModelRequestHandler,
+        WrapOutputProcessHandler,
+        WrapRunHandler,
+        WrapToolExecuteHandler,
+    )
+    from pydantic_ai.messages import ModelResponse
+    from pydantic_ai.models import ModelRequestContext
+    from pydantic_ai.output import OutputContext
+    from pydantic_ai.run import AgentRunResult
+
+Inject = Literal["system_prompt", "instructions"]
+OnChange = Literal["rewrite", "append"]
+Pin = Literal["conversation"]
+
+_DEFAULT_ID = "active_prompt"
+_INSTRUCTION = "prompt"
+
+
+@dataclass
+class ActivePrompt(AbstractCapability[AgentDepsT]):
+    """Tells the model the active prompt for an agent's present status, on every request.
+
+    Raises:
+        DeclarationError: The arguments cannot be right, or the agent is given two different ones for one prompt.
+    """
+
+    agent: str | None = None
+    """The name under which the prompts are declared; the Pydantic AI agent's own name by default."""
+
+    status: str | Enum | StatusFunction | None = None
+    """The present status: a string, an enum member, or a sync or async function of the run context that returns one
+    of these. It is read again before every model request. By default the function given to `@prompts`, else the
+    primary status. What the function raises ends the run: a wrong status would mean a wrong prompt."""
+
+    _: KW_ONLY
+
+    variables: Values | VariablesFunction | None = field(default=None, repr=False)
+    """Values of variables, or a sync or async function of the run context that returns them. They come before values
+    found in `deps`; only those that the text uses are read."""
+
+    inject: Inject = "system_prompt"
+    """Where the model is told: in a system prompt at the head of the history, or in the request's instructions."""
+
+    on_change: OnChange = "rewrite"
+    """What happens to a text in the history that is not the active one any more: it is rewritten, or it stays and the
+    new one is appended as its replacement, which keeps the provider's prompt cache."""
+
+    pin: Pin | None = None
+    """`"conversation"`: a conversation goes on with the version that its history says it was told last, until its
+    status changes. By default each run takes the versions that are active when it begins. Trust the history that you
+    pin by: whoever can write it chooses the version."""
+
+    version: int | None = None
+    """Always this version of the present status, for previews and replays. The first run that needs it waits until it
+    is read, `startup_timeout` at most, and fails if it cannot be had: another text would be no preview."""
+
+    plugin: PromptReader | None = None
+    """The plugin to read from; the default plugin of the process by default."""
+
+    id: str | None = _DEFAULT_ID
+    """Unique among an agent's capabilities; made from the name of the prompts."""
+
+    automatic: bool = field(default=False, repr=False)
+    """Whether `install()` gave it to the agent; it gives way to one that an agent or a run was given explicitly."""
+
+    _memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.agent is not None:
+            check_name(self.agent, "agent name")
+            if self.id == _DEFAULT_ID:
+                # A colon separates the parts of an id of Pydantic AI's.
+                self.id = f"{_DEFAULT_ID}-{quote(self.agent, safe=' /@+')}{'-installed' if self.automatic else ''}"
+        for name, value, allowed in (
+            ("inject", self.inject, ("system_prompt", "instructions")),
+            ("on_change", self.on_change, ("rewrite", "append")),
+            ("pin", self.pin, (None, "conversation")),
+        ):
+            if value not in allowed:
+                raise DeclarationError(f"{name}={value!r} is unknown. Use one of: {', '.join(map(str, allowed))}.")
+        if self.version is not None and self.version < 1:
+            raise DeclarationError(f"version={self.version!r} is no version. Versions are numbered from 1.")
+        if self.version is not None and self.pin is not None:
+            raise DeclarationError("version= and pin= exclude each other: one version always, or the conversation's.")
+        if self.defer_loading:
+            raise DeclarationError("A prompt cannot be deferred: the model needs it from the first request on.")
+
+    @classmethod
+    def from_spec(
+        cls,
+        agent: str | None = None,
+        *,
+        status: str | None = None,
+        variables: dict[str, Any] | None = None,
+        inject: Inject = "system_prompt",
+        on_change: OnChange = "rewrite",
+        pin: Pin | None = None,
+        version: int | None = None,
+    ) -> ActivePrompt[Any]:
+        """Build one from an agent spec, which can hold only plain values."""
+        return ActivePrompt(
+            agent, status, variables=variables, inject=inject, on_change=on_change, pin=pin, version=version
+        )
+
+    @classmethod
+    def combine(cls, capabilities: Sequence[AbstractCapability[AgentDepsT]]) -> AbstractCapability[AgentDepsT]:
+        """Take two equal ones for one, and report two different ones while the agent is built."""
+        first, *others = cast("Sequence[ActivePrompt[AgentDepsT]]", capabilities)
+        if any(other != first for other in others):
+            raise _two_for(first.agent)
+        return first
+
+    def get_ordering(self) -> CapabilityOrdering:
+        """Come last before the model: what history processors do to the messages must not lose the prompt."""
+        return CapabilityOrdering(position="innermost")
+
+    def for_agent(self, agent: AbstractAgent[AgentDepsT, Any]) -> AbstractCapability[AgentDepsT]:
+        """Bind to the agent, and register the dynamic system prompt if the agent is just being built."""
+        # A copy in any case: what stands in the agent's tree itself is the one with which it is being built.
+        bound = replace(self, agent=self.agent if self.agent is not None else _name_of(agent))
+        found: list[AbstractCapability[AgentDepsT]] = []
+        agent.root_capability.apply(found.append)
+        rivals = [
+            other for other in found if isinstance(other, ActivePrompt) and (other.agent or agent.name) == bound.agent
+        ]
+        # A capability for a single run is bound for each run: it is no rival, and registering it would pile up.
+        if any(other is self for other in rivals):
+            if any(replace(other, agent=bound.agent) != bound for other in rivals):
+                raise _two_for(bound.agent)
+            if bound.inject == "system_prompt" and rivals[0] is self:
+                bound.register(agent)
+        if bound.pin is not None:
+            pinning.keep(bound.name)
+        return bound
+
+    def get_instructions(self) -> Callable[[RunContext[AgentDepsT]], Any] | None:
+        """Return the function that tells the instructions, in that mode."""
+        return self._instructions if self.inject == "instructions" else None
+
+    @cached_property
+    def _instructions(self) -> Callable[[RunContext[AgentDepsT]], Any]:
+        async def active_prompt(ctx: RunContext[AgentDepsT]) -> InstructionPart:
+            run = runs.find(ctx, self.name) or self._begin_quickly() or await self._begin()
+            told = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
+            if told is None:
+                told = run.prepare(await self.tell(ctx, run), ctx.run_step)
+            return InstructionPart(told.text, name=_INSTRUCTION, dynamic=True, on_change=self.on_change)
+
+        # Pydantic AI looks for it in each run, and takes long to find it out.
+        active_prompt.__signature__ = signature(active_prompt)  # type: ignore[attr-defined]  # `inspect` knows it
+        return active_prompt
+
+    async def wrap_run(self, ctx: RunContext[AgentDepsT], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
+        """Keep to one snapshot for the run; only the first run of a process may have to wait for it."""
+        name = self.name
+        if self.automatic and self._is_replaced(ctx):
+            return await handler()
+        run = self._begin_quickly() or await self._begin()
+        if self.pin is not None:
+            run.pinned = last_used(ctx.messages, name)
+        runs.begin(ctx, name, run)
+        try:
+            return await handler()
+        finally:
+            runs.end(name, run)
+
+    async def wrap_model_request(
+        self, ctx: RunContext[AgentDepsT], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
+    ) -> ModelResponse:
+        """Find out, once for each request, what it tells."""
+        run = runs.find(ctx, self.name)
+        if run is None or run.capability is not self:
+            return await handler(request_context)
+        try:
+            step = ctx.run_step
+            told = run.prepared_for(step, earliest=step - 1)
+            if told is None and self.inject == "system_prompt":
+                told = await self.tell(ctx, run)
+            if told is None:
+                return await handler(request_context)
+            run.prepare(told, step)
+            if run.span is None:
+                return await handler(request_context)
+            with telemetry.carried(telemetry.attributes_of(_used(ctx, told))):
+                return await handler(request_context)
+        finally:
+            run.prepared = None
+
+    async def before_model_request(
+        self, ctx: RunContext[AgentDepsT], request_context: ModelRequestContext
+    ) -> ModelRequestContext:
+        """Put the messages right: this agent's active prompt once, everything else as it was."""
+        name = self.name
+        run = runs.find(ctx, name) or await self._begin()
+        if run.capability is not self:
+            return request_context
+        told = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
+        if told is None and self.inject == "system_prompt":
+            told = await self.tell(ctx, run)
+        declared = run.snapshot.code_texts(name)
+        text = told.text if told is not None and self.inject == "system_prompt" else None
+        self._place(ctx, request_context, text, declared)
+        if told is None:
+            return request_context  # the agent's instructions were overridden for this run, the prompt with them
+        parameters = request_context.model_request_parameters
+        if parameters.instruction_parts or self.inject == "instructions":
+            parts = list(parameters.instruction_parts or ())
+            kept = without_declared(parts, declared)
+            if self.inject == "instructions" and not self._is_among(kept):
+                kept.append(self._instruction(told.text))  # a hook has made the instructions anew
+            if kept != parts:
+                request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
+        sign(told.entry, ctx.run_id, request_context.messages, ctx.messages)
+        if run.span is not None:
+            run.trace(_used(ctx, told))
+        return request_context
+
+    def _place(
+        self, ctx: RunContext[Any], request_context: ModelRequestContext, text: str | None, declared: frozenset[str]
+    ) -> None:
+        """Put the text where it belongs in the messages of the request, and in those of the run."""
+        sent, kept = request_context.messages, ctx.messages
+        ref, context_id = self.ref, self._context_id
+        # Mostly both lists hold the same messages, and those are right already.
+        is_same = len(sent) == len(kept) and all(map(is_, sent, kept))
+        if is_placed(sent, ref, text, declared, context_id) and (
+            is_same or is_placed(kept, ref, text, declared, context_id)
+        ):
+            return
+        place = Placement(ref, text, declared, context_id)
+        if (messages := place.apply(sent)) is not None:
+            request_context.messages = messages
+        if (messages := place.apply(kept)) is not None:
+            kept[:] = messages
+
+    async def wrap_tool_execute(
+        self,
+        ctx: RunContext[AgentDepsT],
+        *,
+        args: ValidatedToolArgs,
+        handler: WrapToolExecuteHandler,
+        **_call: Any,
+    ) -> Any:
+        """Name the prompt on the span of a tool call, and on whatever the tool calls."""
+        run = runs.find(ctx, self.name)
+        if run is None or run.capability is not self or run.attributes is None or run.lead is not None:
+            return await handler(args)
+        telemetry.describe(run.attributes)
+        with telemetry.carried(run.attributes):
+            return await handler(args)
+
+    async def wrap_output_process(
+        self,
+        ctx: RunContext[AgentDepsT],
+        *,
+        output_context: OutputContext,
+        output: Any,
+        handler: WrapOutputProcessHandler,
+    ) -> Any:
+        """Name the prompt on the span of an output function, and on whatever that calls."""
+        run = runs.find(ctx, self.name)
+        if run is None or run.capability is not self or run.attributes is None or run.lead is not None:
+            return await handler(output)
+        if not output_context.has_function:
+            return await handler(output)  # there is no span for it
+        telemetry.describe(run.attributes)
+        with telemetry.carried(run.attributes):
+            return await handler(output)
+
+    @property
+    def reader(self) -> PromptReader:
+        """The plugin that it reads from."""
+        return overrides.stand_in(self.plugin) if self.plugin is not None else _default_plugin()
+
+    @cached_property
+    def name(self) -> str:
+        """The name of the prompts.
+
+        Raises:
+            DeclarationError: It was not given one, and never bound to an agent.
+        """
+        if self.agent is None:
+            raise DeclarationError("This ActivePrompt was never bound to an agent; pass it in capabilities=[...].")
+        return self.agent
+
+    @cached_property
+    def ref(self) -> str:
+        """What histories call this prompt; the same in every process, and different for each name."""
+        return f"automagik_prompts.{self.name}"
+
+    @cached_property
+    def _context_id(self) -> str | None:
+        """The id under which Pydantic AI lets a later statement replace an earlier one."""
+        return f"system_prompt:{self.id}" if self.on_change == "append" else None
+
+    @cached_property
+    def _instruction_id(self) -> InstructionId | None:
+        if self.id is None:
+            return None
+        return InstructionId(CapabilityInstructionSource(self.id), name=_INSTRUCTION)
+
+    def _is_among(self, parts: Sequence[InstructionPart]) -> bool:
+        """Say whether the prompt is among the instructions."""
+        return any(part.name == _INSTRUCTION and part.id == self._instruction_id for part in parts)
+
+    def _instruction(self, text: str) -> InstructionPart:
+        return InstructionPart(text, name=_INSTRUCTION, id=self._instruction_id, dynamic=True, on_change=self.on_change)
+
+    def register(self, agent: AbstractAgent[AgentDepsT, Any]) -> None:
+        """Register the dynamic system prompt."""
+        register = getattr(agent, "system_prompt", None)
+        if register is None:
+            return  # a wrapper: what it wraps was built with its own capabilities
+
+        async def system_prompt(ctx: RunContext[AgentDepsT]) -> str:
+            run = runs.find(ctx, self.name)
+            if run is None:
+                # In a run without this prompt, the agent's capabilities were overridden, this one with them.
+                return "" if ctx.run_id is not None else (await self.tell(ctx, await self._begin())).text
+            if run.capability.inject != "system_prompt":
+                return ""  # a capability for this run only has taken over, and puts it elsewhere
+            if (
+                ctx.run_id is None
+            ):  # `Agent.system_prompt_parts()` in the middle of a run: the step it gives is not true
+                return (run.prepared or await run.capability.tell(ctx, run)).text
+            told = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
+            if told is None:
+                told = run.prepare(await run.capability.tell(ctx, run), ctx.run_step)
+            return told.text
+
+        system_prompt.__qualname__ = self.ref
+        register(dynamic=True, name=self.id, on_change=self.on_change)(system_prompt)
+
+    async def tell(self, ctx: RunContext[AgentDepsT], run: Run) -> Told:
+        """Return the text for the present status, filled."""
+        name = self.name
+        given = self.status if self.status is not None else run.snapshot.default_status(name)
+        status_key = await read_status(ctx, given) if given is not None else None
+        snapshot, memory = run.snapshot, self._memory
+        if run.is_plain and (told := memory.told(snapshot, status_key)) is not None:
+            return told
+        selection = run.selections.get(status_key) or await choose(ctx, run, name, status_key)
+        return await fill(ctx, snapshot, selection, status_key, run.reader, self.variables, memory)
+
+    def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
+        """Say whether the run has another capability for the same prompts, also one that was made for this run."""
+        found: list[AbstractCapability[AgentDepsT]] = []
+        if ctx.root_capability is not None:
+            ctx.root_capability.apply(found.append)
+        for capability in found:
+            while isinstance(capability, WrapperCapability):
+                capability = capability.wrapped
+            if isinstance(capability, ActivePrompt) and not capability.automatic and capability.agent == self.agent:
+                return True
+        return False
+
+    async def _begin(self) -> Run:
+        reader = self.reader
+        return Run(self, reader, reader.snapshot() or await reader.ready(), overrides.in_force())
+
+    def _begin_quickly(self) -> Run | None:
+        """Begin without waiting, as every run but the first ones of a process can."""
+        reader = self.reader
+        snapshot = reader.snapshot()
+        return Run(self, reader, snapshot, overrides.in_force()) if snapshot is not None else None
+
+
+def _used(ctx: RunContext[Any], told: Told) -> UsedPrompt:
+    return UsedPrompt.of(told.prompt, told.asked_status_key, ctx.run_id)
+
+
+def _two_for(agent: str | None) -> DeclarationError:
+    return DeclarationError(
+        f"The agent has two different ActivePrompt capabilities for {agent!r}. Keep one.", agent=agent
+    )
+
+
+def _name_of(agent: AbstractAgent[Any, Any]) -> str:
+    if agent.name is None:
+        raise DeclarationError(
+            "This ActivePrompt does not say whose prompts to serve, and the agent has no name. Write "
+            'ActivePrompt("name"), or give the agent its name when it is built.'
+        )
+    return agent.name
+
+
+def _default_plugin() -> PromptReader:
+    """Return the process' default plugin.
+
+    The package makes it when it is first asked for. It is asked through `sys.modules`, so that this module, and with it
+    an agent run that was given a plugin, imports nothing that could reach the database.
+    """
+    plugin: PromptReader = sys.modules["automagik_prompts"].default_plugin()
+    return plugin

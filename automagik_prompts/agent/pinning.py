@@ -1,0 +1,53 @@
+"""Versions that are active no more and that conversations go on with: few, in memory, read without a lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from automagik_prompts.domain.served import ServedPrompt
+
+MAX_VERSIONS = 500
+"""Versions kept, at most; the ones that came first go first."""
+
+MAX_CHARACTERS = 20_000_000
+"""Characters of text kept, at most."""
+
+_pinning: set[str] = set()
+
+
+def keep(agent: str) -> None:
+    """Say that conversations with an agent may go on with versions that are active no more."""
+    _pinning.add(agent)
+
+
+def kept_agents() -> frozenset[str]:
+    """Return the agents of which versions are kept; without any, nothing is."""
+    return frozenset(_pinning)
+
+
+class Versions:
+    """Versions by agent, status and number; a version's text never changes, so nothing here ever gets old.
+
+    One thread adds, the plugin's; any thread reads.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str, int], ServedPrompt] = {}
+
+    def find(self, agent: str, status_key: str, version: int) -> ServedPrompt | None:
+        """Return a version, or `None` if it is not here."""
+        return self._kept.get((agent, status_key, version))
+
+    def add(self, prompts: Iterable[ServedPrompt]) -> None:
+        """Keep versions, and forget the oldest ones if there are too many."""
+        kept = {**self._kept, **{_key(prompt): prompt for prompt in prompts if prompt.version is not None}}
+        characters = sum(len(prompt.text) for prompt in kept.values())
+        for key in tuple(kept):
+            if len(kept) <= MAX_VERSIONS and characters <= MAX_CHARACTERS:
+                break
+            characters -= len(kept.pop(key).text)
+        self._kept = kept
+
+
+def _key(prompt: ServedPrompt) -> tuple[str, str, int]:
+    return prompt.agent, prompt.status_key, prompt.version or 0

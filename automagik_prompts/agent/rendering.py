@@ -1,0 +1,177 @@
+"""Filling the text that was chosen, with the values that a run has; the code's text if that fails."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_ai.tools import RunContext
+
+from automagik_prompts.agent.provenance import Entry, entry_of
+from automagik_prompts.domain.protocols import PromptReader, SnapshotReader, Values, VariablesFunction
+from automagik_prompts.domain.served import Selection, ServedPrompt, Source
+from automagik_prompts.exceptions import InvalidPromptError, RenderError
+from automagik_prompts.templating.values import ABSENT, BUILTINS, builtin_value, get
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a model is told.
+
+    Attributes:
+        text: The text, filled.
+        prompt: The prompt that was filled.
+        asked_status_key: The status of the run; another one than the prompt's where that had no text of its own.
+        entry: What histories say about it, but for the run.
+    """
+
+    text: str
+    prompt: ServedPrompt
+    asked_status_key: str
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What was made of one choice.
+
+    Attributes:
+        snapshot: From which it was chosen.
+        selection: The choice.
+        entry: What histories say about it, but for the run.
+        told: What is told, if no value goes into it.
+    """
+
+    snapshot: SnapshotReader
+    selection: Selection
+    entry: Entry
+    told: Told | None
+
+
+@dataclass(slots=True, eq=False)
+class Memory:
+    """What was made of the latest choice for each status, so that a run need not make it anew.
+
+    Attributes:
+        entries: What was made, by status.
+    """
+
+    entries: dict[str | None, Remembered] = field(default_factory=dict)
+
+    def told(self, snapshot: SnapshotReader, status_key: str | None) -> Told | None:
+        """Return what is told for a status, if a snapshot serves a text of the status' own that takes no value."""
+        known = self.entries.get(status_key)
+        # With a reason, another text stands in, which may change with what the code declares.
+        if known is None or known.snapshot is not snapshot or known.selection.reason:
+            return None
+        return known.told
+
+    def keep(
+        self, snapshot: SnapshotReader, status_key: str | None, selection: Selection, reader: PromptReader
+    ) -> Remembered:
+        """Make of a choice what can be made without values, and keep it.
+
+        Threads may do so at once, as each of them keeps what is right.
+        """
+        prompt = selection.prompt
+        asked = status_key or prompt.status_key
+        entry = entry_of(prompt, asked)
+        told = None
+        if not prompt.template.variables:
+            with suppress(RenderError):  # a helper may fail without a variable: `fill` deals with that
+                told = Told(prompt.template.render(_no_values, missing=reader.missing), prompt, asked, entry)
+        if len(self.entries) >= _REMEMBERED:
+            self.entries.clear()  # a status function can return anything
+        self.entries[status_key] = made = Remembered(snapshot, selection, entry, told)
+        return made
+
+
+_REMEMBERED = 256
+"""How many statuses a capability remembers at most."""
+
+
+async def fill(
+    ctx: RunContext[Any],
+    snapshot: SnapshotReader,
+    selection: Selection,
+    status_key: str | None,
+    reader: PromptReader,
+    variables: Values | VariablesFunction | None,
+    memory: Memory,
+) -> Told:
+    """Fill the chosen text.
+
+    Args:
+        ctx: The run.
+        snapshot: From which was chosen.
+        selection: What was chosen.
+        status_key: The run's status, `None` for the primary one.
+        reader: Says what a missing value becomes, and takes note of a text that cannot be filled.
+        variables: The values that the capability was given.
+        memory: What was made of earlier choices.
+
+    Raises:
+        InvalidPromptError: `variables` gave something that is no mapping.
+        RenderError: The text cannot be filled, and the code has no other.
+    """
+    known = memory.entries.get(status_key)
+    if known is None or known.selection is not selection or known.snapshot is not snapshot:
+        known = memory.keep(snapshot, status_key, selection, reader)
+    if known.told is not None:
+        return known.told
+    prompt, entry = selection.prompt, known.entry
+    asked = entry["asked_status_key"]
+    given: Any = variables
+    if callable(given):
+        given = given(ctx)
+        if inspect.isawaitable(given):
+            given = await given
+    lookup = _lookup(ctx, given or {}, prompt.agent, asked)
+    try:
+        return Told(prompt.template.render(lookup, missing=reader.missing), prompt, asked, entry)
+    except RenderError as error:
+        if prompt.source is not Source.OVERRIDE:
+            reader.report_render_failure(prompt, error)
+        code = selection.code
+        if code is None or (code.text, code.format) == (prompt.text, prompt.format):
+            raise _located(error, prompt) from error
+    try:
+        return Told(code.template.render(lookup, missing=reader.missing), code, asked, entry_of(code, asked))
+    except RenderError as error:
+        raise _located(error, code) from error
+
+
+def _located(error: RenderError, prompt: ServedPrompt) -> RenderError:
+    which = f"version {prompt.version}" if prompt.version is not None else f"the text from {prompt.source.value}"
+    where = f"{prompt.agent}/{prompt.status_key}, {which}"
+    return RenderError(f"{where}: {error.message}", agent=prompt.agent, status_key=prompt.status_key)
+
+
+def _no_values(_name: str) -> object:
+    return ABSENT
+
+
+def _lookup(ctx: RunContext[Any], given: Values, agent: str, status_key: str) -> Callable[[str], object]:
+    """Return the function that finds a variable's value: given, then built in, then in `deps`.
+
+    A built-in name needs no exposing, so it must not be a way to something in `deps` that happens to have that name.
+    """
+    if not isinstance(given, Mapping):
+        raise InvalidPromptError(
+            f"variables= must give a mapping of names to values, not {type(given).__name__}.", agent=agent
+        )
+    deps = ctx.deps
+
+    def lookup(name: str) -> object:
+        if given and name in given:
+            return given[name]
+        if name in BUILTINS:
+            value = builtin_value(name, agent, status_key, ctx.run_id)
+            if value is not ABSENT:
+                return value
+        return get(deps, name)
+
+    return lookup

@@ -1,0 +1,141 @@
+"""What belongs to one agent run: the capability in charge, the snapshot that it keeps to, and what was told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from opentelemetry.trace import Span
+from pydantic_ai.tools import RunContext
+
+from automagik_prompts.agent import telemetry
+from automagik_prompts.agent.provenance import UsedPrompt
+from automagik_prompts.agent.rendering import Told
+from automagik_prompts.domain.protocols import PromptReader, SnapshotReader
+from automagik_prompts.domain.served import Selection, ServedPrompt
+
+
+class RunCapability(Protocol):
+    """What a run reads of the capability in charge of it."""
+
+    @property
+    def version(self) -> int | None:
+        """The version that was asked for."""
+
+    @property
+    def pin(self) -> str | None:
+        """What the conversation goes on with."""
+
+    @property
+    def inject(self) -> str:
+        """Where the model is told."""
+
+    @property
+    def ref(self) -> str:
+        """The reference under which the text stands in histories."""
+
+    async def tell(self, ctx: RunContext[Any], run: Run) -> Told:
+        """Return the filled text for the present status."""
+
+
+@dataclass(eq=False)
+class Run:
+    """One run of one agent, as far as one prompt is concerned.
+
+    Attributes:
+        capability: The capability in charge: the agent's, or one that was given to this run.
+        reader: The plugin that it reads from.
+        snapshot: What the plugin served when the run began; a deploy in the middle changes nothing.
+        overrides: The prompts in force in the context that began the run.
+        pinned: What the conversation's last run told, where this one is to go on with it.
+        selections: What was chosen for each status, so that a status that comes back finds the same text.
+        prepared: What the next request tells, if that was found out before the request.
+        prepared_at: The step of the run at which it was found out.
+        run_id: The id of the run.
+        deps: The run's dependencies.
+        span: The span of the agent's run, if there is one that records.
+        lead: The run of the agent's first prompt, for another one of the same agent.
+        labels: What was told so far, in the order of first use.
+        attributes: What spans say about the latest request.
+    """
+
+    capability: RunCapability
+    reader: PromptReader
+    snapshot: SnapshotReader
+    overrides: tuple[ServedPrompt, ...] = ()
+    # The rest stands in the class until it is set, which keeps beginning a run cheap.
+    pinned: UsedPrompt | None = field(default=None, init=False)
+    selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
+    prepared: Told | None = field(default=None, init=False)
+    prepared_at: int = field(default=-1, init=False)
+    run_id: str | None = field(default=None, init=False)
+    deps: object = field(default=None, init=False)
+    span: Span | None = field(default=None, init=False)
+    lead: Run | None = field(default=None, init=False)
+    labels: tuple[str, ...] = field(default=(), init=False)
+    attributes: telemetry.Attributes | None = field(default=None, init=False)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the run tells what the snapshot serves: no override, no version asked for, no conversation's."""
+        capability = self.capability
+        return capability.version is None and capability.pin is None and not self.overrides
+
+    def prepare(self, told: Told, step: int) -> Told:
+        """Keep what the next request tells."""
+        self.prepared, self.prepared_at = told, step
+        return told
+
+    def prepared_for(self, step: int, *, earliest: int) -> Told | None:
+        """Return what was found out for a step already; what was found out before `earliest` is too old."""
+        return self.prepared if earliest <= self.prepared_at <= step else None
+
+    def trace(self, used: UsedPrompt) -> None:
+        """Write on the present span, that of a model request, what is told."""
+        self.attributes = telemetry.attributes_of(used)
+        leading = self.lead or self
+        if (label := telemetry.label_of(used)) not in leading.labels:
+            leading.labels = (*leading.labels, label)
+        if self.lead is None:
+            telemetry.describe(self.attributes)
+
+
+# By run id and name of the prompts. Not in a context variable: a run may be driven from several tasks.
+_runs: dict[tuple[str, str], Run] = {}
+
+# For what happens in the middle of a run without saying which run. Set in the task of the run's hooks, whose context
+# Pydantic AI gives to the run and takes away again, so nothing is reset here.
+_ambient: ContextVar[Mapping[str, Run]] = ContextVar("automagik_prompts_runs", default={})  # noqa: B039  # never changed
+
+
+def begin(ctx: RunContext[Any], name: str, run: Run) -> None:
+    """Make a run known, until it is ended."""
+    run_id = ctx.run_id
+    run.run_id, run.deps = run_id, ctx.deps
+    if (span := telemetry.recording_span(ctx)) is not None:
+        run.span = span
+    _runs[run_id or "", name] = run
+    ambient = {name: run}
+    if others := _ambient.get():
+        run.lead = next((other.lead or other for other in others.values() if other.run_id == run_id), None)
+        ambient = {**others, name: run}
+    _ambient.set(ambient)
+
+
+def end(name: str, run: Run) -> None:
+    """Forget a run, and write on its span what it told."""
+    key = (run.run_id or "", name)
+    if _runs.get(key) is run:
+        del _runs[key]
+    if run.span is not None and run.attributes is not None and run.lead is None:
+        telemetry.summarize(run.span, run.attributes, run.labels)
+
+
+def find(ctx: RunContext[Any], name: str) -> Run | None:
+    """Return the run that a context belongs to."""
+    if ctx.run_id is not None:
+        return _runs.get((ctx.run_id, name))
+    run = _ambient.get().get(name)
+    return run if run is not None and run.deps is ctx.deps else None

@@ -1,0 +1,96 @@
+"""Which prompt a run tells for a status: one in force, the version asked for, the conversation's, or the active one."""
+
+from __future__ import annotations
+
+import inspect
+from enum import Enum
+from typing import Any
+
+from pydantic_ai.tools import RunContext
+
+from automagik_prompts.agent import overrides
+from automagik_prompts.agent.messages import Placement
+from automagik_prompts.agent.provenance import UsedPrompt
+from automagik_prompts.agent.run import Run
+from automagik_prompts.domain.keys import status_value
+from automagik_prompts.domain.protocols import StatusFunction
+from automagik_prompts.domain.served import Selection, ServedPrompt, Source
+from automagik_prompts.templating.template import compile_template
+
+
+async def read_status(ctx: RunContext[Any], given: str | Enum | StatusFunction | None) -> str | None:
+    """Return the present status, `None` for the primary one; what a status function raises is not swallowed."""
+    status: Any = given
+    if status is None:
+        return None
+    if callable(status) and not isinstance(status, Enum):
+        status = status(ctx)
+        if inspect.isawaitable(status):
+            status = await status
+    return status_value(status)
+
+
+async def choose(ctx: RunContext[Any], run: Run, name: str, status_key: str | None) -> Selection:
+    """Choose the prompt for a status, once for each status of a run.
+
+    Args:
+        ctx: The run.
+        run: What is known of it.
+        name: The name of the prompts.
+        status_key: The status; `None` for the primary one.
+
+    Raises:
+        NoActivePromptError: Neither the database nor the code has anything to serve.
+        PromptNotFoundError: The version that was asked for does not exist.
+        DatabaseUnavailableError: It cannot be read now.
+    """
+    if (known := run.selections.get(status_key)) is not None:
+        return known
+    version, pinned = run.capability.version, run.pinned
+    if version is None and pinned is None and not run.overrides:
+        selection = run.selections[status_key] = run.snapshot.select(name, status_key)
+        return selection
+    selection = overrides.choose(run.snapshot, name, status_key, run.overrides)
+    if any(selection.prompt is prompt for prompt in run.overrides):
+        pass
+    elif version is not None:
+        found = await run.reader.find_version(name, selection.prompt.status_key, version)
+        selection = Selection(found, "this version was asked for")
+    elif pinned is not None and pinned.asked_status_key == (status_key or selection.prompt.status_key):
+        selection = _as_pinned(ctx, run, pinned, selection)
+    else:
+        run.pinned = None  # the status has changed: from here on, what is active
+    run.selections[status_key] = selection
+    return selection
+
+
+def _as_pinned(ctx: RunContext[Any], run: Run, pinned: UsedPrompt, selection: Selection) -> Selection:
+    """Return the version that the conversation goes on with; the active one if it can be found nowhere."""
+    active = selection.prompt
+    if pinned.source is Source.OVERRIDE:
+        return selection
+    if active.content_hash == pinned.content_hash and pinned.version in {None, active.version}:
+        return selection
+    found = run.reader.recall(pinned.agent, pinned.status_key, pinned.version, pinned.content_hash)
+    if found is None and run.capability.inject == "system_prompt":
+        # This process does not have it yet. The history does, filled with the values of then.
+        text = Placement(run.capability.ref, None).told(ctx.messages)
+        found = _as_told(pinned, text) if text else None
+    if found is None:
+        return selection
+    return Selection(found, "the conversation goes on with it", selection.code)
+
+
+def _as_told(used: UsedPrompt, text: str) -> ServedPrompt:
+    """Return a prompt as a history has it, to be told word for word."""
+    return ServedPrompt(
+        agent=used.agent,
+        status_key=used.status_key,
+        version=used.version,
+        prompt_id=used.prompt_id,
+        text=text,
+        format="text",
+        content_hash=used.content_hash,
+        source=used.source,
+        template=compile_template(text, "text"),
+    )

@@ -1,0 +1,86 @@
+"""What OpenTelemetry spans and baggage say about the prompt that was told: names and numbers, never a text or a value.
+
+Pydantic AI's own instrumentation decides whether there are spans. Where it is off nothing here is computed, and spans
+that belong to the host are never written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from opentelemetry import baggage, context
+from opentelemetry.trace import NoOpTracer, Span, get_current_span
+from pydantic_ai.tools import RunContext
+
+from automagik_prompts.agent.provenance import UsedPrompt
+
+PROMPT_NAME = "gen_ai.prompt.name"
+"""OpenTelemetry's own name: `agent/status`, the list in which versions are numbered."""
+
+AGENT = "automagik_prompts.agent"
+STATUS = "automagik_prompts.status"
+VERSION = "automagik_prompts.version"
+ID = "automagik_prompts.id"
+SOURCE = "automagik_prompts.source"
+CONTENT_HASH = "automagik_prompts.content_hash"
+
+PROMPTS = "automagik_prompts.prompts"
+"""All that was told so far, in the order of first use, as `agent/status@version`."""
+
+Attributes = Mapping[str, str | int]
+
+
+def recording_span(ctx: RunContext[Any]) -> Span | None:
+    """Return the present span if it is one of Pydantic AI's and records anything."""
+    if isinstance(ctx.tracer, NoOpTracer):
+        return None
+    span = get_current_span()
+    return span if span.is_recording() else None
+
+
+def attributes_of(used: UsedPrompt) -> Attributes:
+    """Return what a span says about a prompt."""
+    found: dict[str, str | int] = {
+        PROMPT_NAME: f"{used.agent}/{used.status_key}",
+        AGENT: used.agent,
+        STATUS: used.status_key,
+        SOURCE: used.source.value,
+        CONTENT_HASH: used.content_hash,
+    }
+    if used.version is not None:
+        found[VERSION] = used.version
+    if used.prompt_id is not None:
+        found[ID] = used.prompt_id
+    return found
+
+
+def label_of(used: UsedPrompt) -> str:
+    """Return a prompt as one word."""
+    which = used.version if used.version is not None else used.source.value
+    return f"{used.agent}/{used.status_key}@{which}"
+
+
+def describe(attributes: Attributes) -> None:
+    """Write a prompt on the present span."""
+    get_current_span().set_attributes(attributes)
+
+
+def summarize(span: Span, attributes: Attributes, prompts: Sequence[str]) -> None:
+    """Write on the span of a run the prompt that it ended with, and all that it told."""
+    span.set_attributes({**attributes, PROMPTS: list(prompts)})
+
+
+@contextmanager
+def carried(attributes: Attributes) -> Iterator[None]:
+    """Carry a prompt as baggage, for spans that others open and for services that are called."""
+    carrier = context.get_current()
+    for name, value in attributes.items():
+        if name != CONTENT_HASH:  # it travels with every request to another service, so it is kept short
+            carrier = baggage.set_baggage(name, str(value), carrier)
+    token = context.attach(carrier)
+    try:
+        yield
+    finally:
+        context.detach(token)

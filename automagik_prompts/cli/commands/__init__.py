@@ -1,0 +1,1 @@
+"""The commands, a module for each group; each is imported when its command is used."""

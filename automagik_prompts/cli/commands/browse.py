@@ -1,0 +1,244 @@
+"""The commands that look at what is there: `agents`, `list`, `show`, `search`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Annotated
+
+import typer
+
+from automagik_prompts.cli.completion import complete_agents, complete_versions
+from automagik_prompts.cli.options import Agent, OptionalAgent, Status
+from automagik_prompts.cli.output.schemas import (
+    AgentLine,
+    AgentList,
+    MatchLine,
+    MatchList,
+    StatusLine,
+    StatusList,
+    VersionText,
+    origin,
+)
+from automagik_prompts.cli.output.tables import columns, print_table
+from automagik_prompts.cli.output.text import (
+    age,
+    console,
+    is_terminal,
+    plural,
+    print_json,
+    print_line,
+    print_text,
+    visible,
+    when,
+)
+from automagik_prompts.cli.session import Session, command
+from automagik_prompts.domain.records import AgentInfo, Prompt
+from automagik_prompts.editing import queries
+from automagik_prompts.editing.queries import Match
+from automagik_prompts.exceptions import PromptNotFoundError
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.repository import Standing
+
+NOTHING = "There are no prompts yet. Declare them in code and run: automagik-prompts sync"
+
+
+@command
+def agents(session: Session) -> None:
+    """List the agents."""
+
+    async def read(database: Database) -> tuple[list[AgentInfo], list[Standing]]:
+        return await queries.agents(database), await queries.standings(database)
+
+    infos, standings = session.run(read)
+    by_agent: defaultdict[str, list[Standing]] = defaultdict(list)
+    for standing in standings:
+        by_agent[standing.agent].append(standing)
+    lines = [_agent_line(info, by_agent[info.name]) for info in infos]
+    if session.json:
+        print_json(AgentList(agents=lines))
+        return
+    if not lines:
+        print_line(NOTHING)
+        return
+    print_table(
+        columns("agent", "primary status", ">active", ">statuses", ">versions", ">revision", "variables"),
+        [
+            (
+                line.agent,
+                line.primary_status,
+                _number(line.active_version),
+                str(line.statuses),
+                str(line.versions),
+                str(line.revision),
+                " ".join(line.variables),
+            )
+            for line in lines
+        ],
+    )
+
+
+def _agent_line(info: AgentInfo, standings: list[Standing]) -> AgentLine:
+    primary = next((standing for standing in standings if standing.primary), None)
+    return AgentLine(
+        agent=info.name,
+        primary_status=info.default_status_key,
+        active_version=primary.active if primary is not None else None,
+        statuses=len(standings),
+        versions=sum(standing.versions for standing in standings),
+        variables=list(info.variables),
+        revision=info.revision,
+    )
+
+
+@command
+def list_prompts(session: Session, agent: OptionalAgent = None) -> None:
+    """List each status with its active version.
+
+    A star marks the primary status. Drift: the code has changed under a person's version, and that is the code's.
+    """
+    standings = session.run(lambda database: queries.standings(database, agent))
+    if session.json:
+        print_json(StatusList(statuses=[StatusLine.of(standing) for standing in standings]))
+        return
+    if not standings:
+        print_line(NOTHING)
+        return
+    print_table(
+        columns("agent", "status", ">active", ">of", "=source", "author", ">since", "=drift"),
+        [_row(standing) for standing in standings],
+    )
+
+
+def _row(standing: Standing) -> tuple[str, ...]:
+    return (
+        standing.agent,
+        f"{standing.status_key} *" if standing.primary else standing.status_key,
+        _number(standing.active),
+        str(standing.latest),
+        origin(standing.from_code) if standing.active is not None else "",
+        standing.author or "",
+        age(standing.active_since) if standing.active_since is not None else "",
+        f"code {standing.code_version}" if standing.drift else "",
+    )
+
+
+def _number(version: int | None) -> str:
+    return str(version) if version is not None else "none"
+
+
+@command
+def show(
+    session: Session,
+    agent: Agent,
+    status: Status,
+    version: Annotated[
+        int | None,
+        typer.Option(
+            "--version",
+            metavar="N",
+            min=1,
+            help="This version.",
+            autocompletion=complete_versions,
+            show_default=False,
+        ),
+    ] = None,
+    active: Annotated[bool, typer.Option("--active", help="The active version, which is the default.")] = False,
+    code: Annotated[bool, typer.Option("--code", help="The newest version that came from code.")] = False,
+) -> None:
+    """Show one version and its text.
+
+    In a pipe only the text is printed, byte for byte.
+    """
+    if (version is not None) + active + code > 1:
+        raise typer.BadParameter("choose one of --version, --active and --code")
+    prompt = session.run(lambda database: find_version(database, agent, status, version, code=code))
+    if session.json:
+        print_json(VersionText.of(agent, prompt))
+        return
+    if is_terminal():
+        _print_facts(agent, prompt)
+    print_text(prompt.prompt_text)
+
+
+async def find_version(
+    database: Database, agent: str, status: str, version: int | None, *, code: bool = False
+) -> Prompt:
+    """Return the version that the options of a command name: by its number, the code's newest, or the active one.
+
+    Raises:
+        PromptNotFoundError: There is none.
+    """
+    if version is not None:
+        return await queries.get(database, agent, status, version)
+    get = queries.get_code_default if code else queries.get_active
+    found = await get(database, agent, status)
+    if found is None:
+        what = "no version from code" if code else "no active version"
+        raise PromptNotFoundError(
+            f"{agent}/{status} has {what}. See: automagik-prompts history {agent} {status}",
+            agent=agent,
+            status_key=status,
+        )
+    return found
+
+
+def _print_facts(agent: str, prompt: Prompt) -> None:
+    """Print what is known of a version, above its text."""
+    from rich.text import Text  # only where a person reads along
+
+    state = "active" if prompt.is_active else "not active"
+    written = f"{prompt.author or 'unknown'} ({origin(prompt.is_default_from_code)}), {when(prompt.created_at)}"
+    text = f"{prompt.format}, {plural(len(prompt.prompt_text), 'character')}, sha256 {prompt.content_hash[:12]}"
+    facts = [f"{agent}/{prompt.status_key}, version {prompt.version} ({state})", f"{written}, {text}"]
+    facts += [f"{label}: {value}" for label, value in (("name", prompt.name), ("note", prompt.note)) if value]
+    for line, style in zip(facts, ["bold", *["dim"] * len(facts)], strict=False):
+        console().print(Text(visible(line), style=style))
+    print_line()
+
+
+@command
+def search(
+    session: Session,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to look for.", show_default=False)],
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            "--agent", metavar="NAME", help="Only this agent.", autocompletion=complete_agents, show_default=False
+        ),
+    ] = None,
+    every_version: Annotated[
+        bool, typer.Option("--all", help="Look at every version, not only at the active ones.")
+    ] = False,
+    match_case: Annotated[bool, typer.Option("--match-case", help="Tell upper from lower case.")] = False,
+) -> None:
+    """Find the lines in which words stand."""
+    found = session.run(
+        lambda database: queries.search(database, text, agent=agent, every_version=every_version, match_case=match_case)
+    )
+    if session.json:
+        print_json(MatchList(matches=[MatchLine.of(match) for match in found]))
+        return
+    if not found:
+        where = "any version" if every_version else "any active version; --all looks at every version"
+        print_line(f"{text!r} is not in {where}.")
+    if is_terminal():
+        for match in found:
+            _show_match(match)
+    else:
+        print_text("".join(f"{_place(match)}:{match.line}: {match.excerpt}\n" for match in found))
+
+
+def _place(match: Match) -> str:
+    prompt = match.prompt
+    return f"{match.agent}/{prompt.status_key} {prompt.version}{'' if prompt.is_active else ' (not active)'}"
+
+
+def _show_match(match: Match) -> None:
+    from rich.text import Text  # as above
+
+    line = Text()
+    line.append(f"{visible(_place(match))}:{match.line}: ", style="cyan")
+    line.append(visible(match.excerpt[: match.start]))
+    line.append(visible(match.excerpt[match.start : match.end]), style="bold red")
+    line.append(visible(match.excerpt[match.end :]))
+    console().print(line)

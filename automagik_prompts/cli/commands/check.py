@@ -1,0 +1,140 @@
+"""The command `check`: what does not fit together, with an exit code and annotations for CI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automagik_prompts.cli.options import AgentOption, Modules
+from automagik_prompts.cli.output.reports import CheckReport, FindingLine
+from automagik_prompts.cli.output.text import plural, print_item, print_json, print_line, print_note
+from automagik_prompts.cli.session import Access, Session, command, import_modules
+from automagik_prompts.declaring.registry import registry
+from automagik_prompts.editing import checks
+from automagik_prompts.editing.checks import Finding, Kind, Level
+from automagik_prompts.storage.database import Database
+
+FOUND = 3
+"""The exit code where something was found; 1 is left to a check that could not be done."""
+
+
+_STYLES = {Level.ERROR: "red", Level.WARNING: "yellow"}
+
+
+class ReportFormat(StrEnum):
+    """How findings are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+@command
+def check(
+    session: Session,
+    files: Annotated[
+        Path | None,
+        typer.Option("--files", metavar="DIR", help="Also compare the files of an export.", show_default=False),
+    ] = None,
+    format: Annotated[
+        ReportFormat, typer.Option("--format", help="For people, for programs, or as annotations on GitHub.")
+    ] = ReportFormat.TEXT,
+    ignore: Annotated[
+        list[Kind] | None,
+        typer.Option(
+            "--ignore", help="Leave out what is of this kind. May be given several times.", show_default=False
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")] = False,
+    no_database: Annotated[
+        bool, typer.Option("--no-database", help="Compare files and code alone, as for a pull request.")
+    ] = False,
+    agent: AgentOption = None,
+    module: Modules = None,
+) -> None:
+    """Compare code, database and files, for CI.
+
+    Exit code 0: nothing found, or only warnings. 3: errors found. 1: the check could not be done. 2: wrong usage.
+    """
+    if no_database and files is None:
+        raise typer.BadParameter("--no-database leaves nothing to compare without --files DIR")
+    modules = list(import_modules(session, module))
+    found = [
+        finding
+        for finding in _find(session, files, agent or None, no_database)
+        if finding.kind not in {*(ignore or ())}
+    ]
+    errors = sum(strict or finding.level is Level.ERROR for finding in found)
+    report = CheckReport(
+        ok=not errors,
+        errors=errors,
+        warnings=len(found) - errors,
+        modules=modules,
+        findings=[FindingLine.of(finding) for finding in found],
+    )
+    chosen = ReportFormat.JSON if session.json else format
+    if chosen is ReportFormat.JSON:
+        print_json(report)
+    else:
+        _print(report, github=chosen is ReportFormat.GITHUB, strict=strict)
+    if not report.ok:
+        raise typer.Exit(FOUND)
+
+
+def _find(session: Session, files: Path | None, agents: Collection[str] | None, no_database: bool) -> list[Finding]:
+    declared = registry.agents
+
+    async def work(database: Database) -> list[Finding]:
+        found = await checks.check_database(database, declared, agents)
+        if files is not None:
+            usable = all(finding.kind is not Kind.MIGRATIONS for finding in found)
+            found += await checks.check_files(files, declared, database if usable else None, agents)
+        return found
+
+    if no_database and files is not None:
+        return asyncio.run(checks.check_files(files, declared, None, agents))
+    return session.run(work, Access.AS_IS)
+
+
+def _print(report: CheckReport, *, github: bool, strict: bool) -> None:
+    if not report.modules:
+        print_note("No prompt modules were found, so the code was not compared: name one with --module.")
+    for finding in report.findings:
+        level = Level.ERROR if strict else finding.level
+        if github:
+            print_line(annotation(finding, level))
+            continue
+        print_item(f"{level.value:<7}", f"{finding.kind}: {finding.message}", _STYLES[level])
+        if finding.command is not None:
+            print_line(f"         {finding.command}")
+    if not report.findings:
+        print_line("Code, database and files fit together." if report.modules else "Nothing was found.")
+    elif not github:
+        print_line(f"{plural(report.errors, 'error')}, {plural(report.warnings, 'warning')}")
+
+
+def annotation(finding: FindingLine, level: Level) -> str:
+    """Return a finding as a command of a GitHub workflow."""
+    facts = {"title": f"automagik-prompts {finding.kind}"}
+    if finding.file is not None and (path := _in_repository(Path(finding.file))) is not None:
+        facts = {"file": path, "line": str(finding.line or 1), **facts}
+    written = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in facts.items())
+    run = f" Run: {finding.command}" if finding.command is not None else ""
+    return f"::{level.value} {written}::{_escaped(finding.message + run)}"
+
+
+def _in_repository(path: Path) -> str | None:
+    """Return a path as GitHub knows it; `None` for a file elsewhere, such as in an installed package."""
+    try:
+        return path.resolve().relative_to(Path.cwd().resolve()).as_posix()
+    except ValueError:
+        return None
+
+
+def _escaped(value: str, more: str = "") -> str:
+    return "".join(f"%{ord(char):02X}" if char in f"%\r\n{more}" else char for char in value)

@@ -1,0 +1,250 @@
+"""The command `create`: a text from the command line, a file, a pipe or the editor becomes a new version."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automagik_prompts.cli.commands.write import audience, tell
+from automagik_prompts.cli.interaction import Editor, can_ask, confirm, find_author
+from automagik_prompts.cli.options import Agent, Author, ExpectRevision, NewAgent, Note, Status, TextFormat, Yes
+from automagik_prompts.cli.output.diffs import print_diff
+from automagik_prompts.cli.output.schemas import Checked
+from automagik_prompts.cli.output.text import print_error, print_json, print_note
+from automagik_prompts.cli.session import Access, Session, command
+from automagik_prompts.domain.records import AgentInfo, Prompt
+from automagik_prompts.domain.text import content_hash, unified_diff
+from automagik_prompts.domain.validation import Format
+from automagik_prompts.editing import commands, finding, queries
+from automagik_prompts.editing.commands import Intent
+from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError, PromptsError
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.repository import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A new version before it is written.
+
+    Attributes:
+        agent: The agent's name.
+        status_key: The status.
+        text: The finished text.
+        format: How it is read.
+        name: A name for people.
+        activate: Whether it becomes active.
+        new_agent: Whether the agent may be unknown.
+    """
+
+    agent: str
+    status_key: str
+    text: str
+    format: Format
+    name: str | None
+    activate: bool
+    new_agent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is there before a text is written.
+
+    Attributes:
+        agent: The agent, if it is known.
+        active: The active version, if there is one.
+        standings: Where the agent's statuses stand.
+    """
+
+    agent: AgentInfo | None
+    active: Prompt | None
+    standings: list[Standing]
+
+
+@command
+def create(
+    session: Session,
+    agent: Agent,
+    status: Status,
+    stdin: Annotated[
+        str | None,
+        typer.Argument(metavar="[-]", help="A dash reads the text from standard input.", show_default=False),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="TEXT", help="The text itself.", show_default=False)
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", metavar="PATH", help="The file that holds the text, byte for byte.", show_default=False),
+    ] = None,
+    format: Annotated[
+        TextFormat | None,
+        typer.Option(
+            "--format",
+            help="How the text is read; by default as the active version is, else as a Handlebars template.",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="A name for people.", show_default=False)
+    ] = None,
+    activate: Annotated[bool, typer.Option("--activate", help="Activate it at once.")] = False,
+    new_agent: NewAgent = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and compare, and write nothing.")] = False,
+    author: Author = None,
+    note: Note = None,
+    expect_revision: ExpectRevision = None,
+    yes: Yes = False,
+) -> None:
+    """Write a new version of a text.
+
+    Without a text your editor opens on the active one. The finished text is checked and compared with the active one
+    before anything is written.
+    """
+    given = [one for one in (stdin, text, file) if one is not None]
+    if len(given) > 1 or (stdin is not None and stdin != "-"):
+        raise typer.BadParameter("give the text once: with --text, with --file, or - for standard input")
+    if not given and not can_ask():
+        raise typer.BadParameter("there is no terminal to edit at: use --text, --file, or - for standard input")
+    intent = Intent(find_author(author, session.settings), note, expect_revision)
+    access = Access.CREATE if new_agent else Access.WRITE
+    before = session.run(lambda database: _look(database, agent, status, new_agent=new_agent), access)
+    chosen: Format = format.value if format is not None else before.active.format if before.active else "handlebars"
+    plan = Plan(agent, status, text or "", chosen, name, activate, new_agent)
+    if given:
+        if text is None:
+            plan = _with_text(plan, _read(file if file is not None else "-"))
+        _check(session, plan)
+        _finish(session, plan, before, intent, dry_run=dry_run, yes=yes)
+        return
+    editor = Editor(before.active.prompt_text if before.active else "", ".md" if chosen == "text" else ".hbs")
+    try:
+        _finish(session, _edited(session, editor, plan, before), before, intent, dry_run=dry_run, yes=yes)
+    except (PromptsError, typer.Abort):
+        editor.keep()
+        raise
+    editor.discard()
+
+
+def _edited(session: Session, editor: Editor, plan: Plan, before: Before) -> Plan:
+    """Let the person edit until the text can be written."""
+    while True:
+        plan = _with_text(plan, editor.edit())
+        if before.active is not None and plan.text == before.active.prompt_text:
+            print_note("The text is as it was.")
+            editor.discard()
+            raise typer.Exit(1)
+        try:
+            _check(session, plan)
+        except InvalidPromptError as error:
+            print_error(error.message)
+            confirm("Edit it again?")
+        else:
+            return plan
+
+
+def _with_text(plan: Plan, text: str) -> Plan:
+    return Plan(plan.agent, plan.status_key, text, plan.format, plan.name, plan.activate, plan.new_agent)
+
+
+def _finish(session: Session, plan: Plan, before: Before, intent: Intent, *, dry_run: bool, yes: bool) -> None:
+    """Show what is about to be written, ask, and write it."""
+    old, old_label = _old(plan, before)
+    new_label = f"{plan.agent}/{plan.status_key} new"
+    if dry_run:
+        if session.json:
+            print_json(
+                Checked(
+                    agent=plan.agent,
+                    status_key=plan.status_key,
+                    active_version=before.active.version if before.active else None,
+                    content_hash=content_hash(plan.text),
+                    length=len(plan.text),
+                    unified=unified_diff(old, plan.text, old_label, new_label),
+                )
+            )
+        else:
+            print_diff(old, plan.text, old_label, new_label)
+            print_note("The text is good. Nothing was written.")
+        return
+    if can_ask():
+        print_diff(old, plan.text, old_label, new_label, stderr=True)
+        if plan.activate:
+            print_note(audience(plan.agent, plan.status_key, before.standings))
+        if not yes:
+            confirm("Write and activate it?" if plan.activate else "Write it?")
+        if intent.expected_revision is None and before.agent is not None:
+            # What was shown is what is meant.
+            intent = Intent(intent.author, intent.note, before.agent.revision)
+    change = session.run(
+        lambda database: commands.create(
+            database,
+            plan.agent,
+            plan.status_key,
+            plan.text,
+            format=plan.format,
+            name=plan.name,
+            activate=plan.activate,
+            new_agent=plan.new_agent,
+            intent=intent,
+        ),
+        Access.WRITE,
+    )
+    tell(session, change)
+
+
+def _old(plan: Plan, before: Before) -> tuple[str, str]:
+    if before.active is None:
+        return "", "no active version"
+    return before.active.prompt_text, f"{plan.agent}/{plan.status_key} version {before.active.version} (active)"
+
+
+def _read(source: str) -> str:
+    """Return the text of a file, or of standard input, byte for byte.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is not UTF-8.
+    """
+    what = "Standard input" if source == "-" else f"The file {source}"
+    try:
+        return (sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()).decode()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{what} cannot be read: {error.strerror}. Name a file that holds the text."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{what} is not UTF-8: {error.reason} at byte {error.start}. Save it as UTF-8.") from (
+            error
+        )
+
+
+async def _look(database: Database, agent: str, status_key: str, *, new_agent: bool) -> Before:
+    """Read what is there; an unknown agent or a wrong name is refused before anybody edits."""
+    infos = {info.name: info for info in await queries.agents(database)}
+    known = infos.get(agent)
+    if known is None:
+        if not new_agent:
+            await finding.find_agent(database, agent)
+        return Before(None, None, [])
+    standings = await queries.standings(database, agent)
+    now = next((standing for standing in standings if standing.status_key == status_key), None)
+    active = await queries.get_active(database, agent, status_key) if now is not None else None
+    return Before(known, active, standings)
+
+
+def _check(session: Session, plan: Plan) -> None:
+    """Check the finished text as writing it will, and write nothing."""
+    session.run(
+        lambda database: commands.check(
+            database,
+            plan.agent,
+            plan.status_key,
+            plan.text,
+            format=plan.format,
+            name=plan.name,
+            new_agent=plan.new_agent,
+        )
+    )

@@ -1,0 +1,167 @@
+"""The command `doctor`: everything that must be right for prompts to be served, looked at in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+import typer
+
+from automagik_prompts.cli.live import following, wait_until_settled
+from automagik_prompts.cli.options import Modules
+from automagik_prompts.cli.output.reports import Diagnosed, Diagnosis
+from automagik_prompts.cli.output.text import plural, print_item, print_json, print_line
+from automagik_prompts.cli.session import ImportedModules, Session, command, open_database, try_modules
+from automagik_prompts.declaring.registry import registry
+from automagik_prompts.domain.served import State
+from automagik_prompts.exceptions import PromptsError
+from automagik_prompts.following.cache_file import DiskSnapshot
+from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.schema import migrate
+from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, redacted_url
+from automagik_prompts.storage.database import Database
+
+_PACKAGES = ("automagik-prompts", "pydantic-ai-slim", "tortoise-orm", "aerich", "pydantic-handlebars", "asyncpg")
+_STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
+_NOTIFIED_WITHIN = 6.0
+"""Seconds within which it is known whether notifications are delivered."""
+
+
+@command
+def doctor(session: Session, module: Modules = None) -> None:
+    """Look for what could keep prompts from being served.
+
+    Exit code 1 where something failed; a warning is worth a look.
+    """
+    modules = try_modules(session, module)
+    checks = [*_modules(modules), *_database(session), _disk(session.settings)]
+    diagnosis = Diagnosis(
+        ok=all(check.outcome != "failed" for check in checks),
+        versions=_versions(),
+        settings=_settings(session.settings),
+        checks=checks,
+    )
+    if session.json:
+        print_json(diagnosis)
+    else:
+        _print(diagnosis)
+    if not diagnosis.ok:
+        raise typer.Exit(1)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _settings(settings: Settings) -> dict[str, str]:
+    """Return each setting as it is in force, without passwords, and where it came from."""
+    found = {}
+    for name in Settings.model_fields:
+        value = redacted_url(settings.database_url) if name == "database_url" else getattr(settings, name)
+        variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
+        words = " ".join(value) if isinstance(value, tuple) else str(value if value is not None else "")
+        given = any(variable == known.upper() for known in os.environ)
+        found[name] = f"{words} ({variable})".strip() if given else words
+    return found
+
+
+def _modules(modules: ImportedModules) -> Iterator[Diagnosed]:
+    for problem in modules.problems:
+        yield Diagnosed(name="modules", outcome="failed", message=problem)
+    if modules.names:
+        agents = plural(len(registry.agents), "agent")
+        yield Diagnosed(name="modules", outcome="ok", message=f"{', '.join(modules.names)}: {agents} declared")
+    elif not modules.problems:
+        words = "none found; the code's texts are not known here. Name one with --module, or declare an entry point."
+        yield Diagnosed(name="modules", outcome="warning", message=words)
+
+
+def _database(session: Session) -> list[Diagnosed]:
+    """Look at the connection, then at the schema, then at what would be served."""
+    began = time.perf_counter()
+    try:
+        checks = asyncio.run(_connection(session, began))
+    except PromptsError as error:
+        return [Diagnosed(name="connection", outcome="failed", message=error.message)]
+    if any(check.outcome != "ok" for check in checks):
+        return checks
+    with following(session) as plugin:
+        return [*checks, *_served(plugin, session.settings)]
+
+
+async def _connection(session: Session, began: float) -> list[Diagnosed]:
+    async with open_database(session.settings.database_url) as database:
+        taken = (time.perf_counter() - began) * 1000
+        checks = [Diagnosed(name="connection", outcome="ok", message=f"{session.place} answers ({taken:.0f} ms)")]
+        return [*checks, await _schema(database)]
+
+
+async def _schema(database: Database) -> Diagnosed:
+    known = len(migrate.all_migrations())
+    try:
+        await migrate.check_writable(database)
+    except PromptsError as error:
+        # An embedded schema that is behind is brought up to date by the next process that starts.
+        behind = database.dialect == "sqlite" and bool(await migrate.pending(database))
+        return Diagnosed(name="schema", outcome="warning" if behind else "failed", message=error.message)
+    return Diagnosed(name="schema", outcome="ok", message=f"up to date, {plural(known, 'migration')}")
+
+
+def _served(plugin: PromptPlugin, settings: Settings) -> Iterator[Diagnosed]:
+    health = wait_until_settled(plugin)
+    if health.state is not State.LIVE:
+        yield Diagnosed(name="serving", outcome="failed", message=health.error or "the database was not read in time")
+        return
+    for problem in health.problems:
+        yield Diagnosed(name="serving", outcome="failed", message=problem)
+    if not health.problems:
+        yield Diagnosed(name="serving", outcome="ok", message=f"{plural(health.agents, 'agent')}, all can be served")
+    yield _notifications(plugin, settings)
+
+
+def _notifications(plugin: PromptPlugin, settings: Settings) -> Diagnosed:
+    if settings.dialect == "sqlite":
+        words = f"a file has none; changes are found within {settings.interval:g} s"
+        return Diagnosed(name="notifications", outcome="ok", message=words)
+    deadline = time.monotonic() + _NOTIFIED_WITHIN
+    while not plugin.health().listening and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if plugin.health().listening:
+        return Diagnosed(name="notifications", outcome="ok", message="delivered; changes are seen at once")
+    words = (
+        f"not delivered; changes are found within {settings.interval:g} s. A connection pooler in transaction mode "
+        "swallows them: name the server itself in the database URL."
+    )
+    return Diagnosed(name="notifications", outcome="warning", message=words)
+
+
+def _disk(settings: Settings) -> Diagnosed:
+    path = DiskSnapshot(settings).path
+    if path is None:
+        words = "off: a process that starts while the database is down serves the code's texts"
+        return Diagnosed(name="disk snapshot", outcome="warning", message=words)
+    if not path.exists():
+        return Diagnosed(name="disk snapshot", outcome="warning", message=f"{path} is not there yet")
+    age = max(0.0, time.time() - path.stat().st_mtime)
+    return Diagnosed(name="disk snapshot", outcome="ok", message=f"{path}, saved {age:.0f} s ago")
+
+
+def _print(diagnosis: Diagnosis) -> None:
+    for heading, facts in (("versions", diagnosis.versions), ("settings", diagnosis.settings)):
+        print_line(f"{heading}:")
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            print_item(f"  {name:<{width}}", value, "")
+    print_line("checks:")
+    for check in diagnosis.checks:
+        print_item(f"  {check.outcome:<7}", f"{check.name}: {check.message}", _STYLES[check.outcome])

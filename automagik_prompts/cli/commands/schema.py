@@ -1,0 +1,55 @@
+"""The commands of a deployment: `sync`, `upgrade`."""
+
+from __future__ import annotations
+
+from automagik_prompts.cli.options import Modules
+from automagik_prompts.cli.output.reports import Synced, SyncedLine, Upgraded
+from automagik_prompts.cli.output.text import plural, print_json, print_line
+from automagik_prompts.cli.output.warnings import warnings_as_notes
+from automagik_prompts.cli.session import Access, Session, command, import_modules
+from automagik_prompts.declaring.registry import registry
+from automagik_prompts.editing import sync as seeding
+from automagik_prompts.schema import migrate
+
+_OUTCOMES = {
+    "created": "version {} is written and active",
+    "drift": "version {} is written, not activated: a person decided otherwise",
+    "activated": "version {} of the code is active again",
+    "orphan": "is no longer in code; its newest version from code is {}",
+}
+
+
+@command
+def sync(session: Session, module: Modules = None) -> None:
+    """Write what the code declares, as a release step."""
+    found = import_modules(session, module)
+    done = session.run(lambda database: seeding.seed(database, registry.agents, exact=True), Access.CREATE)
+    if session.json:
+        print_json(
+            Synced(
+                modules=list(found),
+                agents=len(registry.agents),
+                done=[SyncedLine.of(item) for item in done],
+            )
+        )
+        return
+    for item in done:
+        print_line(f"{item.agent}/{item.status_key}: {_OUTCOMES[item.outcome].format(item.version)}")
+    if not found:
+        print_line("No prompt modules were found: name one with --module, or declare an entry point.")
+    elif not any(item.outcome != "orphan" for item in done):
+        print_line(f"No text is new: the database has those of {plural(len(registry.agents), 'agent')}.")
+
+
+@command
+def upgrade(session: Session) -> None:
+    """Bring the database's schema up to date."""
+    with warnings_as_notes():
+        applied = session.run(migrate.upgrade, Access.MIGRATE)
+    last = migrate.all_migrations()[-1].version
+    if session.json:
+        print_json(Upgraded(database=session.place, applied=list(applied), revision=last))
+        return
+    for version in applied:
+        print_line(f"Applied {version}")
+    print_line(f"The schema of {session.place} is up to date.")

@@ -1,0 +1,281 @@
+"""The commands that change what is served or kept: `activate`, `rollback`, `deactivate`, `copy`, `delete`.
+
+On a terminal each shows first what changes and for whom, and asks, unless it is told `--yes`. What was shown is what
+the answer is about: if somebody else writes meanwhile, nothing is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from automagik_prompts.cli.commands.browse import find_version
+from automagik_prompts.cli.completion import complete_agents, complete_target_statuses, complete_versions
+from automagik_prompts.cli.interaction import can_ask, confirm, find_author
+from automagik_prompts.cli.options import Agent, Author, ExpectRevision, NewAgent, Note, Status, VersionNumber, Yes
+from automagik_prompts.cli.output.diffs import print_diff
+from automagik_prompts.cli.output.schemas import Changed, origin
+from automagik_prompts.cli.output.text import age, print_json, print_line, print_note
+from automagik_prompts.cli.session import Access, Session, command
+from automagik_prompts.domain.records import Action, Prompt
+from automagik_prompts.editing import commands, history, queries
+from automagik_prompts.editing.commands import Change, Intent
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.repository import Standing
+
+Write = Callable[[Database, Intent], Awaitable[Change]]
+Preview = Callable[[Database], Awaitable[None]]
+
+
+@command
+def activate(
+    session: Session,
+    agent: Agent,
+    status: Status,
+    version: VersionNumber,
+    author: Author = None,
+    note: Note = None,
+    expect_revision: ExpectRevision = None,
+    yes: Yes = False,
+) -> None:
+    """Make a version the active one."""
+
+    async def preview(database: Database) -> None:
+        wanted = await queries.get(database, agent, status, version)
+        await _show_replacement(database, agent, status, wanted)
+
+    async def write(database: Database, intent: Intent) -> Change:
+        return await commands.activate(database, agent, status, version, intent=intent)
+
+    _do(session, agent, write, Intent(author, note, expect_revision), preview, "Activate it?", yes=yes)
+
+
+@command
+def rollback(
+    session: Session,
+    agent: Agent,
+    status: Status,
+    author: Author = None,
+    note: Note = None,
+    expect_revision: ExpectRevision = None,
+    yes: Yes = False,
+) -> None:
+    """Go back to the version that was active before.
+
+    Said again, it goes back further. After a deactivation it brings back what was deactivated.
+    """
+
+    async def preview(database: Database) -> None:
+        await _show_replacement(database, agent, status, await history.find_earlier(database, agent, status))
+
+    async def write(database: Database, intent: Intent) -> Change:
+        return await commands.rollback(database, agent, status, intent=intent)
+
+    _do(session, agent, write, Intent(author, note, expect_revision), preview, "Go back to it?", yes=yes)
+
+
+@command
+def deactivate(
+    session: Session,
+    agent: Agent,
+    status: Status,
+    author: Author = None,
+    note: Note = None,
+    expect_revision: ExpectRevision = None,
+    yes: Yes = False,
+) -> None:
+    """Leave a status without an active version of its own.
+
+    Its agents are served the primary status' text from then on, or the code's.
+    """
+
+    async def preview(database: Database) -> None:
+        active = await find_version(database, agent, status, None)
+        standings = await queries.standings(database, agent)
+        primary = next((standing for standing in standings if standing.primary), None)
+        print_note(f"{agent}/{status}: {_described(active)} will not be active any more.")
+        if primary is None or primary.status_key == status or primary.active is None:
+            print_note("It is served the code's text from then on.")
+        else:
+            print_note(f"It is served version {primary.active} of {primary.status_key} from then on.")
+
+    async def write(database: Database, intent: Intent) -> Change:
+        return await commands.deactivate(database, agent, status, intent=intent)
+
+    _do(session, agent, write, Intent(author, note, expect_revision), preview, "Deactivate it?", yes=yes)
+
+
+@command
+def copy(
+    session: Session,
+    agent: Agent,
+    status: Status,
+    to_agent: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO_AGENT", help="The agent that gets it.", autocompletion=complete_agents, show_default=False
+        ),
+    ],
+    to_status: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO_STATUS",
+            help="The status that gets it.",
+            autocompletion=complete_target_statuses,
+            show_default=False,
+        ),
+    ],
+    version: Annotated[
+        int | None,
+        typer.Option(
+            "--version",
+            metavar="N",
+            min=1,
+            help="This version; by default the active one.",
+            autocompletion=complete_versions,
+            show_default=False,
+        ),
+    ] = None,
+    activate: Annotated[bool, typer.Option("--activate", help="Activate the copy at once.")] = False,
+    new_agent: NewAgent = False,
+    author: Author = None,
+    note: Note = None,
+    expect_revision: ExpectRevision = None,
+    yes: Yes = False,
+) -> None:
+    """Copy a text to another agent or status, as a new version there."""
+    source = session.run(lambda database: find_version(database, agent, status, version))
+
+    async def preview(database: Database) -> None:
+        known = {info.name for info in await queries.agents(database)}
+        standings = await queries.standings(database, to_agent) if to_agent in known else []
+        now = next((one for one in standings if one.status_key == to_status and one.active is not None), None)
+        target = await queries.get_active(database, to_agent, to_status) if now is not None else None
+        label = f"{to_agent}/{to_status} version {target.version} (active)" if target else "no active version"
+        old = target.prompt_text if target else ""
+        copied = f"{agent}/{status} version {source.version}"
+        print_diff(old, source.prompt_text, label, copied, stderr=True)
+        if activate:
+            print_note(audience(to_agent, to_status, standings))
+
+    async def write(database: Database, intent: Intent) -> Change:
+        return await commands.copy(
+            database, source, to_agent, to_status, activate=activate, new_agent=new_agent, intent=intent
+        )
+
+    intent = Intent(author, note or f"copied from {agent}/{status} version {source.version}", expect_revision)
+    question = "Write and activate it?" if activate else "Write it?"
+    _do(session, to_agent, write, intent, preview, question, yes=yes)
+
+
+@command
+def delete(
+    session: Session,
+    agent: Agent,
+    status: Status,
+    version: VersionNumber,
+    author: Author = None,
+    note: Note = None,
+    expect_revision: ExpectRevision = None,
+    yes: Yes = False,
+) -> None:
+    """Delete a version that a person wrote and that is not active.
+
+    Its text is lost. What was done to it stays in the events, and its number is never given again.
+    """
+    if not yes and not can_ask():
+        raise typer.BadParameter("nobody can be asked here: say --yes to delete what cannot be brought back")
+
+    async def preview(database: Database) -> None:
+        wanted = await queries.get(database, agent, status, version)
+        print_note(f"{agent}/{status}: {_described(wanted)} is deleted. Its text cannot be brought back.")
+
+    async def write(database: Database, intent: Intent) -> Change:
+        return await commands.delete(database, agent, status, version, intent=intent)
+
+    intent = Intent(author, note, expect_revision)
+    _do(session, agent, write, intent, preview, "Delete it?", yes=yes, action=Action.DELETED)
+
+
+def _do(
+    session: Session,
+    agent: str,
+    write: Write,
+    intent: Intent,
+    preview: Preview,
+    question: str,
+    *,
+    yes: bool,
+    action: Action | None = None,
+) -> None:
+    """Show and ask where somebody sits at a terminal, then write and tell."""
+    intent = Intent(find_author(intent.author, session.settings), intent.note, intent.expected_revision)
+    if can_ask():
+
+        async def look(database: Database) -> int | None:
+            known = next((info for info in await queries.agents(database) if info.name == agent), None)
+            await preview(database)
+            return known.revision if known is not None else None
+
+        revision = session.run(look)
+        if not yes:
+            confirm(question)
+        if intent.expected_revision is None:
+            intent = Intent(intent.author, intent.note, revision)
+    tell(session, session.run(lambda database: write(database, intent), Access.WRITE), action)
+
+
+async def _show_replacement(database: Database, agent: str, status: str, wanted: Prompt) -> None:
+    """Show what another active version changes, and for whom."""
+    standings = await queries.standings(database, agent)
+    active = await queries.get_active(database, agent, status)
+    if active is not None and active.id == wanted.id:
+        print_note(f"{agent}/{status}: {_described(wanted)} is active already.")
+        return
+    before = "nothing" if active is None else _described(active)
+    print_note(f"{agent}/{status}: {_described(wanted)} replaces {before}.")
+    if wanted.note:
+        print_note(f"Its note: {wanted.note}")
+    old_label = f"version {active.version} (active)" if active is not None else "no active version"
+    old = active.prompt_text if active is not None else ""
+    print_diff(old, wanted.prompt_text, old_label, f"version {wanted.version}", stderr=True)
+    print_note(audience(agent, status, standings))
+
+
+def audience(agent: str, status: str, standings: Sequence[Standing]) -> str:
+    """Say who is served the active version of a status."""
+    words = f"It is served to every run of the agent {agent} in the status {status}"
+    if any(standing.primary and standing.status_key == status for standing in standings):
+        without = [standing.status_key for standing in standings if standing.active is None]
+        also = f" ({', '.join(key for key in without if key != status)})" if set(without) - {status} else ""
+        words += f", and in every status that has no active version of its own{also}"
+    return f"{words}; running processes follow within a second or so."
+
+
+def _described(prompt: Prompt) -> str:
+    by = prompt.author or origin(prompt.is_default_from_code)
+    return f"version {prompt.version} ({by}, {age(prompt.created_at)} ago)"
+
+
+def tell(session: Session, change: Change, action: Action | None = None) -> None:
+    """Print what a write did."""
+    if session.json:
+        print_json(Changed.of(change))
+        return
+    where = f"{change.agent.name}/{change.status_key}"
+    written = change.prompt.version if change.prompt is not None else None
+    previous = change.previous_version
+    active = f"version {change.active_version} is active" if change.active_version is not None else "none is active"
+    if action is Action.DELETED:
+        print_line(f"{where}: version {written} is deleted; {active}")
+    elif written is None:
+        print_line(f"{where}: version {previous} is not active any more; none is")
+    elif change.active_version != written:
+        print_line(f"{where}: version {written} is written; {active}")
+    elif previous == written:
+        print_line(f"{where}: version {written} was active already")
+    else:
+        before = f" (before: {previous})" if previous is not None else ""
+        print_line(f"{where}: version {written} is active{before}")

@@ -1,0 +1,110 @@
+"""Who does it, and whether they are sure: authors, questions, and the editor."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import typer
+
+from automagik_prompts.cli.output.text import print_note
+from automagik_prompts.exceptions import ConfigurationError
+from automagik_prompts.settings import Settings
+
+
+def find_author(given: str | None, settings: Settings) -> str | None:
+    """Return who writes: as given, as configured, as git knows them, or as they are logged in."""
+    return given or settings.author or _git_user() or _login()
+
+
+def _git_user() -> str | None:
+    if (git := shutil.which("git")) is None:
+        return None
+    try:
+        found = subprocess.run(  # noqa: S603  # a fixed command
+            [git, "config", "--get", "user.name"], capture_output=True, text=True, timeout=2, check=False
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None  # whoever it is, the login name will do
+    return found.stdout.strip() or None
+
+
+def _login() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return None  # a container's user may have no name
+
+
+def can_ask() -> bool:
+    """Say whether a person sits at a terminal: they type there, and see what is asked."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def confirm(question: str) -> None:
+    """Ask, and go on only after a yes.
+
+    Raises:
+        typer.Abort: No, or the question was left with Ctrl-C or Ctrl-D.
+    """
+    try:
+        sure = typer.confirm(question, err=True)
+    except typer.Abort:
+        sys.stderr.write("\n")  # the question's line was left open
+        raise
+    if not sure:
+        raise typer.Abort
+
+
+class Editor:
+    """A text in the person's own editor; the file stays until the text is safely written.
+
+    Args:
+        text: The text to begin with.
+        suffix: The file's suffix, for the editor's highlighting.
+    """
+
+    def __init__(self, text: str, suffix: str) -> None:
+        self._began = text
+        handle, name = tempfile.mkstemp(prefix="prompt-", suffix=suffix)
+        self.path = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode())
+
+    def edit(self) -> str:
+        """Open the editor, wait for it, and return the text.
+
+        Most editors end a file with a line break. Where the text had none before, a single one is taken for the
+        editor's and left out.
+
+        Raises:
+            ConfigurationError: The editor cannot be started or fails.
+        """
+        command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+        try:
+            subprocess.run([*command, str(self.path)], check=True)  # noqa: S603  # the person's own choice
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise ConfigurationError(
+                f"The editor {shlex.join(command)!r} did not work: {error}. Set EDITOR, or give the text with --file."
+            ) from error
+        try:
+            text = self.path.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"The editor saved {self.path} in another encoding. Save it as UTF-8.") from error
+        if not self._began.endswith("\n") and text.endswith("\n") and not text.endswith("\n\n"):
+            text = text.removesuffix("\n").removesuffix("\r")
+        return text
+
+    def keep(self) -> None:
+        """Tell where the text is, as it was not written."""
+        print_note(f"Your text is kept in {self.path}")
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self.path.unlink(missing_ok=True)

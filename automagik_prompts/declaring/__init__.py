@@ -1,0 +1,1 @@
+"""Prompts as the code declares them: constants, classes, files and installed packages."""

@@ -1,0 +1,137 @@
+"""Declaring prompts by constants: `prompt` for one text, `prompts` for a class of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Mapping
+from enum import Enum, EnumMeta
+from types import FrameType
+from typing import TypeVar
+
+from automagik_prompts.declaring.registry import PromptText, Registry, registry
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, status_value
+from automagik_prompts.domain.protocols import StatusFunction
+from automagik_prompts.domain.validation import Format, check_format, check_name, check_optional, check_text
+from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
+
+ClassT = TypeVar("ClassT", bound=type)
+
+
+def prompt(
+    text: str,
+    *,
+    agent: str | None = None,
+    status_key: str | Enum = DEFAULT_STATUS_KEY,
+    primary: bool = False,
+    name: str | None = None,
+    note: str | None = None,
+    format: Format = "handlebars",
+    variables: Collection[str] = (),
+    registry: Registry = registry,
+) -> str:
+    """Declare one text; the result is still that string.
+
+    Args:
+        text: The text.
+        agent: The agent it is for. Left out inside a class decorated with `prompts`, or in a module that
+            `prompts_from_package` reads: there the text only gets its details.
+        status_key: The status it is for; of an enum member the value counts.
+        primary: Whether this is the agent's primary status; needed where an agent has several and none is `"default"`.
+        name: A name for people.
+        note: Why it is as it is.
+        format: `"handlebars"`, or `"text"` to serve it verbatim.
+        variables: Names to expose to templates besides those that the text uses.
+        registry: Where to declare it.
+
+    Raises:
+        DeclarationError: The declaration cannot be right.
+    """
+    where = _caller()
+    if agent is None and (primary or variables or status_key != DEFAULT_STATUS_KEY):
+        raise DeclarationError(
+            f"prompt() at {where} does not say agent=..., so it only gives a text its name, note and format. Give the "
+            "primary status and variables to prompts() or prompts_from_package(); the status is the constant's name."
+        )
+    try:
+        status_key = check_name(status_value(status_key), "status key")
+        check_text(text, agent=agent, status_key=status_key if agent is not None else None)
+        declared = PromptText(text)
+        declared.prompt_format = check_format(format)
+        declared.prompt_name = check_optional(name, "prompt name")
+        declared.prompt_note = check_optional(note, "note")
+    except InvalidPromptError as error:
+        raise DeclarationError(
+            f"{error.message} Declared at {where}.", agent=agent, status_key=error.status_key
+        ) from error
+    if agent is not None:
+        registry.declare(
+            agent,
+            {status_key: declared},
+            where=where,
+            primary=status_key if primary else None,
+            variables=variables,
+        )
+    return declared
+
+
+def prompts(
+    agent: str,
+    *,
+    primary: str | Enum | None = None,
+    status: StatusFunction | None = None,
+    variables: Collection[str] = (),
+    registry: Registry = registry,
+) -> Callable[[ClassT], ClassT]:
+    """Declare a class' upper-case strings as the prompts of an agent, one for each status.
+
+    Args:
+        agent: The agent's name.
+        primary: The primary status: served for a status that has no text of its own. Of an enum member the value
+            counts, or its name where only that is a status.
+        status: A sync or async function of the run context that returns the present status.
+        variables: Names to expose to templates besides those that the texts use.
+        registry: Where to declare them.
+
+    Returns:
+        A decorator that returns the class unchanged.
+
+    Raises:
+        DeclarationError: The declaration cannot be right.
+    """
+
+    def decorate(cls: ClassT) -> ClassT:
+        where = f"{cls.__module__}.{cls.__qualname__}"
+        if isinstance(cls, EnumMeta):
+            members: Mapping[str, Enum] = cls.__members__
+            texts = {key: member.value for key, member in members.items() if isinstance(member.value, str)}
+        else:
+            names = [name for base in reversed(cls.__mro__) for name in vars(base) if name.isupper()]
+            texts = {name: value for name in dict.fromkeys(names) if isinstance(value := getattr(cls, name), str)}
+        texts = {name: text for name, text in texts.items() if not name.startswith("_")}
+        if not texts:
+            raise DeclarationError(
+                f"{where} declares no prompts for {agent!r}. Give it an upper-case attribute with a string for each "
+                "status.",
+                agent=agent,
+            )
+        registry.declare(
+            agent, texts, where=where, primary=_primary_key(primary, texts), status=status, variables=variables
+        )
+        return cls
+
+    return decorate
+
+
+def _primary_key(primary: str | Enum | None, texts: Mapping[str, str]) -> str | None:
+    """Return the status that an enum member means; a member's value may be the text itself."""
+    if not isinstance(primary, Enum):
+        return primary
+    return primary.value if primary.value in texts or primary.name not in texts else primary.name
+
+
+def _caller() -> str:
+    """Return file and line of the code outside this module that is declaring."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # there is no public way to the caller that costs little
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "an unknown place"

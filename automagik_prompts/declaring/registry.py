@@ -1,0 +1,258 @@
+"""What the code of a process declares: texts, each for one status of one agent.
+
+A declaration that cannot be right fails where it stands. Declaring reads nothing and connects to nothing; the texts
+are compiled here, on import, so that an agent run never has to.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
+from automagik_prompts.domain.protocols import StatusFunction
+from automagik_prompts.domain.served import ServedPrompt, Source
+from automagik_prompts.domain.text import content_hash
+from automagik_prompts.domain.validation import Format, check_name, check_text
+from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
+from automagik_prompts.templating.template import Template, check_variable_name, compile_template
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredPrompt:
+    """A text as the code declares it.
+
+    Attributes:
+        agent: The agent's name.
+        status_key: The status it is for.
+        text: The text.
+        format: How it is read.
+        name: A name for people.
+        note: Why it is as it is.
+        where: The place of the declaration, for messages.
+        template: The compiled text.
+        content_hash: The SHA-256 of the text, hexadecimal.
+        served: The text as it is served where the database has none.
+    """
+
+    agent: str
+    status_key: str
+    text: str = field(repr=False)
+    format: Format
+    name: str | None
+    note: str | None
+    where: str = field(compare=False)
+    template: Template = field(repr=False, compare=False)
+    content_hash: str
+    served: ServedPrompt = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        served = ServedPrompt(
+            agent=self.agent,
+            status_key=self.status_key,
+            version=None,
+            prompt_id=None,
+            text=self.text,
+            format=self.format,
+            content_hash=self.content_hash,
+            source=Source.CODE,
+            template=self.template,
+        )
+        # Once: every snapshot that is built holds it.
+        object.__setattr__(self, "served", served)
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredAgent:
+    """What the code says about one agent.
+
+    Attributes:
+        name: The agent's name.
+        primary: Its primary status.
+        prompts: Its texts by status key.
+        exposed: The variables that a text of this agent may use, besides the built-ins.
+        status: The function that tells the present status, if the declaration gave one.
+        explicit_primary: Whether a declaration named the primary status.
+        texts: All of its texts.
+    """
+
+    name: str
+    primary: str
+    prompts: Mapping[str, DeclaredPrompt]
+    exposed: frozenset[str]
+    status: StatusFunction | None = None
+    explicit_primary: bool = False
+    texts: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Asked for by every model request.
+        object.__setattr__(self, "texts", frozenset(prompt.text for prompt in self.prompts.values()))
+
+
+class PromptText(str):
+    """A declared text: a plain string that remembers the details of its declaration."""
+
+    # Not `format`: that is a method of every string.
+    prompt_format: Format
+    prompt_name: str | None
+    prompt_note: str | None
+
+    def __str__(self) -> str:
+        # Enum classes pass their values through str(); returning the object keeps the details.
+        return self
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (self[:],)
+
+
+class Registry:
+    """The prompts that this process' code declares.
+
+    Attributes:
+        generation: Rises with each change; lets a reader see cheaply that something was declared.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._agents: Mapping[str, DeclaredAgent] = MappingProxyType({})
+        self.generation = 0
+
+    @property
+    def agents(self) -> Mapping[str, DeclaredAgent]:
+        """What is declared now, by agent name; a mapping that never changes."""
+        return self._agents
+
+    def declare(
+        self,
+        agent: str,
+        texts: Mapping[str, str],
+        *,
+        where: str,
+        primary: str | None = None,
+        status: StatusFunction | None = None,
+        variables: Collection[str] = (),
+        format: Format = "handlebars",
+        places: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Declare texts of one agent.
+
+        Args:
+            agent: The agent's name.
+            texts: The texts by status key; a `PromptText` brings its details.
+            where: The place in the code, for messages.
+            primary: The primary status; may be left out where there is only one text, or one for `"default"`.
+            status: A sync or async function of the run context that returns the present status.
+            variables: Names to expose to templates besides those that the texts use.
+            format: How a text is read that does not say so itself.
+            places: The places of single texts by status key, where they are known more exactly.
+
+        Raises:
+            DeclarationError: The declaration cannot be right.
+        """
+        try:
+            check_name(agent, "agent name")
+            exposed = {check_variable_name(name) for name in variables}
+            declared = {
+                key: _declared(agent, key, text, format=format, where=places.get(key, where))
+                for key, text in texts.items()
+            }
+        except InvalidPromptError as error:
+            place = places.get(error.status_key or "", where)
+            raise DeclarationError(
+                f"{error.message} Declared at {place}.", agent=agent, status_key=error.status_key
+            ) from error
+        exposed |= {name for prompt in declared.values() for name in prompt.template.variables}
+        with self._lock:
+            known = self._agents.get(agent)
+            merged = _merge(agent, known, declared)
+            entry = DeclaredAgent(
+                name=agent,
+                primary=_primary(agent, known, merged, primary, where),
+                prompts=MappingProxyType(merged),
+                exposed=frozenset(exposed | (known.exposed if known else frozenset())),
+                status=status or (known.status if known else None),
+                explicit_primary=primary is not None or (known is not None and known.explicit_primary),
+            )
+            if known is None or entry != known:
+                self._agents = MappingProxyType({**self._agents, agent: entry})
+                self.generation += 1
+
+
+def _declared(agent: str, status_key: str, text: str, *, format: Format, where: str) -> DeclaredPrompt:
+    """Check and compile one text."""
+    check_name(status_key, "status key")
+    check_text(text, agent=agent, status_key=status_key)
+    details = text if isinstance(text, PromptText) else None
+    plain = text[:]  # a slice of a subclass is a plain string
+    chosen = details.prompt_format if details is not None else format
+    return DeclaredPrompt(
+        agent=agent,
+        status_key=status_key,
+        text=plain,
+        format=chosen,
+        name=details.prompt_name if details is not None else None,
+        note=details.prompt_note if details is not None else None,
+        where=where,
+        template=compile_template(plain, chosen, agent=agent, status_key=status_key),
+        content_hash=content_hash(plain),
+    )
+
+
+def _merge(
+    agent: str, known: DeclaredAgent | None, declared: Mapping[str, DeclaredPrompt]
+) -> dict[str, DeclaredPrompt]:
+    """Join new declarations with the agent's earlier ones; the same text twice is one declaration."""
+    merged = dict(known.prompts) if known else {}
+    for key, new in declared.items():
+        old = merged.get(key)
+        if old is not None and (old.text, old.format) != (new.text, new.format):
+            raise DeclarationError(
+                f"The status {key!r} of agent {agent!r} is declared twice with different texts: at {old.where} and at "
+                f"{new.where}. Keep one.",
+                agent=agent,
+                status_key=key,
+            )
+        merged[key] = new if old is None else replace(old, name=old.name or new.name, note=old.note or new.note)
+    return merged
+
+
+def _primary(
+    agent: str,
+    known: DeclaredAgent | None,
+    merged: Mapping[str, DeclaredPrompt],
+    primary: str | None,
+    where: str,
+) -> str:
+    """Return the agent's primary status, or say why there is none."""
+    earlier = known.primary if known is not None and known.explicit_primary else None
+    if primary is not None and earlier is not None and primary != earlier:
+        raise DeclarationError(
+            f"The primary status of agent {agent!r} is {earlier!r} in one declaration and {primary!r} at {where}. "
+            "Keep one.",
+            agent=agent,
+        )
+    wanted = primary or earlier
+    if wanted is None:
+        if DEFAULT_STATUS_KEY in merged:
+            return DEFAULT_STATUS_KEY
+        if len(merged) == 1:
+            return next(iter(merged))
+        raise DeclarationError(
+            f"Agent {agent!r} has several statuses ({', '.join(sorted(merged))}) and no primary one, at {where}. "
+            "Say which with primary=...",
+            agent=agent,
+        )
+    if wanted not in merged:
+        raise DeclarationError(
+            f"The primary status {wanted!r} of agent {agent!r} has no prompt, at {where}. Declared are: "
+            f"{', '.join(sorted(merged))}.",
+            agent=agent,
+            status_key=wanted,
+        )
+    return wanted
+
+
+registry = Registry()
+"""The declarations of this process; plugins read it unless they are given another."""

@@ -1,0 +1,64 @@
+"""What an agent run may ask of whoever follows the database: memory only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from automagik_prompts.domain.served import MissingMode, Selection, ServedPrompt
+
+Values = Mapping[str, object]
+"""Names and values that fill a template."""
+
+
+StatusFunction = Callable[[Any], Any | Awaitable[Any]]
+"""A sync or async function of the run context that returns the present status: a string or an enum member."""
+
+
+VariablesFunction = Callable[[Any], Values | Awaitable[Values]]
+"""A sync or async function of the run context that returns the values of variables."""
+
+
+class SnapshotReader(Protocol):
+    """What an agent run may read of a snapshot: memory only."""
+
+    def select(self, agent: str, status_key: str | None) -> Selection:
+        """Return what is served for an agent and status; raises `NoActivePromptError`."""
+        ...
+
+    def code_texts(self, agent: str) -> frozenset[str]:
+        """Return the agent's texts as its code declares them."""
+        ...
+
+    def default_status(self, agent: str) -> StatusFunction | None:
+        """Return the function that the declaration gave for the present status, if any."""
+        ...
+
+
+class PromptReader(Protocol):
+    """What `ActivePrompt` knows of a plugin."""
+
+    @property
+    def missing(self) -> MissingMode:
+        """What a missing value becomes."""
+        ...
+
+    def snapshot(self) -> SnapshotReader | None:
+        """Return the present snapshot, or `None` before the first load has ended in one way or another."""
+        ...
+
+    async def ready(self) -> SnapshotReader:
+        """Wait for the first load, bounded, and return a snapshot in any case."""
+        ...
+
+    def recall(self, agent: str, status_key: str, version: int | None, content_hash: str) -> ServedPrompt | None:
+        """Return a version that a conversation was told before, from memory; what is not there is read meanwhile."""
+        ...
+
+    async def find_version(self, agent: str, status_key: str, version: int) -> ServedPrompt:
+        """Return a version by its number, reading it if need be; raises where it cannot be had in time."""
+        ...
+
+    def report_render_failure(self, prompt: ServedPrompt, error: Exception) -> None:
+        """Take note that a version could not be rendered; returns at once and never raises."""
+        ...

@@ -1,0 +1,173 @@
+"""What the database holds, as immutable values. Rows never leave the repository: they become these values there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
+from automagik_prompts.domain.validation import (
+    MAX_NOTE_LENGTH,
+    Format,
+    check_format,
+    check_name,
+    check_optional,
+    check_text,
+)
+
+
+class Action(StrEnum):
+    """What an event says was done to a version."""
+
+    CREATED = "created"
+    ACTIVATED = "activated"
+    DEACTIVATED = "deactivated"
+    ROLLED_BACK = "rolled_back"
+    DELETED = "deleted"
+    DRIFT = "drift"
+    RENDER_FAILED = "render_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInfo:
+    """An agent as the database knows it.
+
+    Attributes:
+        id: The row's id.
+        name: The unique name.
+        default_status_key: The primary status.
+        active_default_prompt_id: The active version of the primary status, if there is one.
+        variables: The names that the agent's code exposes to templates, sorted.
+        revision: How often the agent was written to.
+    """
+
+    id: int
+    name: str
+    default_status_key: str = DEFAULT_STATUS_KEY
+    active_default_prompt_id: int | None = None
+    variables: tuple[str, ...] = ()
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One version of one text, as the database holds it."""
+
+    id: int
+    agent_id: int
+    status_key: str
+    version: int
+    prompt_text: str = field(repr=False)
+    format: Format
+    is_active: bool
+    is_default_from_code: bool
+    name: str | None
+    content_hash: str
+    author: str | None
+    note: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveVersion:
+    """What a snapshot needs of an active version.
+
+    Attributes:
+        agent: The agent's name.
+        prompt_id: Its id.
+        status_key: The status.
+        version: Its number.
+        prompt_text: The text as it stands in the database; plain SQL may have put anything there.
+        format: How it is read, likewise.
+    """
+
+    agent: str
+    prompt_id: int
+    status_key: str
+    version: int
+    prompt_text: str = field(repr=False)
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptCreate:
+    """What `repository.create_prompt` needs to write a new version; checked when it is built.
+
+    Attributes:
+        agent_id: The agent's id in the database.
+        prompt_text: The text, kept byte for byte.
+        status_key: The status it is for.
+        format: `"handlebars"` or `"text"`.
+        is_default_from_code: Whether the text came from a declaration in code.
+        is_active: Whether the version is active from the start.
+        name: A name for people.
+        author: Who wrote it.
+        note: Why.
+
+    Raises:
+        InvalidPromptError: A text or name that no engine could keep, or that could never be served.
+    """
+
+    agent_id: int
+    prompt_text: str = field(repr=False)
+    status_key: str = DEFAULT_STATUS_KEY
+    format: Format = "handlebars"
+    is_default_from_code: bool = False
+    is_active: bool = False
+    name: str | None = None
+    author: str | None = None
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.status_key, "status key")
+        check_text(self.prompt_text, status_key=self.status_key)
+        check_format(self.format)
+        check_optional(self.name, "prompt name")
+        check_optional(self.author, "author")
+        check_optional(self.note, "note", limit=MAX_NOTE_LENGTH)
+
+
+@dataclass(frozen=True, slots=True)
+class EventCreate:
+    """An event to be appended to an agent's history.
+
+    Attributes:
+        agent_id: The agent's id.
+        status_key: The status concerned.
+        action: What was done.
+        revision: The agent's revision after it.
+        prompt_id: The version's id.
+        version: The version's number.
+        from_version: The version that was active before.
+        author: By whom.
+        note: Why.
+    """
+
+    agent_id: int
+    status_key: str
+    action: Action
+    revision: int
+    prompt_id: int | None = None
+    version: int | None = None
+    from_version: int | None = None
+    author: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the append-only history of an agent."""
+
+    id: int
+    agent_id: int
+    status_key: str
+    action: Action
+    prompt_id: int | None
+    version: int | None
+    from_version: int | None
+    author: str | None
+    note: str | None
+    revision: int
+    created_at: datetime

@@ -1,0 +1,191 @@
+"""What this process serves, and how fresh it is, as immutable values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from automagik_prompts.domain.validation import Format
+
+
+class Source(StrEnum):
+    """Where a served text came from."""
+
+    DATABASE = "database"
+    DISK = "disk"
+    CODE = "code"
+    OVERRIDE = "override"
+
+
+class State(StrEnum):
+    """How fresh the texts are that this process serves.
+
+    `starting`: nothing is loaded yet. `live`: the snapshot follows the database. `stale`: the database cannot be
+    read now, the last known good snapshot is served. `offline`: the database has not been read in this process and
+    nothing was cached, the code's texts are served.
+    """
+
+    STARTING = "starting"
+    LIVE = "live"
+    STALE = "stale"
+    OFFLINE = "offline"
+
+
+MissingMode = Literal["marker", "empty", "error"]
+"""What a missing value becomes: `[No data for name]`, nothing, or an error."""
+
+
+class Renderable(Protocol):
+    """A compiled text that can be filled with values."""
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables that the text uses."""
+        ...
+
+    def render(self, lookup: Callable[[str], object], *, missing: MissingMode = "marker") -> str:
+        """Fill the text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServedPrompt:
+    """One version of a text, compiled and ready to be served by this process.
+
+    Attributes:
+        agent: The agent's name.
+        status_key: The status that the text belongs to.
+        version: Its number; `None` for a text that has no version yet (code, override).
+        prompt_id: Its id in the database, if it is there.
+        text: The text as it was written.
+        format: How it is read.
+        content_hash: The SHA-256 of the text, hexadecimal.
+        source: Where it came from.
+        template: The compiled text.
+    """
+
+    agent: str
+    status_key: str
+    version: int | None
+    prompt_id: int | None
+    text: str = field(repr=False)
+    format: Format
+    content_hash: str
+    source: Source
+    template: Renderable = field(repr=False, compare=False)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables that the text uses, sorted."""
+        return tuple(sorted(self.template.variables))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The prompt chosen for an agent and status, and why that one.
+
+    Attributes:
+        prompt: What is served.
+        reason: Why, in words for people; empty where the status' own active version is served.
+        code: The code's text for the same status, served if `prompt` cannot be rendered.
+    """
+
+    prompt: ServedPrompt
+    reason: str = ""
+    code: ServedPrompt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptChange:
+    """A change of what this process serves for an agent and status.
+
+    Attributes:
+        agent: The agent's name.
+        status_key: The status.
+        before: What was served; `None` for a status that is new.
+        after: What is served now; `None` where nothing is any more.
+    """
+
+    agent: str
+    status_key: str
+    before: ServedPrompt | None
+    after: ServedPrompt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What this process serves for an agent and status, and why.
+
+    Attributes:
+        agent: The agent's name.
+        status_key: The status that was asked for.
+        served_status_key: The status whose text is served.
+        version: The version served; `None` for a text that has none.
+        source: Where the text came from.
+        reason: Why this one, in words for people.
+        state: How fresh the snapshot is.
+        state_age: Seconds since that state began.
+        snapshot_age: Seconds since the database was last read successfully, or `None` if it never was.
+        error: What keeps the database from being read now, without secrets, or `None`.
+        content_hash: The SHA-256 of the text, hexadecimal.
+        variables: The variables that the text uses.
+        notes: What else an operator should know, such as a version that cannot be served here.
+    """
+
+    agent: str
+    status_key: str
+    served_status_key: str
+    version: int | None
+    source: Source
+    reason: str
+    state: State
+    state_age: float
+    snapshot_age: float | None
+    error: str | None
+    content_hash: str
+    variables: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        version = f"version {self.version}" if self.version is not None else "the text"
+        age = "never read" if self.snapshot_age is None else f"read {self.snapshot_age:.1f} s ago"
+        lines = [
+            f"{self.agent}/{self.status_key}: {version} of {self.served_status_key!r} from {self.source.value}",
+            f"  reason: {self.reason}",
+            f"  state: {self.state.value} for {self.state_age:.1f} s (database {age})",
+        ]
+        if self.error:
+            lines.append(f"  error: {self.error}")
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a plugin stands, for a readiness probe and for whoever is paged.
+
+    Attributes:
+        ready: Whether agent runs are served without waiting. An outage of the database does not make it false: the
+            last known good prompts are served, and taking the process out of service would help nobody.
+        state: How fresh what is served is.
+        state_age: Seconds since that state began.
+        snapshot_age: Seconds since the database was last read successfully, or `None` if it never was.
+        error: What keeps the database from being read now, without secrets, or `None`.
+        listening: Whether notifications are known to arrive; otherwise changes are found by polling.
+        agents: How many agents have prompts here.
+        problems: The active versions that cannot be served here, as `agent/status, version n: why`.
+        unwritten: What stands against writing what the code declares into the database, such as that it is read-only,
+            without secrets; `None` if it is written.
+    """
+
+    ready: bool
+    state: State
+    state_age: float
+    snapshot_age: float | None
+    error: str | None
+    listening: bool
+    agents: int
+    problems: tuple[str, ...]
+    unwritten: str | None = None

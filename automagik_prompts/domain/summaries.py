@@ -1,0 +1,117 @@
+"""What the queries give besides the values of `types`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from automagik_prompts.domain.records import ActiveVersion, AgentInfo
+
+
+@dataclass(frozen=True, slots=True)
+class CodeVersion:
+    """What seeding must know of a version that came from code; its text stays in the database."""
+
+    id: int
+    agent_id: int
+    status_key: str
+    version: int
+    content_hash: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the versions of one status stand.
+
+    Attributes:
+        latest: The highest version number.
+        active: The active version's number, if there is one.
+        active_from_code: Whether that one came from code.
+    """
+
+    latest: int
+    active: int | None
+    active_from_code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one status of an agent stands, in all that an overview needs; without its texts.
+
+    Attributes:
+        agent: The agent's name.
+        revision: The agent's revision.
+        status_key: The status.
+        primary: Whether it is the agent's primary status.
+        versions: How many versions there are.
+        latest: The highest version number.
+        code_version: The code default: the newest version that came from code, if there is one.
+        active: The active version's number, if there is one.
+        from_code: Whether that one came from code.
+        author: Who wrote it.
+        name: Its name for people.
+        note: Why it was written.
+        created_at: When it was written.
+        active_since: When it was activated.
+    """
+
+    agent: str
+    revision: int
+    status_key: str
+    primary: bool
+    versions: int
+    latest: int
+    code_version: int | None
+    active: int | None = None
+    from_code: bool = False
+    author: str | None = None
+    name: str | None = None
+    note: str | None = None
+    created_at: datetime | None = None
+    active_since: datetime | None = None
+
+    @property
+    def drift(self) -> bool:
+        """Whether the code has changed under a person's version: nobody has decided between the two since."""
+        if self.active is None or self.from_code or self.code_version is None:
+            return False
+        return self.code_version > self.active
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What tells a version from others of its status, without its text."""
+
+    status_key: str
+    version: int
+    content_hash: str
+    format: str
+    name: str | None
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A fingerprint of everything that is active; it differs after every write, also after one by plain SQL."""
+
+    agents: int
+    revisions: int
+    active: int
+    active_ids: int
+    active_versions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveSet:
+    """Everything that a snapshot is built from, read in one statement.
+
+    Attributes:
+        agents: All agents.
+        active: Every active version.
+        marker: The fingerprint of both.
+    """
+
+    agents: tuple[AgentInfo, ...]
+    active: tuple[ActiveVersion, ...]
+    marker: Marker

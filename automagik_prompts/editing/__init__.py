@@ -1,0 +1,1 @@
+"""Writing and looking up: what people do, what code brings, and files."""

@@ -1,0 +1,346 @@
+"""What a release should know before it goes out: where code, database and files do not fit together.
+
+Nothing is written, not even a missing migration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from automagik_prompts.declaring.locations import Place, place_of
+from automagik_prompts.declaring.registry import DeclaredAgent, DeclaredPrompt
+from automagik_prompts.domain.records import AgentInfo
+from automagik_prompts.domain.validation import check_format, check_text
+from automagik_prompts.editing import queries, transfer
+from automagik_prompts.editing.files import FoundFile, Key, find_files, read_file
+from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
+from automagik_prompts.schema import migrate
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.repository import CodeVersion, Standing
+from automagik_prompts.templating.template import check_exposed, compile_template
+
+
+class Kind(StrEnum):
+    """What does not fit."""
+
+    MIGRATIONS = "migrations"
+    DRIFT = "drift"
+    INACTIVE = "inactive"
+    UNEXPOSED = "unexposed"
+    INVALID = "invalid"
+    UNSYNCED = "unsynced"
+    ORPHAN = "orphan"
+    FILE_DIFFERS = "file-differs"
+    FILE_MISSING = "file-missing"
+
+
+class Level(StrEnum):
+    """How bad it is: an error needs a decision, a warning may be meant."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+_WARNINGS = frozenset({Kind.UNSYNCED, Kind.ORPHAN, Kind.FILE_DIFFERS, Kind.FILE_MISSING})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that does not fit.
+
+    Attributes:
+        kind: What it is.
+        message: What it is in words.
+        agent: The agent concerned.
+        status_key: The status concerned.
+        version: The version concerned.
+        place: Where in code or files.
+        command: The command that shows more or helps.
+    """
+
+    kind: Kind
+    message: str
+    agent: str | None = None
+    status_key: str | None = None
+    version: int | None = None
+    place: Place | None = None
+    command: str | None = None
+
+    @property
+    def level(self) -> Level:
+        """How bad it is."""
+        return Level.WARNING if self.kind in _WARNINGS else Level.ERROR
+
+
+Agents = Mapping[str, DeclaredAgent]
+
+_SYNC = "automagik-prompts sync"
+
+
+async def check_database(database: Database, declared: Agents, only: Collection[str] | None = None) -> list[Finding]:
+    """Compare the code with the database.
+
+    Args:
+        database: An open database, with whatever schema it has.
+        declared: What the code declares; empty to leave the code out.
+        only: Only these agents.
+
+    Raises:
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    if missing := await migrate.pending(database):
+        return [
+            Finding(
+                Kind.MIGRATIONS,
+                f"The database lacks {len(missing)} of {len(migrate.all_migrations())} migrations, from "
+                f"{missing[0].version}.",
+                command="automagik-prompts upgrade",
+            )
+        ]
+    infos = {info.name: info for info in await queries.agents(database) if only is None or info.name in only}
+    wanted = {name: agent for name, agent in declared.items() if only is None or name in only}
+    standings = [standing for standing in await queries.standings(database) if standing.agent in infos]
+    seen: dict[Key, list[CodeVersion]] = {}
+    names = {info.id: info.name for info in infos.values()}
+    for version in await database.run(repository.get_code_versions, names):
+        seen.setdefault((names[version.agent_id], version.status_key), []).append(version)
+    found = list(_inactive(standings))
+    found += _compared_with_code(wanted, infos, {(one.agent, one.status_key): one for one in standings}, seen)
+    found += _drift_in_database(standings, wanted)
+    if declared:
+        found += _orphans(standings, wanted)
+    for info, prompt in await queries.active_prompts(database):
+        if info.name in infos:
+            code = wanted.get(info.name)
+            where = f"The active version {prompt.version} of {info.name}/{prompt.status_key}"
+            found += _unservable(
+                (info.name, prompt.status_key),
+                prompt.prompt_text,
+                prompt.format,
+                info.variables if code is None else code.exposed,
+                where=where,
+                version=prompt.version,
+                place=place_of(code.prompts.get(prompt.status_key)) if code is not None else None,
+            )
+    return found
+
+
+async def check_files(
+    folder: Path, declared: Agents, database: Database | None, only: Collection[str] | None = None
+) -> list[Finding]:
+    """Compare a folder of files with the code and, where one is given, with the database.
+
+    Args:
+        folder: What an export wrote.
+        declared: What the code declares.
+        database: An open database with the schema of this release; `None` to look at files and code alone.
+        only: Only these agents.
+
+    Raises:
+        InvalidPromptError: There is no such folder.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    files, found = _read(folder)
+    files = [file for file in files if only is None or file.prompt.agent in only]
+    stored = {info.name: info.variables for info in await queries.agents(database)} if database is not None else {}
+    for file in files:
+        prompt, code = file.prompt, declared.get(file.prompt.agent)
+        exposed = code.exposed if code is not None else stored.get(prompt.agent)
+        found += _unservable(
+            prompt.key,
+            prompt.text,
+            prompt.format,
+            exposed,
+            where="The text",
+            version=None,
+            place=Place(file.path, prompt.first_line),
+        )
+    if database is not None:
+        found += await _compared_with_files(database, files, only)
+    return found
+
+
+def _inactive(standings: Iterable[Standing]) -> Iterator[Finding]:
+    for standing in standings:
+        if standing.active is None:
+            yield Finding(
+                Kind.INACTIVE,
+                f"{standing.agent}/{standing.status_key} has no active version; the latest is {standing.latest}.",
+                standing.agent,
+                standing.status_key,
+                command=f"automagik-prompts activate {standing.agent} {standing.status_key} VERSION",
+            )
+
+
+def _compared_with_code(
+    declared: Agents,
+    infos: Mapping[str, AgentInfo],
+    standings: Mapping[Key, Standing],
+    seen: Mapping[Key, list[CodeVersion]],
+) -> Iterator[Finding]:
+    """Yield where the code's present text is not what the database has from code."""
+    for name, agent in sorted(declared.items()):
+        info = infos.get(name)
+        if info is not None and info.default_status_key != agent.primary:
+            yield Finding(
+                Kind.UNSYNCED,
+                f"The primary status of {name} is {info.default_status_key!r} in the database and {agent.primary!r} in "
+                "code.",
+                name,
+                agent.primary,
+                place=place_of(agent.prompts[agent.primary]),
+                command=_SYNC,
+            )
+        for status_key, prompt in sorted(agent.prompts.items()):
+            key = (name, status_key)
+            match = _match(prompt, seen.get(key, ()))
+            yield from _one_compared(prompt, standings.get(key), match)
+
+
+def _one_compared(prompt: DeclaredPrompt, standing: Standing | None, match: CodeVersion | None) -> Iterator[Finding]:
+    where, place = f"{prompt.agent}/{prompt.status_key}", place_of(prompt)
+    if standing is None:
+        message = f"{where} is not in the database yet."
+        yield Finding(Kind.UNSYNCED, message, prompt.agent, prompt.status_key, None, place, _SYNC)
+    elif match is None and standing.active is not None and not standing.from_code:
+        yield _drift(standing, "to a text that the database has not seen", "--code", place)
+    elif match is None:
+        message = f"The text of {where} in code is new and not in the database yet."
+        yield Finding(Kind.UNSYNCED, message, prompt.agent, prompt.status_key, standing.active, place, _SYNC)
+    elif standing.drift and standing.active is not None and match.version > standing.active:
+        yield _drift(standing, f"to version {match.version}", f"{standing.active} {match.version}", place)
+
+
+def _drift_in_database(standings: Iterable[Standing], declared: Agents) -> Iterator[Finding]:
+    """Yield drift that the database knows of, for statuses whose code is not here to look at."""
+    for standing in standings:
+        agent = declared.get(standing.agent)
+        if standing.drift and (agent is None or standing.status_key not in agent.prompts):
+            versions = f"{standing.active} {standing.code_version}"
+            yield _drift(standing, f"to version {standing.code_version}", versions, None)
+
+
+def _drift(standing: Standing, news: str, versions: str, place: Place | None) -> Finding:
+    where = f"{standing.agent} {standing.status_key}"
+    return Finding(
+        Kind.DRIFT,
+        f"{standing.agent}/{standing.status_key}: version {standing.active} by {standing.author or 'a person'} is "
+        f"active, and the code has changed since, {news}.",
+        standing.agent,
+        standing.status_key,
+        standing.active,
+        place,
+        f"automagik-prompts diff {where} {versions}",
+    )
+
+
+def _orphans(standings: Iterable[Standing], declared: Agents) -> Iterator[Finding]:
+    for standing in standings:
+        agent = declared.get(standing.agent)
+        if standing.code_version is None or (agent is not None and standing.status_key in agent.prompts):
+            continue
+        yield Finding(
+            Kind.ORPHAN,
+            f"{standing.agent}/{standing.status_key} came from code (version {standing.code_version}) and is not in "
+            "code any more.",
+            standing.agent,
+            standing.status_key,
+            standing.code_version,
+            command=f"automagik-prompts deactivate {standing.agent} {standing.status_key}",
+        )
+
+
+def _unservable(
+    key: Key,
+    text: str,
+    format: str,
+    exposed: Collection[str] | None,
+    *,
+    where: str,
+    version: int | None,
+    place: Place | None,
+) -> Iterator[Finding]:
+    """Yield why a text could not be served, if so; the names it uses are compared where the exposed ones are known."""
+    agent, status_key = key
+    try:
+        template = compile_template(
+            check_text(text, agent=agent, status_key=status_key),
+            check_format(format),
+            agent=agent,
+            status_key=status_key,
+        )
+        if exposed is not None:
+            check_exposed(template, exposed, agent=agent, status_key=status_key)
+    except InvalidPromptError as error:
+        kind = Kind.UNEXPOSED if isinstance(error, UnexposedVariableError) else Kind.INVALID
+        line = re.search(r"line (\d+)", error.message)
+        if place is not None and place.line > 1 and line is not None and kind is Kind.INVALID:
+            place = Place(place.path, place.line + int(line.group(1)) - 1)
+        yield Finding(kind, f"{where} cannot be served. {error.message}", agent, status_key, version, place)
+
+
+async def _compared_with_files(
+    database: Database, files: Sequence[FoundFile], only: Collection[str] | None
+) -> list[Finding]:
+    found = []
+    present = {prompt.key: (prompt, version) for prompt, version in await transfer.read_prompts(database)}
+    for file in files:
+        prompt = file.prompt
+        active = present.pop(prompt.key, None)
+        if active is not None and (active[0].text, active[0].format, active[0].name) == (
+            prompt.text,
+            prompt.format,
+            prompt.name,
+        ):
+            continue
+        is_active = f"version {active[1]} is active" if active is not None else "no version is active"
+        found.append(
+            Finding(
+                Kind.FILE_DIFFERS,
+                f"The file of {prompt.agent}/{prompt.status_key} is not what the database serves: {is_active}.",
+                prompt.agent,
+                prompt.status_key,
+                active[1] if active is not None else None,
+                Place(file.path, prompt.first_line),
+                "automagik-prompts import --dry-run --activate DIR",
+            )
+        )
+    for (agent, status_key), (_, version) in present.items():
+        if only is None or agent in only:
+            message = f"{agent}/{status_key} has an active version and no file."
+            command = "automagik-prompts export DIR"
+            found.append(Finding(Kind.FILE_MISSING, message, agent, status_key, version, command=command))
+    return found
+
+
+def _read(folder: Path) -> tuple[list[FoundFile], list[Finding]]:
+    """Read what can be read, and report the rest."""
+    files: dict[Key, FoundFile] = {}
+    found: list[Finding] = []
+    for path in find_files(folder):
+        content = path.read_bytes()
+        if not content.startswith(b"---"):
+            continue
+        try:
+            prompt = read_file(content, str(path))
+        except InvalidPromptError as error:
+            line = re.search(r", line (\d+)", error.message)
+            found.append(Finding(Kind.INVALID, error.message, place=Place(path, int(line.group(1)) if line else 1)))
+            continue
+        if (other := files.get(prompt.key)) is not None:
+            message = f"{prompt.agent}/{prompt.status_key} has two files, the other is {other.path}. Keep one."
+            found.append(Finding(Kind.INVALID, message, *prompt.key, place=Place(path)))
+            continue
+        files[prompt.key] = FoundFile(path, prompt)
+    return list(files.values()), found
+
+
+def _match(prompt: DeclaredPrompt, seen: Sequence[CodeVersion]) -> CodeVersion | None:
+    """Return the newest version of the code that equals its present text."""
+    wanted = (prompt.content_hash, prompt.format)
+    return next((one for one in reversed(seen) if (one.content_hash, one.format) == wanted), None)

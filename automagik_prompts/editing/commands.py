@@ -1,0 +1,458 @@
+"""What people do: create, activate, roll back, deactivate, look back and compare; for the command line, web and API.
+
+Everything is checked before anything is written, and each change is one transaction that leaves its event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate
+from automagik_prompts.domain.validation import Format, check_format, check_name, check_optional, check_text
+from automagik_prompts.editing.finding import find_agent, find_version, no_such_status
+from automagik_prompts.editing.history import version_before
+from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
+from automagik_prompts.templating.template import check_exposed, compile_template
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a write did.
+
+    Attributes:
+        agent: The agent after it; its `revision` is the token for the next optimistic write.
+        status_key: The status.
+        prompt: The version written or activated; `None` after a deactivation.
+        active_version: The version that is active now, if there is one.
+        previous_version: The version that was active before, if there was one.
+    """
+
+    agent: AgentInfo
+    status_key: str
+    prompt: Prompt | None
+    active_version: int | None
+    previous_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Who writes, why, and on what assumption.
+
+    Attributes:
+        author: By whom.
+        note: Why.
+        expected_revision: The agent's revision that the decision rests on; `None` to write in any case.
+    """
+
+    author: str | None = None
+    note: str | None = None
+    expected_revision: int | None = None
+
+    def __post_init__(self) -> None:
+        check_optional(self.author, "author")
+        check_optional(self.note, "note")
+
+
+async def create(
+    database: Database,
+    agent: str,
+    status_key: str,
+    text: str,
+    *,
+    format: Format = "handlebars",
+    name: str | None = None,
+    activate: bool = False,
+    new_agent: bool = False,
+    exposed: Collection[str] | None = None,
+    intent: Intent = Intent(),
+) -> Change:
+    """Write a new version of an agent's text for a status.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status_key: The status; it may be one that the agent did not have yet.
+        text: The text, kept byte for byte.
+        format: `"handlebars"`, or `"text"` to serve it verbatim.
+        name: A name for people.
+        activate: Whether to activate it at once.
+        new_agent: Whether an unknown agent may be added; otherwise a misspelt name would make one.
+        exposed: The variables that the text may use; `None` for the ones stored with the agent.
+        intent: Who writes, why, and on what assumption.
+
+    Raises:
+        InvalidPromptError: The text, a name or the template is refused.
+        PromptNotFoundError: There is no such agent.
+        ConflictError: Somebody else wrote first.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    known = await check(
+        database, agent, status_key, text, format=format, name=name, new_agent=new_agent, exposed=exposed
+    )
+
+    async def write(db: BaseDBAsyncClient) -> Change:
+        locked = await _lock(db, known or await _added(db, agent, status_key), intent)
+        before = await repository.get_active_prompt(db, locked.id, status_key)
+        data = PromptCreate(
+            agent_id=locked.id,
+            status_key=status_key,
+            prompt_text=text,
+            format=format,
+            name=name,
+            author=intent.author,
+            note=intent.note,
+        )
+        written = await repository.create_prompt(db, data)
+        await _record(db, locked, status_key, Action.CREATED, intent, to=written, before=None)
+        if not activate:
+            return _change(locked, status_key, written, before, before)
+        active = await _set_active(db, locked, status_key, written, before, Action.ACTIVATED, intent)
+        return _change(locked, status_key, active, active, before)
+
+    return await database.transaction(write)
+
+
+async def activate(
+    database: Database,
+    agent: str,
+    status_key: str,
+    version: int,
+    *,
+    exposed: Collection[str] | None = None,
+    intent: Intent = Intent(),
+) -> Change:
+    """Make a version the active one of its agent and status; every process follows.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status_key: The status.
+        version: The version's number.
+        exposed: The variables that the text may use; `None` for the ones stored with the agent.
+        intent: Who writes, why, and on what assumption.
+
+    Raises:
+        InvalidPromptError: The version could not be served: it is blank, no template, or uses unexposed variables.
+        PromptNotFoundError: There is no such agent, status or version.
+        ConflictError: Somebody else wrote first.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    known = await find_agent(database, agent)
+    wanted = await find_version(database, known, status_key, version)
+    _check_servable(wanted, known, exposed)
+
+    async def write(db: BaseDBAsyncClient) -> Change:
+        locked = await _lock(db, known, intent)
+        before = await repository.get_active_prompt(db, locked.id, status_key)
+        active = await _set_active(db, locked, status_key, wanted, before, Action.ACTIVATED, intent)
+        return _change(locked, status_key, active, active, before)
+
+    return await database.transaction(write)
+
+
+async def rollback(
+    database: Database,
+    agent: str,
+    status_key: str,
+    *,
+    exposed: Collection[str] | None = None,
+    intent: Intent = Intent(),
+) -> Change:
+    """Activate the version that was active before the present one; said again, it goes back further.
+
+    After a deactivation it brings back the version that was deactivated.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status_key: The status.
+        exposed: The variables that the text may use; `None` for the ones stored with the agent.
+        intent: Who writes, why, and on what assumption.
+
+    Raises:
+        InvalidPromptError: The earlier version could not be served.
+        PromptNotFoundError: There is no such agent or status, or no version was active before.
+        ConflictError: Somebody else wrote first.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    known = await find_agent(database, agent)
+
+    async def write(db: BaseDBAsyncClient) -> Change:
+        locked = await _lock(db, known, intent)
+        before = await repository.get_active_prompt(db, locked.id, status_key)
+        earlier = await version_before(db, locked, status_key, before)
+        _check_servable(earlier, locked, exposed)
+        active = await _set_active(db, locked, status_key, earlier, before, Action.ROLLED_BACK, intent)
+        return _change(locked, status_key, active, active, before)
+
+    return await database.transaction(write)
+
+
+async def deactivate(database: Database, agent: str, status_key: str, *, intent: Intent = Intent()) -> Change:
+    """Leave a status without an active version; its agents are served the primary status' text instead.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status_key: The status.
+        intent: Who writes, why, and on what assumption.
+
+    Raises:
+        PromptNotFoundError: There is no such agent or no active version.
+        ConflictError: Somebody else wrote first.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    known = await find_agent(database, agent)
+
+    async def write(db: BaseDBAsyncClient) -> Change:
+        locked = await _lock(db, known, intent)
+        before = await repository.get_active_prompt(db, locked.id, status_key)
+        if before is None:
+            message = f"{agent}/{status_key} has no active version; there is nothing to deactivate."
+            if await repository.get_latest_version_for_status(db, locked.id, status_key) is None:
+                message = await no_such_status(db, locked, status_key)
+            raise PromptNotFoundError(message, agent=agent, status_key=status_key)
+        await repository.set_prompt_active(db, locked.id, None, status_key)
+        await _record(db, locked, status_key, Action.DEACTIVATED, intent, to=before, before=before)
+        return _change(locked, status_key, None, None, before)
+
+    return await database.transaction(write)
+
+
+async def check(
+    database: Database,
+    agent: str,
+    status_key: str,
+    text: str,
+    *,
+    format: Format = "handlebars",
+    name: str | None = None,
+    new_agent: bool = False,
+    exposed: Collection[str] | None = None,
+) -> AgentInfo | None:
+    """Check a text as `create` does, and write nothing.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status_key: The status.
+        text: The text.
+        format: How it is read.
+        name: A name for people.
+        new_agent: Whether the agent may be unknown.
+        exposed: The variables that the text may use; `None` for the ones stored with the agent.
+
+    Returns:
+        The agent; `None` if there is none yet.
+
+    Raises:
+        InvalidPromptError: The text, a name or the template is refused.
+        PromptNotFoundError: There is no such agent.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    check_name(agent, "agent name")
+    check_name(status_key, "status key")
+    check_text(text, agent=agent, status_key=status_key)
+    check_optional(name, "prompt name")
+    template = compile_template(text, check_format(format), agent=agent, status_key=status_key)
+    known = await database.run(repository.get_agent, agent) if new_agent else await find_agent(database, agent)
+    stored = known.variables if known is not None else ()
+    check_exposed(template, stored if exposed is None else exposed, agent=agent, status_key=status_key)
+    return known
+
+
+async def copy(
+    database: Database,
+    source: Prompt,
+    agent: str,
+    status_key: str,
+    *,
+    activate: bool = False,
+    new_agent: bool = False,
+    exposed: Collection[str] | None = None,
+    intent: Intent = Intent(),
+) -> Change:
+    """Write a version's text as a new version of another agent or status.
+
+    Args:
+        database: An open database.
+        source: The version to copy; it may come from another database.
+        agent: The agent that gets it.
+        status_key: The status that gets it.
+        activate: Whether to activate it at once.
+        new_agent: Whether an unknown agent may be added.
+        exposed: The variables that the text may use; `None` for the ones stored with the agent that gets it.
+        intent: Who writes, why, and on what assumption.
+
+    Raises:
+        InvalidPromptError: The text uses variables that the agent does not expose.
+        PromptNotFoundError: There is no such agent.
+        ConflictError: Somebody else wrote first.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    return await create(
+        database,
+        agent,
+        status_key,
+        source.prompt_text,
+        format=source.format,
+        name=source.name,
+        activate=activate,
+        new_agent=new_agent,
+        exposed=exposed,
+        intent=intent,
+    )
+
+
+async def delete(database: Database, agent: str, status_key: str, version: int, *, intent: Intent = Intent()) -> Change:
+    """Delete a version that a person wrote and that is not active; what was done to it stays in the events.
+
+    Its number is never given again, so that no event can mean another text.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status_key: The status.
+        version: The version's number.
+        intent: Who deletes, why, and on what assumption.
+
+    Raises:
+        InvalidPromptError: The version is active or came from code.
+        PromptNotFoundError: There is no such agent, status or version.
+        ConflictError: Somebody else wrote first.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    known = await find_agent(database, agent)
+    await find_version(database, known, status_key, version)
+
+    async def write(db: BaseDBAsyncClient) -> Change:
+        locked = await _lock(db, known, intent)
+        active = await repository.get_active_prompt(db, locked.id, status_key)
+        wanted = await repository.get_version(db, locked.id, status_key, version)
+        if wanted is None:
+            raise PromptNotFoundError(
+                f"Version {version} of {agent}/{status_key} was deleted meanwhile.", agent=agent, status_key=status_key
+            )
+        _check_deletable(wanted, agent)
+        await repository.delete_prompt(db, wanted.id)
+        await _record(db, locked, status_key, Action.DELETED, intent, to=wanted, before=None)
+        return _change(locked, status_key, wanted, active, active)
+
+    return await database.transaction(write)
+
+
+def _check_deletable(prompt: Prompt, agent: str) -> None:
+    """Refuse to delete what is served, and what the code would not write again because it was seen before."""
+    where = f"Version {prompt.version} of {agent}/{prompt.status_key}"
+    if prompt.is_active:
+        raise InvalidPromptError(
+            f"{where} is active. Activate another one, or deactivate it, before you delete it.",
+            agent=agent,
+            status_key=prompt.status_key,
+        )
+    if prompt.is_default_from_code:
+        raise InvalidPromptError(
+            f"{where} came from code and stays: it is how a text of the code is known again. Leave it inactive.",
+            agent=agent,
+            status_key=prompt.status_key,
+        )
+
+
+def _check_servable(prompt: Prompt, agent: AgentInfo, exposed: Collection[str] | None) -> None:
+    """Refuse a version that could not be served; it may have been written by plain SQL or for another release."""
+    where = {"agent": agent.name, "status_key": prompt.status_key}
+    try:
+        check_text(prompt.prompt_text, **where)
+        template = compile_template(prompt.prompt_text, check_format(prompt.format), **where)
+        check_exposed(template, agent.variables if exposed is None else exposed, **where)
+    except InvalidPromptError as error:
+        error.message = f"Version {prompt.version} cannot be activated. {error.message}"
+        error.args = (error.message,)
+        raise
+
+
+async def _added(db: BaseDBAsyncClient, name: str, status_key: str) -> AgentInfo:
+    """Add an agent whose primary status is its first one; one that somebody else added meanwhile is that one."""
+    await repository.add_agents(db, [AgentInfo(0, name, default_status_key=status_key)])
+    added = await repository.get_agent(db, name)
+    if added is None:
+        raise PromptNotFoundError(f"The agent {name!r} was deleted meanwhile.", agent=name)
+    return added
+
+
+async def _lock(db: BaseDBAsyncClient, agent: AgentInfo, intent: Intent) -> AgentInfo:
+    """Raise the agent's revision, which is the lock, and compare it with what the caller expects."""
+    locked = await repository.lock_agent(db, agent.id)
+    if locked is None:
+        raise PromptNotFoundError(f"The agent {agent.name!r} was deleted meanwhile.", agent=agent.name)
+    expected, actual = intent.expected_revision, locked.revision - 1
+    if expected is not None and expected != actual:
+        raise ConflictError(
+            f"The agent {agent.name!r} has revision {actual}, not {expected}: somebody else wrote to it. Look at the "
+            "present state and decide again.",
+            expected=expected,
+            actual=actual,
+            agent=agent.name,
+        )
+    return locked
+
+
+async def _set_active(
+    db: BaseDBAsyncClient,
+    agent: AgentInfo,
+    status_key: str,
+    prompt: Prompt,
+    before: Prompt | None,
+    action: Action,
+    intent: Intent,
+) -> Prompt:
+    active = await repository.set_prompt_active(db, agent.id, prompt.id, status_key)
+    if active is None:
+        raise PromptNotFoundError(
+            f"Version {prompt.version} of {agent.name}/{status_key} was deleted meanwhile.",
+            agent=agent.name,
+            status_key=status_key,
+        )
+    await _record(db, agent, status_key, action, intent, to=active, before=before)
+    return active
+
+
+async def _record(
+    db: BaseDBAsyncClient,
+    agent: AgentInfo,
+    status_key: str,
+    action: Action,
+    intent: Intent,
+    *,
+    to: Prompt,
+    before: Prompt | None,
+) -> None:
+    event = EventCreate(
+        agent_id=agent.id,
+        status_key=status_key,
+        action=action,
+        revision=agent.revision,
+        prompt_id=to.id,
+        version=to.version,
+        from_version=before.version if before is not None else None,
+        author=intent.author,
+        note=intent.note,
+    )
+    await repository.add_events(db, [event])
+
+
+def _change(
+    agent: AgentInfo, status_key: str, prompt: Prompt | None, active: Prompt | None, before: Prompt | None
+) -> Change:
+    return Change(
+        agent=agent,
+        status_key=status_key,
+        prompt=prompt,
+        active_version=active.version if active is not None else None,
+        previous_version=before.version if before is not None else None,
+    )

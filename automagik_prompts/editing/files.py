@@ -1,0 +1,311 @@
+"""Prompts as files: one Markdown file for each, with a YAML front matter, stable and made for git.
+
+The front matter is a small, strict part of YAML: one `key: value` on each line, values as JSON or as plain words. The
+file is the front matter, an empty line, the text byte for byte, and one line feed. So every text, with or without a
+line break in the end, has one form only, and no editor that ends files with a line feed can change it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from unicodedata import normalize
+
+from automagik_prompts.domain.validation import Format, check_format, check_name, check_optional
+from automagik_prompts.exceptions import InvalidPromptError
+
+Key = tuple[str, str]
+"""An agent's name and a status key."""
+
+_FENCE = "---\n"
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*(?: [A-Za-z0-9_.-]+)*")
+"""Values that are written without quotes."""
+
+_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+"""Plain words that YAML does not take for text."""
+
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
+"""Characters that JSON leaves as they are and YAML does not allow."""
+
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*%]|^[.~]|[. ]$')
+"""Characters that some file system does not keep in a name."""
+
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))})
+_MAX_NAME = 120
+"""Bytes of a file's name, at most, before its suffix."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFile:
+    """What a file says.
+
+    Attributes:
+        agent: The agent's name.
+        status_key: The status.
+        text: The text.
+        format: How it is read.
+        name: A name for people.
+        primary: Whether the status is the agent's primary one.
+        variables: The names that the agent's code exposes, in the file of the primary status.
+        first_line: The line of the file in which the text begins.
+    """
+
+    agent: str
+    status_key: str
+    text: str = field(repr=False)
+    format: Format = "handlebars"
+    name: str | None = None
+    primary: bool = False
+    variables: tuple[str, ...] = ()
+    first_line: int = field(default=1, compare=False)
+
+    @property
+    def key(self) -> Key:
+        """Whose text it is."""
+        return self.agent, self.status_key
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that was read.
+
+    Attributes:
+        path: Where it is.
+        prompt: What it says.
+    """
+
+    path: Path
+    prompt: PromptFile
+
+
+def write_file(prompt: PromptFile) -> bytes:
+    """Return the content of the file for a prompt."""
+    lines = [f"agent: {_written(prompt.agent)}", f"status: {_written(prompt.status_key)}"]
+    if prompt.primary:
+        lines.append("primary: true")
+    lines.append(f"format: {prompt.format}")
+    if prompt.name is not None:
+        lines.append(f"name: {_written(prompt.name)}")
+    if prompt.variables:
+        lines.append(f"variables: [{', '.join(_quoted(name) for name in prompt.variables)}]")
+    front = "".join(f"{line}\n" for line in lines)
+    return f"{_FENCE}{front}{_FENCE}\n{prompt.text}\n".encode()
+
+
+def read_file(content: bytes, where: str) -> PromptFile:
+    """Return what a file says.
+
+    Args:
+        content: The file's bytes.
+        where: Its path, for messages.
+
+    Raises:
+        InvalidPromptError: It is not UTF-8, or its front matter is not right; the message names file and line.
+    """
+    try:
+        whole = content.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidPromptError(
+            f"{where} is not UTF-8: {error.reason} at byte {error.start}. Save it as UTF-8."
+        ) from (error)
+    if whole.startswith("---\r\n"):
+        raise InvalidPromptError(
+            f"{where} has Windows line ends, so its text is not the exported one any more. Keep git from converting "
+            "them: put '*.md -text' into .gitattributes, and check the files out again."
+        )
+    if not whole.startswith(_FENCE):
+        raise InvalidPromptError(f"{where}, line 1: a front matter must begin here, with a line of three dashes (---).")
+    front, fence, rest = whole[len(_FENCE) :].partition(f"\n{_FENCE}")
+    if not fence:
+        raise InvalidPromptError(f"{where}: the front matter has no end. End it with a line of three dashes (---).")
+    lines = front.split("\n")
+    facts = _facts(lines, where)
+    body = rest.removeprefix("\n")
+    prompt = PromptFile(
+        agent=_text(facts, "agent", where),
+        status_key=_text(facts, "status", where),
+        text=body.removesuffix("\n"),
+        format=_format(facts, where),
+        name=_text(facts, "name", where) if facts.get("name") is not None else None,
+        primary=_flag(facts, "primary", where),
+        variables=_names(facts, where),
+        first_line=len(lines) + 3 + (len(rest) - len(body)),
+    )
+    try:
+        check_name(prompt.agent, "agent name")
+        check_name(prompt.status_key, "status key")
+        check_optional(prompt.name, "prompt name")
+    except InvalidPromptError as error:
+        raise InvalidPromptError(f"{where}: {error.message}") from error
+    return prompt
+
+
+def file_paths(keys: Iterable[Key]) -> dict[Key, PurePosixPath]:
+    """Return where each prompt's file goes, as `agent/status.md`.
+
+    Names that a file system would not keep apart, such as `default` and `DEFAULT`, get a piece of their hash.
+    """
+    wanted = sorted(set(keys))
+    agents = _file_names({agent for agent, _ in wanted})
+    by_agent: dict[str, set[str]] = {}
+    for agent, status_key in wanted:
+        by_agent.setdefault(agent, set()).add(status_key)
+    statuses = {agent: _file_names(names) for agent, names in by_agent.items()}
+    return {
+        (agent, status_key): PurePosixPath(agents[agent]) / f"{statuses[agent][status_key]}.md"
+        for agent, status_key in wanted
+    }
+
+
+def read_folder(folder: Path) -> tuple[list[FoundFile], list[Path]]:
+    """Read all prompt files in a folder and below.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The prompts, sorted by agent and status; and the Markdown files that have no front matter, which are no prompts.
+
+    Raises:
+        InvalidPromptError: A file cannot be read, or two files are for the same prompt.
+    """
+    found: list[FoundFile] = []
+    passed_over: list[Path] = []
+    seen: dict[Key, Path] = {}
+    for path in find_files(folder):
+        content = path.read_bytes()
+        if not content.startswith(b"---"):
+            passed_over.append(path)
+            continue
+        prompt = read_file(content, str(path))
+        if (other := seen.get(prompt.key)) is not None:
+            raise InvalidPromptError(
+                f"{prompt.agent}/{prompt.status_key} has two files: {other} and {path}. Keep one.",
+                agent=prompt.agent,
+                status_key=prompt.status_key,
+            )
+        seen[prompt.key] = path
+        found.append(FoundFile(path, prompt))
+    return sorted(found, key=lambda file: file.prompt.key), passed_over
+
+
+def find_files(folder: Path) -> list[Path]:
+    """Return the Markdown files in a folder and below, sorted; hidden folders are passed over.
+
+    Raises:
+        InvalidPromptError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise InvalidPromptError(f"There is no folder {folder}. Name the one that `automagik-prompts export` wrote.")
+    return sorted(
+        path
+        for path in folder.rglob("*.md")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def _written(value: str) -> str:
+    plain = _PLAIN.fullmatch(value) is not None and value.lower() not in _WORDS
+    return value if plain else _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    """Write a JSON string that is a YAML string too."""
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(value, ensure_ascii=False))
+
+
+def _facts(lines: list[str], where: str) -> dict[str, object]:
+    facts: dict[str, object] = {}
+    known = ("agent", "status", "primary", "format", "name", "variables")
+    for number, line in enumerate(lines, start=2):
+        if not line.strip() or line.startswith("#"):
+            continue
+        key, colon, value = line.partition(":")
+        if not colon or key not in known or (value and not value.startswith(" ")):
+            raise InvalidPromptError(
+                f"{where}, line {number}: expected `key: value`, where the key is one of {', '.join(known)}."
+            )
+        if key in facts:
+            raise InvalidPromptError(f"{where}, line {number}: the key {key!r} is there twice. Keep one.")
+        facts[key] = _value(value.strip(), f"{where}, line {number}")
+    return facts
+
+
+def _value(written: str, where: str) -> object:
+    """Read one value: JSON, a string in single quotes, or plain words."""
+    if written.startswith("'"):
+        inner = written[1:-1].replace("''", "")
+        if len(written) < 2 or not written.endswith("'") or "'" in inner:
+            raise InvalidPromptError(f"{where}: a string in single quotes must end with one; write one inside as ''.")
+        return written[1:-1].replace("''", "'")
+    if written[:1] in {'"', "[", "{"} or written in {"true", "false", "null"}:
+        try:
+            return json.loads(written)
+        except ValueError as error:
+            raise InvalidPromptError(f"{where}: this value is not valid JSON ({error}). Correct it.") from error
+    if written in {"", "~"}:
+        return None
+    if written[0] in "&*!|>%@`#,]}-?" or ": " in written or " #" in written or written.lower() in _WORDS:
+        raise InvalidPromptError(f"{where}: put this value into double quotes; as it is, YAML reads it as another one.")
+    return written
+
+
+def _text(facts: dict[str, object], key: str, where: str) -> str:
+    value = facts.get(key)
+    if not isinstance(value, str):
+        raise InvalidPromptError(f"{where}: the front matter needs the key {key!r} with a text.")
+    return value
+
+
+def _flag(facts: dict[str, object], key: str, where: str) -> bool:
+    value = facts.get(key, False)
+    if not isinstance(value, bool):
+        raise InvalidPromptError(f"{where}: the key {key!r} must be true or false.")
+    return value
+
+
+def _format(facts: dict[str, object], where: str) -> Format:
+    value = facts.get("format", "handlebars")
+    try:
+        return check_format(value if isinstance(value, str) else repr(value))
+    except InvalidPromptError as error:
+        raise InvalidPromptError(f"{where}: {error.message}") from error
+
+
+def _names(facts: dict[str, object], where: str) -> tuple[str, ...]:
+    value = facts.get("variables")
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise InvalidPromptError(f'{where}: the key "variables" must be a list of names, such as ["name", "today"].')
+    return tuple(value)
+
+
+def _file_names(names: set[str]) -> dict[str, str]:
+    """Return a file name for each name, without its suffix; no two are the same on any file system."""
+    plain = {name: _file_name(name) for name in names}
+    alike = Counter(map(_folded, plain.values()))
+    return {
+        name: f"{shown}~{sha256(name.encode()).hexdigest()[:8]}" if alike[_folded(shown)] > 1 else shown
+        for name, shown in plain.items()
+    }
+
+
+def _folded(name: str) -> str:
+    """Return what a file system may take a name for: without upper case, accents in one form."""
+    return normalize("NFC", normalize("NFC", name).casefold())
+
+
+def _file_name(name: str) -> str:
+    shown = _UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found.group().encode()), name)
+    if shown.lower().partition(".")[0] in _DEVICES or shown.lower() == "readme":
+        shown = f"%{ord(shown[0]):02X}{shown[1:]}"
+    if len(shown.encode()) > _MAX_NAME:
+        cut = shown.encode()[: _MAX_NAME - 9].decode(errors="ignore")
+        shown = f"{cut}~{sha256(name.encode()).hexdigest()[:8]}"
+    return shown

@@ -1,0 +1,216 @@
+"""What people look up: overviews, single versions, what was done, and where words stand; nothing is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from automagik_prompts.domain.records import AgentInfo, Event, Prompt
+from automagik_prompts.domain.text import unified_diff
+from automagik_prompts.editing.finding import check_status, find_agent, find_version
+from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.repository import Standing
+
+_EXCERPT = 60
+"""Characters shown on each side of what was searched for, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One place where searched words stand.
+
+    Attributes:
+        agent: The agent's name.
+        prompt: The version.
+        line: The line, from 1.
+        excerpt: The line, shortened around the words.
+        start: Where the words begin in the excerpt.
+        end: Where they end in it.
+    """
+
+    agent: str
+    prompt: Prompt
+    line: int
+    excerpt: str
+    start: int
+    end: int
+
+
+async def agents(database: Database) -> list[AgentInfo]:
+    """Return all agents, sorted by name.
+
+    Raises:
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    return await database.run(repository.get_agents)
+
+
+async def standings(database: Database, agent: str | None = None) -> list[Standing]:
+    """Return where each status stands, of one agent or of all.
+
+    Raises:
+        PromptNotFoundError: There is no such agent.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent) if agent is not None else None
+    return await database.run(repository.get_standings, known.id if known is not None else None)
+
+
+async def get(database: Database, agent: str, status_key: str, version: int) -> Prompt:
+    """Return a version by its number.
+
+    Raises:
+        PromptNotFoundError: There is no such agent, status or version; the message says which there are.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    return await find_version(database, await find_agent(database, agent), status_key, version)
+
+
+async def get_active(database: Database, agent: str, status_key: str) -> Prompt | None:
+    """Return the active version, or `None` where the status has versions and none of them is active.
+
+    Raises:
+        PromptNotFoundError: There is no such agent or status; the message says which there are.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent)
+    active = await database.run(repository.get_active_prompt, known.id, status_key)
+    if active is None:
+        await check_status(database, known, status_key)
+    return active
+
+
+async def get_code_default(database: Database, agent: str, status_key: str) -> Prompt | None:
+    """Return the newest version that came from code, or `None` where all of the status' versions are people's.
+
+    Raises:
+        PromptNotFoundError: There is no such agent or status; the message says which there are.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent)
+    found = await database.run(repository.find_code_default_prompt, known.id, status_key)
+    if found is None:
+        await check_status(database, known, status_key)
+    return found
+
+
+async def versions(
+    database: Database, agent: str, status_key: str | None = None, *, limit: int | None = None
+) -> list[Prompt]:
+    """Return an agent's versions, by status and then newest first.
+
+    Raises:
+        PromptNotFoundError: There is no such agent, or it has no versions for this status.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent)
+    found = await database.run(repository.get_prompts_by_agent_id, known.id, status_key, limit=limit)
+    if not found and status_key is not None:
+        await check_status(database, known, status_key)
+    return found
+
+
+async def events(
+    database: Database, agent: str | None = None, status_key: str | None = None, *, limit: int | None = None
+) -> list[tuple[str, Event]]:
+    """Return what was done, newest first, each with the agent's name; to one agent's prompts or to all.
+
+    Raises:
+        PromptNotFoundError: There is no such agent.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    if agent is not None:
+        known = await find_agent(database, agent)
+        names = {known.id: known.name}
+        found = await database.run(repository.get_events, known.id, status_key, limit=limit)
+    else:
+        found = await database.run(repository.get_events, None, status_key, limit=limit)
+        names = {info.id: info.name for info in await agents(database)}
+    return [(names[event.agent_id], event) for event in found if event.agent_id in names]
+
+
+async def diff(database: Database, agent: str, status_key: str, old: int, new: int) -> str:
+    """Return the difference between two versions as a unified diff; empty if their texts are equal.
+
+    Raises:
+        PromptNotFoundError: There is no such agent, status or version.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent)
+    first = await find_version(database, known, status_key, old)
+    second = await find_version(database, known, status_key, new)
+    return unified_diff(first.prompt_text, second.prompt_text, f"version {old}", f"version {new}")
+
+
+async def active_prompts(database: Database, names: Sequence[str] | None = None) -> list[tuple[AgentInfo, Prompt]]:
+    """Return every active version with its agent, sorted by agent and status.
+
+    Args:
+        database: An open database.
+        names: Only these agents.
+
+    Raises:
+        PromptNotFoundError: There is no such agent.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await agents(database) if names is None else [await find_agent(database, name) for name in sorted({*names})]
+    return [
+        (info, prompt)
+        for info in known
+        for prompt in await database.run(repository.get_texts, info.id, active_only=True)
+    ]
+
+
+async def search(
+    database: Database,
+    text: str,
+    *,
+    agent: str | None = None,
+    every_version: bool = False,
+    match_case: bool = False,
+) -> list[Match]:
+    """Return the lines in which words stand, sorted by agent and status.
+
+    The comparison is made here and not by the database, because each engine folds letters in its own way.
+
+    Args:
+        database: An open database.
+        text: What to look for, on one line.
+        agent: Only this agent.
+        every_version: Whether to look at every version instead of the active ones.
+        match_case: Whether upper and lower case are told apart.
+
+    Raises:
+        InvalidPromptError: There is nothing to look for.
+        PromptNotFoundError: There is no such agent.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    if not text.strip():
+        raise InvalidPromptError("There is nothing to search for. Give at least one visible character.")
+    # Not by folding both: a folded letter may be longer, and then the place in the line is wrong.
+    wanted = re.compile(re.escape(text), 0 if match_case else re.IGNORECASE)
+    found: list[Match] = []
+    for info in await agents(database) if agent is None else [await find_agent(database, agent)]:
+        for prompt in await database.run(repository.get_texts, info.id, active_only=not every_version):
+            found += _matches(info.name, prompt, wanted)
+    return found
+
+
+def _matches(agent: str, prompt: Prompt, wanted: re.Pattern[str]) -> list[Match]:
+    found: list[Match] = []
+    if wanted.search(prompt.prompt_text) is None:
+        return found  # most texts do not have the words, and need not be taken apart
+    for number, line in enumerate(prompt.prompt_text.split("\n"), start=1):
+        place = wanted.search(line)
+        if place is None:
+            continue
+        first = max(0, place.start() - _EXCERPT)
+        last = min(len(line), place.end() + _EXCERPT)
+        before, after = "…" if first else "", "…" if last < len(line) else ""
+        shift = len(before) - first
+        excerpt = f"{before}{line[first:last]}{after}"
+        found.append(Match(agent, prompt, number, excerpt, place.start() + shift, place.end() + shift))
+    return found

@@ -1,0 +1,301 @@
+"""From code to database: each text that the code declares and the database has not seen becomes a version.
+
+Any number of processes may seed at once: the agent's lock lets one of them write, the others find the version there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from automagik_prompts.declaring.registry import DeclaredAgent, DeclaredPrompt
+from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate
+from automagik_prompts.exceptions import SchemaError
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.repository import CodeVersion, Head
+
+AUTHOR = "code"
+"""The author of versions and events that come from code."""
+
+_BATCH = 50
+"""Agents in one transaction, at most, so that people who write do not wait long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """One thing that seeding did or saw.
+
+    Attributes:
+        agent: The agent's name.
+        status_key: The status.
+        version: The version concerned; `None` for an orphan without one.
+        outcome: `created` (and activated), `drift` (created, not activated: a person's version or a person's
+            deactivation stands), `activated` (an earlier version of the code), or `orphan` (no longer in code).
+    """
+
+    agent: str
+    status_key: str
+    version: int | None
+    outcome: str
+
+
+async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact: bool = False) -> tuple[Seeded, ...]:
+    """Write what the code declares and the database has not seen.
+
+    Args:
+        database: An open database with the schema of this release.
+        agents: What the code declares.
+        exact: For a release step that is run on purpose: also activate the text of a reverted release, set the primary
+            status and the exposed variables exactly as the code has them, and report orphans.
+
+    Returns:
+        What was done, in the order of agents and statuses.
+
+    Raises:
+        SchemaError: The table `agents` is a host's and does not let a new agent be added; all others were seeded.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    if not agents:
+        return ()
+    known = {agent.name: agent for agent in await database.run(repository.get_agents, agents)}
+    refused: SchemaError | None = None
+    if new := [_new_agent(agents[name]) for name in sorted(agents) if name not in known]:
+        try:
+            await database.transaction(repository.add_agents, new)
+        except SchemaError as error:
+            refused = error  # told in the end: it must not keep the other agents from being seeded
+        known = {agent.name: agent for agent in await database.run(repository.get_agents, agents)}
+    ids = [agent.id for agent in known.values()]
+    seen = _by_agent(await database.run(repository.get_code_versions, ids))
+    heads = await database.run(repository.get_heads, ids) if exact else {}
+    work: list[AgentInfo] = []
+    done: list[Seeded] = []
+    for name, agent in known.items():
+        declared, versions = agents[name], seen[agent.id]
+        if _has_news(declared, agent, versions) or (
+            exact and await database.run(_differs, agent, declared, versions, heads)
+        ):
+            work.append(agent)
+        elif exact:
+            # Nothing is written: raising the revision would be a conflict for a person who is editing.
+            done += _orphans(agent, declared, versions)
+    # In the order of the ids, so that two processes that seed never wait for each other in a circle.
+    work.sort(key=lambda agent: agent.id)
+    for start in range(0, len(work), _BATCH):
+        done += await database.transaction(_seed_agents, work[start : start + _BATCH], agents, exact)
+    if refused is not None:
+        raise refused
+    return tuple(sorted(done, key=lambda item: (item.agent, item.status_key)))
+
+
+async def _seed_agents(
+    db: BaseDBAsyncClient, agents: Sequence[AgentInfo], declared: Mapping[str, DeclaredAgent], exact: bool
+) -> list[Seeded]:
+    """Seed some agents in one transaction."""
+    locked = [agent for known in agents if (agent := await repository.lock_agent(db, known.id, notify=False))]
+    await repository.notify_listeners(db)
+    # Read again under the lock: another process may have written the same meanwhile.
+    ids = [agent.id for agent in locked]
+    seen = _by_agent(await repository.get_code_versions(db, ids))
+    heads = await repository.get_heads(db, ids)
+    unseen = [
+        (agent, prompt)
+        for agent in locked
+        for prompt in declared[agent.name].prompts.values()
+        if _match(prompt, seen[agent.id]) is None
+    ]
+    last = await repository.get_last_actions(db, {agent.id for agent, _ in unseen})
+    plans = [
+        _Plan(agent, prompt, heads.get(key), last.get(key))
+        for agent, prompt in unseen
+        for key in [(agent.id, prompt.status_key)]
+    ]
+    for plan in plans:
+        if plan.activates and plan.head is not None and plan.head.active is not None:
+            await repository.set_prompt_active(db, plan.agent.id, None, plan.prompt.status_key)
+    written = await repository.create_prompts(db, [plan.version() for plan in plans])
+    await repository.add_events(
+        db, [event for plan, prompt in zip(plans, written, strict=True) for event in plan.events(prompt)]
+    )
+    done = [
+        Seeded(plan.agent.name, prompt.status_key, prompt.version, "created" if plan.activates else "drift")
+        for plan, prompt in zip(plans, written, strict=True)
+    ]
+    for agent in locked:
+        await _write_facts(db, agent, declared[agent.name], exact)
+        if exact:
+            done += await _activate_reverted(db, agent, declared[agent.name], seen[agent.id], heads)
+            done += _orphans(agent, declared[agent.name], seen[agent.id])
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What becomes of one text that was never seen."""
+
+    agent: AgentInfo
+    prompt: DeclaredPrompt
+    head: Head | None
+    last: Action | None
+
+    @property
+    def activates(self) -> bool:
+        """A person's version stays active, and what a person deactivated stays without one."""
+        if self.head is None:
+            # Never written, or all versions are gone: deactivated and deleted by a person, or taken away by plain SQL.
+            return self.last is not Action.DEACTIVATED
+        return self.head.active_from_code if self.head.active is not None else self.last is None
+
+    def version(self) -> PromptCreate:
+        return PromptCreate(
+            agent_id=self.agent.id,
+            status_key=self.prompt.status_key,
+            prompt_text=self.prompt.text,
+            format=self.prompt.format,
+            is_default_from_code=True,
+            is_active=self.activates,
+            name=self.prompt.name,
+            author=AUTHOR,
+            note=self.prompt.note,
+        )
+
+    def events(self, written: Prompt) -> list[EventCreate]:
+        actions = [Action.CREATED, Action.ACTIVATED if self.activates else Action.DRIFT]
+        return [
+            EventCreate(
+                agent_id=self.agent.id,
+                status_key=written.status_key,
+                action=action,
+                revision=self.agent.revision,
+                prompt_id=written.id,
+                version=written.version,
+                from_version=self.head.active if self.head is not None and action is not Action.CREATED else None,
+                author=AUTHOR,
+            )
+            for action in actions
+        ]
+
+
+async def _write_facts(db: BaseDBAsyncClient, agent: AgentInfo, declared: DeclaredAgent, exact: bool) -> None:
+    """Write the primary status and the exposed variables, and point the agent to its active default prompt.
+
+    A starting process only adds names, so that an old and a new release can run side by side.
+    """
+    variables = declared.exposed if exact else declared.exposed | set(agent.variables)
+    await repository.set_agent_facts(
+        db,
+        agent.id,
+        default_status_key=declared.primary if exact else agent.default_status_key,
+        variables=sorted(variables),
+    )
+
+
+async def _activate_reverted(
+    db: BaseDBAsyncClient,
+    agent: AgentInfo,
+    declared: DeclaredAgent,
+    seen: Sequence[CodeVersion],
+    heads: Mapping[tuple[int, str], Head],
+) -> list[Seeded]:
+    """Activate the code's text where another version of the code is active: the release was reverted, or came back."""
+    done: list[Seeded] = []
+    for match, active in await _reverted(db, agent, declared, seen, heads):
+        await repository.set_prompt_active(db, agent.id, match.id, match.status_key)
+        event = EventCreate(
+            agent_id=agent.id,
+            status_key=match.status_key,
+            action=Action.ACTIVATED,
+            revision=agent.revision,
+            prompt_id=match.id,
+            version=match.version,
+            from_version=active,
+            author=AUTHOR,
+            note="the text of the release that was synced",
+        )
+        await repository.add_events(db, [event])
+        done.append(Seeded(agent.name, match.status_key, match.version, "activated"))
+    return done
+
+
+async def _reverted(
+    db: BaseDBAsyncClient,
+    agent: AgentInfo,
+    declared: DeclaredAgent,
+    seen: Sequence[CodeVersion],
+    heads: Mapping[tuple[int, str], Head],
+) -> list[tuple[CodeVersion, int]]:
+    """Return the versions that equal the code's texts where another version of the code is active, with that one."""
+    found: list[tuple[CodeVersion, int]] = []
+    for prompt in declared.prompts.values():
+        match, head = _match(prompt, seen), heads.get((agent.id, prompt.status_key))
+        if match is None or head is None or head.active is None or not head.active_from_code:
+            continue
+        if head.active == match.version:
+            continue
+        newest = max(version.version for version in seen if version.status_key == prompt.status_key)
+        if match.version == newest and not await _activated_by_code(db, agent, prompt.status_key):
+            continue  # a person went back to an older version of the code on purpose
+        found.append((match, head.active))
+    return found
+
+
+async def _activated_by_code(db: BaseDBAsyncClient, agent: AgentInfo, status_key: str) -> bool:
+    """Say whether the present activation of a status was made by code."""
+    actions = (Action.ACTIVATED, Action.ROLLED_BACK)
+    last = await repository.get_events(db, agent.id, status_key, actions=actions, limit=1)
+    return bool(last) and last[0].author == AUTHOR
+
+
+def _orphans(agent: AgentInfo, declared: DeclaredAgent, seen: Sequence[CodeVersion]) -> list[Seeded]:
+    """Return the statuses that came from code and that the code no longer mentions; nothing is deleted."""
+    newest = {version.status_key: version.version for version in seen}
+    return [
+        Seeded(agent.name, status_key, version, "orphan")
+        for status_key, version in newest.items()
+        if status_key not in declared.prompts
+    ]
+
+
+def _has_news(declared: DeclaredAgent, agent: AgentInfo, seen: Sequence[CodeVersion]) -> bool:
+    if not declared.exposed.issubset(agent.variables):
+        return True
+    return any(_match(prompt, seen) is None for prompt in declared.prompts.values())
+
+
+async def _differs(
+    db: BaseDBAsyncClient,
+    agent: AgentInfo,
+    declared: DeclaredAgent,
+    seen: Sequence[CodeVersion],
+    heads: Mapping[tuple[int, str], Head],
+) -> bool:
+    """Say whether something other than a new text would have to be written for the code to be met exactly."""
+    if agent.default_status_key != declared.primary or agent.variables != tuple(sorted(declared.exposed)):
+        return True
+    return bool(await _reverted(db, agent, declared, seen, heads))
+
+
+def _match(prompt: DeclaredPrompt, seen: Sequence[CodeVersion]) -> CodeVersion | None:
+    """Return the newest version of the code that equals a text."""
+    wanted = (prompt.status_key, prompt.content_hash, prompt.format)
+    for version in reversed(seen):
+        if (version.status_key, version.content_hash, version.format) == wanted:
+            return version
+    return None
+
+
+def _new_agent(declared: DeclaredAgent) -> AgentInfo:
+    return AgentInfo(
+        id=0, name=declared.name, default_status_key=declared.primary, variables=tuple(sorted(declared.exposed))
+    )
+
+
+def _by_agent(versions: Sequence[CodeVersion]) -> defaultdict[int, list[CodeVersion]]:
+    grouped: defaultdict[int, list[CodeVersion]] = defaultdict(list)
+    for version in versions:
+        grouped[version.agent_id].append(version)
+    return grouped

@@ -1,0 +1,291 @@
+"""Between database and files: which files an export writes, and which versions an import creates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
+from automagik_prompts.domain.records import AgentInfo, Prompt
+from automagik_prompts.domain.text import content_hash
+from automagik_prompts.editing import commands, queries
+from automagik_prompts.editing.commands import Intent
+from automagik_prompts.editing.files import FoundFile, Key, PromptFile, file_paths, find_files, read_file, write_file
+from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.repository import Fingerprint
+from automagik_prompts.templating.template import check_variable_name
+
+Written = Literal["written", "unchanged", "removed", "stale"]
+"""What an export did with a file; a stale one is for a prompt that is not active any more."""
+
+Planned = Literal["unchanged", "create", "activate", "exists"]
+"""What an import does with a file: an equal version may be active, or exist without being active."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFile:
+    """One file of an export.
+
+    Attributes:
+        path: Where it is.
+        agent: The agent's name.
+        status_key: The status.
+        version: The version it holds; `None` for one that is stale.
+        outcome: What was done.
+    """
+
+    path: Path
+    agent: str
+    status_key: str
+    version: int | None
+    outcome: Written
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an import does with one file.
+
+    Attributes:
+        file: The file.
+        action: What is to be done.
+        active: The active version, if there is one.
+        version: The version that holds the file's text; `None` while it is not written.
+    """
+
+    file: FoundFile
+    action: Planned
+    active: int | None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPlan:
+    """What an import would do; nothing is written yet.
+
+    Attributes:
+        steps: One for each file, sorted by agent and status.
+        new_agents: The agents that the database does not know.
+    """
+
+    steps: tuple[Step, ...]
+    new_agents: tuple[AgentInfo, ...]
+
+    @property
+    def work(self) -> tuple[Step, ...]:
+        """The steps that write."""
+        return tuple(step for step in self.steps if step.action in {"create", "activate"})
+
+
+async def read_prompts(database: Database, agents: Sequence[str] | None = None) -> list[tuple[PromptFile, int]]:
+    """Return every active version as a file says it, with its number.
+
+    Args:
+        database: An open database.
+        agents: Only these agents.
+
+    Raises:
+        PromptNotFoundError: There is no such agent.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    found = await queries.active_prompts(database, agents)
+    by_agent: dict[str, set[str]] = {}
+    for info, prompt in found:
+        by_agent.setdefault(info.name, set()).add(prompt.status_key)
+    return [(_as_file(info, prompt, by_agent[info.name]), prompt.version) for info, prompt in found]
+
+
+def export(
+    prompts: Sequence[tuple[PromptFile, int]],
+    folder: Path,
+    *,
+    agents: Collection[str] | None = None,
+    prune: bool = False,
+) -> list[ExportedFile]:
+    """Write one file for each prompt; a file that is right already is not touched.
+
+    Args:
+        prompts: The prompts with their versions.
+        folder: Where to write; made if it is not there.
+        agents: The agents whose prompts these are; `None` for all.
+        prune: Whether to remove their files for prompts that are not active any more.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = file_paths(prompt.key for prompt, _ in prompts)
+    done = [_export_one(prompt, version, folder / paths[prompt.key]) for prompt, version in prompts]
+    kept = {file.path for file in done}
+    for path in find_files(folder):
+        old = _prompt_of(path) if path not in kept else None
+        if old is None or (agents is not None and old.agent not in agents):
+            continue
+        if prune:
+            path.unlink()
+            if path.parent != folder and not any(path.parent.iterdir()):
+                path.parent.rmdir()
+        done.append(ExportedFile(path, old.agent, old.status_key, None, "removed" if prune else "stale"))
+    return done
+
+
+def _prompt_of(path: Path) -> PromptFile | None:
+    """Return what a file says; `None` for one that is not a prompt's, which an export leaves alone."""
+    try:
+        return read_file(path.read_bytes(), str(path))
+    except InvalidPromptError:
+        return None
+
+
+def _export_one(prompt: PromptFile, version: int, path: Path) -> ExportedFile:
+    content = write_file(prompt)
+    same = path.is_file() and path.read_bytes() == content
+    if not same:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return ExportedFile(path, prompt.agent, prompt.status_key, version, "unchanged" if same else "written")
+
+
+async def plan_import(database: Database, files: Sequence[FoundFile], *, activate: bool) -> ImportPlan:
+    """Compare files with the database and check every text that would be written.
+
+    Args:
+        database: An open database.
+        files: What was read.
+        activate: Whether the files' texts are to be active.
+
+    Raises:
+        InvalidPromptError: A text is refused; the message names the file.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = {info.name: info for info in await queries.agents(database)}
+    new = {name: _new_agent(name, files) for name in sorted({file.prompt.agent for file in files} - known.keys())}
+    versions: dict[Key, list[Fingerprint]] = {}
+    for name in sorted({file.prompt.agent for file in files} & known.keys()):
+        for version in await database.run(repository.get_fingerprints, known[name].id):
+            versions.setdefault((name, version.status_key), []).append(version)
+    steps = [_step(file, versions.get(file.prompt.key, []), activate=activate) for file in files]
+    for step in steps:
+        if step.action == "create":
+            await _check(database, step.file, new.get(step.file.prompt.agent))
+    return ImportPlan(tuple(steps), tuple(new.values()))
+
+
+async def carry_out(
+    database: Database, plan: ImportPlan, *, activate: bool, intent: Intent, told: Callable[[Step], None]
+) -> ImportPlan:
+    """Write what a plan says; each file is a change of its own, so an import that was interrupted can be said again.
+
+    Args:
+        database: An open database.
+        plan: What to do.
+        activate: Whether to activate what is written.
+        intent: Who imports and why.
+        told: Called after each change.
+
+    Returns:
+        The plan, with the versions that were written.
+
+    Raises:
+        InvalidPromptError: A text is refused.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    if plan.new_agents:
+        await database.transaction(repository.add_agents, plan.new_agents)
+    done: list[Step] = []
+    for step in plan.steps:
+        prompt, version = step.file.prompt, step.version
+        why = Intent(intent.author, intent.note or f"imported from {step.file.path.name}")
+        if step.action == "create":
+            change = await commands.create(
+                database,
+                prompt.agent,
+                prompt.status_key,
+                prompt.text,
+                format=prompt.format,
+                name=prompt.name,
+                activate=activate,
+                intent=why,
+            )
+            version = change.prompt.version if change.prompt is not None else None
+        elif step.action == "activate" and version is not None:
+            await commands.activate(database, prompt.agent, prompt.status_key, version, intent=why)
+        done.append(Step(step.file, step.action, step.active, version))
+        if step.action in {"create", "activate"}:
+            told(done[-1])
+    return ImportPlan(tuple(done), plan.new_agents)
+
+
+def _step(file: FoundFile, versions: Iterable[Fingerprint], *, activate: bool) -> Step:
+    prompt = file.prompt
+    wanted = (content_hash(prompt.text), prompt.format, prompt.name)
+    found = list(versions)
+    active = next((version for version in found if version.is_active), None)
+    number = active.version if active is not None else None
+    same = [version for version in found if (version.content_hash, version.format, version.name) == wanted]
+    if active is not None and active in same:
+        return Step(file, "unchanged", number, active.version)
+    if same:
+        return Step(file, "activate" if activate else "exists", number, same[0].version)
+    return Step(file, "create", number)
+
+
+async def _check(database: Database, file: FoundFile, new: AgentInfo | None) -> None:
+    prompt = file.prompt
+    try:
+        await commands.check(
+            database,
+            prompt.agent,
+            prompt.status_key,
+            prompt.text,
+            format=prompt.format,
+            name=prompt.name,
+            new_agent=new is not None,
+            exposed=new.variables if new is not None else None,
+        )
+    except InvalidPromptError as error:
+        error.message = f"{file.path}: {error.message}"
+        error.args = (error.message,)
+        raise
+
+
+def _new_agent(name: str, files: Sequence[FoundFile]) -> AgentInfo:
+    """Return an agent that the database does not know, as its files describe it."""
+    mine = [file for file in files if file.prompt.agent == name]
+    primary = [file for file in mine if file.prompt.primary]
+    statuses = {file.prompt.status_key for file in mine}
+    if len(primary) > 1:
+        raise InvalidPromptError(
+            f"Two files say that theirs is the primary status of {name}: {primary[0].path} and {primary[1].path}. "
+            "Keep `primary: true` in one.",
+            agent=name,
+        )
+    if primary:
+        key = primary[0].prompt.status_key
+    elif len(statuses) == 1:
+        key = next(iter(statuses))
+    elif DEFAULT_STATUS_KEY in statuses:
+        key = DEFAULT_STATUS_KEY
+    else:
+        raise InvalidPromptError(
+            f"The database does not know the agent {name}, and no file says which status is its primary one. Put "
+            "`primary: true` into that file.",
+            agent=name,
+        )
+    names = {check_variable_name(variable) for file in mine for variable in file.prompt.variables}
+    return AgentInfo(id=0, name=name, default_status_key=key, variables=tuple(sorted(names)))
+
+
+def _as_file(agent: AgentInfo, prompt: Prompt, statuses: set[str]) -> PromptFile:
+    """Describe a version; one file of the agent has the variables: that of the primary status, where it is active."""
+    primary = agent.default_status_key
+    holder = primary if primary in statuses else min(statuses)
+    return PromptFile(
+        agent=agent.name,
+        status_key=prompt.status_key,
+        text=prompt.prompt_text,
+        format=prompt.format,
+        name=prompt.name,
+        primary=prompt.status_key == primary,
+        variables=agent.variables if prompt.status_key == holder else (),
+    )

@@ -1,0 +1,1 @@
+"""Following the database: reading it, hearing of changes, and holding what is served in memory."""

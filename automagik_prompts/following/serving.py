@@ -1,0 +1,195 @@
+"""What a process serves at present: one snapshot, how fresh it is, and who waits for the first one.
+
+Agent runs read it without a lock; the plugin's thread is the only one that brings news.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from automagik_prompts.domain.served import State
+from automagik_prompts.following.follower import Status
+from automagik_prompts.following.snapshot import Snapshot
+
+logger = logging.getLogger("automagik_prompts")
+
+_CLOSED = "The plugin is closed and does not follow the database."
+_FORKED_IN_USE = (
+    "This process was forked while its parent could not let go of the SQLite file, so it cannot use it safely. It "
+    "serves what was read before and follows no change. Start this worker again, or start the plugin after forking."
+)
+
+
+class Present:
+    """Holds what is served, and says how fresh it is.
+
+    Args:
+        where: The database, as it may be told.
+        from_code: Makes the snapshot that is served where nothing else came in time.
+        changing: Is told of each snapshot that will take the place of another, with both, before it is served.
+        changed: Is told the same when it is served.
+
+    Attributes:
+        snapshot: What is served; `None` before the first load has ended in one way or another.
+        closed: Whether nothing is followed.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        from_code: Callable[[], Snapshot],
+        changing: Callable[[Snapshot, Snapshot], None],
+        changed: Callable[[Snapshot, Snapshot], None],
+    ) -> None:
+        self.snapshot: Snapshot | None = None
+        self.closed = False
+        self._where = where
+        self._from_code = from_code
+        self._changing = changing
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._status = Status(State.STARTING, time.monotonic())
+        self._deadline = 0.0
+        self._arrived = threading.Event()
+        self._fallback: Snapshot | None = None
+        self._coming: Snapshot | None = None
+        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    @property
+    def status(self) -> Status:
+        """How the refresher stands; a thread that hangs cannot say so itself."""
+        status = self._status
+        if status.due is None or time.monotonic() <= status.due:
+            return status
+        error = "The plugin's thread has not looked at the database when it was due; what was read last is served."
+        return replace(status, state=State.STALE, since=status.due, error=error, listening=False)
+
+    def begin(self, startup_timeout: float) -> None:
+        """Expect the first load of a thread that is about to start, for so many seconds."""
+        with self._lock:
+            now = time.monotonic()
+            self.closed = False
+            self._deadline = now + startup_timeout
+            self._status = Status(State.STARTING, now, read_at=self._status.read_at)
+
+    def close(self, *, followed: bool) -> None:
+        """Follow nothing from now on, and let nobody wait; what is served stays.
+
+        Args:
+            followed: Whether there was a thread that followed the database until now.
+        """
+        with self._lock:
+            self.closed = True
+            if followed:
+                known = self._status.state in {State.LIVE, State.STALE}
+                state = State.STALE if known else State.OFFLINE
+                self._status = Status(state, time.monotonic(), _CLOSED, self._status.read_at)
+        self._announce()
+
+    def resume_child(self, *, safe: bool) -> None:
+        """Begin anew in a forked child; what is served stays.
+
+        Args:
+            safe: Whether the database may be opened in the child.
+        """
+        self._lock = threading.Lock()
+        self._arrived = threading.Event()
+        self._waiters.clear()
+        if self.closed:
+            return
+        now, read_at = time.monotonic(), self._status.read_at
+        if safe:
+            self._status = Status(State.STARTING, now, read_at=read_at)
+            return
+        self.closed = True
+        self._status = Status(State.OFFLINE if read_at is None else State.STALE, now, _FORKED_IN_USE, read_at)
+        logger.warning("%s", _FORKED_IN_USE)
+
+    # Those who wait for the first load.
+
+    async def ready(self) -> Snapshot:
+        """Wait for the first load until its time is over, and return what is served then."""
+        if (snapshot := self.snapshot) is not None:
+            return snapshot
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+        waiter = (loop, arrived)
+        self._waiters.append(waiter)
+        try:
+            # Looked at again: it may have come between the two lines.
+            if self.snapshot is None and not self.closed:
+                async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
+                    await arrived.wait()
+        except TimeoutError:
+            logger.debug("The first load took longer than startup_timeout; the code's prompts are served meanwhile.")
+        finally:
+            self._waiters.remove(waiter)
+        return self._settled()
+
+    def wait(self) -> Snapshot:
+        """Do the same as `ready`, holding up the thread that calls it."""
+        if (snapshot := self.snapshot) is not None:
+            return snapshot
+        self._arrived.wait(max(0.0, self._deadline - time.monotonic()))
+        return self._settled()
+
+    # News, from the plugin's thread.
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Take a new snapshot; it is served together with the status, which follows at once."""
+        if (old := self.snapshot) is not None:
+            self._changing(old, snapshot)
+        self._coming = snapshot
+
+    def take_fallback(self, snapshot: Snapshot) -> None:
+        """Keep the last known good texts from disk at hand, for when the first load does not come in time."""
+        self._fallback = snapshot
+
+    def take_status(self, status: Status) -> None:
+        """Take the refresher's status, and with it the snapshot that came before it, so that they tell the same.
+
+        Where the first attempt failed nobody need wait any longer.
+        """
+        with self._lock:
+            coming, self._coming = self._coming, None
+            if not self.closed:
+                self._status = status
+            before = self.snapshot
+            if coming is not None:
+                self.snapshot = coming
+        if status.state is State.OFFLINE:
+            self._settled()
+        if coming is not None or status.state is State.OFFLINE:
+            self._announce()
+        if coming is not None and before is not None:
+            self._changed(before, coming)
+
+    def _announce(self) -> None:
+        self._arrived.set()
+        for loop, arrived in tuple(self._waiters):
+            try:
+                loop.call_soon_threadsafe(arrived.set)
+            except RuntimeError:
+                continue  # that loop has ended, and its waiter with it
+
+    def _settled(self) -> Snapshot:
+        """Return the snapshot, the last known good or the code's texts if the first load has not come."""
+        with self._lock:
+            if self.snapshot is not None:
+                return self.snapshot
+            fallback = self._fallback
+            self.snapshot = settled = fallback if fallback is not None else self._from_code()
+            if self._status.state is not State.STARTING:
+                return settled
+            state, error = State.OFFLINE if fallback is None else State.STALE, _CLOSED
+            if not self.closed:
+                error = f"The database {self._where} has not been read yet; it is tried until it works."
+            self._status = Status(state, time.monotonic(), error)
+        what = "code's" if fallback is None else "last known good"
+        logger.warning("%s Meanwhile the %s prompts are served.", error, what)
+        return settled

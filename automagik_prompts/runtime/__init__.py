@@ -1,0 +1,1 @@
+"""The process: the thread, forks, callbacks and what goes wrong."""

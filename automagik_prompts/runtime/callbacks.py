@@ -1,0 +1,131 @@
+"""Telling programs that something else is served now, away from agent runs and from the thread that follows changes.
+
+Each callback has a thread of its own, so that one that hangs or raises hurts neither the others nor anybody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import queue
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from automagik_prompts.domain.served import PromptChange
+
+logger = logging.getLogger("automagik_prompts")
+
+MAX_WAITING = 1000
+"""Changes that wait for a callback that is slow or hangs, at most; the oldest go first."""
+
+OnChangeCallback = Callable[[PromptChange], Awaitable[Any] | Any]
+"""A sync or async function that takes a change."""
+
+
+class Listeners:
+    """The callbacks of one plugin."""
+
+    def __init__(self) -> None:
+        self._listeners: tuple[_Listener, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self._listeners)
+
+    def add(self, callback: OnChangeCallback) -> None:
+        """Call a function at each change from now on; a second time does nothing."""
+        if not any(listener.callback == callback for listener in self._listeners):
+            self._listeners = (*self._listeners, _Listener(callback))
+
+    def remove(self, callback: OnChangeCallback) -> None:
+        """Call a function no more; what it is doing now it may finish."""
+        for listener in self._listeners:
+            if listener.callback == callback:
+                listener.end()
+        self._listeners = tuple(listener for listener in self._listeners if listener.callback != callback)
+
+    def tell(self, changes: Iterable[PromptChange]) -> None:
+        """Have every callback called, in order; returns at once."""
+        for change in changes:
+            for listener in self._listeners:
+                listener.tell(change)
+
+    def end(self) -> None:
+        """End the threads once they have told what there is; a later change begins anew."""
+        for listener in self._listeners:
+            listener.end()
+
+    def resume_child(self) -> None:
+        """Begin anew in a forked child, where the parent's threads do not exist."""
+        self._listeners = tuple(_Listener(listener.callback) for listener in self._listeners)
+
+
+class _Listener:
+    """One callback, what it is still to be told, and the thread that does it; there is one while there is work."""
+
+    def __init__(self, callback: OnChangeCallback) -> None:
+        self.callback = callback
+        self._waiting: queue.Queue[PromptChange | None] = queue.Queue(MAX_WAITING)
+        self._thread: threading.Thread | None = None
+        self._is_behind = False
+
+    def tell(self, change: PromptChange | None) -> None:
+        while True:
+            try:
+                self._waiting.put_nowait(change)
+                break
+            except queue.Full:
+                self._drop()
+        if change is not None and (self._thread is None or not self._thread.is_alive()):
+            # A daemon: a callback that hangs must not keep the process from ending.
+            self._thread = threading.Thread(
+                target=self._run, args=(self._waiting,), name="automagik-prompts-on-change", daemon=True
+            )
+            self._thread.start()
+
+    def end(self) -> None:
+        if self._thread is not None:
+            self.tell(None)
+            # What comes later is for another thread.
+            self._thread, self._waiting = None, queue.Queue(MAX_WAITING)
+
+    def _drop(self) -> None:
+        try:
+            self._waiting.get_nowait()
+        except queue.Empty:
+            return  # the thread took one between the two lines
+        if not self._is_behind:
+            self._is_behind = True
+            logger.warning(
+                "The on_change callback %s is %s changes behind; the oldest are dropped. See why it takes so long.",
+                _name(self.callback),
+                MAX_WAITING,
+            )
+
+    def _run(self, waiting: queue.Queue[PromptChange | None]) -> None:
+        # One event loop for all calls, so that what an async callback opens stays open.
+        with asyncio.Runner() as runner:
+            while (change := waiting.get()) is not None:
+                try:
+                    result = contextvars.Context().run(self.callback, change)
+                    if inspect.isawaitable(result):
+                        runner.run(_awaited(result))
+                except Exception:
+                    logger.exception(
+                        "The on_change callback %s raised at a change of %s/%s; it will be called at the next one.",
+                        _name(self.callback),
+                        change.agent,
+                        change.status_key,
+                    )
+                if waiting.empty():
+                    self._is_behind = False
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> None:
+    await awaitable
+
+
+def _name(callback: OnChangeCallback) -> str:
+    return getattr(callback, "__qualname__", None) or type(callback).__qualname__

@@ -1,0 +1,115 @@
+"""Telling what goes wrong, once: in the log, and in the events of the version that it is about."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from automagik_prompts.domain.records import Action, EventCreate
+from automagik_prompts.exceptions import PromptsError
+from automagik_prompts.following.snapshot import Problem
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
+
+logger = logging.getLogger("automagik_prompts")
+
+RECORD_TIMEOUT = 10.0
+"""Seconds that writing an event may take."""
+
+
+class Failures:
+    """Tells what goes wrong in one process, each thing once.
+
+    Args:
+        writable: Gives the database, open for writing.
+        recording: Whether this process may write events by itself.
+    """
+
+    def __init__(self, writable: Callable[[], AbstractAsyncContextManager[Database]], *, recording: bool) -> None:
+        self._writable = writable
+        self._recording = recording
+        self._unexpected: set[str] = set()
+        self._recorded: set[int] = set()
+
+    def unexpected(self, error: BaseException, effect: str) -> str:
+        """Log an error that is a bug, once for each place, and return it in words.
+
+        Its own message is left out: it may repeat a prompt.
+
+        Args:
+            error: The error.
+            effect: What it does, as the end of a sentence.
+        """
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "an unknown place"
+        words = f"An unexpected {type(error).__name__} in {place} {effect}."
+        if words not in self._unexpected:
+            self._unexpected.add(words)
+            logger.error("%s Report it with these lines:\n%s", words, "".join(traceback.format_list(frames[-20:])))
+        return words
+
+    async def unservable(self, problem: Problem) -> None:
+        """Log and record that an active version cannot be served."""
+        prompt = problem.prompt
+        if prompt.prompt_id in self._recorded:
+            return
+        logger.error(
+            "%s/%s: version %s is active but cannot be served: %s Run: automagik-prompts rollback %s %s",
+            *(prompt.agent, prompt.status_key, prompt.version, problem.reason, prompt.agent, prompt.status_key),
+        )
+        await self.record(prompt.agent, prompt.status_key, prompt.prompt_id, prompt.version, problem.reason)
+
+    async def record(self, agent: str, status_key: str, prompt_id: int, version: int | None, reason: str) -> None:
+        """Append an event that a version could not be rendered; never raises.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status.
+            prompt_id: The version's id.
+            version: Its number.
+            reason: Why not.
+        """
+        if prompt_id in self._recorded:
+            return
+        self._recorded.add(prompt_id)
+        if not self._recording:
+            return
+        try:
+            async with self._writable() as database:
+                info = await database.run(repository.get_agent, agent)
+                if info is None:
+                    return
+                event = EventCreate(
+                    agent_id=info.id,
+                    status_key=status_key,
+                    action=Action.RENDER_FAILED,
+                    revision=info.revision,
+                    prompt_id=prompt_id,
+                    version=version,
+                    note=reason,
+                )
+                async with asyncio.timeout(RECORD_TIMEOUT):
+                    if not await database.run(_is_recorded, event):
+                        await database.transaction(_record_once, event)
+        except (PromptsError, TimeoutError) as error:
+            words = str(error) or "the database did not answer"
+            logger.warning("%s/%s: the event could not be recorded: %s", agent, status_key, words)
+        except Exception as error:  # noqa: BLE001  # reported there; what is served does not depend on it
+            self.unexpected(error, "keeps an event from being recorded")
+
+
+async def _is_recorded(db: BaseDBAsyncClient, event: EventCreate) -> bool:
+    found = await repository.get_events(db, event.agent_id, actions=(event.action,), prompt_id=event.prompt_id, limit=1)
+    return bool(found)
+
+
+async def _record_once(db: BaseDBAsyncClient, event: EventCreate) -> None:
+    """Append an event, unless another process has; the agent is locked, as many processes see the same at once."""
+    if await repository.hold_agent(db, event.agent_id) is not None and not await _is_recorded(db, event):
+        await repository.add_events(db, [event])

@@ -1,0 +1,196 @@
+"""The one thread of a plugin: it owns an event loop, the refresher, and through it every connection."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
+
+from automagik_prompts.exceptions import DatabaseUnavailableError
+from automagik_prompts.following.follower import Refresher
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger("automagik_prompts")
+
+
+RESTART = 1.0
+"""Seconds after which an event loop that something has ended begins anew."""
+
+
+class WorkerEndedError(DatabaseUnavailableError):
+    """The plugin was closed before it was done, or its event loop ended."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The plugin was closed before it was done. If this was a write, look whether it was done before you try it "
+            "again."
+        )
+
+
+class _DaemonThreads(concurrent.futures.ThreadPoolExecutor):
+    """Runs each call on a daemon thread of its own.
+
+    What an event loop hands to its executor is the lookup of host names. The interpreter waits for an ordinary pool's
+    threads when it ends, so a name server that does not answer would keep the process from ending.
+    """
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> concurrent.futures.Future[T]:
+        """Begin a call and return its future."""
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001  # handed to whoever waits
+                future.set_exception(error)
+
+        threading.Thread(target=run, name="automagik-prompts lookup", daemon=True).start()
+        return future
+
+
+class Worker:
+    """Runs a refresher, and coroutines for callers on other threads and loops.
+
+    The thread is a daemon, so that a process can end in any state without closing anything.
+
+    Args:
+        refresher: Makes the refresher; called on the thread.
+    """
+
+    def __init__(self, refresher: Callable[[], Refresher]) -> None:
+        self._make = refresher
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._refresher: Refresher | None = None
+        self._ready = threading.Event()
+        self._stopping = threading.Event()
+        self._told: set[str] = set()
+        self._thread = threading.Thread(target=self._run, name="automagik-prompts", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; returns at once."""
+        self._thread.start()
+
+    def call(self, function: Callable[[Refresher], Coroutine[Any, Any, T]]) -> concurrent.futures.Future[T]:
+        """Run a coroutine function with the refresher, on the thread.
+
+        Args:
+            function: Takes the refresher.
+
+        Returns:
+            The result, for the caller's thread or loop to wait for; a `WorkerEndedError` if there is nobody to do it.
+        """
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._ready.wait()
+        loop, refresher = self._loop, self._refresher
+        if loop is None or refresher is None:
+            future.set_exception(WorkerEndedError())
+            return future
+
+        def begin() -> None:
+            task = loop.create_task(function(refresher))
+            task.add_done_callback(lambda done: _pass_on(done, future))
+
+        try:
+            # An empty context: the caller's own context variables, such as its Tortoise context, are not ours.
+            loop.call_soon_threadsafe(begin, context=contextvars.Context())
+        except RuntimeError:  # the loop was closed between the two lines
+            future.set_exception(WorkerEndedError())
+        return future
+
+    def release(self, seconds: float) -> bool:
+        """Have the refresher close its database and keep it closed until `resume`, as the process is about to fork.
+
+        Args:
+            seconds: How long to wait for what is under way.
+
+        Returns:
+            Whether it is closed.
+        """
+        if threading.current_thread() is self._thread or not self._ready.wait(seconds):
+            return False
+        try:
+            self.call(lambda refresher: refresher.release()).result(seconds)
+        except TimeoutError:
+            return False
+        except WorkerEndedError:
+            return True  # and with it every connection
+        return True
+
+    def resume(self) -> None:
+        """Let the refresher open its database again; returns at once and never raises."""
+        loop, refresher = self._loop, self._refresher
+        if loop is not None and refresher is not None:
+            with suppress(RuntimeError):  # the loop has ended: so has what was to be resumed
+                loop.call_soon_threadsafe(refresher.resume)
+
+    def wake(self) -> None:
+        """Have the refresher look at the database soon; returns at once and never raises."""
+        loop, refresher = self._loop, self._refresher
+        if loop is not None and refresher is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(refresher.wake)
+
+    def end(self) -> None:
+        """Have the thread close its connections in order and end; returns at once."""
+        self._stopping.set()
+        loop, main = self._loop, self._main
+        if loop is not None and main is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(main.cancel)
+
+    def join(self, seconds: float) -> None:
+        """Wait until the thread has ended, so many seconds at most."""
+        if self._thread.ident is not None and threading.current_thread() is not self._thread:
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                asyncio.run(self._serve())
+            except asyncio.CancelledError:
+                logger.debug("The plugin's event loop ends.")
+            except BaseException as error:  # noqa: BLE001  # `SystemExit` too must not end a thread that others rely on
+                self._tell(type(error).__name__)
+            finally:
+                self._loop = self._refresher = None
+                self._ready.set()
+            self._stopping.wait(RESTART)
+
+    def _tell(self, what: str) -> None:
+        """Log, once for each kind, what has ended the event loop."""
+        if what not in self._told:
+            self._told.add(what)
+            with suppress(Exception):  # the host's own logging may be what has failed
+                logger.error("The plugin's event loop was ended by %s; it begins anew.", what)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(_DaemonThreads(max_workers=1))
+        self._main = asyncio.current_task()
+        self._refresher = self._make()
+        self._ready.set()
+        if not self._stopping.is_set():  # `end` may have come too early to find the task
+            await self._refresher.run()
+
+
+def _pass_on(task: asyncio.Task[T], future: concurrent.futures.Future[T]) -> None:
+    """Give a task's outcome to whoever waits on another thread."""
+    if future.cancelled():
+        return
+    if task.cancelled():
+        # Not a cancellation of whoever waits: to them it is a failure like any other.
+        future.set_exception(WorkerEndedError())
+    elif (error := task.exception()) is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(task.result())

@@ -1,0 +1,80 @@
+"""For a database from before this library: what an upgrade would do to it, said without writing anything."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from automagik_prompts.schema import migrate
+from automagik_prompts.schema.legacy import archive
+from automagik_prompts.schema.legacy.checks import find_obstacles
+from automagik_prompts.schema.legacy.plan import AgentPlan, Version, adopted_versions, plan_texts
+from automagik_prompts.schema.legacy.tables import TEXT_COLUMN, read_agents, read_versions
+from automagik_prompts.storage.introspection import Reader, columns
+from automagik_prompts.storage.readonly import read_only
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an upgrade would do.
+
+    Attributes:
+        agents: What becomes of each agent's text, by name.
+        obstacles: Why it cannot be done, each with what to do; then nothing would be changed.
+        pending: The migrations that would be applied.
+        doubled: Statuses of which two versions are active, and which one would stay so.
+        restored: How many versions would come back from the archive of a downgrade.
+        without_texts: The host's table `agents` has no column with texts.
+    """
+
+    agents: tuple[AgentPlan, ...] = ()
+    obstacles: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    doubled: tuple[str, ...] = ()
+    restored: int = 0
+    without_texts: bool = False
+
+
+async def preview(database_url: str) -> Preview:
+    """Say what `migrations.upgrade` would do to a database, without writing anything.
+
+    Raises:
+        DatabaseUnavailableError: The database cannot be read.
+    """
+    return await read_only(database_url, _preview)
+
+
+async def _preview(db: Reader) -> Preview:
+    pending = migrate.missing_versions(await migrate.read_applied(db))
+    if len(pending) == len(migrate.all_migrations()) and (found := await find_obstacles(db)):
+        return Preview(pending=pending, obstacles=found)
+    if not pending or not await migrate.has_host_tables(db):
+        return Preview(pending=pending)
+    agents, present = await read_agents(db), await read_versions(db)
+    plan = archive.plan_restore(await archive.read_archive(db), {agent.name: agent.id for agent in agents}, present)
+    there = {item.version.id for item in plan if item.is_there}
+    versions = [*(version for version in present if version.id not in there), *(item.version for item in plan)]
+    adopted = adopted_versions(versions, {agent.id: agent.pointer for agent in agents})
+    return Preview(
+        agents=plan_texts(agents, adopted),
+        pending=pending,
+        doubled=_doubled(versions, adopted, {agent.id: agent.name for agent in agents}),
+        restored=len(plan),
+        without_texts=bool(agents) and TEXT_COLUMN not in await columns(db, "agents"),
+    )
+
+
+def _doubled(before: Sequence[Version], after: Sequence[Version], names: Mapping[int, str]) -> tuple[str, ...]:
+    """Say of which statuses two versions are active, and which one stays so."""
+    active: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
+    for version in before:
+        if version.is_active:
+            active[version.agent_id, version.status_key].append(version.version)
+    stays = {(version.agent_id, version.status_key): version.version for version in after if version.is_active}
+    return tuple(
+        f"{names[agent_id]}/{status_key}: versions {', '.join(map(str, sorted(numbers)))} are active, version "
+        f"{stays[agent_id, status_key]} stays so"
+        for (agent_id, status_key), numbers in sorted(active.items())
+        if len(numbers) > 1
+    )

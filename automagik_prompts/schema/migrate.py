@@ -1,0 +1,327 @@
+"""Bringing the schema up and down: aerich's files and aerich's history table, applied under a lock.
+
+The files are in aerich's format and `aerich upgrade` applies them as well. In a running application aerich's own
+command is not used: it works on whatever Tortoise context the host has, and closes the host's connections. It takes no
+lock either, so that two upgrades at once can fail or run a step twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib.util
+import sqlite3
+import time
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
+from automagik_prompts.schema.legacy.adopt import LOCK_TIMEOUT, TABLE_TIMEOUT, adopt_texts, begin
+from automagik_prompts.schema.legacy.backup import host_columns
+from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
+from automagik_prompts.settings import redacted_url
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.introspection import Connection, Reader, columns
+from automagik_prompts.storage.models import APP_LABEL
+
+CREATE, CHANGE, DROP = 0, 1, 2
+"""The steps that create prompts, change agents, and drop the text column."""
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+Migrate = Callable[[BaseDBAsyncClient], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the history.
+
+    Attributes:
+        version: The file's name, as aerich's table has it.
+        number: Its place in the order.
+        path: The file.
+    """
+
+    version: str
+    number: int
+    path: Path
+
+    def load(self) -> ModuleType:
+        """Import the file."""
+        spec = importlib.util.spec_from_file_location(f"{APP_LABEL}_migration_{self.number}", self.path)
+        if spec is None or spec.loader is None:
+            raise SchemaError(f"The migration {self.path} cannot be read. Install the package again.")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+def migrations_folder() -> Path:
+    """Return the folder of the migration files: inside an installed package, or beside it in the repository."""
+    for folder in (_PACKAGE / "_migrations" / APP_LABEL, _PACKAGE.parent / "aerich_migrations" / APP_LABEL):
+        if folder.is_dir():
+            return folder
+    raise SchemaError("The migration files are not there. Install the package automagik-prompts again.")
+
+
+def all_migrations() -> tuple[Migration, ...]:
+    """Return every step that this release knows, in order."""
+    found = []
+    for path in migrations_folder().glob("*.py"):
+        number, _, name = path.stem.partition("_")
+        if number.isdigit() and name:
+            found.append(Migration(path.name, int(number), path))
+    return tuple(sorted(found, key=lambda migration: migration.number))
+
+
+async def applied_versions(db: BaseDBAsyncClient) -> tuple[str, ...]:
+    """Return the versions in aerich's history table, in the order in which they were applied."""
+    return await read_applied(Connection(db))
+
+
+async def read_applied(db: Reader) -> tuple[str, ...]:
+    """Return the same as `applied_versions`, through any connection."""
+    if not await columns(db, "aerich"):
+        return ()
+    rows = await db.rows("SELECT version FROM aerich WHERE app = ? ORDER BY id", APP_LABEL)
+    return tuple(str(row["version"]) for row in rows)
+
+
+def missing_versions(applied: Sequence[str]) -> tuple[str, ...]:
+    """Return the versions that are missing besides those that were applied."""
+    return tuple(migration.version for migration in all_migrations() if migration.version not in applied)
+
+
+async def pending(database: Database) -> tuple[Migration, ...]:
+    """Return the steps that the database has not had yet."""
+    applied = set(await database.run(applied_versions))
+    return tuple(migration for migration in all_migrations() if migration.version not in applied)
+
+
+async def newer(database: Database) -> tuple[str, ...]:
+    """Return the steps that the database has had and this release does not know."""
+    return _unknown(await database.run(applied_versions))
+
+
+async def check_schema(database: Database) -> None:
+    """Make sure that this release can read the database.
+
+    Raises:
+        SchemaError: Steps are missing; the message names the command that applies them.
+    """
+    if missing := await pending(database):
+        raise SchemaError(
+            f"The database lacks {len(missing)} of {len(all_migrations())} migrations, from {missing[0].version}. "
+            "Run: automagik-prompts upgrade"
+        )
+
+
+async def check_writable(database: Database) -> None:
+    """Make sure that this release may write to the database: a newer schema may mean rules that it does not know.
+
+    Raises:
+        SchemaError: Steps are missing, or there are some that this release does not know.
+    """
+    await check_schema(database)
+    if unknown := await newer(database):
+        raise SchemaError(_too_new(unknown))
+
+
+async def prepare(database: Database) -> None:
+    """Bring an embedded schema up to date by itself; on a server, and where it would change a host's tables, refuse.
+
+    Raises:
+        SchemaError: Steps are missing, and a person has to decide when; the message names the command.
+        DatabaseUnavailableError: The database cannot be written now.
+    """
+    if database.dialect == "sqlite" and (missing := await pending(database)):
+        if await database.run(lambda db: has_host_tables(Connection(db))):
+            raise SchemaError(
+                f"The database {redacted_url(database.url)} has a table agents of another application. See what an "
+                "upgrade would do to it with: automagik-prompts migrate-legacy --dry-run, and then run: "
+                f"automagik-prompts upgrade ({len(missing)} migrations are missing)"
+            )
+        await upgrade(database)
+    await check_schema(database)
+
+
+async def upgrade(database: Database, *, adopt: bool = False) -> tuple[str, ...]:
+    """Apply the steps that are missing, all or none; any number of processes may do so at once.
+
+    Args:
+        database: An open database.
+        adopt: Whether texts that were written to a host's table after its agents were adopted become versions too;
+            otherwise they keep the last step from being applied.
+
+    Returns:
+        The versions that this call applied; empty if another process did it or nothing was missing.
+
+    Raises:
+        SchemaError: A step cannot be applied, or the schema is newer than this release; nothing was changed.
+        DatabaseUnavailableError: The database cannot be reached, or another upgrade holds the lock for too long.
+    """
+    async with _locked(database), _told_who_waits():
+        return await database.transaction(_upgrade, adopt)
+
+
+async def downgrade(database: Database, number: int) -> tuple[str, ...]:
+    """Take steps back, newest first, down to and including the one with a number, all or none.
+
+    What the older schema has no place for is put aside in tables of their own, and the next upgrade takes it back.
+
+    Args:
+        database: An open database.
+        number: The number of the last step to take back; 0 takes all of them.
+
+    Returns:
+        The versions taken back.
+
+    Raises:
+        SchemaError: The schema is newer than this release, which cannot take back what it does not know.
+        DatabaseUnavailableError: The database cannot be reached, or an upgrade holds the lock for too long.
+    """
+    async with _locked(database), _told_who_waits():
+        return await database.transaction(_downgrade, number)
+
+
+async def _upgrade(db: BaseDBAsyncClient, adopt: bool) -> tuple[str, ...]:
+    connection = await begin(db)
+    applied = await applied_versions(db)
+    if unknown := _unknown(applied):
+        raise SchemaError(_too_new(unknown))
+    done: list[str] = []
+    for migration in all_migrations():
+        if migration.version in applied:
+            if await _is_in_effect(connection, migration):
+                continue
+            # On SQLite aerich takes back a step and its record in two transactions; it died between them.
+            await _forget(connection, migration)
+        if adopt and migration.number == DROP and not done:
+            await adopt_texts(connection, first=False)
+        module = migration.load()
+        await _run(cast(Migrate, module.upgrade), db)
+        await connection.run(
+            "INSERT INTO aerich (version, app, content) VALUES (?, ?, ?)",
+            migration.version,
+            APP_LABEL,
+            _models_state(module),
+        )
+        done.append(migration.version)
+    return tuple(done)
+
+
+async def _downgrade(db: BaseDBAsyncClient, number: int) -> tuple[str, ...]:
+    connection = await begin(db)
+    applied = await applied_versions(db)
+    if unknown := _unknown(applied):
+        raise SchemaError(_too_new(unknown))
+    done: list[str] = []
+    for migration in reversed(all_migrations()):
+        if migration.version in applied and migration.number >= number:
+            await _run(cast(Migrate, migration.load().downgrade), db)
+            await _forget(connection, migration)
+            done.append(migration.version)
+    return tuple(done)
+
+
+async def _is_in_effect(db: Connection, migration: Migration) -> bool:
+    """Say whether a step that is recorded as applied has left its mark."""
+    if migration.number == CREATE:
+        return bool(await columns(db, "prompt_events"))
+    if migration.number == CHANGE:
+        return "default_status_key" in await columns(db, "agents")
+    if migration.number == DROP:
+        return TEXT_COLUMN not in await columns(db, "agents")
+    return True
+
+
+async def _forget(db: Connection, migration: Migration) -> None:
+    await db.run("DELETE FROM aerich WHERE app = ? AND version = ?", APP_LABEL, migration.version)
+
+
+async def _run(step: Migrate, db: BaseDBAsyncClient) -> None:
+    """Run one direction of a migration; the files do their work themselves and return a statement without effect."""
+    await db.execute_query(await step(db))
+
+
+async def has_host_tables(db: Reader) -> bool:
+    """Say whether missing steps would change tables that were there before this library."""
+    if await read_applied(db):
+        return bool(await host_columns(db, "agents"))
+    return bool(await columns(db, "agents") or await columns(db, "prompts"))
+
+
+def _unknown(applied: tuple[str, ...]) -> tuple[str, ...]:
+    known = {migration.version for migration in all_migrations()}
+    return tuple(version for version in applied if version not in known)
+
+
+def _too_new(unknown: tuple[str, ...]) -> str:
+    return (
+        f"The schema is newer than this release of automagik-prompts, which does not know {', '.join(unknown)}. It can "
+        "be read, not written. Upgrade the package automagik-prompts to the release that the database belongs to."
+    )
+
+
+def _models_state(module: ModuleType) -> str:
+    """Return the description of the models that aerich compares with, as the JSON that its table holds.
+
+    aerich packs it with zlib and base64; to import aerich for these two steps would cost 170 ms.
+    """
+    return zlib.decompress(base64.b64decode(module.MODELS_STATE)).decode()
+
+
+@asynccontextmanager
+async def _told_who_waits() -> AsyncIterator[None]:
+    """Say what to do where a table on a server could not be had in time."""
+    try:
+        yield
+    except DatabaseUnavailableError as error:
+        if "canceling statement due to lock timeout" not in error.message:
+            raise
+        raise DatabaseUnavailableError(
+            f"Somebody else's transaction has held the table agents or prompts for more than {TABLE_TIMEOUT:.0f} s; "
+            "nothing was changed. Try again when it has ended. See who it is: SELECT * FROM pg_stat_activity WHERE "
+            "state <> 'idle'"
+        ) from error
+
+
+@asynccontextmanager
+async def _locked(database: Database) -> AsyncIterator[None]:
+    """Let one upgrade run at a time; the system frees the lock when its process dies.
+
+    On a server the lock is the transaction's own, taken by `adoption.begin`: no second connection, so that fifty
+    processes at once do not need a hundred.
+    """
+    if database.path is None:
+        yield
+        return
+    # A side file: an exclusive lock on the database itself would shut the migration out.
+    path = database.path.with_name(f"{database.path.name}.migrate.lock")
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    try:
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise DatabaseUnavailableError(
+            f"The lock file {path} cannot be opened ({error}). Make its folder exist and be writable."
+        ) from error
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN EXCLUSIVE")
+                break
+            except sqlite3.OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise DatabaseUnavailableError(
+                        f"Another upgrade has held {path} for {LOCK_TIMEOUT:.0f} s. See which process that is."
+                    ) from error
+                await asyncio.sleep(0.02)
+        yield
+    finally:
+        connection.close()

@@ -1,0 +1,356 @@
+"""The database: its Tortoise context, its connections, and what its drivers' errors mean.
+
+The host may use Tortoise too. So nothing here calls `Tortoise.init`: a context of our own is active only inside our own
+tasks, under an app label and a connection alias that nobody else has, and what Tortoise keeps for the whole process
+(time zone variables, router) is never touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import os
+import re
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.context import TortoiseContext
+from tortoise.exceptions import BaseORMException
+from tortoise.exceptions import ConfigurationError as TortoiseConfigurationError
+from tortoise.transactions import in_transaction
+
+from automagik_prompts.exceptions import (
+    AccessDeniedError,
+    ConfigurationError,
+    DatabaseUnavailableError,
+    PromptsError,
+    SchemaError,
+)
+from automagik_prompts.settings import (
+    DEFAULT_DATABASE_URL,
+    ENVIRONMENT_PREFIX,
+    Dialect,
+    dialect_of,
+    redacted,
+    redacted_url,
+    sqlite_path,
+)
+from automagik_prompts.storage.models import APP_LABEL
+from automagik_prompts.storage.sqlite import FileClient
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 5000
+"""How long SQLite waits for another process' write, in milliseconds."""
+
+POOL_SIZE = 3
+"""Connections of one process to a server, at most: the refresher's, a write, and one to spare."""
+
+_UPGRADE = "automagik-prompts upgrade"
+_VALUES = re.compile(r"(\s*(?:DETAIL|CONTEXT): |(query argument \$\d+): ).*", re.DOTALL)
+"""Where a driver's message begins to repeat values; what comes before an argument's value stays."""
+
+
+_models_lock = threading.Lock()
+"""Held while Tortoise prepares the models, which are the whole process': two threads would find them half prepared."""
+
+
+def _renew_lock() -> None:
+    """Have a lock that nobody holds in a forked child, where its holder does not exist."""
+    global _models_lock
+    _models_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+class _Silent(logging.Logger):
+    """Stands in for Tortoise's query log on our connections, which would print prompt texts at level DEBUG."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802, ARG002  # the name and argument are logging's
+        return False
+
+
+class _Context(TortoiseContext):
+    """A context that leaves alone what Tortoise keeps for the whole process: not even for a moment is it ours.
+
+    The host's threads go on while this library connects, so putting things back afterwards would be too late.
+    """
+
+    def _init_timezone(self, use_tz: bool, timezone: str) -> None:
+        self._use_tz = use_tz
+        self._timezone = timezone
+
+    def _init_routers(self, routers: list[str | type] | None = None) -> None:
+        del routers
+        self._routers: list[type] = []
+
+
+class Database:
+    """One database, opened on one event loop.
+
+    Args:
+        url: The database URL.
+        create: Whether a missing SQLite file may be created. A process that has served from the file before must not:
+            it would take an empty database for the truth.
+    """
+
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        self.url = url
+        self.dialect: Dialect = dialect_of(url)
+        self.path: Path | None = sqlite_path(url)
+        self._create = create
+        self._alias = f"{APP_LABEL}_{self.dialect}"
+        self._tortoise: TortoiseContext | None = None
+        self._client: BaseDBAsyncClient | None = None
+        self._context: contextvars.Context | None = None
+        self._inode: tuple[int, int] | None = None
+
+    async def open(self) -> Self:
+        """Connect.
+
+        Raises:
+            ConfigurationError: The URL cannot work, or its driver is not installed.
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        if self.path is not None and not self.path.exists() and not self._create:
+            raise DatabaseUnavailableError(
+                f"The database file {self.path} is gone. Put it back; what is served does not change until then."
+            )
+        tortoise = _Context()
+        with self.translated():
+            with tortoise:
+                with _models_lock:  # it awaits nothing: connections are made when they are used
+                    await tortoise.init(config=tortoise_config(self.url, self._alias), use_tz=True, timezone="UTC")
+                self._client = tortoise.connections.get(self._alias)
+                self._client.log = _Silent(__name__)
+                # Tortoise keeps the active context and its connections in context variables.
+                self._context = contextvars.copy_context()
+            self._tortoise = tortoise
+            try:
+                await self.run(_ping)
+            except BaseException:
+                # After a failed first connect an SQLite client hangs for ever; nothing of it may be used again.
+                await self.close()
+                raise
+        self._inode = self._present_inode()
+        return self
+
+    async def close(self) -> None:
+        """Close all connections; a second call does nothing."""
+        tortoise, self._tortoise, self._client = self._tortoise, None, None
+        if tortoise is not None and self._context is not None:
+            await asyncio.get_running_loop().create_task(tortoise.close_connections(), context=self._context.copy())
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def run(
+        self, function: Callable[Concatenate[BaseDBAsyncClient, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a function with a connection, in a task that has this database's Tortoise context.
+
+        Raises:
+            DatabaseUnavailableError: The database cannot be reached or refuses now.
+            SchemaError: A table or column is missing.
+        """
+        return await self._in_task(lambda client: function(client, *args, **kwargs))
+
+    async def transaction(
+        self, function: Callable[Concatenate[BaseDBAsyncClient, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a function with a connection inside one transaction; an exception rolls it back.
+
+        Raises:
+            DatabaseUnavailableError: The database cannot be reached or refuses now.
+            SchemaError: A table or column is missing.
+        """
+
+        async def within(_client: BaseDBAsyncClient) -> T:
+            async with in_transaction(self._alias) as connection:
+                return await function(connection, *args, **kwargs)
+
+        return await self._in_task(within)
+
+    def check_present(self) -> None:
+        """Make sure that the SQLite file is still the one that was opened; a server needs no such check.
+
+        Raises:
+            DatabaseUnavailableError: The file was removed or replaced. The open connection would go on reading the old
+                one without a word.
+        """
+        if self._inode is not None and self._present_inode() != self._inode:
+            raise DatabaseUnavailableError(
+                f"The database file {self.path} was removed or replaced. Put it back; what is served does not change "
+                "until then."
+            )
+
+    def is_outdated(self) -> bool:
+        """Say whether it should be opened again: a file that could only be read may be written or changed since."""
+        return isinstance(self._client, FileClient) and self._client.is_outdated()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn the drivers' errors into this library's."""
+        try:
+            yield
+        except PromptsError:
+            raise
+        except TortoiseConfigurationError as error:
+            raise ConfigurationError(
+                f"The database URL {redacted_url(self.url)} cannot work: {redacted(str(error), self.url)}. Correct "
+                f"{ENVIRONMENT_PREFIX}DATABASE_URL."
+            ) from None
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"The database URL {redacted_url(self.url)} needs the package {error.name!r}. Install it with: pip "
+                "install 'automagik-prompts[postgres]'"
+            ) from error
+        except (BaseORMException, sqlite3.Error, OSError, TimeoutError) as error:
+            raise self._meaning(error) from error
+        except Exception as error:
+            # asyncpg is optional, so its exceptions are known by the module they come from.
+            if type(error).__module__.partition(".")[0] != "asyncpg":
+                raise
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: BaseException) -> PromptsError:
+        # Without what servers and drivers repeat of the values: a row or an argument may hold a prompt.
+        words = _VALUES.sub(r"\2", str(error) or type(error).__name__)
+        text = redacted(words, self.url)
+        where = redacted_url(self.url)
+        lowered = text.lower()
+        if _sqlstate(error).startswith("28"):
+            return AccessDeniedError(
+                f"The database {where} refuses the user or the password ({text}). Correct the password there or in "
+                f"{ENVIRONMENT_PREFIX}DATABASE_URL."
+            )
+        if (
+            "no such table" in lowered
+            or "no such column" in lowered
+            or ("does not exist" in lowered and ("relation" in lowered or "column" in lowered))
+        ):
+            return SchemaError(f"The database {where} lacks a table or column ({text}). Run: {_UPGRADE}")
+        if "readonly database" in lowered or "read-only" in lowered:
+            return DatabaseUnavailableError(
+                f"The database {where} is read-only ({text}). Serving goes on; write where it can be written."
+            )
+        if "database is locked" in lowered:
+            return DatabaseUnavailableError(
+                f"The database {where} is locked by another program that writes to it or reads from it. Nothing was "
+                "changed here; try again when that has ended, or stop it."
+            )
+        if "permission denied" in lowered:
+            return DatabaseUnavailableError(
+                f"The database {where} refuses ({text}). Its user needs SELECT on the tables to serve, and INSERT and "
+                "UPDATE to write."
+            )
+        return DatabaseUnavailableError(f"The database {where} cannot be used now: {type(error).__name__}: {text}")
+
+    async def _in_task(self, function: Callable[[BaseDBAsyncClient], Awaitable[T]]) -> T:
+        client, context = self._client, self._context
+        if client is None or context is None:
+            raise DatabaseUnavailableError(f"The database {redacted_url(self.url)} is not open.")
+
+        async def body() -> T:
+            return await function(client)
+
+        with self.translated():
+            # Each task has its own copy: Tortoise keeps a transaction's connection in a context variable.
+            return await asyncio.get_running_loop().create_task(body(), context=context.copy())
+
+    def _present_inode(self) -> tuple[int, int] | None:
+        if self.path is None:
+            return None
+        try:
+            found = self.path.stat()
+        except OSError:
+            return (0, 0)
+        return found.st_dev, found.st_ino
+
+
+def tortoise_config(url: str, alias: str = APP_LABEL) -> dict[str, Any]:
+    """Return the Tortoise configuration for a database URL.
+
+    Args:
+        url: The database URL.
+        alias: The connection's alias.
+    """
+    if dialect_of(url) == "sqlite":
+        path = sqlite_path(url)
+        # aiosqlite logs each statement with its values at level DEBUG; an explicit level of the host's own stays.
+        driver = logging.getLogger("aiosqlite")
+        if driver.level == logging.NOTSET:
+            driver.setLevel(logging.INFO)
+        options = dict(part.split("=", 1) for part in url.partition("?")[2].split("&") if "=" in part)
+        connection: dict[str, Any] = {
+            "engine": "automagik_prompts.storage.sqlite",
+            "credentials": {
+                "busy_timeout": BUSY_TIMEOUT,
+                **options,
+                "file_path": str(path) if path is not None else ":memory:",
+            },
+        }
+    else:
+        connection = expand_db_url(_tortoise_url(url))
+        credentials = connection["credentials"]
+        if "maxsize" not in credentials:
+            # Without a floor: restoring it the driver would log a traceback of its own in each outage.
+            credentials |= {"minsize": 0, "maxsize": POOL_SIZE}
+        credentials["reset"] = _as_it_is
+    return {
+        "connections": {alias: connection},
+        "apps": {APP_LABEL: {"models": ["automagik_prompts.storage.models"], "default_connection": alias}},
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+def connect_parameters(url: str) -> dict[str, Any]:
+    """Return what `asyncpg.connect` needs for a connection outside the pool."""
+    known = expand_db_url(_tortoise_url(url))["credentials"]
+    pool_only = {"minsize", "maxsize", "max_queries", "max_inactive_connection_lifetime", "schema", "application_name"}
+    return {name: value for name, value in known.items() if name not in pool_only}
+
+
+def _tortoise_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{'postgres' if scheme == 'postgresql' else scheme}://{rest}"
+
+
+def _sqlstate(error: BaseException) -> str:
+    """Return a server's code for an error, also for one that Tortoise has wrapped; empty if there is none."""
+    wrapped = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+    return str(getattr(error, "sqlstate", None) or getattr(wrapped, "sqlstate", None) or "")
+
+
+async def _as_it_is(_connection: object) -> None:
+    """Give a connection back to the pool without the four statements by which the driver would clean its session.
+
+    Nothing here changes a session: what is set and locked is for one transaction.
+    """
+
+
+async def _ping(client: BaseDBAsyncClient) -> None:
+    await client.execute_query("SELECT 1")
+
+
+def __getattr__(name: str) -> Any:
+    """Offer `TORTOISE_ORM` to the `aerich` command, computed from the environment when it is asked for."""
+    if name != "TORTOISE_ORM":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    config = tortoise_config(os.environ.get(f"{ENVIRONMENT_PREFIX}DATABASE_URL", DEFAULT_DATABASE_URL))
+    config["apps"][APP_LABEL]["models"].append("aerich.models")
+    return config

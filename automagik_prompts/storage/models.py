@@ -1,0 +1,203 @@
+"""The tables, as Tortoise ORM models. Only `repository` and `migrations` look at them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from pypika_tortoise.queries import Query
+from tortoise import Model, fields
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.schema_generator import BaseSchemaGenerator
+from tortoise.context import require_context
+from tortoise.indexes import PartialIndex
+from tortoise.models import MetaInfo
+
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
+from automagik_prompts.domain.validation import MAX_NAME_LENGTH
+
+APP_LABEL = "automagik_prompts"
+"""The app label, also the folder of the migrations; nobody else's models have it."""
+
+
+class UtcField(fields.DatetimeField[datetime]):
+    """A moment in UTC, whatever time zone the host application has chosen for its own models.
+
+    Tortoise's own field follows settings that hold for the whole process.
+    """
+
+    def to_python_value(self, value: Any) -> datetime | None:
+        """Return an aware datetime in UTC for what the driver returned."""
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        if not isinstance(value, datetime):
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def to_db_value(self, value: Any, instance: type[Model] | Model) -> Any:  # noqa: ARG002  # Tortoise's signature
+        """Return what the driver stores: the aware datetime as it is."""
+        return value
+
+
+class PartialUniqueIndex(PartialIndex):
+    """A unique index over the active rows only: the database itself allows one active version per agent and status.
+
+    Tortoise's `PartialIndex` is not unique. Both SQLite and PostgreSQL know partial unique indexes.
+    """
+
+    def get_sql(self, schema_generator: BaseSchemaGenerator, model: type[Model], safe: bool) -> str:
+        """Return the statement that creates the index."""
+        statement = super().get_sql(schema_generator, model, safe)
+        return statement.replace("CREATE INDEX", "CREATE UNIQUE INDEX", 1)
+
+
+class AgentRow(Model):
+    """An agent: a name, its primary status, and its write counter."""
+
+    id = fields.IntField(primary_key=True)
+    name = fields.CharField(max_length=MAX_NAME_LENGTH, unique=True)
+    default_status_key = fields.CharField(max_length=MAX_NAME_LENGTH, default=DEFAULT_STATUS_KEY)
+    # A foreign key in the database. Here it is a number: two relations in a circle defeat Tortoise's schema generator.
+    active_default_prompt_id: fields.Field[int | None] = fields.IntField(null=True)
+    variables: fields.Field[Any] = fields.JSONField(default=list)
+    revision = fields.IntField(default=0)
+    created_at = UtcField()
+    updated_at = UtcField()
+
+    class Meta:
+        """Names of the table and the app."""
+
+        table = "agents"
+        app = APP_LABEL
+
+
+class PromptRow(Model):
+    """One version of one text."""
+
+    id = fields.IntField(primary_key=True)
+    agent: fields.ForeignKeyRelation[AgentRow] = fields.ForeignKeyField(
+        f"{APP_LABEL}.AgentRow", related_name="prompts", on_delete=fields.CASCADE
+    )
+    status_key = fields.CharField(max_length=MAX_NAME_LENGTH)
+    version = fields.IntField(default=1)
+    prompt_text = fields.TextField()
+    format = fields.CharField(max_length=16, default="handlebars")
+    is_active = fields.BooleanField(default=False)
+    is_default_from_code = fields.BooleanField(default=False)
+    name: fields.Field[str | None] = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
+    content_hash = fields.CharField(max_length=64)
+    author: fields.Field[str | None] = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
+    note: fields.Field[Any] = fields.TextField(null=True)
+    created_at = UtcField()
+    updated_at = UtcField()
+
+    agent_id: int
+
+    class Meta:
+        """Names of the table and the app, and what the database guarantees."""
+
+        table = "prompts"
+        app = APP_LABEL
+        unique_together = (("agent_id", "status_key", "version"),)
+        indexes = (
+            PartialUniqueIndex(
+                fields=("agent_id", "status_key"), name="uid_prompts_one_active", condition={"is_active": True}
+            ),
+            # What seeding compares with; stays small however many versions people write.
+            PartialIndex(
+                fields=("agent_id", "status_key", "version"),
+                name="idx_prompts_from_code",
+                condition={"is_default_from_code": True},
+            ),
+        )
+
+
+class EventRow(Model):
+    """One line of an agent's append-only history."""
+
+    id = fields.IntField(primary_key=True)
+    agent: fields.ForeignKeyRelation[AgentRow] = fields.ForeignKeyField(
+        f"{APP_LABEL}.AgentRow", related_name="events", on_delete=fields.CASCADE
+    )
+    status_key = fields.CharField(max_length=MAX_NAME_LENGTH)
+    action = fields.CharField(max_length=32)
+    # A number and no relation: an event outlives the version that it is about.
+    prompt_id: fields.Field[int | None] = fields.IntField(null=True)
+    version: fields.Field[int | None] = fields.IntField(null=True)
+    from_version: fields.Field[int | None] = fields.IntField(null=True)
+    author: fields.Field[str | None] = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
+    note: fields.Field[Any] = fields.TextField(null=True)
+    revision = fields.IntField(default=0)
+    created_at = UtcField()
+
+    agent_id: int
+
+    class Meta:
+        """Names of the table and the app."""
+
+        table = "prompt_events"
+        app = APP_LABEL
+        indexes = (("agent_id", "id"),)
+
+
+_NATIVE = frozenset({bytes, str, int, float})
+"""What the driver of each engine hands over as Python has it."""
+
+
+class _Meta(MetaInfo):
+    """What Tortoise knows of a model; what depends on the engine comes from the database context in force.
+
+    Tortoise keeps it on the class, where the database that was opened last would decide for all of them: a process
+    with an SQLite and a PostgreSQL database open would send one of them the statements of the other.
+    """
+
+    __slots__ = ()
+
+    @property
+    def db(self) -> BaseDBAsyncClient:
+        """The connection of the context in force."""
+        context = require_context()
+        alias = self.default_connection
+        if alias not in context.connections.db_config and context.default_connection is not None:
+            alias = context.default_connection
+        return context.connections.get(str(alias))
+
+    @property
+    def basequery(self) -> Query:
+        """The beginning of each statement."""
+        return cast(Query, self.db.query_class.from_(self.basetable))
+
+    @basequery.setter
+    def basequery(self, value: Query) -> None:
+        """Tortoise's own, for the database that was opened last, is not kept."""
+
+    @property
+    def basequery_all_fields(self) -> Query:
+        """The beginning of each statement that reads whole rows."""
+        return cast(Query, self.basequery.select(*self.db_fields))
+
+    @basequery_all_fields.setter
+    def basequery_all_fields(self, value: Query) -> None:
+        """As above."""
+
+    def _generate_db_fields(self) -> None:
+        """Say which columns of a row are converted and how: the same for each engine.
+
+        Tortoise goes by the database that was opened last, and empties these lists to fill them again, while another
+        thread may be reading rows by them.
+        """
+        native: list[tuple[str, str, fields.Field[Any]]] = []
+        default: list[tuple[str, str, fields.Field[Any]]] = []
+        complex_: list[tuple[str, str, fields.Field[Any]]] = []
+        for column in self.db_fields:
+            name = self.fields_db_projection_reverse[column]
+            field = self.fields_map[name]
+            if type(field).to_python_value is not fields.Field.to_python_value:
+                complex_.append((column, name, field))
+            else:
+                (native if field.field_type in _NATIVE else default).append((column, name, field))
+        self.db_native_fields, self.db_default_fields, self.db_complex_fields = native, default, complex_
+
+
+for _model in (AgentRow, PromptRow, EventRow):
+    _model._meta.__class__ = _Meta  # noqa: SLF001  # Tortoise has no way to choose it

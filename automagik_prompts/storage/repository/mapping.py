@@ -1,0 +1,84 @@
+"""Rows become values here, and values parts of statements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
+from automagik_prompts.storage.models import AgentRow, EventRow, PromptRow
+
+T = TypeVar("T")
+
+_CHUNK = 500
+"""Values in one statement, at most: SQLite allows 999 in old versions."""
+
+
+def numbers(values: Iterable[int]) -> str:
+    """Write numbers into a statement; anything that is not a number raises."""
+    return ", ".join(str(int(value)) for value in values)
+
+
+def current_time() -> datetime:
+    """Return the time that is written into versions and events."""
+    return datetime.now(UTC)
+
+
+def chunks(values: Sequence[T]) -> Iterable[Sequence[T]]:
+    """Cut values into as many as one statement may hold."""
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+
+
+def agent_value(row: AgentRow) -> AgentInfo:
+    """Return a row of `agents` as a value."""
+    return AgentInfo(
+        id=row.id,
+        name=row.name,
+        default_status_key=row.default_status_key,
+        active_default_prompt_id=row.active_default_prompt_id,
+        variables=read_names(row.variables),
+        revision=read_number(row.revision),
+    )
+
+
+def prompt_value(row: PromptRow) -> Prompt:
+    """Return a row of `prompts` as a value."""
+    return Prompt(**{name: getattr(row, name) for name in Prompt.__slots__})
+
+
+def event_value(row: EventRow) -> Event:
+    """Return a row of `prompt_events` as a value."""
+    facts = {name: getattr(row, name) for name in Event.__slots__}
+    return Event(**{**facts, "action": Action(row.action)})
+
+
+# SQLite keeps whatever plain SQL has put into a column; one such row must not keep the others from being read.
+
+
+def read_number(value: object) -> int:
+    """Return a number; anything else counts as 0."""
+    return value if isinstance(value, int) else 0
+
+
+def read_text(value: object) -> str:
+    """Return a text; what is no UTF-8 becomes lone surrogates, which are refused where texts are checked."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def read_label(value: object) -> str:
+    """Return a name in a form that can be printed."""
+    return read_text(value).encode("utf-8", "replace").decode()
+
+
+def read_names(variables: object) -> tuple[str, ...]:
+    """Return the exposed names from a JSON column, which a driver may give as text; anything else counts as none."""
+    if isinstance(variables, str):
+        try:
+            variables = json.loads(variables)
+        except ValueError:
+            return ()
+    if not isinstance(variables, list):
+        return ()
+    return tuple(sorted(name for name in variables if isinstance(name, str)))

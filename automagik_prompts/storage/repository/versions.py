@@ -1,0 +1,229 @@
+"""The queries of `prompts`: writing versions, finding them, making one the active one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from automagik_prompts.domain.records import Prompt, PromptCreate
+from automagik_prompts.domain.summaries import CodeVersion, Head
+from automagik_prompts.domain.text import content_hash
+from automagik_prompts.storage.models import AgentRow, PromptRow
+from automagik_prompts.storage.repository.events import get_deleted_versions
+from automagik_prompts.storage.repository.mapping import chunks, current_time, numbers, prompt_value
+
+
+async def create_prompt(db: BaseDBAsyncClient, data: PromptCreate) -> Prompt:
+    """Write the next version of an agent's text for a status.
+
+    The agent must be locked by this transaction; that is what keeps the numbers without gaps.
+
+    Args:
+        db: The connection of a transaction.
+        data: What to write. Where `is_active` is set, the version takes the place of the one that was active.
+    """
+    written = (await create_prompts(db, [replace(data, is_active=False)]))[0]
+    if not data.is_active:
+        return written
+    return await set_prompt_active(db, data.agent_id, written.id, data.status_key) or written
+
+
+async def create_prompts(db: BaseDBAsyncClient, new: Sequence[PromptCreate]) -> list[Prompt]:
+    """Write the next versions of several texts, at most one for an agent and status.
+
+    The agents must be locked by this transaction. Where `is_active` is set, the caller has deactivated the version that
+    was active.
+    """
+    if not new:
+        return []
+    now = current_time()
+    if len(new) == 1:
+        latest = {_key(new[0]): await get_latest_version_for_status(db, *_key(new[0])) or 0}
+    else:
+        heads = await get_heads(db, {data.agent_id for data in new})
+        latest = {key: head.latest for key, head in heads.items()}
+    for key, deleted in (await get_deleted_versions(db, {data.agent_id for data in new})).items():
+        latest[key] = max(latest.get(key, 0), deleted)
+    rows = [
+        PromptRow(
+            agent_id=data.agent_id,
+            status_key=data.status_key,
+            version=latest.get(_key(data), 0) + 1,
+            prompt_text=data.prompt_text,
+            format=data.format,
+            is_active=data.is_active,
+            is_default_from_code=data.is_default_from_code,
+            name=data.name,
+            content_hash=content_hash(data.prompt_text),
+            author=data.author,
+            note=data.note,
+            created_at=now,
+            updated_at=now,
+        )
+        for data in new
+    ]
+    if len(rows) == 1:
+        await rows[0].save(using_db=db, force_create=True)
+        return [prompt_value(rows[0])]
+    await PromptRow.bulk_create(rows, batch_size=60, using_db=db)
+    ids: dict[tuple[int, str, int], int] = {}
+    for agent_ids in chunks(sorted({row.agent_id for row in rows})):
+        _, found = await db.execute_query(
+            "SELECT id, agent_id, status_key, version FROM prompts "
+            f"WHERE agent_id IN ({numbers(agent_ids)}) AND version IN ({numbers({row.version for row in rows})})"
+        )
+        ids |= {(row["agent_id"], row["status_key"], row["version"]): row["id"] for row in map(dict, found)}
+    for row in rows:
+        row.id = ids[row.agent_id, row.status_key, row.version]
+    return [prompt_value(row) for row in rows]
+
+
+async def set_prompt_active(
+    db: BaseDBAsyncClient, agent_id: int, prompt_id: int | None, status_key: str
+) -> Prompt | None:
+    """Make one version the active one of its agent and status, or none.
+
+    The agent must be locked by this transaction. Where the status is the agent's primary one,
+    `active_default_prompt_id` follows.
+
+    Args:
+        db: The connection of a transaction.
+        agent_id: The agent's id.
+        prompt_id: The version's id, or `None` to leave the status without an active version.
+        status_key: The status.
+
+    Returns:
+        The active version, or `None` if there is none now or the id belongs to another agent or status.
+    """
+    now = current_time()
+    mine = PromptRow.filter(agent_id=agent_id, status_key=status_key)
+    if prompt_id is not None and not await mine.filter(id=prompt_id).using_db(db).exists():
+        return None
+    # In two steps: with one UPDATE the order of the rows decides whether the unique index objects.
+    await mine.filter(is_active=True).using_db(db).update(is_active=False, updated_at=now)
+    if prompt_id is not None:
+        await mine.filter(id=prompt_id).using_db(db).update(is_active=True, updated_at=now)
+    await (
+        AgentRow.filter(id=agent_id, default_status_key=status_key)
+        .using_db(db)
+        .update(active_default_prompt_id=prompt_id)
+    )
+    return await get_prompt_by_id(db, prompt_id) if prompt_id is not None else None
+
+
+async def delete_prompt(db: BaseDBAsyncClient, prompt_id: int) -> None:
+    """Delete a version; its events stay, and its number is never given again.
+
+    The agent must be locked by this transaction, and the version must not be active.
+    """
+    await PromptRow.filter(id=prompt_id, is_active=False).using_db(db).delete()
+
+
+async def get_prompt_by_id(db: BaseDBAsyncClient, prompt_id: int) -> Prompt | None:
+    """Return a version by its id, or `None`."""
+    row = await PromptRow.filter(id=prompt_id).using_db(db).first()
+    return prompt_value(row) if row is not None else None
+
+
+async def get_active_prompt(db: BaseDBAsyncClient, agent_id: int, status_key: str) -> Prompt | None:
+    """Return the active version of an agent's text for a status, or `None`."""
+    row = await PromptRow.filter(agent_id=agent_id, status_key=status_key, is_active=True).using_db(db).first()
+    return prompt_value(row) if row is not None else None
+
+
+async def find_code_default_prompt(db: BaseDBAsyncClient, agent_id: int, status_key: str) -> Prompt | None:
+    """Return the code default of an agent's status, the newest version that came from code, or `None`."""
+    row = (
+        await PromptRow.filter(agent_id=agent_id, status_key=status_key, is_default_from_code=True)
+        .order_by("-version")
+        .using_db(db)
+        .first()
+    )
+    return prompt_value(row) if row is not None else None
+
+
+async def get_latest_version_for_status(db: BaseDBAsyncClient, agent_id: int, status_key: str) -> int | None:
+    """Return the highest version number of an agent's status, or `None` if there is no version."""
+    rows = (
+        await PromptRow.filter(agent_id=agent_id, status_key=status_key)
+        .order_by("-version")
+        .limit(1)
+        .using_db(db)
+        .values_list("version", flat=True)
+    )
+    return int(rows[0]) if rows else None  # type: ignore[call-overload]  # values_list is typed as tuples
+
+
+async def get_version(db: BaseDBAsyncClient, agent_id: int, status_key: str, version: int) -> Prompt | None:
+    """Return a version by its number, or `None`."""
+    row = await PromptRow.filter(agent_id=agent_id, status_key=status_key, version=version).using_db(db).first()
+    return prompt_value(row) if row is not None else None
+
+
+async def get_prompts_by_agent_id(
+    db: BaseDBAsyncClient, agent_id: int, status_key: str | None = None, *, limit: int | None = None
+) -> list[Prompt]:
+    """Return an agent's versions, by status and then newest first.
+
+    Args:
+        db: The connection.
+        agent_id: The agent's id.
+        status_key: Only this status.
+        limit: At most this many.
+    """
+    query = PromptRow.filter(agent_id=agent_id)
+    if status_key is not None:
+        query = query.filter(status_key=status_key)
+    query = query.order_by("status_key", "-version")
+    if limit is not None:
+        query = query.limit(limit)
+    return [prompt_value(row) for row in await query.using_db(db)]
+
+
+async def get_texts(db: BaseDBAsyncClient, agent_id: int, *, active_only: bool) -> list[Prompt]:
+    """Return an agent's versions with their texts, by status and then newest first; all of them, or the active ones."""
+    query = PromptRow.filter(agent_id=agent_id)
+    if active_only:
+        query = query.filter(is_active=True)
+    return [prompt_value(row) for row in await query.order_by("status_key", "-version").using_db(db)]
+
+
+async def get_newest_versions(db: BaseDBAsyncClient, agent_id: int, *, limit: int) -> list[Prompt]:
+    """Return an agent's newest versions of all statuses, newest first."""
+    return [
+        prompt_value(row) for row in await PromptRow.filter(agent_id=agent_id).order_by("-id").limit(limit).using_db(db)
+    ]
+
+
+async def get_code_versions(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> list[CodeVersion]:
+    """Return the versions of agents that came from code, without their texts."""
+    found: list[CodeVersion] = []
+    for chunk in chunks(sorted(set(agent_ids))):
+        _, rows = await db.execute_query(
+            "SELECT id, agent_id, status_key, version, content_hash, format FROM prompts "
+            f"WHERE is_default_from_code = true AND agent_id IN ({numbers(chunk)}) "
+            "ORDER BY agent_id, status_key, version"
+        )
+        found += [CodeVersion(**dict(row)) for row in rows]
+    return found
+
+
+async def get_heads(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> dict[tuple[int, str], Head]:
+    """Return where each status of some agents stands, by agent id and status key."""
+    found: dict[tuple[int, str], Head] = {}
+    for chunk in chunks(sorted(set(agent_ids))):
+        _, rows = await db.execute_query(
+            "SELECT agent_id, status_key, MAX(version) AS latest, MAX(CASE WHEN is_active THEN version END) AS active, "
+            "MAX(CASE WHEN is_active AND is_default_from_code THEN 1 ELSE 0 END) AS active_from_code FROM prompts "
+            f"WHERE agent_id IN ({numbers(chunk)}) GROUP BY agent_id, status_key"
+        )
+        for row in map(dict, rows):
+            head = Head(row["latest"], row["active"], bool(row["active_from_code"]))
+            found[row["agent_id"], row["status_key"]] = head
+    return found
+
+
+def _key(data: PromptCreate) -> tuple[int, str]:
+    return data.agent_id, data.status_key

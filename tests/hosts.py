@@ -15,7 +15,8 @@ from automagik_prompts.editing import commands
 from automagik_prompts.editing.commands import Intent
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import dialect_of, sqlite_path
-from automagik_prompts.storage.database import Database, connect_parameters
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.dialects.postgres import connect_parameters
 
 TYPES = {
     "sqlite": {

@@ -298,8 +298,7 @@ class Refresher:
 
     async def _prepare_schema(self, database: Database) -> None:
         """Bring the embedded schema up to date by itself; on a server a person decides when."""
-        embedded = database.dialect == "sqlite"
-        async with asyncio.timeout(OPERATION_TIMEOUT + (UPGRADE_TIMEOUT if embedded else 0.0)):
+        async with asyncio.timeout(OPERATION_TIMEOUT + (UPGRADE_TIMEOUT if database.is_embedded else 0.0)):
             await migrate.prepare(database)
             await migrate.check_writable(database)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from automagik_prompts.runtime import pressure
 from automagik_prompts.settings import Settings, redacted
-from automagik_prompts.storage.database import connect_parameters
+from automagik_prompts.storage.dialects.postgres import connect_parameters
 from automagik_prompts.storage.repository import CHANNEL
 
 if TYPE_CHECKING:

@@ -27,8 +27,10 @@ from automagik_prompts.schema.legacy.adopt import LOCK_TIMEOUT, TABLE_TIMEOUT, a
 from automagik_prompts.schema.legacy.backup import host_columns
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.settings import redacted_url
+from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.introspection import Connection, Reader, columns
+from automagik_prompts.storage.dialects.base import Reader
+from automagik_prompts.storage.introspection import columns
 from automagik_prompts.storage.models import APP_LABEL
 
 CREATE, CHANGE, DROP = 0, 1, 2
@@ -140,7 +142,7 @@ async def prepare(database: Database) -> None:
         SchemaError: Steps are missing, and a person has to decide when; the message names the command.
         DatabaseUnavailableError: The database cannot be written now.
     """
-    if database.dialect == "sqlite" and (missing := await pending(database)):
+    if database.is_embedded and (missing := await pending(database)):
         if await database.run(lambda db: has_host_tables(Connection(db))):
             raise SchemaError(
                 f"The database {redacted_url(database.url)} has a table agents of another application. See what an "

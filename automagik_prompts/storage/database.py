@@ -1,4 +1,4 @@
-"""The database: its Tortoise context, its connections, and what its drivers' errors mean.
+"""The database: its Tortoise context and its connections.
 
 The host may use Tortoise too. So nothing here calls `Tortoise.init`: a context of our own is active only inside our own
 tasks, under an app label and a connection alias that nobody else has, and what Tortoise keeps for the whole process
@@ -11,53 +11,33 @@ import asyncio
 import contextvars
 import logging
 import os
-import re
-import sqlite3
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.context import TortoiseContext
-from tortoise.exceptions import BaseORMException
-from tortoise.exceptions import ConfigurationError as TortoiseConfigurationError
 from tortoise.transactions import in_transaction
 
 from automagik_prompts.exceptions import (
-    AccessDeniedError,
-    ConfigurationError,
     DatabaseUnavailableError,
-    PromptsError,
-    SchemaError,
 )
 from automagik_prompts.settings import (
     DEFAULT_DATABASE_URL,
     ENVIRONMENT_PREFIX,
     Dialect,
     dialect_of,
-    redacted,
     redacted_url,
     sqlite_path,
 )
+from automagik_prompts.storage.connection import engine_named
+from automagik_prompts.storage.driver_errors import translated
 from automagik_prompts.storage.models import APP_LABEL
 from automagik_prompts.storage.sqlite import FileClient
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-BUSY_TIMEOUT = 5000
-"""How long SQLite waits for another process' write, in milliseconds."""
-
-POOL_SIZE = 3
-"""Connections of one process to a server, at most: the refresher's, a write, and one to spare."""
-
-_UPGRADE = "automagik-prompts upgrade"
-_VALUES = re.compile(r"(\s*(?:DETAIL|CONTEXT): |(query argument \$\d+): ).*", re.DOTALL)
-"""Where a driver's message begins to repeat values; what comes before an argument's value stays."""
-
 
 _models_lock = threading.Lock()
 """Held while Tortoise prepares the models, which are the whole process': two threads would find them half prepared."""
@@ -107,6 +87,7 @@ class Database:
     def __init__(self, url: str, *, create: bool = True) -> None:
         self.url = url
         self.dialect: Dialect = dialect_of(url)
+        self.is_embedded = engine_named(self.dialect).is_embedded
         self.path: Path | None = sqlite_path(url)
         self._create = create
         self._alias = f"{APP_LABEL}_{self.dialect}"
@@ -127,7 +108,7 @@ class Database:
                 f"The database file {self.path} is gone. Put it back; what is served does not change until then."
             )
         tortoise = _Context()
-        with self.translated():
+        with translated(self.url):
             with tortoise:
                 with _models_lock:  # it awaits nothing: connections are made when they are used
                     await tortoise.init(config=tortoise_config(self.url, self._alias), use_tz=True, timezone="UTC")
@@ -201,64 +182,6 @@ class Database:
         """Say whether it should be opened again: a file that could only be read may be written or changed since."""
         return isinstance(self._client, FileClient) and self._client.is_outdated()
 
-    @contextmanager
-    def translated(self) -> Iterator[None]:
-        """Turn the drivers' errors into this library's."""
-        try:
-            yield
-        except PromptsError:
-            raise
-        except TortoiseConfigurationError as error:
-            raise ConfigurationError(
-                f"The database URL {redacted_url(self.url)} cannot work: {redacted(str(error), self.url)}. Correct "
-                f"{ENVIRONMENT_PREFIX}DATABASE_URL."
-            ) from None
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                f"The database URL {redacted_url(self.url)} needs the package {error.name!r}. Install it with: pip "
-                "install 'automagik-prompts[postgres]'"
-            ) from error
-        except (BaseORMException, sqlite3.Error, OSError, TimeoutError) as error:
-            raise self._meaning(error) from error
-        except Exception as error:
-            # asyncpg is optional, so its exceptions are known by the module they come from.
-            if type(error).__module__.partition(".")[0] != "asyncpg":
-                raise
-            raise self._meaning(error) from error
-
-    def _meaning(self, error: BaseException) -> PromptsError:
-        # Without what servers and drivers repeat of the values: a row or an argument may hold a prompt.
-        words = _VALUES.sub(r"\2", str(error) or type(error).__name__)
-        text = redacted(words, self.url)
-        where = redacted_url(self.url)
-        lowered = text.lower()
-        if _sqlstate(error).startswith("28"):
-            return AccessDeniedError(
-                f"The database {where} refuses the user or the password ({text}). Correct the password there or in "
-                f"{ENVIRONMENT_PREFIX}DATABASE_URL."
-            )
-        if (
-            "no such table" in lowered
-            or "no such column" in lowered
-            or ("does not exist" in lowered and ("relation" in lowered or "column" in lowered))
-        ):
-            return SchemaError(f"The database {where} lacks a table or column ({text}). Run: {_UPGRADE}")
-        if "readonly database" in lowered or "read-only" in lowered:
-            return DatabaseUnavailableError(
-                f"The database {where} is read-only ({text}). Serving goes on; write where it can be written."
-            )
-        if "database is locked" in lowered:
-            return DatabaseUnavailableError(
-                f"The database {where} is locked by another program that writes to it or reads from it. Nothing was "
-                "changed here; try again when that has ended, or stop it."
-            )
-        if "permission denied" in lowered:
-            return DatabaseUnavailableError(
-                f"The database {where} refuses ({text}). Its user needs SELECT on the tables to serve, and INSERT and "
-                "UPDATE to write."
-            )
-        return DatabaseUnavailableError(f"The database {where} cannot be used now: {type(error).__name__}: {text}")
-
     async def _in_task(self, function: Callable[[BaseDBAsyncClient], Awaitable[T]]) -> T:
         client, context = self._client, self._context
         if client is None or context is None:
@@ -267,7 +190,7 @@ class Database:
         async def body() -> T:
             return await function(client)
 
-        with self.translated():
+        with translated(self.url):
             # Each task has its own copy: Tortoise keeps a transaction's connection in a context variable.
             return await asyncio.get_running_loop().create_task(body(), context=context.copy())
 
@@ -288,59 +211,12 @@ def tortoise_config(url: str, alias: str = APP_LABEL) -> dict[str, Any]:
         url: The database URL.
         alias: The connection's alias.
     """
-    if dialect_of(url) == "sqlite":
-        path = sqlite_path(url)
-        # aiosqlite logs each statement with its values at level DEBUG; an explicit level of the host's own stays.
-        driver = logging.getLogger("aiosqlite")
-        if driver.level == logging.NOTSET:
-            driver.setLevel(logging.INFO)
-        options = dict(part.split("=", 1) for part in url.partition("?")[2].split("&") if "=" in part)
-        connection: dict[str, Any] = {
-            "engine": "automagik_prompts.storage.sqlite",
-            "credentials": {
-                "busy_timeout": BUSY_TIMEOUT,
-                **options,
-                "file_path": str(path) if path is not None else ":memory:",
-            },
-        }
-    else:
-        connection = expand_db_url(_tortoise_url(url))
-        credentials = connection["credentials"]
-        if "maxsize" not in credentials:
-            # Without a floor: restoring it the driver would log a traceback of its own in each outage.
-            credentials |= {"minsize": 0, "maxsize": POOL_SIZE}
-        credentials["reset"] = _as_it_is
     return {
-        "connections": {alias: connection},
+        "connections": {alias: engine_named(dialect_of(url)).configuration(url)},
         "apps": {APP_LABEL: {"models": ["automagik_prompts.storage.models"], "default_connection": alias}},
         "use_tz": True,
         "timezone": "UTC",
     }
-
-
-def connect_parameters(url: str) -> dict[str, Any]:
-    """Return what `asyncpg.connect` needs for a connection outside the pool."""
-    known = expand_db_url(_tortoise_url(url))["credentials"]
-    pool_only = {"minsize", "maxsize", "max_queries", "max_inactive_connection_lifetime", "schema", "application_name"}
-    return {name: value for name, value in known.items() if name not in pool_only}
-
-
-def _tortoise_url(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{'postgres' if scheme == 'postgresql' else scheme}://{rest}"
-
-
-def _sqlstate(error: BaseException) -> str:
-    """Return a server's code for an error, also for one that Tortoise has wrapped; empty if there is none."""
-    wrapped = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
-    return str(getattr(error, "sqlstate", None) or getattr(wrapped, "sqlstate", None) or "")
-
-
-async def _as_it_is(_connection: object) -> None:
-    """Give a connection back to the pool without the four statements by which the driver would clean its session.
-
-    Nothing here changes a session: what is set and locked is for one transaction.
-    """
 
 
 async def _ping(client: BaseDBAsyncClient) -> None:

@@ -17,8 +17,9 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.settings import Dialect, sqlite_path
+from automagik_prompts.storage.connection import Connection, keyed
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.introspection import Connection, Reader, keyed
+from automagik_prompts.storage.dialects.base import Reader
 
 T = TypeVar("T")
 

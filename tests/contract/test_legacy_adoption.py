@@ -22,7 +22,8 @@ from automagik_prompts.editing.sync import seed
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.storage import repository
-from automagik_prompts.storage.database import Database, connect_parameters
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.dialects.postgres import connect_parameters
 from tests.conftest import MakePlugin
 from tests.hosts import (
     AGENTS,

@@ -19,7 +19,7 @@ from automagik_prompts.schema.legacy.plan import Outcome
 from automagik_prompts.schema.legacy.preview import Preview
 from automagik_prompts.settings import sqlite_path
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.introspection import Reader
+from automagik_prompts.storage.dialects.base import Reader
 from automagik_prompts.storage.readonly import read_only
 from tests.hosts import TEXTS, Host, downgrade, fill_agents, make_agents, make_first_shape, upgrade, work_on
 from tests.operator import Operator

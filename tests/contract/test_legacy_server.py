@@ -14,8 +14,9 @@ import pytest
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.schema import migrate
 from automagik_prompts.schema.legacy import preview
-from automagik_prompts.storage.database import Database, connect_parameters
-from automagik_prompts.storage.introspection import Connection
+from automagik_prompts.storage.connection import Connection
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.dialects.postgres import connect_parameters
 from tests.hosts import TEXTS, Host, downgrade, fill_agents, make_agents, make_first_shape, upgrade
 from tests.operator import Operator
 from tests.servers import PostgresServer

@@ -23,8 +23,9 @@ from tortoise.utils import generate_schema_for_client
 
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.schema import migrate
+from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database, tortoise_config
-from automagik_prompts.storage.introspection import Connection, foreign_keys, indexes, table_columns
+from automagik_prompts.storage.introspection import foreign_keys, indexes, table_columns
 from automagik_prompts.storage.models import APP_LABEL
 from tests.conftest import ENGINES
 from tests.hosts import TEXTS, Host, downgrade, make_agents, make_first_shape, meaning, upgrade, work_on

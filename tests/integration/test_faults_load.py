@@ -26,7 +26,8 @@ from automagik_prompts.following.follower import Refresher
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage import repository
-from automagik_prompts.storage.database import BUSY_TIMEOUT, Database
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.dialects.sqlite import BUSY_TIMEOUT
 from tests.conftest import ENGINES, MakePlugin
 from tests.faults import assert_follows, lines, locked
 from tests.listening import Listener

@@ -14,7 +14,8 @@ from tortoise.router import router
 
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptNotFoundError, SchemaError
 from automagik_prompts.storage import database as db_module
-from automagik_prompts.storage.database import POOL_SIZE, Database, tortoise_config
+from automagik_prompts.storage.database import Database, tortoise_config
+from automagik_prompts.storage.dialects.postgres import POOL_SIZE
 
 
 async def execute(db: BaseDBAsyncClient, *statements: str) -> list[dict[str, object]]:

@@ -112,7 +112,7 @@ async def _schema(database: Database) -> Diagnosed:
         await migrate.check_writable(database)
     except PromptsError as error:
         # An embedded schema that is behind is brought up to date by the next process that starts.
-        behind = database.dialect == "sqlite" and bool(await migrate.pending(database))
+        behind = database.is_embedded and bool(await migrate.pending(database))
         return Diagnosed(name="schema", outcome="warning" if behind else "failed", message=error.message)
     return Diagnosed(name="schema", outcome="ok", message=f"up to date, {plural(known, 'migration')}")
 

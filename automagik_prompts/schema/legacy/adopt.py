@@ -31,7 +31,9 @@ from automagik_prompts.schema.legacy.plan import (
 )
 from automagik_prompts.schema.legacy.privileges import missing_rights
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN, read_agents, read_versions, shown
-from automagik_prompts.storage.introspection import Connection, Reader, columns
+from automagik_prompts.storage.connection import Connection
+from automagik_prompts.storage.dialects.base import Reader
+from automagik_prompts.storage.introspection import columns
 from automagik_prompts.storage.models import APP_LABEL
 
 logger = logging.getLogger("automagik_prompts")

@@ -13,7 +13,9 @@ from typing import Any
 from automagik_prompts.schema.legacy.backup import LEGACY_PROMPTS, host_columns
 from automagik_prompts.schema.legacy.plan import Version
 from automagik_prompts.schema.legacy.tables import ARCHIVED_AGENTS, TEXT_COLUMN
-from automagik_prompts.storage.introspection import Connection, Reader, columns, quoted
+from automagik_prompts.storage.connection import Connection
+from automagik_prompts.storage.dialects.base import Reader, quoted
+from automagik_prompts.storage.introspection import columns
 
 ARCHIVED_VERSIONS = "automagik_prompts_archive_prompts"
 ARCHIVED_EVENTS = "automagik_prompts_archive_events"

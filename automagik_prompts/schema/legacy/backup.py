@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 from automagik_prompts.schema.legacy.tables import POINTER, TEXT_COLUMN
-from automagik_prompts.storage.introspection import Column, Connection, Reader, columns, quoted, table_columns
+from automagik_prompts.storage.connection import Connection
+from automagik_prompts.storage.dialects.base import Column, Reader, quoted
+from automagik_prompts.storage.introspection import columns, table_columns
 
 LEGACY_COLUMNS = "automagik_prompts_legacy_columns"
 """The columns that the host's tables had; there is no such table where this library made all tables itself."""

@@ -14,9 +14,8 @@ from automagik_prompts.domain.validation import MAX_NAME_LENGTH
 from automagik_prompts.schema.legacy.plan import refusal
 from automagik_prompts.schema.legacy.privileges import foreign_owner, hidden_tables, missing_rights, unseen_rows
 from automagik_prompts.schema.legacy.tables import POINTER, TEXT_COLUMN, read_agents, read_versions, shown
+from automagik_prompts.storage.dialects.base import Column, Reader
 from automagik_prompts.storage.introspection import (
-    Column,
-    Reader,
     dependents,
     foreign_keys,
     is_unique,

@@ -15,8 +15,10 @@ from automagik_prompts.schema.legacy.plan import AUTHOR, MIGRATED_NAME, AgentPla
 from automagik_prompts.schema.legacy.tables import read_agents, read_texts, read_versions, shown
 from automagik_prompts.settings import redacted_url, sqlite_path
 from automagik_prompts.storage import repository
+from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.introspection import Connection, Reader, columns, folded, kind_of
+from automagik_prompts.storage.dialects.base import Reader
+from automagik_prompts.storage.introspection import columns, folded, kind_of
 from automagik_prompts.storage.readonly import read_only
 
 _BATCH = 200

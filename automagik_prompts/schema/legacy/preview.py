@@ -11,7 +11,8 @@ from automagik_prompts.schema.legacy import archive
 from automagik_prompts.schema.legacy.checks import find_obstacles
 from automagik_prompts.schema.legacy.plan import AgentPlan, Version, adopted_versions, plan_texts
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN, read_agents, read_versions
-from automagik_prompts.storage.introspection import Reader, columns
+from automagik_prompts.storage.dialects.base import Reader
+from automagik_prompts.storage.introspection import columns
 from automagik_prompts.storage.readonly import read_only
 
 

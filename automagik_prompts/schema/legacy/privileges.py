@@ -5,7 +5,9 @@ SQLite knows neither users nor schemas.
 
 from __future__ import annotations
 
-from automagik_prompts.storage.introspection import TABLE_ID, Reader, kind_of
+from automagik_prompts.storage.dialects.base import Reader
+from automagik_prompts.storage.dialects.postgres import TABLE_ID
+from automagik_prompts.storage.introspection import kind_of
 
 _TABLES = ("agents", "prompts", "prompt_events")
 

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.schema.legacy.plan import LegacyAgent, Version
-from automagik_prompts.storage.introspection import Reader, columns, quoted
+from automagik_prompts.storage.dialects.base import Reader, quoted
+from automagik_prompts.storage.introspection import columns
 
 TEXT_COLUMN = "system_prompt"
 """The column of `agents` that held one text per agent."""

@@ -12,7 +12,8 @@ from tortoise.queryset import QuerySet
 
 from automagik_prompts.domain.records import AgentInfo
 from automagik_prompts.exceptions import SchemaError
-from automagik_prompts.storage.introspection import Connection, required_columns
+from automagik_prompts.storage.connection import Connection, engine_of
+from automagik_prompts.storage.introspection import required_columns
 from automagik_prompts.storage.models import AgentRow
 from automagik_prompts.storage.repository.mapping import agent_value, chunks, numbers
 from automagik_prompts.storage.repository.versions import get_active_prompt
@@ -50,8 +51,8 @@ async def add_agents(db: BaseDBAsyncClient, agents: Sequence[AgentInfo]) -> None
     Raises:
         SchemaError: The table is a host's, and its own columns do not let a row be added without them.
     """
-    connection = Connection(db)
-    if connection.dialect == "postgres":
+    connection, engine = Connection(db), engine_of(db)
+    if not engine.fails_softly:
         # First, as after an error this transaction could not ask any more; on SQLite the first statement is a write.
         await _check_required(connection, agents)
     try:
@@ -61,7 +62,7 @@ async def add_agents(db: BaseDBAsyncClient, agents: Sequence[AgentInfo]) -> None
             [(agent.name, agent.default_status_key, json.dumps(agent.variables)) for agent in agents],
         )
     except IntegrityError as error:
-        if connection.dialect == "sqlite":
+        if engine.fails_softly:
             await _check_required(connection, agents)
         raise SchemaError(
             f"The {_named(agents)} cannot be added to the table agents, which another application has "
@@ -118,8 +119,7 @@ async def lock_agents(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> list[A
     found: list[AgentInfo] = []
     for chunk in chunks(sorted(set(agent_ids))):
         ids = numbers(chunk)
-        if db.capabilities.dialect == "postgres":
-            await db.execute_query(f"SELECT id FROM agents WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
+        await engine_of(db).lock_rows(db, ids)
         await db.execute_query(f"UPDATE agents SET revision = revision + 1, updated_at = {_NOW} WHERE id IN ({ids})")
         found += [agent_value(row) for row in await _agents().filter(id__in=chunk).order_by("id").using_db(db)]
     await notify_listeners(db)
@@ -128,8 +128,7 @@ async def lock_agents(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> list[A
 
 async def notify_listeners(db: BaseDBAsyncClient) -> None:
     """Have PostgreSQL tell the listening processes, when this transaction is committed, that there is news."""
-    if db.capabilities.dialect == "postgres":
-        await db.execute_query(f"SELECT pg_notify('{CHANNEL}', '')")
+    await engine_of(db).notify(db, CHANNEL)
 
 
 async def point_to_active(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> None:

@@ -1,0 +1,123 @@
+"""The interface that each engine has, and what its catalogue says as values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from automagik_prompts.settings import Dialect
+
+
+class Reader(Protocol):
+    """A connection as far as reading goes."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The engine."""
+        ...
+
+    async def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        """Run a query whose values are marked by `?`, and return its rows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        name: Its name.
+        type: Its declared type, as the engine writes it.
+        not_null: Whether it refuses NULL.
+        default: The expression of its default, or `None`.
+        filled: Whether the engine fills it when an INSERT does not name it (a default, an identity, a row id).
+        position: Its place in the primary key, counted from 1; 0 if it is no part of it.
+    """
+
+    name: str
+    type: str
+    not_null: bool
+    default: str | None
+    filled: bool
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One index; an expression in it has the name `""`."""
+
+    name: str
+    columns: tuple[str, ...]
+    unique: bool
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """One foreign key, with what happens when the row that it refers to is deleted, such as `CASCADE`."""
+
+    columns: tuple[str, ...]
+    table: str
+    on_delete: str
+
+
+class Engine(Protocol):
+    """What differs between the engines."""
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is this application's own file, whose schema is kept up to date by itself."""
+        ...
+
+    @property
+    def fails_softly(self) -> bool:
+        """Whether a transaction can go on after a statement that failed."""
+        ...
+
+    def configuration(self, url: str) -> dict[str, Any]:
+        """Return Tortoise's configuration of one connection."""
+        ...
+
+    def marked(self, statement: str) -> str:
+        """Return a statement with the engine's own marks in place of `?`."""
+        ...
+
+    def folded(self, name: str) -> str:
+        """Return a name as the engine compares names."""
+        ...
+
+    async def lock_rows(self, client: BaseDBAsyncClient, ids: str) -> None:
+        """Lock rows of `agents` in the order of their ids, where an UPDATE would take them in any order."""
+        ...
+
+    async def notify(self, client: BaseDBAsyncClient, channel: str) -> None:
+        """Notify the listening processes when this transaction is committed, where the engine can."""
+        ...
+
+    async def kind_of(self, db: Reader, table: str) -> str | None:
+        """Return what a name stands for: `table`, `view` or something else; `None` if there is nothing of that name."""
+        ...
+
+    async def columns(self, db: Reader, table: str) -> tuple[Column, ...]:
+        """Return a table's columns in their order; none if there is no such table."""
+        ...
+
+    async def indexes(self, db: Reader, table: str) -> Sequence[Index]:
+        """Return a table's indexes, those of its constraints too."""
+        ...
+
+    async def foreign_keys(self, db: Reader, table: str) -> Sequence[ForeignKey]:
+        """Return a table's foreign keys."""
+        ...
+
+    async def dependents(self, db: Reader, table: str, column: str) -> tuple[str, ...]:
+        """Return what would break, or go without a word, if a column were dropped."""
+        ...
+
+
+def quoted(name: str) -> str:
+    """Return a name as it stands in a statement, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,157 @@
+"""PostgreSQL: a server, its driver's parameters, and its catalogue."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.config_generator import expand_db_url
+
+from automagik_prompts.storage.dialects.base import Column, ForeignKey, Index, Reader
+
+POOL_SIZE = 3
+"""Connections of one process to a server, at most: the refresher's, a write, and one to spare."""
+
+_MARK = re.compile(r"\?")
+
+TABLE_ID = "to_regclass(quote_ident(current_schema()) || '.' || quote_ident(?::text))"
+"""The table of a name where CREATE TABLE looks, and no further: in another schema it is another's."""
+
+
+class PostgresEngine:
+    """PostgreSQL."""
+
+    is_embedded = False
+    fails_softly = False
+
+    def configuration(self, url: str) -> dict[str, Any]:
+        """Return Tortoise's configuration of one connection."""
+        connection: dict[str, Any] = expand_db_url(_tortoise_url(url))
+        credentials = connection["credentials"]
+        if "maxsize" not in credentials:
+            # Without a floor: restoring it the driver would log a traceback of its own in each outage.
+            credentials |= {"minsize": 0, "maxsize": POOL_SIZE}
+        credentials["reset"] = _skip_session_reset
+        return connection
+
+    def marked(self, statement: str) -> str:
+        """Return a statement with numbered marks in place of `?`."""
+        numbers = iter(range(1, statement.count("?") + 1))
+        return _MARK.sub(lambda _: f"${next(numbers)}", statement)
+
+    def folded(self, name: str) -> str:
+        """Return the name: PostgreSQL compares what was quoted as it is."""
+        return name
+
+    async def lock_rows(self, client: BaseDBAsyncClient, ids: str) -> None:
+        """Lock rows of `agents` in the order of their ids, so that nobody waits in a circle."""
+        await client.execute_query(f"SELECT id FROM agents WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
+
+    async def notify(self, client: BaseDBAsyncClient, channel: str) -> None:
+        """Send the listening processes a notification when this transaction is committed."""
+        await client.execute_query(f"SELECT pg_notify('{channel}', '')")
+
+    async def kind_of(self, db: Reader, table: str) -> str | None:
+        """Return what a name stands for: `table`, `view` or something else; `None` if there is nothing of that name."""
+        found = await db.rows(
+            "SELECT CASE WHEN relkind IN ('r', 'p') THEN 'table' WHEN relkind IN ('v', 'm') THEN 'view' "
+            f"ELSE relkind::text END AS kind FROM pg_class WHERE oid = {TABLE_ID}",
+            table,
+        )
+        return str(found[0]["kind"]) if found else None
+
+    async def columns(self, db: Reader, table: str) -> tuple[Column, ...]:
+        """Return a table's columns in their order; none if there is no such table."""
+        found = await db.rows(
+            "SELECT a.attname::text AS name, a.attnotnull AS not_null, format_type(a.atttypid, a.atttypmod) || "
+            "COALESCE((SELECT ' COLLATE ' || c.oid::regcollation FROM pg_collation c "
+            "JOIN pg_type t ON t.oid = a.atttypid "
+            "WHERE c.oid = a.attcollation AND a.attcollation <> t.typcollation), '') AS type, "
+            "pg_get_expr(d.adbin, d.adrelid) AS preset, a.attidentity::text AS identity, "
+            "COALESCE(array_position(k.conkey, a.attnum), 0) AS position FROM pg_attribute a "
+            "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+            "LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'p' "
+            f"WHERE a.attrelid = {TABLE_ID} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+            table,
+        )
+        return tuple(
+            Column(
+                name=row["name"],
+                type=row["type"],
+                not_null=row["not_null"],
+                default=row["preset"],
+                filled=row["preset"] is not None or bool(row["identity"]),
+                position=row["position"],
+            )
+            for row in found
+        )
+
+    async def indexes(self, db: Reader, table: str) -> list[Index]:
+        """Return a table's indexes, those of its constraints too."""
+        rows = await db.rows(
+            "SELECT c.relname::text AS name, i.indisunique AND i.indimmediate AS is_unique, "
+            "i.indpred IS NOT NULL AS is_partial, ARRAY(SELECT COALESCE(a.attname::text, '') "
+            "FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place) "
+            "LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number > 0 "
+            "WHERE k.place <= i.indnkeyatts ORDER BY k.place) AS names "
+            f"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {TABLE_ID} ORDER BY c.relname",
+            table,
+        )
+        return [Index(row["name"], tuple(row["names"]), row["is_unique"], row["is_partial"]) for row in rows]
+
+    async def foreign_keys(self, db: Reader, table: str) -> list[ForeignKey]:
+        """Return a table's foreign keys."""
+        rows = await db.rows(
+            "SELECT (SELECT relname::text FROM pg_class WHERE oid = k.confrelid) AS target, "
+            "CASE k.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT' "
+            "WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END AS on_delete, ARRAY(SELECT a.attname::text "
+            "FROM unnest(k.conkey) WITH ORDINALITY AS c (number, place) "
+            "JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = c.number ORDER BY c.place) AS names "
+            f"FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = {TABLE_ID}",
+            table,
+        )
+        return [ForeignKey(tuple(row["names"]), row["target"], row["on_delete"]) for row in rows]
+
+    async def dependents(self, db: Reader, table: str, column: str) -> tuple[str, ...]:
+        """Return what would break, or go without a word, if a column were dropped: views, triggers, indexes, checks."""
+        found = await db.rows(
+            "SELECT DISTINCT CASE WHEN d.classid = 'pg_rewrite'::regclass THEN (SELECT 'the view ' || c.relname "
+            "FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class WHERE w.oid = d.objid) "
+            "ELSE 'the ' || pg_describe_object(d.classid, d.objid, d.objsubid) END AS what "
+            "FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid "
+            f"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = {TABLE_ID} AND a.attname = ? "
+            "AND NOT (d.classid = 'pg_attrdef'::regclass AND d.deptype = 'a') "
+            # Since PostgreSQL 18 NOT NULL is a constraint, too.
+            "AND NOT EXISTS (SELECT 1 FROM pg_constraint n WHERE d.classid = 'pg_constraint'::regclass "
+            "AND n.oid = d.objid AND n.contype = 'n') "
+            # The body of a function is only text for PostgreSQL: it would fail when the trigger fires.
+            "UNION SELECT 'the trigger ' || t.tgname || ', whose function ' || p.proname || ' mentions it' "
+            "FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
+            f"WHERE t.tgrelid = {TABLE_ID} AND NOT t.tgisinternal "
+            "AND p.prosrc ~ ('\\m' || ?::text || '\\M') ORDER BY 1",
+            table,
+            column,
+            table,
+            column,
+        )
+        return tuple(str(row["what"]) for row in found)
+
+
+def connect_parameters(url: str) -> dict[str, Any]:
+    """Return what `asyncpg.connect` needs for a connection outside the pool."""
+    known = expand_db_url(_tortoise_url(url))["credentials"]
+    pool_only = {"minsize", "maxsize", "max_queries", "max_inactive_connection_lifetime", "schema", "application_name"}
+    return {name: value for name, value in known.items() if name not in pool_only}
+
+
+def _tortoise_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{'postgres' if scheme == 'postgresql' else scheme}://{rest}"
+
+
+async def _skip_session_reset(_connection: object) -> None:
+    """Give a connection back to the pool without the four statements by which the driver would clean its session.
+
+    Nothing here changes a session: what is set and locked is for one transaction.
+    """

@@ -1,0 +1,148 @@
+"""SQLite: an embedded file, its client, its catalogue, and names that do not tell upper and lower case apart."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from automagik_prompts.settings import sqlite_path
+from automagik_prompts.storage.dialects.base import Column, ForeignKey, Index, Reader, quoted
+
+BUSY_TIMEOUT = 5000
+"""How long SQLite waits for another process' write, in milliseconds."""
+
+
+class SqliteEngine:
+    """SQLite."""
+
+    is_embedded = True
+    fails_softly = True
+
+    def configuration(self, url: str) -> dict[str, Any]:
+        """Return Tortoise's configuration of one connection."""
+        path = sqlite_path(url)
+        # aiosqlite logs each statement with its values at level DEBUG; an explicit level of the host's own stays.
+        driver = logging.getLogger("aiosqlite")
+        if driver.level == logging.NOTSET:
+            driver.setLevel(logging.INFO)
+        options = dict(part.split("=", 1) for part in url.partition("?")[2].split("&") if "=" in part)
+        return {
+            "engine": "automagik_prompts.storage.sqlite",
+            "credentials": {
+                "busy_timeout": BUSY_TIMEOUT,
+                **options,
+                "file_path": str(path) if path is not None else ":memory:",
+            },
+        }
+
+    def marked(self, statement: str) -> str:
+        """Return the statement: `?` is SQLite's own mark."""
+        return statement
+
+    def folded(self, name: str) -> str:
+        """Return a name as SQLite compares names."""
+        return name.lower()
+
+    async def lock_rows(self, client: BaseDBAsyncClient, ids: str) -> None:
+        """Lock nothing: the first write locks the whole file."""
+
+    async def notify(self, client: BaseDBAsyncClient, channel: str) -> None:
+        """Notify nobody: processes look by themselves."""
+
+    async def kind_of(self, db: Reader, table: str) -> str | None:
+        """Return what a name stands for: `table`, `view` or something else; `None` if there is nothing of that name."""
+        found = await db.rows("SELECT type AS kind FROM sqlite_master WHERE name = ? COLLATE NOCASE", table)
+        return str(found[0]["kind"]) if found else None
+
+    async def columns(self, db: Reader, table: str) -> tuple[Column, ...]:
+        """Return a table's columns in their order; none if there is no such table."""
+        found = await db.rows(f"PRAGMA table_xinfo({quoted(table)})")
+        key = [row for row in found if row["pk"]]
+        return tuple(
+            Column(
+                name=self.folded(row["name"]),
+                type=row["type"],
+                not_null=bool(row["notnull"]),
+                default=row["dflt_value"],
+                filled=row["dflt_value"] is not None
+                or bool(row["hidden"])
+                or (len(key) == 1 and bool(row["pk"]) and row["type"].upper() == "INTEGER"),
+                position=row["pk"],
+            )
+            for row in found
+        )
+
+    async def indexes(self, db: Reader, table: str) -> list[Index]:
+        """Return a table's indexes, those of its constraints too."""
+        found = []
+        for row in await db.rows(f"PRAGMA index_list({quoted(table)})"):
+            parts = await db.rows(f"PRAGMA index_info({quoted(row['name'])})")
+            names = tuple(self.folded(part["name"] or "") for part in parts)
+            found.append(Index(row["name"], names, bool(row["unique"]), bool(row["partial"])))
+        # SQLite keeps no index for a primary key that is the row id.
+        if key := [column.name for column in await self.columns(db, table) if column.position]:
+            found.append(Index(f"primary key of {table}", tuple(key), unique=True, partial=False))
+        return found
+
+    async def foreign_keys(self, db: Reader, table: str) -> list[ForeignKey]:
+        """Return a table's foreign keys."""
+        found: list[ForeignKey] = []
+        by_id: dict[int, list[dict[str, Any]]] = {}
+        for row in await db.rows(f"PRAGMA foreign_key_list({quoted(table)})"):
+            by_id.setdefault(row["id"], []).append(row)
+        for rows in by_id.values():
+            rows.sort(key=lambda row: int(row["seq"]))
+            found.append(
+                ForeignKey(
+                    tuple(self.folded(row["from"]) for row in rows), self.folded(rows[0]["table"]), rows[0]["on_delete"]
+                )
+            )
+        return found
+
+    async def dependents(self, db: Reader, table: str, column: str) -> tuple[str, ...]:
+        """Return what would break, or go without a word, if a column were dropped: views, triggers, indexes, checks."""
+        schema = await db.rows("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+        return _rehearsed_drop([(row["type"], row["name"], row["sql"]) for row in schema], table, column)
+
+
+_VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)
+_BLOCKED = re.compile(r"error in (view|trigger|index) (.+?)(?: after drop column)?: ", re.DOTALL)
+
+
+def _rehearsed_drop(schema: Sequence[tuple[str, str, str]], table: str, column: str) -> tuple[str, ...]:
+    """Drop a column in an empty copy of the schema in memory, until nothing objects, and return what objected."""
+    found: list[str] = []
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        for kind, name, statement in schema:
+            if _VIRTUAL.match(statement) and re.search(rf"\b{column}\b", statement):
+                # Such as a full-text index over the texts, which would fail when it is read.
+                found.append(f"the virtual table {name}")
+                continue
+            try:
+                copy.execute(statement)
+            except sqlite3.Error as error:
+                # SQLite's own tables, and modules or functions of the host that do not exist here.
+                if kind in {"view", "trigger"}:
+                    found.append(f"the {kind} {name}, which SQLite refuses here ({error})")
+        while True:
+            try:
+                copy.execute(f"ALTER TABLE {quoted(table)} DROP COLUMN {quoted(column)}")
+            except sqlite3.Error as error:
+                blocked = _BLOCKED.match(str(error))
+                if blocked is None:
+                    found.append(f"SQLite itself ({error})")
+                    break
+                kind, name = blocked[1], blocked[2]
+                found.append(f"the {kind} {name}")
+                copy.execute(f"DROP {kind} {quoted(name)}")
+            else:
+                break
+    finally:
+        copy.close()
+    return tuple(found)

@@ -1,0 +1,91 @@
+"""What the drivers' errors mean, as this library's own: with what to do next, and without the values they repeat."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tortoise.exceptions import BaseORMException
+from tortoise.exceptions import ConfigurationError as TortoiseConfigurationError
+
+from automagik_prompts.exceptions import (
+    AccessDeniedError,
+    ConfigurationError,
+    DatabaseUnavailableError,
+    PromptsError,
+    SchemaError,
+)
+from automagik_prompts.settings import ENVIRONMENT_PREFIX, redacted, redacted_url
+
+_UPGRADE = "automagik-prompts upgrade"
+_VALUES = re.compile(r"(\s*(?:DETAIL|CONTEXT): |(query argument \$\d+): ).*", re.DOTALL)
+"""Where a driver's message begins to repeat values; what comes before an argument's value stays."""
+
+
+@contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Turn the drivers' errors into this library's."""
+    try:
+        yield
+    except PromptsError:
+        raise
+    except TortoiseConfigurationError as error:
+        raise ConfigurationError(
+            f"The database URL {redacted_url(url)} cannot work: {redacted(str(error), url)}. Correct "
+            f"{ENVIRONMENT_PREFIX}DATABASE_URL."
+        ) from None
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"The database URL {redacted_url(url)} needs the package {error.name!r}. Install it with: pip "
+            "install 'automagik-prompts[postgres]'"
+        ) from error
+    except (BaseORMException, sqlite3.Error, OSError, TimeoutError) as error:
+        raise meaning_of(error, url) from error
+    except Exception as error:
+        # asyncpg is optional, so its exceptions are known by the module they come from.
+        if type(error).__module__.partition(".")[0] != "asyncpg":
+            raise
+        raise meaning_of(error, url) from error
+
+
+def meaning_of(error: BaseException, url: str) -> PromptsError:
+    """Return what an error of a driver means."""
+    # Without what servers and drivers repeat of the values: a row or an argument may hold a prompt.
+    words = _VALUES.sub(r"\2", str(error) or type(error).__name__)
+    text = redacted(words, url)
+    where = redacted_url(url)
+    lowered = text.lower()
+    if _sqlstate(error).startswith("28"):
+        return AccessDeniedError(
+            f"The database {where} refuses the user or the password ({text}). Correct the password there or in "
+            f"{ENVIRONMENT_PREFIX}DATABASE_URL."
+        )
+    if (
+        "no such table" in lowered
+        or "no such column" in lowered
+        or ("does not exist" in lowered and ("relation" in lowered or "column" in lowered))
+    ):
+        return SchemaError(f"The database {where} lacks a table or column ({text}). Run: {_UPGRADE}")
+    if "readonly database" in lowered or "read-only" in lowered:
+        return DatabaseUnavailableError(
+            f"The database {where} is read-only ({text}). Serving goes on; write where it can be written."
+        )
+    if "database is locked" in lowered:
+        return DatabaseUnavailableError(
+            f"The database {where} is locked by another program that writes to it or reads from it. Nothing was "
+            "changed here; try again when that has ended, or stop it."
+        )
+    if "permission denied" in lowered:
+        return DatabaseUnavailableError(
+            f"The database {where} refuses ({text}). Its user needs SELECT on the tables to serve, and INSERT and "
+            "UPDATE to write."
+        )
+    return DatabaseUnavailableError(f"The database {where} cannot be used now: {type(error).__name__}: {text}")
+
+
+def _sqlstate(error: BaseException) -> str:
+    """Return a server's code for an error, also for one that Tortoise has wrapped; empty if there is none."""
+    wrapped = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+    return str(getattr(error, "sqlstate", None) or getattr(wrapped, "sqlstate", None) or "")

@@ -5,16 +5,32 @@ BIN = $(VENV)/bin
 MINUTES ?= 5
 BENCH = .venv-bench
 
-.PHONY: help demo test check docs soak bench format clean
+# What shows whether the package gets on with other libraries and interpreters: fast, and on SQLite only.
+SUITES = tests/unit tests/integration tests/acceptance/test_readme.py -k "(unit or agent or readme) and not postgres"
+
+.PHONY: help demo test test-lowest test-pythons check docs soak bench format clean
 
 help: ## List the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' $(MAKEFILE_LIST)
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.runtime ## Show the whole life of a prompt, offline, in a few seconds
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev ## Run all tests, on SQLite and on a real PostgreSQL
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+test-lowest: ## The unit and agent suites with the lowest libraries, the newest pydantic-ai and the newest harness
+	$(call suites,$(VENV)-lowest,$(PYTHON),$$($(PYTHON) .ci/lowest.py))
+	$(call suites,$(VENV)-ai,$(PYTHON),pydantic-ai)
+	$(call suites,$(VENV)-harness,$(PYTHON),pydantic-ai-harness)
+
+test-pythons: ## The unit and agent suites on other versions of Python, as far as they are installed
+	@$(PYTHON) .ci/pythons.py 3.12 3.13 | while read -r python; do \
+	  $(call suites,$(VENV)-$$(basename $$python),$$python,) || exit 1; done
+
+# In an environment of its own, with an interpreter and packages besides: suites(environment,python,packages).
+suites = $(2) .ci/prepare.py $(1) --group test --editable ".[postgres]" $(3) && \
+	  $(1)/bin/python -m pytest --numprocesses 2 -q $(SUITES)
 
 check: $(VENV)/.dev ## Lint, format check, strict types and the walls between packages
 	$(BIN)/ruff check .
@@ -36,7 +52,7 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(BENCH) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-* $(BENCH) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 SOURCES = .ci/prepare.py pyproject.toml examples/stan/pyproject.toml
 

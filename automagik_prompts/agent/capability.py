@@ -24,7 +24,7 @@ from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering, Wra
 from pydantic_ai.messages import CapabilityInstructionSource, InstructionId, InstructionPart
 from pydantic_ai.tools import AgentDepsT, RunContext
 
-from automagik_prompts.agent import overrides, pinning, telemetry
+from automagik_prompts.agent import features, overrides, pinning, telemetry
 from automagik_prompts.agent import run as runs
 from automagik_prompts.agent.messages import Placement, is_placed, without_declared
 from automagik_prompts.agent.provenance import UsedPrompt, last_used, sign
@@ -123,6 +123,11 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             raise DeclarationError(f"version={self.version!r} is no version. Versions are numbered from 1.")
         if self.version is not None and self.pin is not None:
             raise DeclarationError("version= and pin= exclude each other: one version always, or the conversation's.")
+        if self.on_change == "append" and self.inject == "system_prompt" and not features.APPENDS_SYSTEM_PROMPTS:
+            raise DeclarationError(
+                'on_change="append" needs pydantic-ai-slim 2.64 or later: earlier releases cannot tell which system '
+                'prompt a later one replaces. Upgrade it, or use inject="instructions" or on_change="rewrite".'
+            )
         if self.defer_loading:
             raise DeclarationError("A prompt cannot be deferred: the model needs it from the first request on.")
 
@@ -370,7 +375,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             return told.text
 
         system_prompt.__qualname__ = self.ref
-        register(dynamic=True, name=self.id, on_change=self.on_change)(system_prompt)
+        register(dynamic=True, **features.registration(self.id, self.on_change))(system_prompt)
 
     async def tell(self, ctx: RunContext[AgentDepsT], run: Run) -> Told:
         """Return the text for the present status, filled."""

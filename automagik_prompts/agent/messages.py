@@ -8,6 +8,8 @@ from typing import TypeGuard
 
 from pydantic_ai.messages import InstructionPart, ModelMessage, ModelRequest, ModelRequestPart, SystemPromptPart
 
+from automagik_prompts.agent.features import context, context_id_of
+
 
 @dataclass(slots=True, eq=False)
 class Placement:
@@ -113,12 +115,12 @@ class Placement:
 
     def _stated(self, part: SystemPromptPart, text: str) -> SystemPromptPart:
         """Return the part as it states a text, marked as this prompt's; the same one if it does so already."""
-        stated = replace(part, content=text, dynamic_ref=self.ref, context_id=self.context_id, scope="conversation")
+        stated = replace(part, content=text, dynamic_ref=self.ref, scope="conversation", **context(self.context_id))
         return part if stated == part else stated
 
     def _new_statement(self, text: str) -> SystemPromptPart:
         if not self._statement:
-            self._statement.append(SystemPromptPart(text, dynamic_ref=self.ref, context_id=self.context_id))
+            self._statement.append(SystemPromptPart(text, dynamic_ref=self.ref, **context(self.context_id)))
         return self._statement[0]
 
     def _without_own(self, parts: Iterable[ModelRequestPart]) -> list[ModelRequestPart]:
@@ -158,7 +160,7 @@ def is_placed(
                     or not at_head
                     or part.content != text
                     or part.dynamic_ref != ref
-                    or part.context_id != context_id
+                    or context_id_of(part) != context_id
                     or part.scope != "conversation"
                 ):
                     return False

@@ -26,9 +26,11 @@ from pydantic_ai.models import ModelRequestContext
 
 from automagik_prompts import ActivePrompt
 from automagik_prompts.agent.capability import Inject, OnChange
+from automagik_prompts.agent.features import APPENDS_SYSTEM_PROMPTS
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
 from tests.listening import Heard, Listener, call
+from tests.modes import MODES
 
 OLD = "You are Stan. Ask for the tax id."
 NEW = "You are Stan. Quote prices."
@@ -36,13 +38,6 @@ OTHER = "You are Ada, somebody else."
 FOREIGN = "You are a bot from before, kept by hand."
 
 _STATEMENT = re.compile(f"{re.escape(OLD)}|{re.escape(NEW)}")
-
-MODES: list[tuple[Inject, OnChange]] = [
-    ("system_prompt", "rewrite"),
-    ("system_prompt", "append"),
-    ("instructions", "rewrite"),
-    ("instructions", "append"),
-]
 
 
 @dataclass
@@ -137,13 +132,14 @@ async def own_long(stan: Stan) -> list[ModelMessage]:
 async def own_other_place(stan: Stan) -> list[ModelMessage]:
     """This agent's, from the time when it was told in the other place."""
     inject: Inject = "instructions" if stan.inject == "system_prompt" else "system_prompt"
-    return await own(Stan(stan.plugin, inject, stan.on_change))
+    on_change = stan.on_change if (inject, stan.on_change) in MODES else "rewrite"
+    return await own(Stan(stan.plugin, inject, on_change))
 
 
 async def own_other_change(stan: Stan) -> list[ModelMessage]:
     """This agent's, from the time when changes were delivered in the other way."""
-    on_change: OnChange = "append" if stan.on_change == "rewrite" else "rewrite"
-    return await own_long(Stan(stan.plugin, stan.inject, on_change))
+    others = [mode for mode in MODES if mode[0] == stan.inject and mode[1] != stan.on_change]
+    return await own_long(Stan(stan.plugin, *others[0]) if others else stan)
 
 
 async def trimmed(stan: Stan) -> list[ModelMessage]:
@@ -262,7 +258,7 @@ async def test_other_parts_stay_as_they_were(stan: Stan, make_history: MakeHisto
     listener = Listener()
     result = await stan.agent(listener).run("go on", deps=Contact("NEW"), message_history=history)
     assert _others(result.all_messages()) == [*_others(history), "go on", "ok"]
-    kept = [text for text in _others(listener.last.messages) if not text.startswith("<pyai:context")]
+    kept = [text for text in _others(listener.last.messages) if not text.startswith(("<pyai:context", "<context id="))]
     assert kept == [*(text for text in _others(history) if text != OTHER or stan.on_change == "rewrite"), "go on"]
     if stan.inject == "system_prompt":  # another agent's appended instructions are withdrawn by Pydantic AI
         assert listener.last.count(OTHER) == (1 if OTHER in _others(history) else 0)
@@ -293,6 +289,7 @@ def _is_stans(part: Any) -> bool:
     return isinstance(part, SystemPromptPart) and any(text in part.content for text in (OLD, NEW))
 
 
+@pytest.mark.skipif(not APPENDS_SYSTEM_PROMPTS, reason="this Pydantic AI cannot append system prompts")
 async def test_appended_statements_leave_what_was_answered_byte_for_byte(plugin: PromptPlugin) -> None:
     """What a provider has seen and may have cached is sent again as it was, while statuses come and go."""
     stan = Stan(plugin, "system_prompt", "append")

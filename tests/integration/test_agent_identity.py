@@ -14,6 +14,7 @@ from automagik_prompts.domain.text import content_hash
 from automagik_prompts.plugin import PromptPlugin
 from tests.conftest import MakePlugin
 from tests.listening import Listener, call
+from tests.modes import MODES
 
 TEXTS = {"OLD": "Old, {{name}}.", "NEW": "New."}
 
@@ -53,8 +54,7 @@ def versions(*prompts: UsedPrompt) -> list[tuple[str, int | None]]:
     return [(used.status_key, used.version) for used in prompts]
 
 
-@pytest.mark.parametrize("inject", ["system_prompt", "instructions"])
-@pytest.mark.parametrize("on_change", ["rewrite", "append"])
+@pytest.mark.parametrize(("inject", "on_change"), MODES)
 async def test_each_request_says_which_prompt_it_told(plugin: PromptPlugin, inject: str, on_change: str) -> None:
     """Each request carries agent, status, version, id, source and hash of what it told; JSON keeps them."""
     listener = Listener(call("approve"), "done")

@@ -24,6 +24,7 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
 from tests.conftest import MakePlugin
 from tests.listening import Listener, call
+from tests.modes import MODES
 
 MEMORY = "sqlite://:memory:"
 
@@ -381,8 +382,7 @@ async def test_one_capability_for_two_agents(plugin: PromptPlugin) -> None:
     assert shared.agent is None
 
 
-@pytest.mark.parametrize("inject", ["system_prompt", "instructions"])
-@pytest.mark.parametrize("on_change", ["rewrite", "append"])
+@pytest.mark.parametrize(("inject", "on_change"), MODES)
 async def test_two_prompts_on_one_agent(plugin: PromptPlugin, inject: Any, on_change: Any) -> None:
     """Prompts of two names stand side by side and do not replace each other on the next turn."""
     plugin.registry.declare("house: rules", {"default": "Be polite."}, where="here")
@@ -420,7 +420,7 @@ async def test_two_configurations_for_one_name(plugin: PromptPlugin, other: dict
 async def test_two_equal_ones_are_one(plugin: PromptPlugin) -> None:
     """The same configuration twice is one, whichever way it is named."""
     listener = Listener()
-    for on_change in ("rewrite", "append"):
+    for on_change in [on_change for inject, on_change in MODES if inject == "system_prompt"]:
         for name in ("stan", None):
             pair = [ActivePrompt(one, plugin=plugin, on_change=on_change) for one in ("stan", name)]
             agent: Agent[object, str] = Agent(listener.model, name="stan", capabilities=pair)

@@ -11,6 +11,7 @@ from pydantic_ai.models.test import TestModel
 from pydantic_ai.usage import RunUsage
 
 from automagik_prompts import ActivePrompt, DeclarationError, InvalidPromptError
+from automagik_prompts.agent import features
 from automagik_prompts.agent.capability import Inject, OnChange, Pin
 
 
@@ -80,6 +81,14 @@ def test_types_of_the_arguments() -> None:
     assert (capability.inject, capability.on_change, capability.pin) == (inject, on_change, pin)
 
 
+def test_appending_system_prompts_needs_a_release_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release of Pydantic AI that cannot tell which system prompt replaces which is named; instructions it can."""
+    monkeypatch.setattr(features, "APPENDS_SYSTEM_PROMPTS", False)
+    with pytest.raises(DeclarationError, match=r"needs pydantic-ai-slim 2\.64 or later"):
+        ActivePrompt[object]("stan", on_change="append")
+    ActivePrompt[object]("stan", on_change="append", inject="instructions")
+
+
 def test_the_representation_shows_no_values() -> None:
     """Values may be anything, also what must not stand in a log."""
     assert "secret" not in repr(ActivePrompt[object]("stan", variables={"key": "secret"}))
@@ -115,9 +124,11 @@ def test_importing_costs_no_more_than_pydantic_ai_and_a_little() -> None:
 def test_what_an_agent_needs_loads_no_database_and_no_command_line() -> None:
     """Declaring prompts and building an agent loads neither the database's libraries nor the command line's."""
     code = (
-        "import sys, automagik_prompts as a; from pydantic_ai import Agent\n"
+        "import sys; from pydantic_ai import Agent; import pydantic_ai.capabilities; Agent(); theirs = {*sys.modules}\n"
+        "import automagik_prompts as a\n"
         "a.prompt('Hello.', agent='x'); Agent(name='x', capabilities=[a.ActivePrompt()])\n"
-        "print([n for n in ('tortoise', 'aerich', 'asyncpg', 'aiosqlite', 'typer', 'rich') if n in sys.modules])"
+        "heavy = {'tortoise', 'aerich', 'asyncpg', 'aiosqlite', 'typer', 'rich'}\n"
+        "print(sorted((heavy & {*sys.modules}) - theirs))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.strip() == "[]"

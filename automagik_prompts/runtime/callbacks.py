@@ -9,12 +9,12 @@ import asyncio
 import contextvars
 import inspect
 import logging
-import queue
-import threading
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 from automagik_prompts.domain.served import PromptChange
+from automagik_prompts.runtime.native import Mailbox, NativeThread
 
 logger = logging.getLogger("automagik_prompts")
 
@@ -67,35 +67,25 @@ class _Listener:
 
     def __init__(self, callback: OnChangeCallback) -> None:
         self.callback = callback
-        self._waiting: queue.Queue[PromptChange | None] = queue.Queue(MAX_WAITING)
-        self._thread: threading.Thread | None = None
+        self._waiting: Mailbox[PromptChange | None] = Mailbox(MAX_WAITING)
+        self._thread: NativeThread | None = None
         self._is_behind = False
 
     def tell(self, change: PromptChange | None) -> None:
-        while True:
-            try:
-                self._waiting.put_nowait(change)
-                break
-            except queue.Full:
-                self._drop()
-        if change is not None and (self._thread is None or not self._thread.is_alive()):
+        if self._waiting.put(change):
+            self._fall_behind()
+        if change is not None and (self._thread is None or not self._thread.is_alive):
             # A daemon: a callback that hangs must not keep the process from ending.
-            self._thread = threading.Thread(
-                target=self._run, args=(self._waiting,), name="automagik-prompts-on-change", daemon=True
-            )
+            self._thread = NativeThread(partial(self._run, self._waiting), "automagik-prompts-on-change")
             self._thread.start()
 
     def end(self) -> None:
         if self._thread is not None:
             self.tell(None)
             # What comes later is for another thread.
-            self._thread, self._waiting = None, queue.Queue(MAX_WAITING)
+            self._thread, self._waiting = None, Mailbox(MAX_WAITING)
 
-    def _drop(self) -> None:
-        try:
-            self._waiting.get_nowait()
-        except queue.Empty:
-            return  # the thread took one between the two lines
+    def _fall_behind(self) -> None:
         if not self._is_behind:
             self._is_behind = True
             logger.warning(
@@ -104,7 +94,7 @@ class _Listener:
                 MAX_WAITING,
             )
 
-    def _run(self, waiting: queue.Queue[PromptChange | None]) -> None:
+    def _run(self, waiting: Mailbox[PromptChange | None]) -> None:
         # One event loop for all calls, so that what an async callback opens stays open.
         with asyncio.Runner() as runner:
             while (change := waiting.get()) is not None:
@@ -119,7 +109,7 @@ class _Listener:
                         change.agent,
                         change.status_key,
                     )
-                if waiting.empty():
+                if not waiting:
                     self._is_behind = False
 
 

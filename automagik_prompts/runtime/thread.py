@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.following.follower import Refresher
+from automagik_prompts.runtime.native import NativeThread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,6 +58,17 @@ class _DaemonThreads(concurrent.futures.ThreadPoolExecutor):
         return future
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """The thread's event loop: the interpreter may end while it is being closed.
+
+    Closing waits for the executor on a thread that is started for it, which fails at the interpreter's end on Python
+    3.12.0 and 3.12.1. Nobody need wait for ours: its threads are daemons.
+    """
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # asyncio's name
+        """Leave the executor's threads to themselves."""
+
+
 class Worker:
     """Runs a refresher, and coroutines for callers on other threads and loops.
 
@@ -74,10 +86,14 @@ class Worker:
         self._ready = threading.Event()
         self._stopping = threading.Event()
         self._told: set[str] = set()
-        self._thread = threading.Thread(target=self._run, name="automagik-prompts", daemon=True)
+        self._thread = NativeThread(self._run, "automagik-prompts")
 
     def start(self) -> None:
-        """Start the thread; returns at once."""
+        """Start the thread; returns at once.
+
+        Raises:
+            RuntimeError: There are no threads of the operating system in this process.
+        """
         self._thread.start()
 
     def call(self, function: Callable[[Refresher], Coroutine[Any, Any, T]]) -> concurrent.futures.Future[T]:
@@ -116,7 +132,7 @@ class Worker:
         Returns:
             Whether it is closed.
         """
-        if threading.current_thread() is self._thread or not self._ready.wait(seconds):
+        if self._thread.is_current or not self._ready.wait(seconds):
             return False
         try:
             self.call(lambda refresher: refresher.release()).result(seconds)
@@ -150,13 +166,13 @@ class Worker:
 
     def join(self, seconds: float) -> None:
         """Wait until the thread has ended, so many seconds at most."""
-        if self._thread.ident is not None and threading.current_thread() is not self._thread:
-            self._thread.join(seconds)
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                asyncio.run(self._serve())
+                with asyncio.Runner(loop_factory=_Loop) as runner:
+                    runner.run(self._serve())
             except asyncio.CancelledError:
                 logger.debug("The plugin's event loop ends.")
             except BaseException as error:  # noqa: BLE001  # `SystemExit` too must not end a thread that others rely on
@@ -168,7 +184,7 @@ class Worker:
 
     def _tell(self, what: str) -> None:
         """Log, once for each kind, what has ended the event loop."""
-        if what not in self._told:
+        if what not in self._told and not self._stopping.is_set():
             self._told.add(what)
             with suppress(Exception):  # the host's own logging may be what has failed
                 logger.error("The plugin's event loop was ended by %s; it begins anew.", what)

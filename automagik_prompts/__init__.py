@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from automagik_prompts._version import __version__ as __version__
+from automagik_prompts.agent import plugins as _plugins
 
 if TYPE_CHECKING:
     from automagik_prompts.agent.capability import ActivePrompt
@@ -95,6 +96,14 @@ def __getattr__(name: str) -> Any:
     module = import_module(f"{__name__}.{_HOME.get(name, 'exceptions')}")
     value = globals()[name] = getattr(module, name)
     return value
+
+
+def _make_default() -> Any:
+    """Return the default plugin of a process that has started none."""
+    return import_module(f"{__name__}.plugin").PromptPlugin()
+
+
+_plugins.register(_make_default)
 
 
 def __dir__() -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from automagik_prompts.agent import overrides
+from automagik_prompts.agent import overrides, plugins
 from automagik_prompts.declaring import discovery
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.declaring.registry import registry as default_registry
@@ -32,7 +32,7 @@ from automagik_prompts.following.version_cache import Recall
 from automagik_prompts.runtime import forks
 from automagik_prompts.runtime.callbacks import Listeners, OnChangeCallback
 from automagik_prompts.runtime.thread import Worker
-from automagik_prompts.settings import load_settings, redacted_url, sqlite_path
+from automagik_prompts.settings import identity_of, load_settings, redacted_url, sqlite_path
 from automagik_prompts.storage.database import Database
 from automagik_prompts.templating.values import ABSENT, builtin_value
 
@@ -104,6 +104,7 @@ class PromptPlugin:
         )
         self._worker: Worker | None = None
         self._forkable = True
+        self._threadless = False
         self._listeners = Listeners()
         self._reported: set[tuple[str, str, int | None]] = set()
         forks.enter(self)
@@ -124,27 +125,55 @@ class PromptPlugin:
             autoinstall,  # loads Pydantic AI, which a process without agents does not need
         )
 
+        plugins.claim(self)
         discovery.import_prompt_modules(self.settings.modules)
         autoinstall.install(self, self.registry)
         return self
 
     def uninstall(self) -> None:
         """Put the construction of agents back as it was; agents that got a prompt keep it."""
+        plugins.release(self)
         from automagik_prompts.agent import autoinstall  # as above
 
         autoinstall.uninstall(self)
 
     def start(self) -> Self:
-        """Begin to follow the database, on a thread of its own; returns at once. A second call does nothing."""
+        """Begin to follow the database, on a thread of its own; returns at once. A second call does nothing.
+
+        The first plugin of a process that is started is what agents read that were given none.
+
+        Raises:
+            ConfigurationError: Agents have been served from a default that nobody chose, on another database.
+        """
+        plugins.claim(self)
+        self._start()
+        return self
+
+    def _start(self) -> None:
         with self._lock:
             if self._worker is None:
                 self._present.begin(self.settings.startup_timeout)
-                self._worker = Worker(self._make_refresher)
-                self._worker.start()
-        return self
+                worker = Worker(self._make_refresher)
+                try:
+                    worker.start()
+                except RuntimeError as error:
+                    self._present.close(followed=False)
+                    self._say_no_thread(error)
+                else:
+                    self._worker = worker
+
+    def _say_no_thread(self, error: RuntimeError) -> None:
+        if not self._threadless:
+            self._threadless = True
+            logger.warning(
+                "The database is not followed: %s, and the plugin needs a thread of the operating system. What is on "
+                "disk or in code is served.",
+                error,
+            )
 
     def close(self) -> None:
-        """End the thread and its connections; what was served last goes on being served."""
+        """End the thread and its connections; what was served last stays in use, until another plugin is started."""
+        plugins.release(self)
         worker = self.end()
         if worker is not None:
             worker.join(_CLOSE_SECONDS)
@@ -172,6 +201,26 @@ class PromptPlugin:
     # Serving: memory only.
 
     @property
+    def is_chosen(self) -> bool:
+        """Whether somebody said which database this is, by an argument or a variable."""
+        return "database_url" in self.settings.model_fields_set
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the database is followed."""
+        return self._worker is not None
+
+    @property
+    def identity(self) -> str | None:
+        """What tells this database from another; `None` for one in memory."""
+        return identity_of(self.settings.database_url)
+
+    @property
+    def where(self) -> str:
+        """The database, for messages, without secrets."""
+        return redacted_url(self.settings.database_url)
+
+    @property
     def missing(self) -> MissingMode:
         """What a missing variable becomes."""
         return self.settings.missing
@@ -185,7 +234,8 @@ class PromptPlugin:
         """Return the present snapshot; `None` before the first load has ended in one way or another."""
         present = self._present
         if self._worker is None and not present.closed:
-            self.start()
+            plugins.offer(self)
+            self._start()
         return present.snapshot
 
     async def ready(self) -> Snapshot:

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from automagik_prompts import default
-from automagik_prompts.agent import overrides
+from automagik_prompts.agent import overrides, plugins
 from automagik_prompts.agent.overrides import Override
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.declaring.registry import registry as default_registry
@@ -120,7 +119,7 @@ def memory_plugin(registry: Registry = default_registry, **settings: Any) -> Ite
     """
     settings.setdefault("startup_timeout", _STARTUP_SECONDS)
     plugin = PromptPlugin("sqlite://:memory:", registry=registry, **settings)
-    with default.default_replaced(plugin) as replaced:
+    with plugins.replaced(plugin) as replaced:
         readers = [replaced] if replaced is not None else []
         with overrides.standing_in(plugin, *readers), ThreadPoolExecutor(1) as pool:
             try:

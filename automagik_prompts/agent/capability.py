@@ -10,7 +10,6 @@ came in. The snapshot is pinned when the run begins, so a deploy does not change
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum
@@ -24,7 +23,7 @@ from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering, Wra
 from pydantic_ai.messages import CapabilityInstructionSource, InstructionId, InstructionPart
 from pydantic_ai.tools import AgentDepsT, RunContext
 
-from automagik_prompts.agent import features, overrides, pinning, telemetry
+from automagik_prompts.agent import features, overrides, pinning, plugins, telemetry
 from automagik_prompts.agent import run as runs
 from automagik_prompts.agent.messages import Placement, is_placed, without_declared
 from automagik_prompts.agent.provenance import UsedPrompt, last_used, sign
@@ -316,7 +315,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     @property
     def reader(self) -> PromptReader:
         """The plugin that it reads from."""
-        return overrides.stand_in(self.plugin) if self.plugin is not None else _default_plugin()
+        return overrides.stand_in(self.plugin) if self.plugin is not None else plugins.read()
 
     @cached_property
     def name(self) -> str:
@@ -428,13 +427,3 @@ def _name_of(agent: AbstractAgent[Any, Any]) -> str:
             'ActivePrompt("name"), or give the agent its name when it is built.'
         )
     return agent.name
-
-
-def _default_plugin() -> PromptReader:
-    """Return the process' default plugin.
-
-    The package makes it when it is first asked for. It is asked through `sys.modules`, so that this module, and with it
-    an agent run that was given a plugin, imports nothing that could reach the database.
-    """
-    plugin: PromptReader = sys.modules["automagik_prompts"].default_plugin()
-    return plugin

@@ -62,3 +62,27 @@ class PromptReader(Protocol):
     def report_render_failure(self, prompt: ServedPrompt, error: Exception) -> None:
         """Take note that a version could not be rendered; returns at once and never raises."""
         ...
+
+
+class DefaultPlugin(PromptReader, Protocol):
+    """What is known of a plugin that agents read which were given none."""
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether somebody said which database it follows, by an argument or a variable."""
+        ...
+
+    @property
+    def is_started(self) -> bool:
+        """Whether it follows its database."""
+        ...
+
+    @property
+    def identity(self) -> str | None:
+        """What tells its database from another; `None` for one in memory."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """Its database, for messages, without secrets."""
+        ...

@@ -273,7 +273,7 @@ async def test_what_must_be_said(plugin: PromptPlugin) -> None:
 
 async def test_an_agent_without_the_capability(plugin: PromptPlugin, monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent that was given its prompt for single runs is replayed by the name of the prompts."""
-    monkeypatch.setattr("automagik_prompts.default._default", plugin)
+    monkeypatch.setattr("automagik_prompts.agent.plugins._read", plugin)
     messages, _ = await conversation(plugin)
     listener = Listener()
     bare: Agent[object, str] = Agent(listener.model)

@@ -33,7 +33,7 @@ def default(registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.Mon
     """A default plugin, which is the one that a specification's capability reads from."""
     registry.declare("stan", {"default": "Default.", "APPROVED": "Approved, {{name}}."}, where="here")
     plugin = make_plugin("sqlite://:memory:")
-    monkeypatch.setattr("automagik_prompts.default._default", plugin)
+    monkeypatch.setattr("automagik_prompts.agent.plugins._read", plugin)
     return plugin
 
 

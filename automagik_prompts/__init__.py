@@ -91,6 +91,8 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "TORTOISE_ORM":  # for the `aerich` command; made anew each time, as the environment says
+        return import_module(f"{__name__}.db").TORTOISE_ORM
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"{__name__}.{_HOME.get(name, 'exceptions')}")

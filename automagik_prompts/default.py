@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from automagik_prompts.agent import plugins
+from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.protocols import Values
 from automagik_prompts.domain.served import ServedPrompt
 from automagik_prompts.exceptions import ConfigurationError
@@ -54,11 +55,11 @@ def uninstall() -> None:
         plugin.close()
 
 
-def resolve(agent: str, status_key: str | None = None) -> ServedPrompt:
+def resolve(agent: str, status_key: Status | None = None) -> ServedPrompt:
     """Return the version that the default plugin serves; see `PromptPlugin.resolve`."""
     return cast("PromptPlugin", plugins.read()).resolve(agent, status_key)
 
 
-def render(agent: str, status_key: str | None = None, values: Values | None = None) -> str:
+def render(agent: str, status_key: Status | None = None, values: Values | None = None) -> str:
     """Return the filled text that the default plugin serves; see `PromptPlugin.render`."""
     return cast("PromptPlugin", plugins.read()).render(agent, status_key, values)

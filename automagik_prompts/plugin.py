@@ -6,7 +6,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,11 @@ from automagik_prompts.agent import overrides, plugins
 from automagik_prompts.declaring import discovery
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.declaring.registry import registry as default_registry
+from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.protocols import Values
 from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.served import Explanation, Health, MissingMode, Selection, ServedPrompt, State
+from automagik_prompts.domain.text import closest
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.editing import commands, queries
 from automagik_prompts.editing import sync as seeding
@@ -31,8 +34,10 @@ from automagik_prompts.following.snapshot import Snapshot, changes_between, code
 from automagik_prompts.following.version_cache import Recall
 from automagik_prompts.runtime import forks
 from automagik_prompts.runtime.callbacks import Listeners, OnChangeCallback
+from automagik_prompts.runtime.notices import Notices
 from automagik_prompts.runtime.thread import Worker
 from automagik_prompts.settings import identity_of, load_settings, redacted_url, sqlite_path
+from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from automagik_prompts.templating.values import ABSENT, builtin_value
 
@@ -82,7 +87,7 @@ class PromptPlugin:
         seed: bool | None = None,
         registry: Registry = default_registry,
     ) -> None:
-        self.settings = load_settings(
+        given = load_settings(
             database_url=database_url,
             startup_timeout=startup_timeout,
             poll_interval=poll_interval,
@@ -93,6 +98,9 @@ class PromptPlugin:
             author=author,
             seed=seed,
         )
+        self.settings = given.anchored()
+        self._shown_url = redacted_url(given.database_url)
+        self._is_chosen = "database_url" in given.model_fields_set
         self.registry = registry
         self._lock = threading.Lock()
         self._recall = Recall(registry)
@@ -107,6 +115,9 @@ class PromptPlugin:
         self._threadless = False
         self._listeners = Listeners()
         self._reported: set[tuple[str, str, int | None]] = set()
+        self._notices = Notices()
+        self._resolved: set[str] = set()
+        registry.watch(self._declared)
         forks.enter(self)
 
     # Life.
@@ -203,7 +214,7 @@ class PromptPlugin:
     @property
     def is_chosen(self) -> bool:
         """Whether somebody said which database this is, by an argument or a variable."""
-        return "database_url" in self.settings.model_fields_set
+        return self._is_chosen
 
     @property
     def is_started(self) -> bool:
@@ -218,7 +229,7 @@ class PromptPlugin:
     @property
     def where(self) -> str:
         """The database, for messages, without secrets."""
-        return redacted_url(self.settings.database_url)
+        return self._shown_url
 
     @property
     def missing(self) -> MissingMode:
@@ -240,11 +251,12 @@ class PromptPlugin:
 
     async def ready(self) -> Snapshot:
         """Wait for the first load, `startup_timeout` at most and once per process, and return what is served then."""
+        _check_asyncio()
         if (snapshot := self.snapshot()) is not None:
             return snapshot
         return await self._present.ready()
 
-    def resolve(self, agent: str, status_key: str | None = None) -> ServedPrompt:
+    def resolve(self, agent: str, status_key: Status | None = None) -> ServedPrompt:
         """Return the version that is served for an agent and status: its text, variables, version and source.
 
         The first call of a process waits for the first load, `startup_timeout` at most; in async code that would hold
@@ -259,7 +271,7 @@ class PromptPlugin:
         """
         return self._select(agent, status_key).prompt
 
-    def render(self, agent: str, status_key: str | None = None, values: Values | None = None) -> str:
+    def render(self, agent: str, status_key: Status | None = None, values: Values | None = None) -> str:
         """Return the text that is served for an agent and status, filled with values.
 
         Args:
@@ -273,7 +285,7 @@ class PromptPlugin:
         """
         selection = self._select(agent, status_key)
         given: Mapping[str, object] = values or {}
-        status = status_key or selection.prompt.status_key
+        status = self._asked(agent, status_key) or selection.prompt.status_key
 
         def lookup(name: str) -> object:
             value = given.get(name, ABSENT)
@@ -287,7 +299,7 @@ class PromptPlugin:
                 raise
             return selection.code.template.render(lookup, missing=self.missing)
 
-    def explain(self, agent: str, status_key: str | None = None) -> Explanation:
+    def explain(self, agent: str, status_key: Status | None = None) -> Explanation:
         """Say which version is served for an agent and status, from where, why, and how old the snapshot is.
 
         Args:
@@ -297,14 +309,14 @@ class PromptPlugin:
         Raises:
             NoActivePromptError: Neither the database nor the code has anything to serve.
         """
-        selection, status = self._select(agent, status_key), self._present.status
+        selection, status = self._select(agent, status_key, serving=False), self._present.status
         prompt = selection.prompt
         snapshot = self._present.snapshot
         problems = snapshot.problems if snapshot is not None else ()
         now = time.monotonic()
         return Explanation(
             agent=agent,
-            status_key=status_key or prompt.status_key,
+            status_key=self._asked(agent, status_key) or prompt.status_key,
             served_status_key=prompt.status_key,
             version=prompt.version,
             source=prompt.source,
@@ -338,9 +350,13 @@ class PromptPlugin:
             listening=status.listening,
             unwritten=status.unwritten,
             agents=len({*self.registry.agents, *(snapshot.fallbacks if snapshot is not None else ())}),
-            problems=tuple(
-                f"{problem.agent}/{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
-                for problem in problems
+            problems=(
+                *(
+                    f"{problem.agent}/{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
+                    for problem in problems
+                ),
+                *status.problems,
+                *self._notices.problems,
             ),
         )
 
@@ -427,18 +443,76 @@ class PromptPlugin:
         if worker is not None and prompt.prompt_id is not None:
             worker.call(lambda refresher: refresher.record_failure(prompt, str(error)))
 
+    def report_fallback(self, agent: str, status_key: str) -> None:
+        """Tell, once, that a status is unknown to the code and to the database; returns at once and never raises."""
+        key = ("status", agent, status_key)
+        if not self._notices.note(key):
+            return
+        declared = self.registry.agents.get(agent)
+        known = set(declared.prompts) if declared is not None else set()
+
+        async def look(database: Database) -> None:
+            if (info := await database.run(repository.get_agent, agent)) is not None:
+                known.update(await database.run(repository.get_status_keys, info.id))
+
+        def tell(done: Future[None] | None) -> None:
+            if status_key not in known:
+                close = closest(status_key, known)
+                hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"Known are: {_listed(known)}."
+                unread = " (the database could not be asked)" if done is None or done.exception() is not None else ""
+                self._notices.tell(
+                    key,
+                    f"The status {status_key!r} of {agent} has no prompt: neither the code nor the "
+                    f"database{unread} knows it, so another status' text is sent. {hint}",
+                )
+
+        if (worker := self._worker) is None:
+            tell(None)
+        else:
+            worker.call(lambda refresher: _with_database(refresher, look)).add_done_callback(tell)
+
+    def report_missing(self, prompt: ServedPrompt, names: Sequence[str]) -> None:
+        """Tell, once per version and name, that a variable had no value; returns at once and never raises."""
+        for name in names:
+            key = ("variable", prompt.agent, prompt.status_key, prompt.version, name)
+            if not self._notices.note(key):
+                continue
+            which = f"version {prompt.version}" if prompt.version is not None else "the code's text"
+            instead = f"[No data for {name}]" if self.missing == "marker" else "nothing"
+            self._notices.tell(
+                key,
+                f"{prompt.agent}/{prompt.status_key}, {which}: the variable {name!r} had no value in a run, so the "
+                f"model was sent {instead!r} in its place. Give it in deps or variables=, or take it out of the text.",
+            )
+
+    def report_first_run(self) -> None:
+        """Tell which declared agents no agent of this process was given the prompts of; never raises."""
+        from automagik_prompts.agent import autoinstall  # loaded already: an agent has run
+
+        late = autoinstall.late_agents(self)
+        for name in late:
+            words = f"The agent {name!r} was built before install(), so it has no prompt. Build it afterwards."
+            self._notices.tell(("late", name), words)
+        for name in sorted(self.registry.agents.keys() - plugins.bound - self._resolved - {*late}):
+            self._notices.tell(
+                ("unbound", name),
+                f"The prompts of {name!r} are declared, and no agent of this process was given them. Give an agent "
+                f"ActivePrompt({name!r}) or, with install(), the name {name!r}.",
+            )
+
     # Editing: each verb is awaited and done on the plugin's thread, so it works on any event loop.
 
     async def create(
         self,
         agent: str,
-        status_key: str,
+        status_key: Status,
         text: str,
         *,
         format: Format = "handlebars",
         name: str | None = None,
         activate: bool = False,
         new_agent: bool = False,
+        new_status: bool = False,
         author: str | None = None,
         note: str | None = None,
         expected_revision: int | None = None,
@@ -455,6 +529,8 @@ class PromptPlugin:
                 name=name,
                 activate=activate,
                 new_agent=new_agent,
+                new_status=new_status,
+                statuses=self._statuses(agent),
                 exposed=self._exposed(agent),
                 intent=intent,
             )
@@ -463,7 +539,7 @@ class PromptPlugin:
     async def activate(
         self,
         agent: str,
-        status_key: str,
+        status_key: Status,
         version: int,
         *,
         author: str | None = None,
@@ -481,7 +557,7 @@ class PromptPlugin:
     async def rollback(
         self,
         agent: str,
-        status_key: str,
+        status_key: Status,
         *,
         author: str | None = None,
         note: str | None = None,
@@ -496,7 +572,7 @@ class PromptPlugin:
     async def deactivate(
         self,
         agent: str,
-        status_key: str,
+        status_key: Status,
         *,
         author: str | None = None,
         note: str | None = None,
@@ -506,11 +582,11 @@ class PromptPlugin:
         intent = self._intent(author, note, expected_revision)
         return await self._edit(lambda database: commands.deactivate(database, agent, status_key, intent=intent))
 
-    async def history(self, agent: str, status_key: str | None = None, *, limit: int | None = None) -> list[Prompt]:
+    async def history(self, agent: str, status_key: Status | None = None, *, limit: int | None = None) -> list[Prompt]:
         """Return an agent's versions, newest first; see `lookup.versions`."""
         return await self._read(lambda database: queries.versions(database, agent, status_key, limit=limit))
 
-    async def diff(self, agent: str, status_key: str, old: int, new: int) -> str:
+    async def diff(self, agent: str, status_key: Status, old: int, new: int) -> str:
         """Return the difference between two versions as a unified diff; see `lookup.diff`."""
         return await self._read(lambda database: queries.diff(database, agent, status_key, old, new))
 
@@ -570,10 +646,27 @@ class PromptPlugin:
                 "Whether it was written is not known; look before you try again."
             ) from None
 
-    def _select(self, agent: str, status_key: str | None) -> Selection:
+    def _select(self, agent: str, status: Status | None, *, serving: bool = True) -> Selection:
         if (snapshot := self.snapshot()) is None:
             snapshot = self._present.wait()
-        return overrides.choose(snapshot, agent, status_key, overrides.in_force())
+        if serving and agent not in self._resolved:
+            self._resolved.add(agent)
+            self._notices.drop(("unbound", agent))
+        key = snapshot.status_key(agent, status) if status is not None else None
+        selection = overrides.choose(snapshot, agent, key, overrides.in_force())
+        if serving and key is not None and selection.prompt.status_key != key:
+            self.report_fallback(agent, key)
+        return selection
+
+    def _asked(self, agent: str, status: Status | None) -> str | None:
+        """Return the key of the status that was asked for, `None` for the primary one."""
+        snapshot = self._present.snapshot
+        return snapshot.status_key(agent, status) if snapshot is not None and status is not None else None
+
+    def _declared(self) -> None:
+        """Look at what the code declares now: a module that was loaded again may declare another text."""
+        if (worker := self._worker) is not None:
+            worker.wake()
 
     def _tell(self, old: Snapshot, new: Snapshot) -> None:
         if self._listeners:
@@ -582,6 +675,10 @@ class PromptPlugin:
     def _exposed(self, agent: str) -> frozenset[str] | None:
         declared = self.registry.agents.get(agent)
         return declared.exposed if declared is not None else None
+
+    def _statuses(self, agent: str) -> Collection[str]:
+        declared = self.registry.agents.get(agent)
+        return declared.prompts.keys() if declared is not None else ()
 
     def _intent(self, author: str | None, note: str | None, expected_revision: int | None) -> Intent:
         return Intent(author or self.settings.author, note, expected_revision)
@@ -630,3 +727,22 @@ _abandoned: list[Worker | None] = []
 async def _with_database(refresher: Refresher, function: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
     async with refresher.opened() as database:
         await function(database)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)[:10]) or "none"
+
+
+def _check_asyncio() -> None:
+    """Make sure that a coroutine runs where it can wait for the plugin's thread.
+
+    Raises:
+        ConfigurationError: No asyncio event loop runs here, as under trio.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "This coroutine needs a running asyncio event loop, and there is none here. Call it from asyncio, or use "
+            "resolve, render, explain or health, which read memory."
+        ) from None

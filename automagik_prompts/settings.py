@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit, urlunsplit
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -46,7 +46,7 @@ class Settings(BaseSettings):
             cannot serve. Off, it only follows: for a viewer, or where a release step runs `automagik-prompts sync`.
     """
 
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
 
     database_url: str = DEFAULT_DATABASE_URL
     startup_timeout: float = Field(default=1.0, ge=0, le=60)
@@ -66,9 +66,22 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_scheme(cls, value: str) -> str:
-        if dialect_of(value) != "sqlite" and _server_parts(value) is None:
+        if dialect_of(value) == "sqlite":
+            _check_options(value.partition("?")[2])
+        elif _server_parts(value) is None:
             raise ValueError("write special characters in user and password percent-encoded, such as %2F for a slash")
         return value
+
+    def anchored(self) -> Self:
+        """Return the same settings with absolute paths: a program may change its working directory later."""
+        path, folder = sqlite_path(self.database_url), self.cache_dir
+        changed: dict[str, object] = {}
+        if path is not None:
+            name, mark, options = self.database_url.partition("?")
+            changed["database_url"] = f"{name.partition('://')[0]}://{quote(str(path))}{mark}{options}"
+        if folder is not None:
+            changed["cache_dir"] = folder.absolute()
+        return self.model_copy(update=changed)
 
     @property
     def dialect(self) -> Dialect:
@@ -104,6 +117,30 @@ def load_settings(**given: Any) -> Settings:
             f"These settings cannot work: {'; '.join(problems)}. Correct the argument or the variable "
             f"{ENVIRONMENT_PREFIX}<NAME>."
         ) from None
+
+
+_PRAGMAS = frozenset(
+    {
+        *("busy_timeout", "cache_size", "foreign_keys", "journal_mode", "journal_size_limit", "mmap_size"),
+        *("synchronous", "temp_store"),
+    }
+)
+"""The options of an SQLite URL: settings of the connection."""
+
+
+def _check_options(options: str) -> None:
+    """Refuse what an SQLite URL has behind a question mark and that is no option: most likely a part of the name.
+
+    Raises:
+        ValueError: It is none of `_PRAGMAS`.
+    """
+    for option in filter(None, options.split("&")):
+        name, equals, _ = option.partition("=")
+        if not equals or name not in _PRAGMAS:
+            raise ValueError(
+                f"behind the question mark {option!r} is no option of an SQLite URL; there are "
+                f"{', '.join(sorted(_PRAGMAS))}. Write a question mark in a file's name as %3F"
+            )
 
 
 def dialect_of(url: str) -> Dialect:

@@ -33,7 +33,7 @@ async def measure(url: str, activations: int) -> list[float]:
     """
     async with Database(url) as database:
         await upgrade(database)
-        await commands.create(database, AGENT, STATUS, "Version 1.", new_agent=True, activate=True)
+        await commands.create(database, AGENT, STATUS, "Version 1.", new_agent=True, new_status=True, activate=True)
         for number in range(activations):
             await commands.create(database, AGENT, STATUS, f"Version {number + 2}.")
         processes = [_Follower(url) for _ in range(PROCESSES)]

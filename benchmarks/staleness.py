@@ -144,7 +144,7 @@ async def measure(launcher: Launcher, url: str, processes: int, load: int, activ
     """
     async with Database(url) as database:
         await upgrade(database)
-        await commands.create(database, AGENT, STATUS, "Version 1.", new_agent=True, activate=True)
+        await commands.create(database, AGENT, STATUS, "Version 1.", new_agent=True, new_status=True, activate=True)
         agent = await finding.find_agent(database, AGENT)
         for number in range(activations):
             await commands.create(database, AGENT, STATUS, f"Version {number + 2}.")

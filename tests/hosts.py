@@ -364,7 +364,9 @@ def work_on(url: str) -> None:
     async def work() -> None:
         async with Database(url) as database:
             await commands.create(database, "plain", "default", "A later text.", activate=True, intent=Intent("ann"))
-            await commands.create(database, "plain", "VIP", "A text for {{agent_name}}.", intent=Intent("ann", "why"))
+            await commands.create(
+                database, "plain", "VIP", "A text for {{agent_name}}.", new_status=True, intent=Intent("ann", "why")
+            )
             await commands.create(database, "null", "default", "Now there is one.", activate=True)
             await commands.create(database, "trailing", "default", "Too much.", activate=True)
             await commands.rollback(database, "trailing", "default")

@@ -174,6 +174,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
                 raise _two_for(bound.agent)
             if bound.inject == "system_prompt" and rivals[0] is self:
                 bound.register(agent)
+        plugins.bound.add(bound.name)
         if bound.pin is not None:
             pinning.keep(bound.name)
         return bound
@@ -208,6 +209,9 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             return await handler()
         finally:
             runs.end(name, run)
+            if name not in plugins.ran:
+                plugins.ran.add(name)
+                run.reader.report_first_run()
 
     async def wrap_model_request(
         self, ctx: RunContext[AgentDepsT], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
@@ -380,7 +384,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         """Return the text for the present status, filled."""
         name = self.name
         given = self.status if self.status is not None else run.snapshot.default_status(name)
-        status_key = await read_status(ctx, given) if given is not None else None
+        status_key = await read_status(ctx, run.snapshot, name, given) if given is not None else None
         snapshot, memory = run.snapshot, self._memory
         if run.is_plain and (told := memory.told(snapshot, status_key)) is not None:
             return told

@@ -130,8 +130,12 @@ async def fill(
         if inspect.isawaitable(given):
             given = await given
     lookup = _lookup(ctx, given or {}, prompt.agent, asked)
+    absent: list[str] = []
     try:
-        return Told(prompt.template.render(lookup, missing=reader.missing), prompt, asked, entry)
+        text = prompt.template.render(lookup, missing=reader.missing, absent=absent)
+        if absent and prompt.source is not Source.OVERRIDE:
+            reader.report_missing(prompt, absent)
+        return Told(text, prompt, asked, entry)
     except RenderError as error:
         if prompt.source is not Source.OVERRIDE:
             reader.report_render_failure(prompt, error)

@@ -12,22 +12,21 @@ from automagik_prompts.agent import overrides
 from automagik_prompts.agent.messages import Placement
 from automagik_prompts.agent.provenance import UsedPrompt
 from automagik_prompts.agent.run import Run
-from automagik_prompts.domain.keys import status_value
-from automagik_prompts.domain.protocols import StatusFunction
+from automagik_prompts.domain.protocols import SnapshotReader, StatusFunction
 from automagik_prompts.domain.served import Selection, ServedPrompt, Source
 from automagik_prompts.templating.template import compile_template
 
 
-async def read_status(ctx: RunContext[Any], given: str | Enum | StatusFunction | None) -> str | None:
+async def read_status(
+    ctx: RunContext[Any], snapshot: SnapshotReader, name: str, given: str | Enum | StatusFunction
+) -> str | None:
     """Return the present status, `None` for the primary one; what a status function raises is not swallowed."""
     status: Any = given
-    if status is None:
-        return None
     if callable(status) and not isinstance(status, Enum):
         status = status(ctx)
         if inspect.isawaitable(status):
             status = await status
-    return status_value(status)
+    return snapshot.status_key(name, status)
 
 
 async def choose(ctx: RunContext[Any], run: Run, name: str, status_key: str | None) -> Selection:
@@ -49,6 +48,8 @@ async def choose(ctx: RunContext[Any], run: Run, name: str, status_key: str | No
     version, pinned = run.capability.version, run.pinned
     if version is None and pinned is None and not run.overrides:
         selection = run.selections[status_key] = run.snapshot.select(name, status_key)
+        if status_key is not None and selection.prompt.status_key != status_key:
+            run.reader.report_fallback(name, status_key)
         return selection
     selection = overrides.choose(run.snapshot, name, status_key, run.overrides)
     if any(selection.prompt is prompt for prompt in run.overrides):

@@ -72,6 +72,9 @@ ExpectRevision = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 NewAgent = Annotated[bool, typer.Option("--new-agent", help="Add the agent if there is none of that name.")]
+NewStatus = Annotated[
+    bool, typer.Option("--new-status", help="Add the status if neither the code nor the database knows it.")
+]
 Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="The newest ones, at most so many.")]
 Modules = Annotated[
     list[str] | None,

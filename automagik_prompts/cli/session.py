@@ -39,6 +39,9 @@ Debug = Annotated[
     bool, typer.Option("--debug", help="Print the traceback of an error.", rich_help_panel="Every command")
 ]
 
+FOUND = 3
+"""The exit code where it was done and something needs a look; 1 is left to what could not be done."""
+
 
 class Access(Enum):
     """What a command does with the database.

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum, EnumMeta
 from types import FrameType
 from typing import TypeVar
 
-from automagik_prompts.declaring.registry import PromptText, Registry, registry
-from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, status_value
+from automagik_prompts.declaring.registry import PromptText, Registry, Site, registry
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, Status, find_status, is_ambiguous, status_value
 from automagik_prompts.domain.protocols import StatusFunction
-from automagik_prompts.domain.validation import Format, check_format, check_name, check_optional, check_text
+from automagik_prompts.domain.validation import (
+    MAX_NOTE_LENGTH,
+    Format,
+    check_format,
+    check_name,
+    check_optional,
+    check_text,
+)
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
 
 ClassT = TypeVar("ClassT", bound=type)
@@ -21,7 +29,7 @@ def prompt(
     text: str,
     *,
     agent: str | None = None,
-    status_key: str | Enum = DEFAULT_STATUS_KEY,
+    status_key: Status = DEFAULT_STATUS_KEY,
     primary: bool = False,
     name: str | None = None,
     note: str | None = None,
@@ -29,13 +37,15 @@ def prompt(
     variables: Collection[str] = (),
     registry: Registry = registry,
 ) -> str:
-    """Declare one text; the result is still that string.
+    """Declare one text and return it, a plain string.
+
+    Inside a class the result is a string that carries its details until `prompts` reads them.
 
     Args:
         text: The text.
         agent: The agent it is for. Left out inside a class decorated with `prompts`, or in a module that
             `prompts_from_package` reads: there the text only gets its details.
-        status_key: The status it is for; of an enum member the value counts.
+        status_key: The status it is for: a string, or an enum member, whose value counts if it is a string.
         primary: Whether this is the agent's primary status; needed where an agent has several and none is `"default"`.
         name: A name for people.
         note: Why it is as it is.
@@ -46,7 +56,7 @@ def prompt(
     Raises:
         DeclarationError: The declaration cannot be right.
     """
-    where = _caller()
+    where, site = _caller()
     if agent is None and (primary or variables or status_key != DEFAULT_STATUS_KEY):
         raise DeclarationError(
             f"prompt() at {where} does not say agent=..., so it only gives a text its name, note and format. Give the "
@@ -58,7 +68,7 @@ def prompt(
         declared = PromptText(text)
         declared.prompt_format = check_format(format)
         declared.prompt_name = check_optional(name, "prompt name")
-        declared.prompt_note = check_optional(note, "note")
+        declared.prompt_note = check_optional(note, "note", limit=MAX_NOTE_LENGTH)
     except InvalidPromptError as error:
         raise DeclarationError(
             f"{error.message} Declared at {where}.", agent=agent, status_key=error.status_key
@@ -70,14 +80,16 @@ def prompt(
             where=where,
             primary=status_key if primary else None,
             variables=variables,
+            site=site,
         )
+        return declared[:]
     return declared
 
 
 def prompts(
     agent: str,
     *,
-    primary: str | Enum | None = None,
+    primary: Status | None = None,
     status: StatusFunction | None = None,
     variables: Collection[str] = (),
     registry: Registry = registry,
@@ -87,7 +99,7 @@ def prompts(
     Args:
         agent: The agent's name.
         primary: The primary status: served for a status that has no text of its own. Of an enum member the value
-            counts, or its name where only that is a status.
+            counts, else its name.
         status: A sync or async function of the run context that returns the present status.
         variables: Names to expose to templates besides those that the texts use.
         registry: Where to declare them.
@@ -101,6 +113,8 @@ def prompts(
 
     def decorate(cls: ClassT) -> ClassT:
         where = f"{cls.__module__}.{cls.__qualname__}"
+        _, caller = _caller()
+        unit = "<interactive>" if caller.unit == "<interactive>" else where
         if isinstance(cls, EnumMeta):
             members: Mapping[str, Enum] = cls.__members__
             texts = {key: member.value for key, member in members.items() if isinstance(member.value, str)}
@@ -115,23 +129,55 @@ def prompts(
                 agent=agent,
             )
         registry.declare(
-            agent, texts, where=where, primary=_primary_key(primary, texts), status=status, variables=variables
+            agent,
+            texts,
+            where=where,
+            primary=_primary_key(agent, primary, texts, where),
+            status=status,
+            variables=variables,
+            site=Site(unit, caller.execution, is_whole=True),
         )
         return cls
 
     return decorate
 
 
-def _primary_key(primary: str | Enum | None, texts: Mapping[str, str]) -> str | None:
-    """Return the status that an enum member means; a member's value may be the text itself."""
-    if not isinstance(primary, Enum):
-        return primary
-    return primary.value if primary.value in texts or primary.name not in texts else primary.name
+def _primary_key(agent: str, primary: Status | None, texts: Mapping[str, str], where: str) -> str | None:
+    """Return the declared status that is meant; a member's value may be the text itself.
+
+    Raises:
+        DeclarationError: A member's value and name are different statuses, or so they are for another of its enum.
+    """
+    if primary is None:
+        return None
+    if isinstance(primary, Enum):
+        for member in type(primary):
+            if is_ambiguous(member, texts):
+                raise DeclarationError(
+                    f"{type(primary).__name__}.{member.name} means the status {member.value!r} by its value and "
+                    f"{member.name!r} by its name, and agent {agent!r} has both, at {where}. Rename one of them.",
+                    agent=agent,
+                )
+        return find_status(primary, texts) or (primary.value if isinstance(primary.value, str) else primary.name)
+    return find_status(primary, texts) or primary
 
 
-def _caller() -> str:
-    """Return file and line of the code outside this module that is declaring."""
+_INTERACTIVE = re.compile(r"<(?!string>)[^>]*>|.*[\\/]ipykernel_\d+[\\/]\d+\.py")
+"""What Python and notebooks call the code that is typed into them; `<string>` is a program given by `-c`."""
+
+
+def _caller() -> tuple[str, Site]:
+    """Return file and line of the code outside this module that is declaring, and what tells its executions apart.
+
+    A module that is loaded again has another `__spec__`; what is typed at a prompt has code of its own each time.
+    """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # there is no public way to the caller that costs little
     while frame is not None and frame.f_globals.get("__name__") == __name__:
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "an unknown place"
+    if frame is None:
+        return "an unknown place", Site("an unknown place")
+    file = frame.f_code.co_filename
+    where = f"{file}:{frame.f_lineno}"
+    if _INTERACTIVE.fullmatch(file):
+        return where, Site("<interactive>", frame.f_code if file == "<stdin>" else file)
+    return where, Site(file, frame.f_globals.get("__spec__"))

@@ -8,7 +8,8 @@ from importlib.resources import files
 from pkgutil import iter_modules
 from types import ModuleType
 
-from automagik_prompts.declaring.registry import Registry, registry
+from automagik_prompts.declaring.registry import Registry, Site, registry
+from automagik_prompts.domain.keys import Status, status_value
 from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.validation import Format, check_format
 from automagik_prompts.exceptions import DeclarationError
@@ -20,7 +21,7 @@ def prompts_from_package(
     package: str | ModuleType,
     *,
     agent: str,
-    primary: str | None = None,
+    primary: Status | None = None,
     status: StatusFunction | None = None,
     variables: Collection[str] = (),
     format: Format = "handlebars",
@@ -66,11 +67,12 @@ def prompts_from_package(
         agent,
         texts,
         where=module.__name__,
-        primary=primary,
+        primary=status_value(primary, texts),
         status=status,
         variables=variables,
         format=check_format(format),
         places=places,
+        site=Site(module.__name__, object(), is_whole=True),
     )
 
 

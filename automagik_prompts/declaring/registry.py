@@ -7,17 +7,37 @@ are compiled here, on import, so that an agent run never has to.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+import weakref
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, find_status, folded
 from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.served import ServedPrompt, Source
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.domain.validation import Format, check_name, check_text
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
 from automagik_prompts.templating.template import Template, check_variable_name, compile_template
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a declaration stands, and which execution of that place made it.
+
+    Attributes:
+        unit: The file, the class, or `<interactive>` for everything that is typed at a prompt or in a notebook.
+        execution: An object that is the same for all that one execution of it declares.
+        is_whole: Whether the place declares several texts in one go: those that it leaves out later are gone.
+    """
+
+    unit: str
+    execution: object = None
+    is_whole: bool = False
+
+    def replaces(self, earlier: Site) -> bool:
+        """Return whether this is the same place executed again: a module that is reloaded, a cell that is run again."""
+        return self.unit == earlier.unit and self.execution != earlier.execution
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +52,7 @@ class DeclaredPrompt:
         name: A name for people.
         note: Why it is as it is.
         where: The place of the declaration, for messages.
+        site: What tells a declaration that is made again from a second one.
         template: The compiled text.
         content_hash: The SHA-256 of the text, hexadecimal.
         served: The text as it is served where the database has none.
@@ -44,6 +65,7 @@ class DeclaredPrompt:
     name: str | None
     note: str | None
     where: str = field(compare=False)
+    site: Site = field(repr=False, compare=False)
     template: Template = field(repr=False, compare=False)
     content_hash: str
     served: ServedPrompt = field(init=False, repr=False, compare=False)
@@ -117,12 +139,17 @@ class Registry:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._agents: Mapping[str, DeclaredAgent] = MappingProxyType({})
+        self._watchers: list[weakref.WeakMethod[Callable[[], None]]] = []
         self.generation = 0
 
     @property
     def agents(self) -> Mapping[str, DeclaredAgent]:
         """What is declared now, by agent name; a mapping that never changes."""
         return self._agents
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call a method after each change, as long as its object exists; it must return at once."""
+        self._watchers.append(weakref.WeakMethod(changed))
 
     def declare(
         self,
@@ -135,6 +162,7 @@ class Registry:
         variables: Collection[str] = (),
         format: Format = "handlebars",
         places: Mapping[str, str] = MappingProxyType({}),
+        site: Site | None = None,
     ) -> None:
         """Declare texts of one agent.
 
@@ -147,15 +175,17 @@ class Registry:
             variables: Names to expose to templates besides those that the texts use.
             format: How a text is read that does not say so itself.
             places: The places of single texts by status key, where they are known more exactly.
+            site: What tells this declaration, made again, from a second one; by default they cannot be told apart.
 
         Raises:
             DeclarationError: The declaration cannot be right.
         """
+        site = site or Site(where)
         try:
-            check_name(agent, "agent name")
+            agent = check_name(agent, "agent name")
             exposed = {check_variable_name(name) for name in variables}
             declared = {
-                key: _declared(agent, key, text, format=format, where=places.get(key, where))
+                (prompt := _declared(agent, key, text, format, places.get(key, where), site)).status_key: prompt
                 for key, text in texts.items()
             }
         except InvalidPromptError as error:
@@ -166,10 +196,10 @@ class Registry:
         exposed |= {name for prompt in declared.values() for name in prompt.template.variables}
         with self._lock:
             known = self._agents.get(agent)
-            merged = _merge(agent, known, declared)
+            merged = _merge(agent, known, declared, site)
             entry = DeclaredAgent(
                 name=agent,
-                primary=_primary(agent, known, merged, primary, where),
+                primary=_primary(agent, None if _is_again(known, site) else known, merged, primary, where),
                 prompts=MappingProxyType(merged),
                 exposed=frozenset(exposed | (known.exposed if known else frozenset())),
                 status=status or (known.status if known else None),
@@ -178,11 +208,19 @@ class Registry:
             if known is None or entry != known:
                 self._agents = MappingProxyType({**self._agents, agent: entry})
                 self.generation += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        for watcher in tuple(self._watchers):
+            if (changed := watcher()) is None:
+                self._watchers.remove(watcher)
+            else:
+                changed()
 
 
-def _declared(agent: str, status_key: str, text: str, *, format: Format, where: str) -> DeclaredPrompt:
+def _declared(agent: str, status_key: str, text: str, format: Format, where: str, site: Site) -> DeclaredPrompt:
     """Check and compile one text."""
-    check_name(status_key, "status key")
+    status_key = check_name(status_key, "status key")
     check_text(text, agent=agent, status_key=status_key)
     details = text if isinstance(text, PromptText) else None
     plain = text[:]  # a slice of a subclass is a plain string
@@ -195,18 +233,35 @@ def _declared(agent: str, status_key: str, text: str, *, format: Format, where: 
         name=details.prompt_name if details is not None else None,
         note=details.prompt_note if details is not None else None,
         where=where,
+        site=site,
         template=compile_template(plain, chosen, agent=agent, status_key=status_key),
         content_hash=content_hash(plain),
     )
 
 
 def _merge(
-    agent: str, known: DeclaredAgent | None, declared: Mapping[str, DeclaredPrompt]
+    agent: str, known: DeclaredAgent | None, declared: Mapping[str, DeclaredPrompt], site: Site
 ) -> dict[str, DeclaredPrompt]:
-    """Join new declarations with the agent's earlier ones; the same text twice is one declaration."""
+    """Join new declarations with the agent's earlier ones; the same text twice is one declaration.
+
+    What the same place declared before and declares no more is gone, where the place is a class or a package.
+    """
     merged = dict(known.prompts) if known else {}
+    if site.is_whole:
+        merged = {key: old for key, old in merged.items() if key in declared or not site.replaces(old.site)}
     for key, new in declared.items():
         old = merged.get(key)
+        alike = next((other for other in merged if other != key and folded(other) == folded(key)), None)
+        if alike is not None:
+            raise DeclarationError(
+                f"The statuses {alike!r} and {key!r} of agent {agent!r} differ only in case or in Unicode form, at "
+                f"{merged[alike].where} and {new.where}. Keep one spelling.",
+                agent=agent,
+                status_key=key,
+            )
+        if old is not None and site.replaces(old.site):
+            merged[key] = new
+            continue
         if old is not None and (old.text, old.format) != (new.text, new.format):
             raise DeclarationError(
                 f"The status {key!r} of agent {agent!r} is declared twice with different texts: at {old.where} and at "
@@ -216,6 +271,11 @@ def _merge(
             )
         merged[key] = new if old is None else replace(old, name=old.name or new.name, note=old.note or new.note)
     return merged
+
+
+def _is_again(known: DeclaredAgent | None, site: Site) -> bool:
+    """Return whether a place declares once more what it declared before, its primary status with it."""
+    return site.is_whole and known is not None and any(site.replaces(old.site) for old in known.prompts.values())
 
 
 def _primary(
@@ -235,8 +295,8 @@ def _primary(
         )
     wanted = primary or earlier
     if wanted is None:
-        if DEFAULT_STATUS_KEY in merged:
-            return DEFAULT_STATUS_KEY
+        if (default := find_status(DEFAULT_STATUS_KEY, merged)) is not None:
+            return default
         if len(merged) == 1:
             return next(iter(merged))
         raise DeclarationError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from automagik_prompts.domain.served import MissingMode, Selection, ServedPrompt
@@ -21,6 +21,10 @@ VariablesFunction = Callable[[Any], Values | Awaitable[Values]]
 
 class SnapshotReader(Protocol):
     """What an agent run may read of a snapshot: memory only."""
+
+    def status_key(self, agent: str, status: object) -> str | None:
+        """Return the key that a string or an enum member means for an agent; `None` for the primary status."""
+        ...
 
     def select(self, agent: str, status_key: str | None) -> Selection:
         """Return what is served for an agent and status; raises `NoActivePromptError`."""
@@ -57,6 +61,18 @@ class PromptReader(Protocol):
 
     async def find_version(self, agent: str, status_key: str, version: int) -> ServedPrompt:
         """Return a version by its number, reading it if need be; raises where it cannot be had in time."""
+        ...
+
+    def report_fallback(self, agent: str, status_key: str) -> None:
+        """Take note that a status has no text of its own; returns at once and never raises."""
+        ...
+
+    def report_missing(self, prompt: ServedPrompt, names: Sequence[str]) -> None:
+        """Take note that variables had no value; returns at once and never raises."""
+        ...
+
+    def report_first_run(self) -> None:
+        """Take note that an agent has run in this process; returns at once and never raises."""
         ...
 
     def report_render_failure(self, prompt: ServedPrompt, error: Exception) -> None:

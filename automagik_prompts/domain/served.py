@@ -45,8 +45,14 @@ class Renderable(Protocol):
         """The variables that the text uses."""
         ...
 
-    def render(self, lookup: Callable[[str], object], *, missing: MissingMode = "marker") -> str:
-        """Fill the text."""
+    def render(
+        self,
+        lookup: Callable[[str], object],
+        *,
+        missing: MissingMode = "marker",
+        absent: list[str] | None = None,
+    ) -> str:
+        """Fill the text; `absent` takes the variables that had no value."""
         ...
 
 

@@ -61,7 +61,7 @@ def check_text(text: object, *, agent: str | None = None, status_key: str | None
 
 
 def check_name(name: object, what: str, *, limit: int = MAX_NAME_LENGTH) -> str:
-    """Return an agent name, a status key or the like, or refuse it.
+    """Return an agent name, a status key or the like in NFC, or refuse it.
 
     Args:
         name: What was given.
@@ -82,13 +82,13 @@ def check_name(name: object, what: str, *, limit: int = MAX_NAME_LENGTH) -> str:
     if name != name.strip():
         raise InvalidPromptError(f"The {what} {_shown(name)} begins or ends with a blank. Remove it.")
     if name.isprintable():
-        return name
+        return name if name.isascii() else unicodedata.normalize("NFC", name)
     if control := next((char for char in name if unicodedata.category(char) in {"Cc", "Zl", "Zp"}), None):
         raise InvalidPromptError(
             f"The {what} contains the control character U+{ord(control):04X} at position {name.index(control) + 1}. "
             "Remove it."
         )
-    return name
+    return unicodedata.normalize("NFC", name)
 
 
 def check_optional(value: str | None, what: str, *, limit: int = MAX_NAME_LENGTH) -> str | None:

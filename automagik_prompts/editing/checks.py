@@ -13,10 +13,12 @@ from pathlib import Path
 
 from automagik_prompts.declaring.locations import Place, place_of
 from automagik_prompts.declaring.registry import DeclaredAgent, DeclaredPrompt
+from automagik_prompts.domain.keys import find_status, folded
 from automagik_prompts.domain.records import AgentInfo
+from automagik_prompts.domain.text import closest
 from automagik_prompts.domain.validation import check_format, check_text
 from automagik_prompts.editing import queries, transfer
-from automagik_prompts.editing.files import FoundFile, Key, find_files, read_file
+from automagik_prompts.editing.files import FoundFile, Key, find_files, is_prompt, read_bytes, read_file
 from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage import repository
@@ -35,8 +37,11 @@ class Kind(StrEnum):
     INVALID = "invalid"
     UNSYNCED = "unsynced"
     ORPHAN = "orphan"
+    UNKNOWN_STATUS = "unknown-status"
+    ALIKE = "alike"
     FILE_DIFFERS = "file-differs"
     FILE_MISSING = "file-missing"
+    FILE_PASSED_OVER = "file-passed-over"
 
 
 class Level(StrEnum):
@@ -46,7 +51,7 @@ class Level(StrEnum):
     WARNING = "warning"
 
 
-_WARNINGS = frozenset({Kind.UNSYNCED, Kind.ORPHAN, Kind.FILE_DIFFERS, Kind.FILE_MISSING})
+_WARNINGS = frozenset({Kind.UNSYNCED, Kind.ORPHAN, Kind.UNKNOWN_STATUS, Kind.FILE_DIFFERS, Kind.FILE_MISSING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +117,10 @@ async def check_database(database: Database, declared: Agents, only: Collection[
     found = list(_inactive(standings))
     found += _compared_with_code(wanted, infos, {(one.agent, one.status_key): one for one in standings}, seen)
     found += _drift_in_database(standings, wanted)
+    found += _alike(standings, wanted)
     if declared:
         found += _orphans(standings, wanted)
+        found += _unknown(standings, wanted)
     for info, prompt in await queries.active_prompts(database):
         if info.name in infos:
             code = wanted.get(info.name)
@@ -255,6 +262,45 @@ def _orphans(standings: Iterable[Standing], declared: Agents) -> Iterator[Findin
         )
 
 
+def _unknown(standings: Iterable[Standing], declared: Agents) -> Iterator[Finding]:
+    """Yield the statuses of declared agents that no code has ever had: misspelt, or not in code yet."""
+    for standing in standings:
+        agent = declared.get(standing.agent)
+        if agent is None or standing.code_version is not None or find_status(standing.status_key, agent.prompts):
+            continue
+        close = closest(standing.status_key, agent.prompts)
+        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        yield Finding(
+            Kind.UNKNOWN_STATUS,
+            f"The code of {standing.agent} does not know the status {standing.status_key!r}, so it is served "
+            f"only where a run has that status.{hint}",
+            standing.agent,
+            standing.status_key,
+            standing.active,
+        )
+
+
+def _alike(standings: Iterable[Standing], declared: Agents) -> Iterator[Finding]:
+    """Yield keys of one agent that people take for one: each serves its exact spelling, and no other."""
+    keys: dict[str, set[str]] = {name: set(agent.prompts) for name, agent in declared.items()}
+    for standing in standings:
+        keys.setdefault(standing.agent, set()).add(standing.status_key)
+    for agent, statuses in sorted(keys.items()):
+        by_fold: dict[str, list[str]] = {}
+        for status_key in sorted(statuses):
+            by_fold.setdefault(folded(status_key), []).append(status_key)
+        for first, *others in by_fold.values():
+            for other in others:
+                yield Finding(
+                    Kind.ALIKE,
+                    f"{agent} has the statuses {first!r} and {other!r}, which differ only in case or in Unicode form. "
+                    "Keep one: deactivate the other, and spell it alike in code.",
+                    agent,
+                    other,
+                    command=f"automagik-prompts list {agent}",
+                )
+
+
 def _unservable(
     key: Key,
     text: str,
@@ -323,10 +369,12 @@ def _read(folder: Path) -> tuple[list[FoundFile], list[Finding]]:
     files: dict[Key, FoundFile] = {}
     found: list[Finding] = []
     for path in find_files(folder):
-        content = path.read_bytes()
-        if not content.startswith(b"---"):
-            continue
         try:
+            content = read_bytes(path)
+            if not is_prompt(path, content):
+                message = f"{path} has no front matter and is passed over: it is no prompt until it has one."
+                found.append(Finding(Kind.FILE_PASSED_OVER, message, place=Place(path)))
+                continue
             prompt = read_file(content, str(path))
         except InvalidPromptError as error:
             line = re.search(r", line (\d+)", error.message)

@@ -10,9 +10,17 @@ from dataclasses import dataclass
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.domain.keys import Status, find_status, status_value
 from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate
-from automagik_prompts.domain.validation import Format, check_format, check_name, check_optional, check_text
-from automagik_prompts.editing.finding import find_agent, find_version, no_such_status
+from automagik_prompts.domain.validation import (
+    MAX_NOTE_LENGTH,
+    Format,
+    check_format,
+    check_name,
+    check_optional,
+    check_text,
+)
+from automagik_prompts.editing.finding import find_agent, find_version, nearest, no_such_status, status_of
 from automagik_prompts.editing.history import version_before
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
@@ -26,7 +34,7 @@ class Change:
 
     Attributes:
         agent: The agent after it; its `revision` is the token for the next optimistic write.
-        status_key: The status.
+        status: The status, a string or an enum member.
         prompt: The version written or activated; `None` after a deactivation.
         active_version: The version that is active now, if there is one.
         previous_version: The version that was active before, if there was one.
@@ -37,6 +45,21 @@ class Change:
     prompt: Prompt | None
     active_version: int | None
     previous_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a text would be written to.
+
+    Attributes:
+        agent: The agent; `None` if there is none yet.
+        name: Its name.
+        status_key: The status key, as it is spelt.
+    """
+
+    agent: AgentInfo | None
+    name: str
+    status_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +78,21 @@ class Intent:
 
     def __post_init__(self) -> None:
         check_optional(self.author, "author")
-        check_optional(self.note, "note")
+        check_optional(self.note, "note", limit=MAX_NOTE_LENGTH)
 
 
 async def create(
     database: Database,
     agent: str,
-    status_key: str,
+    status: Status,
     text: str,
     *,
     format: Format = "handlebars",
     name: str | None = None,
     activate: bool = False,
     new_agent: bool = False,
+    new_status: bool = False,
+    statuses: Collection[str] = (),
     exposed: Collection[str] | None = None,
     intent: Intent = Intent(),
 ) -> Change:
@@ -76,12 +101,14 @@ async def create(
     Args:
         database: An open database.
         agent: The agent's name.
-        status_key: The status; it may be one that the agent did not have yet.
+        status: The status, a string or an enum member.
         text: The text, kept byte for byte.
         format: `"handlebars"`, or `"text"` to serve it verbatim.
         name: A name for people.
         activate: Whether to activate it at once.
         new_agent: Whether an unknown agent may be added; otherwise a misspelt name would make one.
+        new_status: Whether a status may be added that neither the code nor the database knows, likewise.
+        statuses: The statuses that the code declares, as far as it is here.
         exposed: The variables that the text may use; `None` for the ones stored with the agent.
         intent: Who writes, why, and on what assumption.
 
@@ -91,12 +118,22 @@ async def create(
         ConflictError: Somebody else wrote first.
         DatabaseUnavailableError: The database cannot be written now.
     """
-    known = await check(
-        database, agent, status_key, text, format=format, name=name, new_agent=new_agent, exposed=exposed
+    target = await check(
+        database,
+        agent,
+        status,
+        text,
+        format=format,
+        name=name,
+        new_agent=new_agent,
+        new_status=new_status,
+        statuses=statuses,
+        exposed=exposed,
     )
+    status_key = target.status_key
 
     async def write(db: BaseDBAsyncClient) -> Change:
-        locked = await _lock(db, known or await _added(db, agent, status_key), intent)
+        locked = await _lock(db, target.agent or await _added(db, target.name, status_key), intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
         data = PromptCreate(
             agent_id=locked.id,
@@ -120,7 +157,7 @@ async def create(
 async def activate(
     database: Database,
     agent: str,
-    status_key: str,
+    status: Status,
     version: int,
     *,
     exposed: Collection[str] | None = None,
@@ -131,7 +168,7 @@ async def activate(
     Args:
         database: An open database.
         agent: The agent's name.
-        status_key: The status.
+        status: The status, a string or an enum member.
         version: The version's number.
         exposed: The variables that the text may use; `None` for the ones stored with the agent.
         intent: Who writes, why, and on what assumption.
@@ -143,7 +180,8 @@ async def activate(
         DatabaseUnavailableError: The database cannot be written now.
     """
     known = await find_agent(database, agent)
-    wanted = await find_version(database, known, status_key, version)
+    wanted = await find_version(database, known, status, version)
+    status_key = wanted.status_key
     _check_servable(wanted, known, exposed)
 
     async def write(db: BaseDBAsyncClient) -> Change:
@@ -158,7 +196,7 @@ async def activate(
 async def rollback(
     database: Database,
     agent: str,
-    status_key: str,
+    status: Status,
     *,
     exposed: Collection[str] | None = None,
     intent: Intent = Intent(),
@@ -170,7 +208,7 @@ async def rollback(
     Args:
         database: An open database.
         agent: The agent's name.
-        status_key: The status.
+        status: The status, a string or an enum member.
         exposed: The variables that the text may use; `None` for the ones stored with the agent.
         intent: Who writes, why, and on what assumption.
 
@@ -181,6 +219,7 @@ async def rollback(
         DatabaseUnavailableError: The database cannot be written now.
     """
     known = await find_agent(database, agent)
+    status_key = await status_of(database, known, status)
 
     async def write(db: BaseDBAsyncClient) -> Change:
         locked = await _lock(db, known, intent)
@@ -193,13 +232,13 @@ async def rollback(
     return await database.transaction(write)
 
 
-async def deactivate(database: Database, agent: str, status_key: str, *, intent: Intent = Intent()) -> Change:
+async def deactivate(database: Database, agent: str, status: Status, *, intent: Intent = Intent()) -> Change:
     """Leave a status without an active version; its agents are served the primary status' text instead.
 
     Args:
         database: An open database.
         agent: The agent's name.
-        status_key: The status.
+        status: The status, a string or an enum member.
         intent: Who writes, why, and on what assumption.
 
     Raises:
@@ -208,6 +247,7 @@ async def deactivate(database: Database, agent: str, status_key: str, *, intent:
         DatabaseUnavailableError: The database cannot be written now.
     """
     known = await find_agent(database, agent)
+    status_key = await status_of(database, known, status)
 
     async def write(db: BaseDBAsyncClient) -> Change:
         locked = await _lock(db, known, intent)
@@ -227,53 +267,115 @@ async def deactivate(database: Database, agent: str, status_key: str, *, intent:
 async def check(
     database: Database,
     agent: str,
-    status_key: str,
+    status: Status,
     text: str,
     *,
     format: Format = "handlebars",
     name: str | None = None,
     new_agent: bool = False,
+    new_status: bool = False,
+    statuses: Collection[str] = (),
     exposed: Collection[str] | None = None,
-) -> AgentInfo | None:
+) -> Target:
     """Check a text as `create` does, and write nothing.
 
     Args:
         database: An open database.
         agent: The agent's name.
-        status_key: The status.
+        status: The status, a string or an enum member.
         text: The text.
         format: How it is read.
         name: A name for people.
         new_agent: Whether the agent may be unknown.
+        new_status: Whether the status may be unknown.
+        statuses: The statuses that the code declares, as far as it is here.
         exposed: The variables that the text may use; `None` for the ones stored with the agent.
 
     Returns:
-        The agent; `None` if there is none yet.
+        What would be written to.
 
     Raises:
         InvalidPromptError: The text, a name or the template is refused.
         PromptNotFoundError: There is no such agent.
         DatabaseUnavailableError: The database cannot be read now.
     """
-    check_name(agent, "agent name")
-    check_name(status_key, "status key")
-    check_text(text, agent=agent, status_key=status_key)
+    target = await find_target(database, agent, status, new_agent=new_agent, new_status=new_status, statuses=statuses)
+    where = {"agent": target.name, "status_key": target.status_key}
+    check_text(text, **where)
     check_optional(name, "prompt name")
-    template = compile_template(text, check_format(format), agent=agent, status_key=status_key)
+    template = compile_template(text, check_format(format), **where)
+    stored = target.agent.variables if target.agent is not None else ()
+    check_exposed(template, stored if exposed is None else exposed, **where)
+    return target
+
+
+async def find_target(
+    database: Database,
+    agent: str,
+    status: Status,
+    *,
+    new_agent: bool = False,
+    new_status: bool = False,
+    statuses: Collection[str] = (),
+) -> Target:
+    """Return what a text for an agent and status would be written to.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status: The status, a string or an enum member.
+        new_agent: Whether the agent may be unknown.
+        new_status: Whether the status may be unknown.
+        statuses: The statuses that the code declares, as far as it is here.
+
+    Raises:
+        InvalidPromptError: A name is refused.
+        PromptNotFoundError: There is no such agent or status, and none is to be added.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    agent = check_name(agent, "agent name")
+    check_name(status_value(status), "status key")
     known = await database.run(repository.get_agent, agent) if new_agent else await find_agent(database, agent)
-    stored = known.variables if known is not None else ()
-    check_exposed(template, stored if exposed is None else exposed, agent=agent, status_key=status_key)
-    return known
+    status_key = await _target_status(database, agent, known, status, statuses, new_status=new_status)
+    return Target(known, agent, status_key)
+
+
+async def _target_status(
+    database: Database,
+    agent: str,
+    known: AgentInfo | None,
+    status: Status,
+    declared: Collection[str],
+    *,
+    new_status: bool,
+) -> str:
+    """Return the status that is to be written to; one that nobody knows must be meant, unless it is the first one."""
+    stored = await database.run(repository.get_status_keys, known.id) if known is not None else []
+    # What is stored comes first: a spelling that only the code has is told by `check`, and makes no second status here.
+    found = find_status(status, stored) or find_status(status, declared)
+    if found is not None:
+        return found
+    status_key = check_name(status_value(status), "status key")
+    if new_status or not {*stored, *declared}:
+        return status_key
+    raise PromptNotFoundError(
+        f"{agent} has no status {status_key!r}. {nearest(status_key, sorted({*stored, *declared}), 'statuses')} To add "
+        "a status that is not declared in code yet, say so: --new-status (new_status=True).",
+        agent=agent,
+        status_key=status_key,
+    )
 
 
 async def copy(
     database: Database,
     source: Prompt,
     agent: str,
-    status_key: str,
+    status: Status,
     *,
     activate: bool = False,
     new_agent: bool = False,
+    new_status: bool = False,
+    statuses: Collection[str] = (),
     exposed: Collection[str] | None = None,
     intent: Intent = Intent(),
 ) -> Change:
@@ -283,9 +385,11 @@ async def copy(
         database: An open database.
         source: The version to copy; it may come from another database.
         agent: The agent that gets it.
-        status_key: The status that gets it.
+        status: The status that gets it.
         activate: Whether to activate it at once.
         new_agent: Whether an unknown agent may be added.
+        new_status: Whether an unknown status may be added.
+        statuses: The statuses that the code declares, as far as it is here.
         exposed: The variables that the text may use; `None` for the ones stored with the agent that gets it.
         intent: Who writes, why, and on what assumption.
 
@@ -298,18 +402,20 @@ async def copy(
     return await create(
         database,
         agent,
-        status_key,
+        status,
         source.prompt_text,
         format=source.format,
         name=source.name,
         activate=activate,
         new_agent=new_agent,
+        new_status=new_status,
+        statuses=statuses,
         exposed=exposed,
         intent=intent,
     )
 
 
-async def delete(database: Database, agent: str, status_key: str, version: int, *, intent: Intent = Intent()) -> Change:
+async def delete(database: Database, agent: str, status: Status, version: int, *, intent: Intent = Intent()) -> Change:
     """Delete a version that a person wrote and that is not active; what was done to it stays in the events.
 
     Its number is never given again, so that no event can mean another text.
@@ -317,7 +423,7 @@ async def delete(database: Database, agent: str, status_key: str, version: int, 
     Args:
         database: An open database.
         agent: The agent's name.
-        status_key: The status.
+        status: The status, a string or an enum member.
         version: The version's number.
         intent: Who deletes, why, and on what assumption.
 
@@ -328,7 +434,7 @@ async def delete(database: Database, agent: str, status_key: str, version: int, 
         DatabaseUnavailableError: The database cannot be written now.
     """
     known = await find_agent(database, agent)
-    await find_version(database, known, status_key, version)
+    status_key = (await find_version(database, known, status, version)).status_key
 
     async def write(db: BaseDBAsyncClient) -> Change:
         locked = await _lock(db, known, intent)

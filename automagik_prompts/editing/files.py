@@ -7,7 +7,9 @@ line break in the end, has one form only, and no editor that ends files with a l
 
 from __future__ import annotations
 
+import codecs
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -16,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from automagik_prompts.domain.validation import Format, check_format, check_name, check_optional
+from automagik_prompts.domain.validation import MAX_TEXT_LENGTH, Format, check_format, check_name, check_optional
 from automagik_prompts.exceptions import InvalidPromptError
 
 Key = tuple[str, str]
@@ -36,6 +38,12 @@ _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*%]|^[.~]|[. ]$')
 """Characters that some file system does not keep in a name."""
 
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))})
+_SUFFIXES = frozenset({".md", ".markdown", ".txt", ".hbs"})
+"""What prompts may be kept in; only Markdown with a front matter is imported, the rest is told."""
+
+_MAX_BYTES = MAX_TEXT_LENGTH * 4 + 100_000
+"""The largest file that a prompt can need."""
+
 _MAX_NAME = 120
 """Bytes of a file's name, at most, before its suffix."""
 
@@ -52,6 +60,8 @@ class PromptFile:
         name: A name for people.
         primary: Whether the status is the agent's primary one.
         variables: The names that the agent's code exposes, in the file of the primary status.
+        version: The version that the file was made from, if it was exported.
+        hash: The SHA-256 of that version's text.
         first_line: The line of the file in which the text begins.
     """
 
@@ -62,6 +72,8 @@ class PromptFile:
     name: str | None = None
     primary: bool = False
     variables: tuple[str, ...] = ()
+    version: int | None = None
+    hash: str | None = None
     first_line: int = field(default=1, compare=False)
 
     @property
@@ -93,6 +105,8 @@ def write_file(prompt: PromptFile) -> bytes:
         lines.append(f"name: {_written(prompt.name)}")
     if prompt.variables:
         lines.append(f"variables: [{', '.join(_quoted(name) for name in prompt.variables)}]")
+    if prompt.version is not None and prompt.hash is not None:
+        lines += [f"version: {prompt.version}", f"hash: {_quoted(prompt.hash)}"]
     front = "".join(f"{line}\n" for line in lines)
     return f"{_FENCE}{front}{_FENCE}\n{prompt.text}\n".encode()
 
@@ -108,7 +122,7 @@ def read_file(content: bytes, where: str) -> PromptFile:
         InvalidPromptError: It is not UTF-8, or its front matter is not right; the message names file and line.
     """
     try:
-        whole = content.decode()
+        whole = content.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         raise InvalidPromptError(
             f"{where} is not UTF-8: {error.reason} at byte {error.start}. Save it as UTF-8."
@@ -134,6 +148,8 @@ def read_file(content: bytes, where: str) -> PromptFile:
         name=_text(facts, "name", where) if facts.get("name") is not None else None,
         primary=_flag(facts, "primary", where),
         variables=_names(facts, where),
+        version=_number(facts, "version", where),
+        hash=_text(facts, "hash", where) if facts.get("hash") is not None else None,
         first_line=len(lines) + 3 + (len(rest) - len(body)),
     )
     try:
@@ -169,7 +185,7 @@ def read_folder(folder: Path) -> tuple[list[FoundFile], list[Path]]:
         folder: The folder.
 
     Returns:
-        The prompts, sorted by agent and status; and the Markdown files that have no front matter, which are no prompts.
+        The prompts, sorted by agent and status; and the files that were passed over, as they have no front matter.
 
     Raises:
         InvalidPromptError: A file cannot be read, or two files are for the same prompt.
@@ -178,8 +194,8 @@ def read_folder(folder: Path) -> tuple[list[FoundFile], list[Path]]:
     passed_over: list[Path] = []
     seen: dict[Key, Path] = {}
     for path in find_files(folder):
-        content = path.read_bytes()
-        if not content.startswith(b"---"):
+        content = read_bytes(path)
+        if not is_prompt(path, content):
             passed_over.append(path)
             continue
         prompt = read_file(content, str(path))
@@ -204,9 +220,52 @@ def find_files(folder: Path) -> list[Path]:
         raise InvalidPromptError(f"There is no folder {folder}. Name the one that `automagik-prompts export` wrote.")
     return sorted(
         path
-        for path in folder.rglob("*.md")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in _SUFFIXES
+        and path.is_file()
+        and path.stem.partition(".")[0].lower() != "readme"
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
+
+
+def is_prompt(path: Path, content: bytes) -> bool:
+    """Return whether a file can be a prompt's: Markdown that begins with a front matter."""
+    return path.suffix.lower() == ".md" and content.removeprefix(codecs.BOM_UTF8).startswith(b"---")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a file holds.
+
+    Raises:
+        InvalidPromptError: It is larger than any prompt.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise InvalidPromptError(
+            f"{path} is larger than {_MAX_BYTES} bytes, so it is no prompt. Take it out of the folder."
+        )
+    return content
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file in one step, and never through a link: one that stands in its place is replaced, not followed.
+
+    Raises:
+        InvalidPromptError: The folder in which it belongs is a link.
+        OSError: It cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent.is_symlink():
+        raise InvalidPromptError(f"The folder {path.parent} is a link, and nothing is written through one. Remove it.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+            file.write(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _written(value: str) -> str:
@@ -221,7 +280,7 @@ def _quoted(value: str) -> str:
 
 def _facts(lines: list[str], where: str) -> dict[str, object]:
     facts: dict[str, object] = {}
-    known = ("agent", "status", "primary", "format", "name", "variables")
+    known = ("agent", "status", "primary", "format", "name", "variables", "version", "hash")
     for number, line in enumerate(lines, start=2):
         if not line.strip() or line.startswith("#"):
             continue
@@ -250,6 +309,8 @@ def _value(written: str, where: str) -> object:
             raise InvalidPromptError(f"{where}: this value is not valid JSON ({error}). Correct it.") from error
     if written in {"", "~"}:
         return None
+    if written.isdecimal() and written.isascii() and len(written) < 10:
+        return int(written)
     if written[0] in "&*!|>%@`#,]}-?" or ": " in written or " #" in written or written.lower() in _WORDS:
         raise InvalidPromptError(f"{where}: put this value into double quotes; as it is, YAML reads it as another one.")
     return written
@@ -259,6 +320,13 @@ def _text(facts: dict[str, object], key: str, where: str) -> str:
     value = facts.get(key)
     if not isinstance(value, str):
         raise InvalidPromptError(f"{where}: the front matter needs the key {key!r} with a text.")
+    return value
+
+
+def _number(facts: dict[str, object], key: str, where: str) -> int | None:
+    value = facts.get(key)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise InvalidPromptError(f"{where}: the key {key!r} must be the number of a version.")
     return value
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.records import Action, AgentInfo, Prompt
-from automagik_prompts.editing.finding import find_agent, no_such_status
+from automagik_prompts.editing.finding import find_agent, no_such_status, status_of
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -14,7 +15,7 @@ _HISTORY_LIMIT = 10_000
 """Events that a rollback looks back over, at most."""
 
 
-async def find_earlier(database: Database, agent: str, status_key: str) -> Prompt:
+async def find_earlier(database: Database, agent: str, status: Status) -> Prompt:
     """Return the version to which `rollback` would go back now.
 
     Raises:
@@ -22,6 +23,7 @@ async def find_earlier(database: Database, agent: str, status_key: str) -> Promp
         DatabaseUnavailableError: The database cannot be read now.
     """
     known = await find_agent(database, agent)
+    status_key = await status_of(database, known, status)
 
     async def read(db: BaseDBAsyncClient) -> Prompt:
         present = await repository.get_active_prompt(db, known.id, status_key)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from automagik_prompts.domain.keys import Status, status_value
 from automagik_prompts.domain.records import AgentInfo, Event, Prompt
 from automagik_prompts.domain.text import unified_diff
-from automagik_prompts.editing.finding import check_status, find_agent, find_version
+from automagik_prompts.editing.finding import find_agent, find_status, find_version, status_of
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -59,17 +60,17 @@ async def standings(database: Database, agent: str | None = None) -> list[Standi
     return await database.run(repository.get_standings, known.id if known is not None else None)
 
 
-async def get(database: Database, agent: str, status_key: str, version: int) -> Prompt:
+async def get(database: Database, agent: str, status: Status, version: int) -> Prompt:
     """Return a version by its number.
 
     Raises:
         PromptNotFoundError: There is no such agent, status or version; the message says which there are.
         DatabaseUnavailableError: The database cannot be read now.
     """
-    return await find_version(database, await find_agent(database, agent), status_key, version)
+    return await find_version(database, await find_agent(database, agent), status, version)
 
 
-async def get_active(database: Database, agent: str, status_key: str) -> Prompt | None:
+async def get_active(database: Database, agent: str, status: Status) -> Prompt | None:
     """Return the active version, or `None` where the status has versions and none of them is active.
 
     Raises:
@@ -77,13 +78,10 @@ async def get_active(database: Database, agent: str, status_key: str) -> Prompt 
         DatabaseUnavailableError: The database cannot be read now.
     """
     known = await find_agent(database, agent)
-    active = await database.run(repository.get_active_prompt, known.id, status_key)
-    if active is None:
-        await check_status(database, known, status_key)
-    return active
+    return await database.run(repository.get_active_prompt, known.id, await find_status(database, known, status))
 
 
-async def get_code_default(database: Database, agent: str, status_key: str) -> Prompt | None:
+async def get_code_default(database: Database, agent: str, status: Status) -> Prompt | None:
     """Return the newest version that came from code, or `None` where all of the status' versions are people's.
 
     Raises:
@@ -91,14 +89,11 @@ async def get_code_default(database: Database, agent: str, status_key: str) -> P
         DatabaseUnavailableError: The database cannot be read now.
     """
     known = await find_agent(database, agent)
-    found = await database.run(repository.find_code_default_prompt, known.id, status_key)
-    if found is None:
-        await check_status(database, known, status_key)
-    return found
+    return await database.run(repository.find_code_default_prompt, known.id, await find_status(database, known, status))
 
 
 async def versions(
-    database: Database, agent: str, status_key: str | None = None, *, limit: int | None = None
+    database: Database, agent: str, status: Status | None = None, *, limit: int | None = None
 ) -> list[Prompt]:
     """Return an agent's versions, by status and then newest first.
 
@@ -107,14 +102,12 @@ async def versions(
         DatabaseUnavailableError: The database cannot be read now.
     """
     known = await find_agent(database, agent)
-    found = await database.run(repository.get_prompts_by_agent_id, known.id, status_key, limit=limit)
-    if not found and status_key is not None:
-        await check_status(database, known, status_key)
-    return found
+    status_key = await find_status(database, known, status) if status is not None else None
+    return await database.run(repository.get_prompts_by_agent_id, known.id, status_key, limit=limit)
 
 
 async def events(
-    database: Database, agent: str | None = None, status_key: str | None = None, *, limit: int | None = None
+    database: Database, agent: str | None = None, status: Status | None = None, *, limit: int | None = None
 ) -> list[tuple[str, Event]]:
     """Return what was done, newest first, each with the agent's name; to one agent's prompts or to all.
 
@@ -125,14 +118,15 @@ async def events(
     if agent is not None:
         known = await find_agent(database, agent)
         names = {known.id: known.name}
+        status_key = await status_of(database, known, status) if status is not None else None
         found = await database.run(repository.get_events, known.id, status_key, limit=limit)
     else:
-        found = await database.run(repository.get_events, None, status_key, limit=limit)
+        found = await database.run(repository.get_events, None, status_value(status), limit=limit)
         names = {info.id: info.name for info in await agents(database)}
     return [(names[event.agent_id], event) for event in found if event.agent_id in names]
 
 
-async def diff(database: Database, agent: str, status_key: str, old: int, new: int) -> str:
+async def diff(database: Database, agent: str, status: Status, old: int, new: int) -> str:
     """Return the difference between two versions as a unified diff; empty if their texts are equal.
 
     Raises:
@@ -140,8 +134,8 @@ async def diff(database: Database, agent: str, status_key: str, old: int, new: i
         DatabaseUnavailableError: The database cannot be read now.
     """
     known = await find_agent(database, agent)
-    first = await find_version(database, known, status_key, old)
-    second = await find_version(database, known, status_key, new)
+    first = await find_version(database, known, status, old)
+    second = await find_version(database, known, status, new)
     return unified_diff(first.prompt_text, second.prompt_text, f"version {old}", f"version {new}")
 
 

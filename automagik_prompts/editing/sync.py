@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.declaring.registry import DeclaredAgent, DeclaredPrompt
+from automagik_prompts.domain.keys import find_status
 from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.storage import repository
@@ -33,14 +34,17 @@ class Seeded:
         agent: The agent's name.
         status_key: The status.
         version: The version concerned; `None` for an orphan without one.
+        other: The stored status key that a key of the code is too like.
         outcome: `created` (and activated), `drift` (created, not activated: a person's version or a person's
-            deactivation stands), `activated` (an earlier version of the code), or `orphan` (no longer in code).
+            deactivation stands), `activated` (an earlier version of the code), `orphan` (no longer in code), or `alike`
+            (not written: another status is stored whose key differs only in case or in Unicode form).
     """
 
     agent: str
     status_key: str
     version: int | None
     outcome: str
+    other: str | None = None
 
 
 async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact: bool = False) -> tuple[Seeded, ...]:
@@ -71,11 +75,14 @@ async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact
         known = {agent.name: agent for agent in await database.run(repository.get_agents, agents)}
     ids = [agent.id for agent in known.values()]
     seen = _by_agent(await database.run(repository.get_code_versions, ids))
-    heads = await database.run(repository.get_heads, ids) if exact else {}
     work: list[AgentInfo] = []
     done: list[Seeded] = []
+    news = [agent.id for name, agent in known.items() if exact or _has_news(agents[name], agent, seen[agent.id])]
+    heads = await database.run(repository.get_heads, news)
     for name, agent in known.items():
-        declared, versions = agents[name], seen[agent.id]
+        declared, alike = _without_alike(agents[name], agent, heads)
+        done += alike
+        versions = seen[agent.id]
         if _has_news(declared, agent, versions) or (
             exact and await database.run(_differs, agent, declared, versions, heads)
         ):
@@ -92,6 +99,20 @@ async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact
     return tuple(sorted(done, key=lambda item: (item.agent, item.status_key)))
 
 
+def _without_alike(
+    declared: DeclaredAgent, agent: AgentInfo, heads: Mapping[tuple[int, str], Head]
+) -> tuple[DeclaredAgent, list[Seeded]]:
+    """Leave out the statuses that differ from a stored one only in case or in Unicode form, and say which."""
+    stored = {status_key for agent_id, status_key in heads if agent_id == agent.id}
+    others = {key: find_status(key, stored) for key in declared.prompts if key not in stored}
+    alike = [Seeded(agent.name, key, None, "alike", other) for key, other in others.items() if other is not None]
+    if not alike:
+        return declared, []
+    left_out = {item.status_key for item in alike}
+    kept = {key: prompt for key, prompt in declared.prompts.items() if key not in left_out}
+    return replace(declared, prompts=kept), alike
+
+
 async def _seed_agents(
     db: BaseDBAsyncClient, agents: Sequence[AgentInfo], declared: Mapping[str, DeclaredAgent], exact: bool
 ) -> list[Seeded]:
@@ -105,7 +126,7 @@ async def _seed_agents(
     unseen = [
         (agent, prompt)
         for agent in locked
-        for prompt in declared[agent.name].prompts.values()
+        for prompt in _without_alike(declared[agent.name], agent, heads)[0].prompts.values()
         if _match(prompt, seen[agent.id]) is None
     ]
     last = await repository.get_last_actions(db, {agent.id for agent, _ in unseen})

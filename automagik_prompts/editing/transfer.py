@@ -12,8 +12,19 @@ from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.editing import commands, queries
 from automagik_prompts.editing.commands import Intent
-from automagik_prompts.editing.files import FoundFile, Key, PromptFile, file_paths, find_files, read_file, write_file
-from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.editing.files import (
+    FoundFile,
+    Key,
+    PromptFile,
+    file_paths,
+    find_files,
+    is_prompt,
+    read_bytes,
+    read_file,
+    replace_file,
+    write_file,
+)
+from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.repository import Fingerprint
@@ -63,16 +74,33 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Outdated:
+    """A file that was made from a version which is not the active one any more.
+
+    Attributes:
+        file: The file.
+        base: The version that it was made from.
+        active: What is active now; `None` if nothing is.
+    """
+
+    file: FoundFile
+    base: Prompt
+    active: Prompt | None
+
+
+@dataclass(frozen=True, slots=True)
 class ImportPlan:
     """What an import would do; nothing is written yet.
 
     Attributes:
         steps: One for each file, sorted by agent and status.
         new_agents: The agents that the database does not know.
+        outdated: The files whose version another one has replaced since, where the files' texts are to be active.
     """
 
     steps: tuple[Step, ...]
     new_agents: tuple[AgentInfo, ...]
+    outdated: tuple[Outdated, ...] = ()
 
     @property
     def work(self) -> tuple[Step, ...]:
@@ -132,27 +160,30 @@ def export(
 def _prompt_of(path: Path) -> PromptFile | None:
     """Return what a file says; `None` for one that is not a prompt's, which an export leaves alone."""
     try:
-        return read_file(path.read_bytes(), str(path))
+        content = read_bytes(path)
+        return read_file(content, str(path)) if is_prompt(path, content) else None
     except InvalidPromptError:
         return None
 
 
 def _export_one(prompt: PromptFile, version: int, path: Path) -> ExportedFile:
     content = write_file(prompt)
-    same = path.is_file() and path.read_bytes() == content
+    same = path.is_file() and not path.is_symlink() and path.read_bytes() == content
     if not same:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        replace_file(path, content)
     return ExportedFile(path, prompt.agent, prompt.status_key, version, "unchanged" if same else "written")
 
 
-async def plan_import(database: Database, files: Sequence[FoundFile], *, activate: bool) -> ImportPlan:
+async def plan_import(
+    database: Database, files: Sequence[FoundFile], *, activate: bool, new_status: bool = False
+) -> ImportPlan:
     """Compare files with the database and check every text that would be written.
 
     Args:
         database: An open database.
         files: What was read.
         activate: Whether the files' texts are to be active.
+        new_status: Whether statuses may be added that the database does not know.
 
     Raises:
         InvalidPromptError: A text is refused; the message names the file.
@@ -167,8 +198,28 @@ async def plan_import(database: Database, files: Sequence[FoundFile], *, activat
     steps = [_step(file, versions.get(file.prompt.key, []), activate=activate) for file in files]
     for step in steps:
         if step.action == "create":
-            await _check(database, step.file, new.get(step.file.prompt.agent))
-    return ImportPlan(tuple(steps), tuple(new.values()))
+            await _check(database, step.file, new.get(step.file.prompt.agent), new_status=new_status)
+    outdated = [
+        found
+        for step in steps
+        if activate and step.action in {"create", "activate"}
+        if (found := await _outdated(database, known.get(step.file.prompt.agent), step)) is not None
+    ]
+    return ImportPlan(tuple(steps), tuple(new.values()), tuple(outdated))
+
+
+async def _outdated(database: Database, agent: AgentInfo | None, step: Step) -> Outdated | None:
+    """Return what replaced the version that a file was made from; `None` for a file of another database's, too."""
+    prompt = step.file.prompt
+    if agent is None or prompt.version is None or step.active == prompt.version:
+        return None
+    base = await database.run(repository.get_version, agent.id, prompt.status_key, prompt.version)
+    if base is None or base.content_hash != prompt.hash:
+        return None
+    active = await database.run(repository.get_active_prompt, agent.id, prompt.status_key)
+    if active is not None and active.content_hash == base.content_hash:
+        return None
+    return Outdated(step.file, base, active)
 
 
 async def carry_out(
@@ -205,6 +256,7 @@ async def carry_out(
                 format=prompt.format,
                 name=prompt.name,
                 activate=activate,
+                new_status=True,  # as it was planned
                 intent=why,
             )
             version = change.prompt.version if change.prompt is not None else None
@@ -230,7 +282,7 @@ def _step(file: FoundFile, versions: Iterable[Fingerprint], *, activate: bool) -
     return Step(file, "create", number)
 
 
-async def _check(database: Database, file: FoundFile, new: AgentInfo | None) -> None:
+async def _check(database: Database, file: FoundFile, new: AgentInfo | None, *, new_status: bool) -> None:
     prompt = file.prompt
     try:
         await commands.check(
@@ -241,9 +293,10 @@ async def _check(database: Database, file: FoundFile, new: AgentInfo | None) -> 
             format=prompt.format,
             name=prompt.name,
             new_agent=new is not None,
+            new_status=new_status or new is not None,
             exposed=new.variables if new is not None else None,
         )
-    except InvalidPromptError as error:
+    except (InvalidPromptError, PromptNotFoundError) as error:
         error.message = f"{file.path}: {error.message}"
         error.args = (error.message,)
         raise
@@ -288,4 +341,6 @@ def _as_file(agent: AgentInfo, prompt: Prompt, statuses: set[str]) -> PromptFile
         name=prompt.name,
         primary=prompt.status_key == primary,
         variables=agent.variables if prompt.status_key == holder else (),
+        version=prompt.version,
+        hash=prompt.content_hash,
     )

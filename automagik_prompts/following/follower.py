@@ -68,6 +68,7 @@ class Status:
         read_at: When the database was last read, on the monotonic clock; `None` if it never was.
         listening: Whether notifications are known to arrive.
         unwritten: What stands against writing what the code declares, without secrets; `None` if it is written.
+        problems: What of the code was not written because the database has something too like it.
         due: When the next report is due at the latest, on the monotonic clock; `None` if there is no telling.
     """
 
@@ -77,6 +78,7 @@ class Status:
     read_at: float | None = None
     listening: bool = False
     unwritten: str | None = None
+    problems: tuple[str, ...] = ()
     due: float | None = None
 
 
@@ -130,6 +132,8 @@ class Refresher:
         self._write_at = 0.0
         self._obstacle: PromptsError | None = None
         self._told: str | None = None
+        self._alike: tuple[str, ...] = ()
+        self._warned: set[str] = set()
         self._served_from_file = False
         self._reading_took = 0.0
         self._failures = Failures(lambda: self.opened(writing=True), recording=settings.seed)
@@ -341,6 +345,16 @@ class Refresher:
                 done = await sync.seed(database, self._registry.agents)
         except TimeoutError:
             raise DatabaseUnavailableError("It took too long; it is tried again.") from None
+        self._alike = tuple(
+            f"The code of {item.agent} has the status {item.status_key!r} and the database {item.other!r}, which "
+            "differ only in case or in Unicode form. The code's text was not written. Spell it alike."
+            for item in done
+            if item.outcome == "alike"
+        )
+        for words in self._alike:
+            if words not in self._warned:
+                self._warned.add(words)
+                logger.warning("%s", words)
         for item in done:
             if item.outcome == "drift":
                 logger.warning(
@@ -426,6 +440,7 @@ class Refresher:
             read_at=now if live else old.read_at,
             listening=self._changes.listening,
             unwritten=self._obstacle.message if self._obstacle is not None else None,
+            problems=self._alike,
             due=now + self._interval() + OPERATION_TIMEOUT * 3 if live else None,
         )
         # Before it is logged: should the host's own logging fail, the state is told all the same.

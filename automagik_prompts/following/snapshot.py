@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from automagik_prompts.declaring.registry import DeclaredAgent, DeclaredPrompt, Registry
-from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, find_status, status_value
 from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import PromptChange, Selection, ServedPrompt, Source
@@ -49,6 +49,7 @@ class Snapshot:
         selections: What is served, by agent and status.
         fallbacks: What is served for a status that nobody defined, by agent.
         primaries: The primary status, by agent.
+        statuses: The statuses that have a text, by agent.
         served: The versions from the database, by agent and status.
         problems: The active versions that cannot be served here.
         revisions: The revision of each agent.
@@ -59,10 +60,27 @@ class Snapshot:
     selections: Mapping[Key, Selection] = field(repr=False, default_factory=dict)
     fallbacks: Mapping[str, Selection] = field(repr=False, default_factory=dict)
     primaries: Mapping[str, str] = field(repr=False, default_factory=dict)
+    statuses: Mapping[str, frozenset[str]] = field(repr=False, default_factory=dict)
     served: Mapping[Key, ServedPrompt] = field(repr=False, default_factory=dict)
     problems: tuple[Problem, ...] = ()
     revisions: Mapping[str, int] = field(repr=False, default_factory=dict)
     loaded_at: float | None = None
+
+    def status_key(self, agent: str, status: object) -> str | None:
+        """Return the key that a status means for an agent; one that has no text is what it is called itself.
+
+        Args:
+            agent: The agent's name.
+            status: A string, an enum member, or `None` for the primary status.
+
+        Raises:
+            InvalidPromptError: It is something else.
+        """
+        if type(status) is str and (agent, status) in self.selections:
+            return status
+        declared = self.registry.agents.get(agent)
+        known = self.statuses.get(agent, frozenset())
+        return status_value(status, known if declared is None else known | declared.prompts.keys())
 
     def select(self, agent: str, status_key: str | None) -> Selection:
         """Return what is served.
@@ -155,6 +173,7 @@ def build_snapshot(
     selections: dict[Key, Selection] = {}
     fallbacks: dict[str, Selection] = {}
     primaries: dict[str, str] = {}
+    statuses: dict[str, frozenset[str]] = {}
     by_agent: dict[str, dict[str, ServedPrompt]] = {}
     for (name, status_key), prompt in served.items():
         by_agent.setdefault(name, {})[status_key] = prompt
@@ -164,6 +183,7 @@ def build_snapshot(
     for name in {*declared, *infos}:
         one = _Agent(name, declared.get(name), infos.get(name), by_agent.get(name, {}), reasons_by_agent.get(name, {}))
         primaries[name] = one.primary
+        statuses[name] = frozenset(one.status_keys())
         for status_key in one.status_keys():
             selection = one.select(status_key)
             if selection is not None:
@@ -175,6 +195,7 @@ def build_snapshot(
         selections=MappingProxyType(selections),
         fallbacks=MappingProxyType(fallbacks),
         primaries=MappingProxyType(primaries),
+        statuses=MappingProxyType(statuses),
         served=MappingProxyType(served),
         problems=tuple(problems),
         revisions=MappingProxyType({name: info.revision for name, info in infos.items()}),
@@ -210,7 +231,8 @@ class _Agent:
             own, declared = self.served.get(status_key), self._code(status_key)
             if own is not None and declared is not None:
                 return Selection(own, code=declared)
-        chain = list(dict.fromkeys(key for key in (status_key, self.primary, DEFAULT_STATUS_KEY) if key is not None))
+        last = find_status(DEFAULT_STATUS_KEY, self.status_keys())
+        chain = list(dict.fromkeys(key for key in (status_key, self.primary, last) if key is not None))
         code = next((found for key in chain if (found := self._code(key)) is not None), None)
         for key in chain:
             prompt = self.served.get(key)

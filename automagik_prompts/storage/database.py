@@ -107,6 +107,7 @@ class Database:
             raise DatabaseUnavailableError(
                 f"The database file {self.path} is gone. Put it back; what is served does not change until then."
             )
+        self._check_names()
         tortoise = _Context()
         with translated(self.url):
             with tortoise:
@@ -164,6 +165,18 @@ class Database:
                 return await function(connection, *args, **kwargs)
 
         return await self._in_task(within)
+
+    def _check_names(self) -> None:
+        """Make sure that the SQLite file has one name: SQLite keeps its log beside the name by which it was opened.
+
+        Raises:
+            DatabaseUnavailableError: It has several. Two processes that open it by two names overwrite each other.
+        """
+        if self.path is not None and self.path.is_file() and (names := self.path.stat().st_nlink) > 1:
+            raise DatabaseUnavailableError(
+                f"The database file {self.path} has {names} names (hard links). SQLite would keep a log for each of "
+                "them, and what one process writes would be lost to another. Remove the other names, or copy the file."
+            )
 
     def check_present(self) -> None:
         """Make sure that the SQLite file is still the one that was opened; a server needs no such check.

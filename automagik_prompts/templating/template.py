@@ -45,7 +45,7 @@ from pydantic_handlebars._utils import to_string
 from automagik_prompts.domain.served import MissingMode, Renderable
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.exceptions import InvalidPromptError, RenderError, UnexposedVariableError
-from automagik_prompts.templating.values import BUILTINS, Fields, Items, Missing, Node, used
+from automagik_prompts.templating.values import ABSENT, BUILTINS, MARKER, Fields, Items, Missing, Node, used
 
 MAX_OUTPUT_LENGTH = 4_000_000
 """The longest filled text, in characters: nested `each` blocks multiply, so what comes out is capped."""
@@ -62,6 +62,7 @@ _SEGMENT = re.compile(r"[^\W_][\w-]*")
 # A tag that only names a variable; an escape or a third brace would belong to it.
 _TAG = re.compile(r"(?<![{\\])\{\{[ \t]*([^\W\d_][\w-]*)[ \t]*\}\}(?!\})")
 _NAMED = Node(printed=True)
+_NOTHING = (ABSENT, None)
 _EXPOSABLE = re.compile(r"[^\W_][\w-]*(\[\])*(\.[^\W_][\w-]*(\[\])*)*(\.\*|\?|(?<=\])\.@key)?")
 
 Path = tuple[str, ...]
@@ -81,12 +82,19 @@ class Template:
     _program: Program | None = field(repr=False, default=None)
     _tree: Mapping[str, Node] = field(repr=False, default_factory=dict)
 
-    def render(self, lookup: Callable[[str], object], *, missing: MissingMode = "marker") -> str:
+    def render(
+        self,
+        lookup: Callable[[str], object],
+        *,
+        missing: MissingMode = "marker",
+        absent: list[str] | None = None,
+    ) -> str:
         """Fill the text with values.
 
         Args:
             lookup: Returns the value of a top-level name, or `ABSENT`.
             missing: What a missing value becomes: `"marker"` (`[No data for name]`), `"empty"` or `"error"`.
+            absent: Takes the variables that were to be printed and had no value.
 
         Raises:
             RenderError: A value is missing in mode `"error"`, the result would have more than
@@ -101,8 +109,15 @@ class Template:
             context[name] = value if node is _NAMED and type(value) is str else used(value, name, node, missing)
         try:
             if self._program is None:
-                return self._joined(context)
-            return _Engine(helpers=_HELPERS, max_output_size=MAX_OUTPUT_LENGTH).render(self._program, context)
+                text = self._joined(context)
+            else:
+                text = _Engine(helpers=_HELPERS, max_output_size=MAX_OUTPUT_LENGTH).render(self._program, context)
+            if absent is not None:
+                if missing == "marker" and MARKER in text:
+                    absent += [name for name in self.variables if f"{MARKER}{name}]" in text]
+                elif missing == "empty":
+                    absent += [name for name, value in context.items() if value == "" and lookup(name) in _NOTHING]
+            return text
         except HandlebarsError as error:
             raise RenderError(f"The prompt could not be rendered: {error}.") from error
         except (ArithmeticError, TypeError, ValueError, RecursionError) as error:

@@ -30,6 +30,9 @@ logger = logging.getLogger("automagik_prompts")
 BUILTINS = frozenset({"agent_name", "status_key", "run_id", "today"})
 """Variables that every template may use."""
 
+MARKER = "[No data for "
+"""How the text begins that stands in for a missing value."""
+
 ABSENT: object = object()
 """What a lookup returns for a name that has no value."""
 
@@ -114,7 +117,7 @@ def _absent(path: str, mode: MissingMode) -> str:
     """Return what stands in for a missing value."""
     if mode == "empty":
         return ""
-    return Missing(f"[No data for {path}]") if mode == "marker" else _MissingIsError(path)
+    return Missing(f"{MARKER}{path}]") if mode == "marker" else _MissingIsError(path)
 
 
 def used(value: object, name: str, node: Node, mode: MissingMode) -> object:

@@ -69,7 +69,7 @@ def test_findings_are_annotations_on_github(operator: Operator) -> None:
     )
     drift = next(line for line in lines if "drift" in line)
     assert drift.startswith("::error file=shop.py,line=4,title=automagik-prompts drift::maria/APPROVED: version 2")
-    assert "::error file=prompts/maria/NEW.md,line=9,title=automagik-prompts unexposed::" in found.out
+    assert "::error file=prompts/maria/NEW.md,line=11,title=automagik-prompts unexposed::" in found.out
 
 
 async def test_nothing_is_written_not_even_a_migration(operator: Operator) -> None:

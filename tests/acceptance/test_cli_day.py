@@ -120,13 +120,13 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     assert (written.action, written.version) == ("create", 3)
 
     assert run("rollback", "maria", "APPROVED").active_version == 2
-    assert run("copy", "maria", "APPROVED", "maria", "ON_HOLD", "--activate").version == 1
+    assert run("copy", "maria", "APPROVED", "maria", "ON_HOLD", "--new-status", "--activate").version == 1
     assert run("deactivate", "maria", "ON_HOLD").active_version is None
     assert run("delete", "maria", "APPROVED", "3", "--yes").version == 3
     report = run("check", code=3)
     assert (report.ok, [(finding.kind.value, finding.status_key) for finding in report.findings]) == (
         False,
-        [("inactive", "ON_HOLD")],
+        [("inactive", "ON_HOLD"), ("unknown-status", "ON_HOLD")],
     )
     (agent,) = run("agents").agents
     assert (agent.primary_status, agent.statuses, agent.versions, agent.variables) == ("NEW", 3, 4, ["name"])
@@ -161,7 +161,7 @@ def test_prompts_move_between_engines(tmp_path: Path, sqlite_url: str, postgres_
     texts = {"A": "Windows\r\nlines\r\n", "B": "no line feed", "C": "two\n\n", "D": "\n--- é 👩‍👩‍👧 \u202e"}
     operator.do("upgrade")
     for status_key, text in texts.items():
-        operator.do("create", "maria", status_key, "-", "--new-agent", "--activate", text=text)
+        operator.do("create", "maria", status_key, "-", "--new-agent", "--new-status", "--activate", text=text)
     operator.do("export", "prompts", "--from", sqlite_url)
     operator.do("upgrade", "--database-url", postgres_url)
     operator.do("import", "prompts", "--to", postgres_url, "--activate")

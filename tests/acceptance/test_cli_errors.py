@@ -17,7 +17,7 @@ async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
     """An operator of a database with one agent."""
     async with Database(sqlite_url) as database:
         await migrate.upgrade(database)
-        await commands.create(database, "stan", "NEW", "one", activate=True, new_agent=True)
+        await commands.create(database, "stan", "NEW", "one", activate=True, new_agent=True, new_status=True)
     return Operator(tmp_path, sqlite_url)
 
 

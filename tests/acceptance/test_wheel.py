@@ -31,6 +31,7 @@ from pydantic_ai import Agent
 from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.models.function import FunctionModel
 
+import logging; logging.disable()  # the second run leaves variables out, which is told
 requests = []
 
 def answer(messages, info):

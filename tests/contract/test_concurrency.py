@@ -20,7 +20,7 @@ async def test_writers_at_random(shared_url: str, database: Database, agent: str
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # to do the same again after a failure
     for status_key in STATUSES:
-        await commands.create(database, agent, status_key, "the first", activate=True, new_agent=True)
+        await commands.create(database, agent, status_key, "the first", activate=True, new_agent=True, new_status=True)
     children = [
         launcher.fork("tests.contract.writer:write", shared_url, agent, seed + number, STEPS)
         for number in range(PROCESSES)
@@ -36,7 +36,7 @@ async def test_writers_at_random(shared_url: str, database: Database, agent: str
 
 async def test_writers_of_one_status(shared_url: str, database: Database, agent: str, launcher: Launcher) -> None:
     """Versions written by several processes are numbered without a gap, and none is lost."""
-    await commands.create(database, agent, "default", "the first", new_agent=True)
+    await commands.create(database, agent, "default", "the first", new_agent=True, new_status=True)
     children = [launcher.fork("tests.contract.writer:create_many", shared_url, agent, STEPS) for _ in range(PROCESSES)]
     assert sum(child.answer() for child in children) == PROCESSES * STEPS
     for child in children:

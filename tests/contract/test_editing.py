@@ -23,13 +23,15 @@ Verb = Callable[..., Awaitable[Change]]
 async def versions(database: Database, agent: str, *texts: str, status_key: str = "default") -> None:
     """Write versions, each one activated."""
     for text in texts:
-        await commands.create(database, agent, status_key, text, activate=True, new_agent=True)
+        await commands.create(database, agent, status_key, text, activate=True, new_agent=True, new_status=True)
 
 
 async def test_create(database: Database, agent: str) -> None:
     """A new version is written and waits; with `activate` it is served at once."""
     intent = Intent(author="ann", note="first")
-    first = await commands.create(database, agent, "A", "one", name="One", new_agent=True, intent=intent)
+    first = await commands.create(
+        database, agent, "A", "one", name="One", new_agent=True, new_status=True, intent=intent
+    )
     assert first.prompt is not None
     assert (first.prompt.version, first.prompt.name, first.prompt.author, first.prompt.note) == (
         1,
@@ -39,14 +41,14 @@ async def test_create(database: Database, agent: str) -> None:
     )
     assert (first.active_version, first.previous_version, first.prompt.is_active) == (None, None, False)
     assert (first.agent.name, first.agent.default_status_key, first.agent.revision) == (agent, "A", 1)
-    second = await commands.create(database, agent, "A", "two", activate=True)
+    second = await commands.create(database, agent, "A", "two", activate=True, new_status=True)
     assert second.prompt is not None
     assert (second.active_version, second.previous_version, second.prompt.is_active) == (2, None, True)
-    third = await commands.create(database, agent, "A", "three", activate=True)
+    third = await commands.create(database, agent, "A", "three", activate=True, new_status=True)
     assert (third.active_version, third.previous_version, third.agent.revision) == (3, 2, 3)
-    fourth = await commands.create(database, agent, "A", "four")
+    fourth = await commands.create(database, agent, "A", "four", new_status=True)
     assert (fourth.active_version, fourth.previous_version) == (3, 3)
-    await commands.create(database, agent, "B", "other status")
+    await commands.create(database, agent, "B", "other status", new_status=True)
     assert await standing(database, agent, "A") == [(1, False), (2, False), (3, True), (4, False)]
     assert await standing(database, agent, "B") == [(1, False)]
     assert await told(database, agent) == [
@@ -84,8 +86,8 @@ async def test_deactivate(database: Database, agent: str) -> None:
     assert (await told(database, agent))[-1] == ("deactivated", 2, 2)
     with pytest.raises(PromptNotFoundError, match=f"{agent}/default has no active version; there is nothing to deact"):
         await commands.deactivate(database, agent, "default")
-    with pytest.raises(PromptNotFoundError, match=r"no prompts for the status 'Default'\. Did you mean 'default'\?"):
-        await commands.deactivate(database, agent, "Default")
+    with pytest.raises(PromptNotFoundError, match=r"no prompts for the status 'defalt'\. Did you mean 'default'\?"):
+        await commands.deactivate(database, agent, "defalt")
     await check_history(database, agent)
 
 
@@ -95,7 +97,7 @@ async def test_deactivate(database: Database, agent: str) -> None:
 async def test_rolling_back_again_goes_further(database: Database, agent: str) -> None:
     """It goes back along what was active, not along the numbers, until there is nothing before."""
     await versions(database, agent, "one", "two", "three")
-    await commands.create(database, agent, "default", "never active")
+    await commands.create(database, agent, "default", "never active", new_status=True)
     await commands.activate(database, agent, "default", 1)
     gone_back = [(await commands.rollback(database, agent, "default")).active_version for _ in range(3)]
     assert gone_back == [3, 2, 1]
@@ -138,7 +140,7 @@ async def test_rolling_back_past_a_deactivation(database: Database, agent: str) 
 async def test_rolling_back_what_sql_did(database: Database, agent: str) -> None:
     """After an activation behind our back it returns to what was active by the events."""
     await versions(database, agent, "one", "two")
-    third = (await commands.create(database, agent, "default", "three")).prompt
+    third = (await commands.create(database, agent, "default", "three", new_status=True)).prompt
     assert third is not None
 
     async def by_sql(db: BaseDBAsyncClient) -> None:
@@ -152,7 +154,7 @@ async def test_rolling_back_what_sql_did(database: Database, agent: str) -> None
 
 async def test_rolling_back_where_there_is_nothing(database: Database, agent: str) -> None:
     """A status that never had an active version, and one that does not exist, are told apart."""
-    await commands.create(database, agent, "A", "one", new_agent=True)
+    await commands.create(database, agent, "A", "one", new_agent=True, new_status=True)
     with pytest.raises(PromptNotFoundError, match=f"automagik-prompts activate {agent} A VERSION"):
         await commands.rollback(database, agent, "A")
     with pytest.raises(PromptNotFoundError, match=r"has no prompts for the status 'B'\. Known statuses: A"):
@@ -176,7 +178,7 @@ async def each_verb(database: Database, agent: str, revision: int) -> list[Await
     """Return each verb, ready to be awaited, with an expected revision."""
     intent = Intent(expected_revision=revision)
     return [
-        commands.create(database, agent, "default", "new", activate=True, intent=intent),
+        commands.create(database, agent, "default", "new", activate=True, intent=intent, new_status=True),
         commands.activate(database, agent, "default", 1, intent=intent),
         commands.rollback(database, agent, "default", intent=intent),
         commands.deactivate(database, agent, "default", intent=intent),
@@ -198,7 +200,9 @@ async def test_a_stale_decision_is_refused(database: Database, agent: str) -> No
 
 async def test_a_revision_leads_to_the_next(database: Database, agent: str) -> None:
     """Each change brings the token for the next one."""
-    change = await commands.create(database, agent, "A", "one", new_agent=True, intent=Intent(expected_revision=0))
+    change = await commands.create(
+        database, agent, "A", "one", new_agent=True, new_status=True, intent=Intent(expected_revision=0)
+    )
     for text in ("two", "three"):
         change = await commands.create(
             database, agent, "A", text, activate=True, intent=Intent(expected_revision=change.agent.revision)
@@ -245,8 +249,8 @@ async def test_exactly_one_of_two_wins(shared_url: str, database: Database, agen
         ({"text": "{{secret}}"}, "uses secret, which the agent's code does not expose. Exposed are: agent_name, name"),
         ({"text": "{{name.__class__}}"}, "uses the name '__class__'"),
         ({"format": "jinja"}, "The format 'jinja' is unknown"),
-        ({"status_key": ""}, "The status key is blank"),
-        ({"status_key": "x" * 256}, "The status key has 256 characters"),
+        ({"status": ""}, "The status key is blank"),
+        ({"status": "x" * 256}, "The status key has 256 characters"),
         ({"name": "x" * 256}, "The prompt name has 256 characters"),
     ],
 )
@@ -255,9 +259,9 @@ async def test_what_cannot_be_served_is_not_written(
 ) -> None:
     """The refusal is the same on every engine, and nothing is left behind."""
     await database.transaction(repository.add_agents, [AgentInfo(0, agent, variables=("name",))])
-    await commands.create(database, agent, "default", "Hi {{name}}", activate=True)
+    await commands.create(database, agent, "default", "Hi {{name}}", activate=True, new_status=True)
     before = await finding.find_agent(database, agent)
-    arguments = {"status_key": "default", "text": "text", **given}
+    arguments = {"status": "default", "text": "text", **given}
     with pytest.raises(InvalidPromptError) as refused:
         await commands.create(database, agent, **arguments)
     assert reason in refused.value.message
@@ -268,11 +272,13 @@ async def test_what_cannot_be_served_is_not_written(
 async def test_a_refused_text_adds_no_agent(database: Database, agent: str) -> None:
     """Neither a text that is refused nor a conflict leaves an agent without prompts."""
     with pytest.raises(UnexposedVariableError):
-        await commands.create(database, agent, "A", "{{name}}", new_agent=True)
+        await commands.create(database, agent, "A", "{{name}}", new_agent=True, new_status=True)
     with pytest.raises(ConflictError):
-        await commands.create(database, agent, "A", "text", new_agent=True, intent=Intent(expected_revision=7))
+        await commands.create(
+            database, agent, "A", "text", new_agent=True, new_status=True, intent=Intent(expected_revision=7)
+        )
     with pytest.raises(InvalidPromptError, match="The agent name is blank"):
-        await commands.create(database, " ", "A", "text", new_agent=True)
+        await commands.create(database, " ", "A", "text", new_agent=True, new_status=True)
     with pytest.raises(InvalidPromptError, match="The author has 256 characters"):
         Intent(author="x" * 256)
     assert await database.run(repository.get_agent, agent) is None
@@ -281,7 +287,7 @@ async def test_a_refused_text_adds_no_agent(database: Database, agent: str) -> N
 async def test_a_verbatim_text_may_hold_anything(database: Database, agent: str) -> None:
     """With `format="text"` braces are text."""
     change = await commands.create(
-        database, agent, "A", "{{secret}} {{#if", format="text", activate=True, new_agent=True
+        database, agent, "A", "{{secret}} {{#if", format="text", activate=True, new_agent=True, new_status=True
     )
     assert change.active_version == 1
     assert await active_text(database, agent, "A") == "{{secret}} {{#if"
@@ -301,7 +307,7 @@ async def test_what_sql_wrote_cannot_be_activated(
 ) -> None:
     """A version that could not be served is refused by its number, whoever wrote it."""
     await versions(database, agent, "good")
-    broken = (await commands.create(database, agent, "default", "to be broken")).prompt
+    broken = (await commands.create(database, agent, "default", "to be broken", new_status=True)).prompt
     assert broken is not None
     statement = f"UPDATE prompts SET prompt_text = '{text}', format = '{format}' WHERE id = {broken.id}"
     await database.run(rows, statement)
@@ -317,12 +323,13 @@ async def test_names_that_do_not_exist(database: Database, agent: str) -> None:
     """Each error names agent and status, what there is, and the nearest spelling whatever its case."""
     await versions(database, agent, "one", "two", status_key="APPROVED")
     with pytest.raises(PromptNotFoundError, match=f"no agent '{agent.upper()}' .*Did you mean '{agent}'") as missing:
-        await commands.create(database, agent.upper(), "APPROVED", "text")
+        await commands.create(database, agent.upper(), "APPROVED", "text", new_status=True)
     assert missing.value.agent == agent.upper()
     assert "automagik-prompts sync" in missing.value.message
-    with pytest.raises(PromptNotFoundError, match=r"status 'approved'\. Did you mean 'APPROVED'\?") as missing:
-        await commands.activate(database, agent, "approved", 1)
-    assert (missing.value.agent, missing.value.status_key) == (agent, "approved")
+    with pytest.raises(PromptNotFoundError, match=r"status 'aproved'\. Did you mean 'APPROVED'\?") as missing:
+        await commands.activate(database, agent, "aproved", 1)
+    assert (missing.value.agent, missing.value.status_key) == (agent, "aproved")
+    assert (await commands.activate(database, agent, "approved", 1)).status_key == "APPROVED"
     with pytest.raises(PromptNotFoundError, match=r"status 'XYZ'\. Known statuses: APPROVED\."):
         await queries.diff(database, agent, "XYZ", 1, 2)
     with pytest.raises(PromptNotFoundError, match="has no version 3; its versions go from 1 to 2"):
@@ -377,10 +384,12 @@ async def test_a_write_that_is_cancelled_leaves_nothing(database: Database, agen
 async def test_copy(database: Database, agent: str) -> None:
     """A version becomes a new one of another status or agent, with its format and name."""
     source = (
-        await commands.create(database, agent, "A", "{{ verbatim", format="text", name="Name", new_agent=True)
+        await commands.create(
+            database, agent, "A", "{{ verbatim", format="text", name="Name", new_agent=True, new_status=True
+        )
     ).prompt
     assert source is not None
-    copied = (await commands.copy(database, source, agent, "B", activate=True)).prompt
+    copied = (await commands.copy(database, source, agent, "B", activate=True, new_status=True)).prompt
     assert copied is not None
     assert (copied.prompt_text, copied.format, copied.name, copied.version, copied.is_active) == (
         "{{ verbatim",
@@ -389,7 +398,7 @@ async def test_copy(database: Database, agent: str) -> None:
         1,
         True,
     )
-    await commands.copy(database, source, f"{agent}-2", "A", new_agent=True)
+    await commands.copy(database, source, f"{agent}-2", "A", new_agent=True, new_status=True)
     assert await standing(database, f"{agent}-2", "A") == [(1, False)]
     await check_history(database, agent)
 
@@ -397,11 +406,11 @@ async def test_copy(database: Database, agent: str) -> None:
 async def test_delete(database: Database, agent: str) -> None:
     """A draft can be deleted; what is active or came from code cannot, and a number is never given again."""
     await versions(database, agent, "one")
-    await commands.create(database, agent, "default", "draft")
+    await commands.create(database, agent, "default", "draft", new_status=True)
     await commands.delete(database, agent, "default", 2, intent=Intent("ann", "a mistake"))
     assert await standing(database, agent) == [(1, True)]
     assert (await told(database, agent))[-1] == ("deleted", 2, None)
-    assert (await commands.create(database, agent, "default", "next")).prompt is not None
+    assert (await commands.create(database, agent, "default", "next", new_status=True)).prompt is not None
     assert await standing(database, agent) == [(1, True), (3, False)]
     with pytest.raises(InvalidPromptError, match=r"is active\. Activate another one, or deactivate it"):
         await commands.delete(database, agent, "default", 1)

@@ -17,30 +17,32 @@ from tests.contract.history import standing, told
 async def versions(database: Database, agent: str, *texts: str, status_key: str = "default") -> None:
     """Write versions, each one activated."""
     for text in texts:
-        await commands.create(database, agent, status_key, text, activate=True, new_agent=True)
+        await commands.create(database, agent, status_key, text, activate=True, new_agent=True, new_status=True)
 
 
 async def test_check_writes_nothing(database: Database, agent: str) -> None:
     """A text is checked as `create` checks it, and neither an agent nor a version appears."""
-    assert await commands.check(database, agent, "A", "fine", new_agent=True) is None
+    assert (await commands.check(database, agent, "A", "fine", new_agent=True)).agent is None
     with pytest.raises(PromptNotFoundError, match="There is no agent"):
         await commands.check(database, agent, "A", "fine")
     await versions(database, agent, "one")
-    known = await commands.check(database, agent, "A", "fine")
+    known = (await commands.check(database, agent, "default", "fine")).agent
     assert known is not None
     assert known.revision == 1
     with pytest.raises(UnexposedVariableError, match="secret"):
-        await commands.check(database, agent, "A", "{{secret}}")
+        await commands.check(database, agent, "default", "{{secret}}")
     with pytest.raises(InvalidPromptError, match="template"):
-        await commands.check(database, agent, "A", "{{#if")
+        await commands.check(database, agent, "default", "{{#if")
     assert await standing(database, agent) == [(1, True)]
 
 
 async def test_copy(database: Database, agent: str) -> None:
     """A copy is a new version of the other status with text, format and name, and the original stays."""
-    await commands.create(database, agent, "A", "{{verbatim}}", format="text", name="One", new_agent=True)
+    await commands.create(
+        database, agent, "A", "{{verbatim}}", format="text", name="One", new_agent=True, new_status=True
+    )
     source = await queries.get(database, agent, "A", 1)
-    change = await commands.copy(database, source, agent, "B", intent=Intent("ann", "why"))
+    change = await commands.copy(database, source, agent, "B", intent=Intent("ann", "why"), new_status=True)
     assert change.prompt is not None
     assert (change.prompt.prompt_text, change.prompt.format, change.prompt.name, change.prompt.author) == (
         "{{verbatim}}",
@@ -49,7 +51,7 @@ async def test_copy(database: Database, agent: str) -> None:
         "ann",
     )
     assert change.active_version is None
-    again = await commands.copy(database, source, agent, "B", activate=True)
+    again = await commands.copy(database, source, agent, "B", activate=True, new_status=True)
     assert (again.active_version, await standing(database, agent, "A")) == (2, [(1, False)])
 
 
@@ -57,24 +59,24 @@ async def test_copy_to_an_agent_that_does_not_expose_its_variables(database: Dat
     """A text that the other agent could not be served is refused, and nothing is written."""
     exposing = AgentInfo(0, f"{agent}-from", variables=("name",))
     await database.transaction(repository.add_agents, [exposing])
-    await commands.create(database, exposing.name, "A", "Hi {{name}}")
+    await commands.create(database, exposing.name, "A", "Hi {{name}}", new_status=True)
     await versions(database, agent, "plain")
     source = await queries.get(database, exposing.name, "A", 1)
     with pytest.raises(UnexposedVariableError):
-        await commands.copy(database, source, agent, "default")
+        await commands.copy(database, source, agent, "default", new_status=True)
     assert await standing(database, agent) == [(1, True)]
 
 
 async def test_delete(database: Database, agent: str) -> None:
     """A deleted version is gone, what was done to it stays told, and its number is never given again."""
     await versions(database, agent, "one", "two")
-    await commands.create(database, agent, "default", "three")
+    await commands.create(database, agent, "default", "three", new_status=True)
     change = await commands.delete(database, agent, "default", 3, intent=Intent("ann", "a mistake"))
     assert change.prompt is not None
     assert (change.prompt.version, change.active_version, change.agent.revision) == (3, 2, 4)
     assert await standing(database, agent) == [(1, False), (2, True)]
     assert (await told(database, agent))[-2:] == [("created", 3, None), ("deleted", 3, None)]
-    assert (await commands.create(database, agent, "default", "four")).prompt.version == 4  # type: ignore[union-attr]  # written
+    assert (await commands.create(database, agent, "default", "four", new_status=True)).prompt.version == 4  # type: ignore[union-attr]  # written
     await commands.delete(database, agent, "default", 1)
     assert await standing(database, agent) == [(2, True), (4, False)]
     with pytest.raises(PromptNotFoundError, match="has no version 3"):
@@ -93,7 +95,7 @@ async def test_a_status_whose_only_version_was_deleted_goes_on_counting(
     database: Database, agent: str, registry: Registry
 ) -> None:
     """Also the code's first text gets a number that was not used before."""
-    await commands.create(database, agent, "A", "a draft", new_agent=True)
+    await commands.create(database, agent, "A", "a draft", new_agent=True, new_status=True)
     await commands.delete(database, agent, "A", 1)
     registry.declare(agent, {"A": "from code", "B": "other"}, where="here", primary="A")
     await sync.seed(database, registry.agents)
@@ -105,14 +107,14 @@ async def test_delete_refuses_what_is_needed(database: Database, agent: str, reg
     """What is active or came from code is not deleted, nor is anything deleted on a wrong assumption."""
     registry.declare(agent, {"default": "from code"}, where="here")
     await sync.seed(database, registry.agents)
-    await commands.create(database, agent, "default", "a person's", activate=True)
+    await commands.create(database, agent, "default", "a person's", activate=True, new_status=True)
     with pytest.raises(InvalidPromptError, match=r"Version 2 .* is active"):
         await commands.delete(database, agent, "default", 2)
     with pytest.raises(InvalidPromptError, match=r"Version 1 .* came from code"):
         await commands.delete(database, agent, "default", 1)
     with pytest.raises(PromptNotFoundError, match="versions go from 1 to 2"):
         await commands.delete(database, agent, "default", 9)
-    await commands.create(database, agent, "default", "a draft")
+    await commands.create(database, agent, "default", "a draft", new_status=True)
     with pytest.raises(ConflictError):
         await commands.delete(database, agent, "default", 3, intent=Intent(expected_revision=1))
     assert await standing(database, agent) == [(1, False), (2, True), (3, False)]
@@ -122,7 +124,7 @@ async def test_standings(database: Database, agent: str, registry: Registry) -> 
     """An overview tells the active version, who wrote it, and whether the code has changed under a person's version."""
     registry.declare(agent, {"A": "one", "B": "b"}, where="here", primary="A")
     await sync.seed(database, registry.agents)
-    await commands.create(database, agent, "A", "better", activate=True, intent=Intent("ann", "why"))
+    await commands.create(database, agent, "A", "better", activate=True, intent=Intent("ann", "why"), new_status=True)
     await commands.deactivate(database, agent, "B")
     first, second = await queries.standings(database, agent)
     assert (first.status_key, first.primary, first.active, first.latest, first.versions) == ("A", True, 2, 2, 2)
@@ -148,8 +150,8 @@ async def test_finding_versions(database: Database, agent: str, registry: Regist
     """A version is found by its number, as the active one, and as the code's newest; a wrong name is told."""
     registry.declare(agent, {"A": "from code"}, where="here")
     await sync.seed(database, registry.agents)
-    await commands.create(database, agent, "A", "better", activate=True)
-    await commands.create(database, agent, "B", "a person's")
+    await commands.create(database, agent, "A", "better", activate=True, new_status=True)
+    await commands.create(database, agent, "B", "a person's", new_status=True)
     active, code = await queries.get_active(database, agent, "A"), await queries.get_code_default(database, agent, "A")
     assert active is not None
     assert code is not None

@@ -11,7 +11,7 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.editing import commands, finding, queries, sync, transfer
 from automagik_prompts.editing.commands import Intent
 from automagik_prompts.editing.files import FoundFile, PromptFile, find_files, read_folder
-from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
+from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError, UnexposedVariableError
 from automagik_prompts.storage.database import Database
 from tests.contract.history import active_text, standing
 
@@ -19,7 +19,7 @@ from tests.contract.history import active_text, standing
 async def versions(database: Database, agent: str, *texts: str, status_key: str = "default") -> None:
     """Write versions, each one activated."""
     for text in texts:
-        await commands.create(database, agent, status_key, text, activate=True, new_agent=True)
+        await commands.create(database, agent, status_key, text, activate=True, new_agent=True, new_status=True)
 
 
 def imported(folder: Path) -> list[FoundFile]:
@@ -91,8 +91,10 @@ async def test_an_import_is_checked_before_anything_is_written(database: Databas
     await versions(database, agent, "one")
     good = FoundFile(tmp_path / "good.md", PromptFile(agent, "A", "fine"))
     bad = FoundFile(tmp_path / "bad.md", PromptFile(agent, "B", "{{secret}}"))
+    with pytest.raises(PromptNotFoundError, match=r"good\.md: .* has no status 'A'"):
+        await transfer.plan_import(database, [good], activate=False)
     with pytest.raises(UnexposedVariableError, match=r"bad\.md: .*secret"):
-        await transfer.plan_import(database, [good, bad], activate=False)
+        await transfer.plan_import(database, [good, bad], activate=False, new_status=True)
     strangers = [
         FoundFile(tmp_path / f"{key}.md", PromptFile(f"{agent}-new", key, "text", primary=primary))
         for key, primary in (("A", False), ("B", False))

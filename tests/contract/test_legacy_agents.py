@@ -82,7 +82,7 @@ def test_people_are_told_as_well(host: Host, tmp_path_factory: pytest.TempPathFa
 
     async def create() -> None:
         async with Database(host.url) as database:
-            await commands.create(database, "plain", "VIP", "For you.", activate=True)
+            await commands.create(database, "plain", "VIP", "For you.", activate=True, new_status=True)
 
     asyncio.run(create())
 

@@ -95,7 +95,9 @@ def test_it_respects_what_people_decided(empty_url: str, tmp_path: Path) -> None
 
     async def decide() -> None:
         async with Database(target.url) as database:
-            await commands.create(database, "plain", "default", "A person's.", activate=True, new_agent=True)
+            await commands.create(
+                database, "plain", "default", "A person's.", activate=True, new_agent=True, new_status=True
+            )
 
     asyncio.run(decide())
     for _ in range(2):

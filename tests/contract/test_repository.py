@@ -255,7 +255,7 @@ async def test_the_database_refuses_a_version_twice(database: Database, agent: s
 
 async def test_an_agent_takes_its_versions_with_it(database: Database, agent: str) -> None:
     """An agent that is deleted leaves no versions and no events; a deleted version leaves no dangling pointer."""
-    change = await commands.create(database, agent, "default", "one", activate=True, new_agent=True)
+    change = await commands.create(database, agent, "default", "one", activate=True, new_agent=True, new_status=True)
     assert change.prompt is not None
     await database.run(rows, f"DELETE FROM prompts WHERE id = {change.prompt.id}")  # a number
     assert (await finding.find_agent(database, agent)).active_default_prompt_id is None
@@ -274,7 +274,14 @@ async def test_a_version_needs_an_agent(database: Database) -> None:
 async def test_a_version_outlives_its_creation_unchanged(database: Database, agent: str) -> None:
     """Whatever is done with a version, its text, format, number, name, author and note stay as they were written."""
     change = await commands.create(
-        database, agent, "A", "the text", name="N", new_agent=True, intent=commands.Intent("ann", "why")
+        database,
+        agent,
+        "A",
+        "the text",
+        name="N",
+        new_agent=True,
+        new_status=True,
+        intent=commands.Intent("ann", "why"),
     )
     written = change.prompt
     assert written is not None

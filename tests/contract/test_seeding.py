@@ -39,7 +39,7 @@ async def release(
 
 async def person(database: Database, agent: str, text: str, status_key: str = "default") -> None:
     """Write and activate a text as a person does."""
-    await commands.create(database, agent, status_key, text, activate=True, intent=Intent("ann"))
+    await commands.create(database, agent, status_key, text, activate=True, intent=Intent("ann"), new_status=True)
 
 
 # The table.
@@ -56,7 +56,7 @@ async def test_never_seen_and_none_ever(database: Database, agent: str) -> None:
 
 async def test_never_seen_beside_a_persons_draft(database: Database, agent: str) -> None:
     """A draft that was never active decides nothing: the code's first text is activated."""
-    await commands.create(database, agent, "default", "a draft", new_agent=True)
+    await commands.create(database, agent, "default", "a draft", new_agent=True, new_status=True)
     assert await release(database, agent, default="code") == [("default", 2, "created")]
     assert await standing(database, agent) == [(1, False), (2, True)]
     await check_history(database, agent)
@@ -93,7 +93,7 @@ async def test_never_seen_and_a_person_deactivated(database: Database, agent: st
 
 async def test_never_seen_where_a_person_deactivated_and_deleted(database: Database, agent: str) -> None:
     """To delete what was deactivated does not undo the decision."""
-    await commands.create(database, agent, "default", "by hand", activate=True, new_agent=True)
+    await commands.create(database, agent, "default", "by hand", activate=True, new_agent=True, new_status=True)
     await commands.deactivate(database, agent, "default")
     await commands.delete(database, agent, "default", 1)
     assert await release(database, agent, default="code") == [("default", 2, "drift")]
@@ -130,7 +130,7 @@ async def test_seen_before(database: Database, agent: str, active: str) -> None:
 
 async def test_a_persons_text_that_equals_the_codes(database: Database, agent: str) -> None:
     """Only code versions count as seen: what a person wrote stays the person's."""
-    await commands.create(database, agent, "default", "same", activate=True, new_agent=True)
+    await commands.create(database, agent, "default", "same", activate=True, new_agent=True, new_status=True)
     assert await release(database, agent, default="same") == [("default", 2, "drift")]
     assert await standing(database, agent) == [(1, True), (2, False)]
 
@@ -258,7 +258,7 @@ async def test_sync_leaves_a_persons_decision(database: Database, agent: str, de
 async def test_sync_reports_orphans(database: Database, agent: str) -> None:
     """A status that the code mentions no more is reported, and nothing of it is deleted or deactivated."""
     await release(database, agent, primary="A", A="a", B="b")
-    await commands.create(database, agent, "OWN", "a person's status", activate=True)
+    await commands.create(database, agent, "OWN", "a person's status", activate=True, new_status=True)
     assert await release(database, agent, A="a") == []
     assert await release(database, agent, A="a", sync=True) == [("B", 1, "orphan")]
     assert await standing(database, agent, "B") == [(1, True)]
@@ -290,9 +290,9 @@ async def test_a_name_without_a_new_text_is_added_too(database: Database, agent:
     """A declaration that only exposes another name is news."""
     await release(database, agent, default="text")
     with pytest.raises(UnexposedVariableError):
-        await commands.create(database, agent, "default", "{{vip}}")
+        await commands.create(database, agent, "default", "{{vip}}", new_status=True)
     await release(database, agent, default="text", variables=["vip"])
-    assert (await commands.create(database, agent, "default", "{{vip}}")).prompt is not None
+    assert (await commands.create(database, agent, "default", "{{vip}}", new_status=True)).prompt is not None
 
 
 async def test_the_primary_status_is_set_by_sync(database: Database, agent: str) -> None:
@@ -309,7 +309,7 @@ async def test_the_primary_status_is_set_by_sync(database: Database, agent: str)
 
 async def test_an_agent_that_a_person_added(database: Database, agent: str) -> None:
     """Code that comes later takes it over; its primary status comes with `sync`."""
-    await commands.create(database, agent, "MINE", "by hand", activate=True, new_agent=True)
+    await commands.create(database, agent, "MINE", "by hand", activate=True, new_agent=True, new_status=True)
     await release(database, agent, primary="A", A="a", MINE="code")
     assert await facts(database, agent) == ("MINE", ())
     await check_history(database, agent)
@@ -360,7 +360,7 @@ async def test_many_processes_declare_the_same(
 
 async def test_seeding_is_all_or_nothing(database: Database, agent: str) -> None:
     """A process that fails at its last statement leaves nothing, and the next one does it all."""
-    await commands.create(database, agent, "MINE", "by hand", new_agent=True)
+    await commands.create(database, agent, "MINE", "by hand", new_agent=True, new_status=True)
     await database.run(_refuse, database.dialect, agent)
     with pytest.raises(DatabaseUnavailableError, match="refused for the test"):
         await release(database, agent, default="text {{name}}")

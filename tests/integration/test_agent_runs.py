@@ -97,8 +97,8 @@ async def test_each_way_to_say_the_status(plugin: PromptPlugin, status: Any, tol
 
 async def test_a_status_of_the_wrong_kind(plugin: PromptPlugin) -> None:
     """A status that is no string ends the run with a message that says what to return."""
-    with pytest.raises(InvalidPromptError, match="must be a string, an enum member with a string value, or None"):
-        await agent_of(Listener(), plugin, status=lambda _ctx: Level.THIRD).run("hi", deps=Contact())
+    with pytest.raises(InvalidPromptError, match="must be a string, an enum member, or None, not int"):
+        await agent_of(Listener(), plugin, status=lambda _ctx: 3).run("hi", deps=Contact())
 
 
 async def test_a_status_function_that_raises_ends_the_run(plugin: PromptPlugin) -> None:

@@ -106,7 +106,7 @@ def test_any_text(engines: Engines, text: str, format: Format) -> None:
 def _created(engines: Engines, plugin: PromptPlugin, text: str, format: Format) -> Outcome:
     before = engines.rows(plugin)
     try:
-        change = engines.run(plugin.create(AGENT, "default", text, format=format))
+        change = engines.run(plugin.create(AGENT, "default", text, format=format, new_status=True))
     except InvalidPromptError as error:
         assert engines.rows(plugin) == before
         _assert_well(plugin)
@@ -174,7 +174,7 @@ def _named(
     before = engines.rows(plugin)
     try:
         change = engines.run(
-            plugin.create(agent, status_key, "Some text.", activate=True, new_agent=True, **details)  # type: ignore[arg-type]  # each is a text or nothing
+            plugin.create(agent, status_key, "Some text.", activate=True, new_agent=True, new_status=True, **details)  # type: ignore[arg-type]  # each is a text or nothing
         )
     except InvalidPromptError as error:
         assert engines.rows(plugin) == before

@@ -112,7 +112,7 @@ def test_loops_within_loops(tmp_path: Path) -> None:
 
 def test_trio(tmp_path: Path) -> None:
     """Under trio the coroutines say what they need; what reads memory works."""
-    needs = "This coroutine needs a running asyncio event loop, which trio has not. Call it from asyncio, or use"
+    needs = "This coroutine needs a running asyncio event loop, and there is none here. Call it from asyncio, or use"
     printed = run(TRIO, tmp_path)
     assert len(printed) == 3
     assert all(line.startswith(needs) for line in printed[:2]), printed

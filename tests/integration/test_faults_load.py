@@ -73,7 +73,7 @@ async def test_fault_23_one_activation_and_a_hundred_listeners(
     log = server_folder / "statements" / "all.log"
     async with Database(url) as database:
         await upgrade(database)
-        await commands.create(database, "a", "default", "first", new_agent=True, activate=True)
+        await commands.create(database, "a", "default", "first", new_agent=True, new_status=True, activate=True)
         await commands.create(database, "a", "default", "second")
         children = [launcher.fork("tests.faults:serve_many", url, LISTENERS) for _ in range(PROCESSES)]
         for child in children:
@@ -150,7 +150,7 @@ async def test_fault_24_many_first_runs_with_a_healthy_store(
     """200 first runs at once wait for one load and are all told its text."""
     registry.declare("a", {"default": "first"}, where="here")
     async with Database(database_url) as database:
-        await commands.create(database, "a", "default", "of a person", new_agent=True, activate=True)
+        await commands.create(database, "a", "default", "of a person", new_agent=True, new_status=True, activate=True)
     count = _counted(monkeypatch)
     # A plugin that does not listen: that its listening has begun would be a reason to read again.
     monkeypatch.setattr(signals, "PROOF_TIMEOUT", 0.0)

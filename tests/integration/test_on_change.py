@@ -60,11 +60,11 @@ async def test_each_kind_of_change(plugin: PromptPlugin) -> None:
     """Activations, rollbacks and deactivations are told, in order, with both sides; writing a draft is not."""
     notes = Notes()
     plugin.on_change(notes)
-    await plugin.create("stan", "APPROVED", "A draft.")
+    await plugin.create("stan", "APPROVED", "A draft.", new_status=True)
     await plugin.activate("stan", "APPROVED", 2)
     await plugin.rollback("stan", "APPROVED")
     await plugin.deactivate("stan", "APPROVED")
-    await plugin.create("stan", "NEW", "Of a new status.", activate=True)
+    await plugin.create("stan", "NEW", "Of a new status.", activate=True, new_status=True)
     changes = [await notes.next() for _ in range(4)]
     assert [shown(change) for change in changes] == [
         ("APPROVED", 1, 2),
@@ -118,7 +118,7 @@ async def test_async_callbacks(plugin: PromptPlugin) -> None:
         notes(change)
 
     for number in range(3):
-        await plugin.create("stan", "default", f"Text {number}.", activate=True)
+        await plugin.create("stan", "default", f"Text {number}.", activate=True, new_status=True)
     assert [shown(await notes.next())[2] for _ in range(3)] == [2, 3, 4]
     assert len(loops) == 1
     assert asyncio.get_running_loop() not in loops
@@ -140,7 +140,7 @@ async def test_one_that_raises_hurts_nobody(plugin: PromptPlugin, caplog: pytest
         plugin.on_change(callback)
     with caplog.at_level(logging.ERROR, "automagik_prompts"):
         for number in range(2):
-            await plugin.create("stan", "default", f"Text {number}.", activate=True)
+            await plugin.create("stan", "default", f"Text {number}.", activate=True, new_status=True)
         assert [shown(await notes.next())[2] for _ in range(2)] == [2, 3]
         await until(lambda: len(calls) == 4 and len(caplog.records) == 4, "all calls are made and logged")
     assert "raised at a change of stan/default" in caplog.text
@@ -164,7 +164,7 @@ async def test_one_that_hangs_hurts_nobody(plugin: PromptPlugin, monkeypatch: py
     listener = Listener()
     agent: Agent[object, str] = Agent(listener.model, capabilities=[ActivePrompt("stan", plugin=plugin)])
     for number in range(20):
-        await plugin.create("stan", "default", f"Text {number}.", activate=True)
+        await plugin.create("stan", "default", f"Text {number}.", activate=True, new_status=True)
         await agent.run("hi")
         assert listener.last.system == [f"Text {number}."]
         assert shown(await notes.next())[2] == number + 2
@@ -181,12 +181,12 @@ async def test_no_longer(plugin: PromptPlugin) -> None:
     notes, others = Notes(), Notes()
     for callback in (notes, notes, others):
         plugin.on_change(callback)
-    await plugin.create("stan", "default", "Two.", activate=True)
+    await plugin.create("stan", "default", "Two.", activate=True, new_status=True)
     await others.next()
     await notes.next()
     plugin.unsubscribe(notes)
     plugin.unsubscribe(notes)
-    await plugin.create("stan", "default", "Three.", activate=True)
+    await plugin.create("stan", "default", "Three.", activate=True, new_status=True)
     assert shown(await others.next())[2] == 3
     assert notes.empty
 
@@ -199,7 +199,7 @@ async def test_closed_and_started_again(sqlite_url: str, registry: Registry, mak
     for number in (2, 3):
         plugin.start()
         await plugin.ready()
-        await plugin.create("stan", "default", f"Text {number}.", activate=True)
+        await plugin.create("stan", "default", f"Text {number}.", activate=True, new_status=True)
         assert shown(await notes.next())[2] == number
         await asyncio.to_thread(plugin.close)
     assert notes.empty

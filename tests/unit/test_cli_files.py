@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 
@@ -153,10 +154,11 @@ def test_a_folder_is_read_with_what_is_no_prompt_passed_over(tmp_path: Path) -> 
     (tmp_path / ".git").mkdir()
     (tmp_path / "README.md").write_text("# Prompts\n")
     (tmp_path / ".git" / "x.md").write_text("---\nagent: x\n---\n")
-    (tmp_path / "stan" / "A.md").write_bytes(write_file(PromptFile("stan", "A", "text")))
+    (tmp_path / "notes.txt").write_text("# Prompts\n")
+    (tmp_path / "stan" / "A.md").write_bytes(codecs.BOM_UTF8 + write_file(PromptFile("stan", "A", "text")))
     files, passed_over = read_folder(tmp_path)
-    assert [file.prompt.key for file in files] == [("stan", "A")]
-    assert passed_over == [tmp_path / "README.md"]
+    assert [(file.prompt.key, file.prompt.text) for file in files] == [(("stan", "A"), "text")]
+    assert passed_over == [tmp_path / "notes.txt"]
     (tmp_path / "stan" / "B.md").write_bytes(write_file(PromptFile("stan", "A", "other")))
     with pytest.raises(InvalidPromptError, match=r"stan/A has two files: .*A\.md and .*B\.md"):
         read_folder(tmp_path)

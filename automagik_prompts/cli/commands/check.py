@@ -13,15 +13,11 @@ import typer
 from automagik_prompts.cli.options import AgentOption, Modules
 from automagik_prompts.cli.output.reports import CheckReport, FindingLine
 from automagik_prompts.cli.output.text import plural, print_item, print_json, print_line, print_note
-from automagik_prompts.cli.session import Access, Session, command, import_modules
+from automagik_prompts.cli.session import FOUND, Access, Session, command, import_modules
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.editing import checks
 from automagik_prompts.editing.checks import Finding, Kind, Level
 from automagik_prompts.storage.database import Database
-
-FOUND = 3
-"""The exit code where something was found; 1 is left to a check that could not be done."""
-
 
 _STYLES = {Level.ERROR: "red", Level.WARNING: "yellow"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,17 @@ import typer
 
 from automagik_prompts.cli.commands.write import audience, tell
 from automagik_prompts.cli.interaction import Editor, can_ask, confirm, find_author
-from automagik_prompts.cli.options import Agent, Author, ExpectRevision, NewAgent, Note, Status, TextFormat, Yes
+from automagik_prompts.cli.options import (
+    Agent,
+    Author,
+    ExpectRevision,
+    NewAgent,
+    NewStatus,
+    Note,
+    Status,
+    TextFormat,
+    Yes,
+)
 from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.schemas import Checked
 from automagik_prompts.cli.output.text import print_error, print_json, print_note
@@ -19,7 +29,7 @@ from automagik_prompts.cli.session import Access, Session, command
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import content_hash, unified_diff
 from automagik_prompts.domain.validation import Format
-from automagik_prompts.editing import commands, finding, queries
+from automagik_prompts.editing import commands, queries
 from automagik_prompts.editing.commands import Intent
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError, PromptsError
 from automagik_prompts.storage.database import Database
@@ -38,6 +48,7 @@ class Plan:
         name: A name for people.
         activate: Whether it becomes active.
         new_agent: Whether the agent may be unknown.
+        new_status: Whether the status may be unknown.
     """
 
     agent: str
@@ -47,6 +58,7 @@ class Plan:
     name: str | None
     activate: bool
     new_agent: bool
+    new_status: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +67,13 @@ class Before:
 
     Attributes:
         agent: The agent, if it is known.
+        status_key: The status key, as it is spelt.
         active: The active version, if there is one.
         standings: Where the agent's statuses stand.
     """
 
     agent: AgentInfo | None
+    status_key: str
     active: Prompt | None
     standings: list[Standing]
 
@@ -93,6 +107,7 @@ def create(
     ] = None,
     activate: Annotated[bool, typer.Option("--activate", help="Activate it at once.")] = False,
     new_agent: NewAgent = False,
+    new_status: NewStatus = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and compare, and write nothing.")] = False,
     author: Author = None,
     note: Note = None,
@@ -111,9 +126,11 @@ def create(
         raise typer.BadParameter("there is no terminal to edit at: use --text, --file, or - for standard input")
     intent = Intent(find_author(author, session.settings), note, expect_revision)
     access = Access.CREATE if new_agent else Access.WRITE
-    before = session.run(lambda database: _look(database, agent, status, new_agent=new_agent), access)
+    before = session.run(
+        lambda database: _look(database, agent, status, new_agent=new_agent, new_status=new_status), access
+    )
     chosen: Format = format.value if format is not None else before.active.format if before.active else "handlebars"
-    plan = Plan(agent, status, text or "", chosen, name, activate, new_agent)
+    plan = Plan(agent, before.status_key, text or "", chosen, name, activate, new_agent, new_status)
     if given:
         if text is None:
             plan = _with_text(plan, _read(file if file is not None else "-"))
@@ -147,7 +164,7 @@ def _edited(session: Session, editor: Editor, plan: Plan, before: Before) -> Pla
 
 
 def _with_text(plan: Plan, text: str) -> Plan:
-    return Plan(plan.agent, plan.status_key, text, plan.format, plan.name, plan.activate, plan.new_agent)
+    return replace(plan, text=text)
 
 
 def _finish(session: Session, plan: Plan, before: Before, intent: Intent, *, dry_run: bool, yes: bool) -> None:
@@ -189,6 +206,7 @@ def _finish(session: Session, plan: Plan, before: Before, intent: Intent, *, dry
             name=plan.name,
             activate=plan.activate,
             new_agent=plan.new_agent,
+            new_status=plan.new_status,
             intent=intent,
         ),
         Access.WRITE,
@@ -221,18 +239,15 @@ def _read(source: str) -> str:
         )
 
 
-async def _look(database: Database, agent: str, status_key: str, *, new_agent: bool) -> Before:
+async def _look(database: Database, agent: str, status: str, *, new_agent: bool, new_status: bool) -> Before:
     """Read what is there; an unknown agent or a wrong name is refused before anybody edits."""
-    infos = {info.name: info for info in await queries.agents(database)}
-    known = infos.get(agent)
-    if known is None:
-        if not new_agent:
-            await finding.find_agent(database, agent)
-        return Before(None, None, [])
-    standings = await queries.standings(database, agent)
-    now = next((standing for standing in standings if standing.status_key == status_key), None)
-    active = await queries.get_active(database, agent, status_key) if now is not None else None
-    return Before(known, active, standings)
+    target = await commands.find_target(database, agent, status, new_agent=new_agent, new_status=new_status)
+    if target.agent is None:
+        return Before(None, target.status_key, None, [])
+    standings = await queries.standings(database, target.agent.name)
+    has_versions = any(standing.status_key == target.status_key for standing in standings)
+    active = await queries.get_active(database, target.name, target.status_key) if has_versions else None
+    return Before(target.agent, target.status_key, active, standings)
 
 
 def _check(session: Session, plan: Plan) -> None:
@@ -246,5 +261,6 @@ def _check(session: Session, plan: Plan) -> None:
             format=plan.format,
             name=plan.name,
             new_agent=plan.new_agent,
+            new_status=plan.new_status,
         )
     )

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import typer
 
+from automagik_prompts.cli.interaction import find_author
 from automagik_prompts.cli.live import following, wait_until_settled
 from automagik_prompts.cli.options import Modules
 from automagik_prompts.cli.output.reports import Diagnosed, Diagnosis
@@ -65,12 +66,19 @@ def _versions() -> dict[str, str]:
 
 def _settings(settings: Settings) -> dict[str, str]:
     """Return each setting as it is in force, without passwords, and where it came from."""
+    path = DiskSnapshot(settings).path
+    effective = {
+        "database_url": redacted_url(settings.database_url),
+        "poll_interval": f"{settings.interval:g}",
+        "cache_dir": path.parent if path is not None else "none",
+        "author": find_author(None, settings),
+    }
     found = {}
     for name in Settings.model_fields:
-        value = redacted_url(settings.database_url) if name == "database_url" else getattr(settings, name)
+        value = effective.get(name, getattr(settings, name))
         variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
-        words = " ".join(value) if isinstance(value, tuple) else str(value if value is not None else "")
-        given = any(variable == known.upper() for known in os.environ)
+        words = (" ".join(value) or "none") if isinstance(value, tuple) else str(value)
+        given = any(variable == known.upper() and text for known, text in os.environ.items())
         found[name] = f"{words} ({variable})".strip() if given else words
     return found
 

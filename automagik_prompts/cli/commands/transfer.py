@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from automagik_prompts.cli.interaction import can_ask, confirm, find_author
-from automagik_prompts.cli.options import AgentOption, Author, Note, Yes
+from automagik_prompts.cli.options import AgentOption, Author, NewStatus, Note, Yes
+from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.progress import progress
 from automagik_prompts.cli.output.reports import Exported, ExportedLine, Imported, ImportedLine
 from automagik_prompts.cli.output.text import is_terminal, plural, print_json, print_line, print_note
-from automagik_prompts.cli.session import Access, Session, command
+from automagik_prompts.cli.session import FOUND, Access, Session, command
 from automagik_prompts.editing import transfer
 from automagik_prompts.editing.commands import Intent
 from automagik_prompts.editing.files import read_folder
-from automagik_prompts.editing.transfer import ImportPlan
-from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError
+from automagik_prompts.editing.transfer import ImportPlan, Outdated
+from automagik_prompts.exceptions import ConfigurationError, ConflictError, InvalidPromptError
 from automagik_prompts.storage.database import Database
 
 
@@ -70,7 +72,11 @@ def import_files(
         ),
     ] = None,
     activate: Annotated[bool, typer.Option("--activate", help="Make the files' texts the active ones.")] = False,
+    new_status: NewStatus = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also replace what is newer than the version that a file was made from.")
+    ] = False,
     author: Author = None,
     note: Note = None,
     yes: Yes = False,
@@ -88,16 +94,46 @@ def import_files(
         raise InvalidPromptError(f"The folder {folder} has no prompts. Name the one that an export wrote.")
     for path in passed_over:
         print_note(f"{path} has no front matter and is passed over.")
+    passed = FOUND if passed_over else 0
     access = Access.READ if dry_run else Access.CREATE
-    plan = session.run(lambda database: transfer.plan_import(database, files, activate=activate), access)
+    plan = session.run(
+        lambda database: transfer.plan_import(database, files, activate=activate, new_status=new_status), access
+    )
+    if plan.outdated and not force:
+        _refuse(plan.outdated)
     if dry_run:
         _tell(session, plan, activate=activate, dry_run=True)
-        return
+        raise typer.Exit(passed)
     if plan.work and can_ask() and not yes:
         _preview(plan, activate=activate)
         confirm(f"Write to {session.place}?")
     intent = Intent(find_author(author, session.settings), note)
     _tell(session, _carry_out(session, plan, intent, activate=activate), activate=activate, dry_run=False)
+    raise typer.Exit(passed)
+
+
+def _refuse(outdated: Sequence[Outdated]) -> NoReturn:
+    """Show, for each file, what has been done to its version since and what the file does to it, and refuse.
+
+    Raises:
+        ConflictError: Always.
+    """
+    for one in outdated:
+        prompt, base = one.file.prompt, f"version {one.base.version}"
+        now = f"version {one.active.version} (active)" if one.active is not None else "none active"
+        print_note(f"{prompt.agent}/{prompt.status_key}: since {base}, from which {one.file.path} was made:")
+        print_diff(one.base.prompt_text, one.active.prompt_text if one.active else "", base, now, stderr=True)
+        print_note("and the file:")
+        print_diff(one.base.prompt_text, prompt.text, base, str(one.file.path), stderr=True)
+    names = ", ".join(f"{one.file.prompt.agent}/{one.file.prompt.status_key}" for one in outdated)
+    first = outdated[0]
+    raise ConflictError(
+        f"{names}: another version is active now than the one that the file was made from, and nothing was written. "
+        "Put what is new into the file, or export again; to replace it all the same, say so: --force",
+        expected=first.base.version,
+        actual=first.active.version if first.active is not None else 0,
+        agent=first.file.prompt.agent,
+    )
 
 
 def _carry_out(session: Session, plan: ImportPlan, intent: Intent, *, activate: bool) -> ImportPlan:

@@ -14,7 +14,17 @@ import typer
 from automagik_prompts.cli.commands.browse import find_version
 from automagik_prompts.cli.completion import complete_agents, complete_target_statuses, complete_versions
 from automagik_prompts.cli.interaction import can_ask, confirm, find_author
-from automagik_prompts.cli.options import Agent, Author, ExpectRevision, NewAgent, Note, Status, VersionNumber, Yes
+from automagik_prompts.cli.options import (
+    Agent,
+    Author,
+    ExpectRevision,
+    NewAgent,
+    NewStatus,
+    Note,
+    Status,
+    VersionNumber,
+    Yes,
+)
 from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.schemas import Changed, origin
 from automagik_prompts.cli.output.text import age, print_json, print_line, print_note
@@ -140,6 +150,7 @@ def copy(
     ] = None,
     activate: Annotated[bool, typer.Option("--activate", help="Activate the copy at once.")] = False,
     new_agent: NewAgent = False,
+    new_status: NewStatus = False,
     author: Author = None,
     note: Note = None,
     expect_revision: ExpectRevision = None,
@@ -162,7 +173,14 @@ def copy(
 
     async def write(database: Database, intent: Intent) -> Change:
         return await commands.copy(
-            database, source, to_agent, to_status, activate=activate, new_agent=new_agent, intent=intent
+            database,
+            source,
+            to_agent,
+            to_status,
+            activate=activate,
+            new_agent=new_agent,
+            new_status=new_status,
+            intent=intent,
         )
 
     intent = Intent(author, note or f"copied from {agent}/{status} version {source.version}", expect_revision)

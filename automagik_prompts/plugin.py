@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -27,13 +27,20 @@ from automagik_prompts.editing import commands, queries
 from automagik_prompts.editing import sync as seeding
 from automagik_prompts.editing.commands import Change, Intent
 from automagik_prompts.editing.sync import Seeded
-from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError, RenderError
+from automagik_prompts.exceptions import (
+    ConfigurationError,
+    DatabaseUnavailableError,
+    NoActivePromptError,
+    PromptsError,
+    RenderError,
+)
 from automagik_prompts.following.follower import Refresher
 from automagik_prompts.following.serving import Present
 from automagik_prompts.following.snapshot import Snapshot, changes_between, code_snapshot
 from automagik_prompts.following.version_cache import Recall
 from automagik_prompts.runtime import forks
 from automagik_prompts.runtime.callbacks import Listeners, OnChangeCallback
+from automagik_prompts.runtime.native import NativeThread
 from automagik_prompts.runtime.notices import Notices
 from automagik_prompts.runtime.thread import Worker
 from automagik_prompts.settings import identity_of, load_settings, redacted_url, sqlite_path
@@ -201,7 +208,19 @@ class PromptPlugin:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await asyncio.to_thread(self.close)
+        # Not by the loop's executor, which the application may have filled.
+        closed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def close() -> None:
+            try:
+                self.close()
+            finally:
+                with suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(closed.set)
+
+        NativeThread(close, "automagik-prompts-close").start()
+        await closed.wait()
 
     @asynccontextmanager
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
@@ -255,6 +274,15 @@ class PromptPlugin:
         if (snapshot := self.snapshot()) is not None:
             return snapshot
         return await self._present.ready()
+
+    async def loaded(self) -> Snapshot | None:
+        """Wait until the database has been read, `startup_timeout` after the start at most; `None` if it was not."""
+        return await self._present.loaded()
+
+    @property
+    def unread(self) -> str:
+        """Why the database has not been read yet, for messages."""
+        return self._present.status.error or f"The database {self.where} did not answer in time; it is tried again."
 
     def resolve(self, agent: str, status_key: Status | None = None) -> ServedPrompt:
         """Return the version that is served for an agent and status: its text, variables, version and source.
@@ -342,7 +370,7 @@ class PromptPlugin:
         snapshot, status, now = self._present.snapshot, self._present.status, time.monotonic()
         problems = snapshot.problems if snapshot is not None else ()
         return Health(
-            ready=snapshot is not None,
+            ready=snapshot is not None and (snapshot.is_loaded or self._has_all(snapshot)),
             state=status.state,
             state_age=now - status.since,
             snapshot_age=None if status.read_at is None else now - status.read_at,
@@ -493,7 +521,7 @@ class PromptPlugin:
         for name in late:
             words = f"The agent {name!r} was built before install(), so it has no prompt. Build it afterwards."
             self._notices.tell(("late", name), words)
-        for name in sorted(self.registry.agents.keys() - plugins.bound - self._resolved - {*late}):
+        for name in sorted(self.registry.agents.keys() - plugins.bound.keys() - self._resolved - {*late}):
             self._notices.tell(
                 ("unbound", name),
                 f"The prompts of {name!r} are declared, and no agent of this process was given them. Give an agent "
@@ -653,10 +681,21 @@ class PromptPlugin:
             self._resolved.add(agent)
             self._notices.drop(("unbound", agent))
         key = snapshot.status_key(agent, status) if status is not None else None
-        selection = overrides.choose(snapshot, agent, key, overrides.in_force())
+        try:
+            selection = overrides.choose(snapshot, agent, key, overrides.in_force())
+        except NoActivePromptError as error:
+            if snapshot.is_loaded:
+                raise
+            if (loaded := self._present.wait_loaded()) is None:
+                raise NoActivePromptError(f"{error.message} {self.unread}", agent=agent, status_key=key) from error
+            selection = overrides.choose(loaded, agent, key, overrides.in_force())
         if serving and key is not None and selection.prompt.status_key != key:
             self.report_fallback(agent, key)
         return selection
+
+    def _has_all(self, snapshot: Snapshot) -> bool:
+        """Return whether all is there that agents of this process need of this plugin."""
+        return all(name in snapshot.primaries or name in self.registry.agents for name in plugins.needed_by(self))
 
     def _asked(self, agent: str, status: Status | None) -> str | None:
         """Return the key of the status that was asked for, `None` for the primary one."""

@@ -16,11 +16,11 @@ from automagik_prompts.agent import overrides, plugins
 from automagik_prompts.agent.overrides import Override
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.declaring.registry import registry as default_registry
-from automagik_prompts.domain.keys import status_value
+from automagik_prompts.domain.keys import find_status, status_value
 from automagik_prompts.domain.served import ServedPrompt, Source
-from automagik_prompts.domain.text import content_hash
+from automagik_prompts.domain.text import closest, content_hash
 from automagik_prompts.domain.validation import Format, check_format, check_name, check_text
-from automagik_prompts.exceptions import ConfigurationError
+from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.templating.template import check_exposed, compile_template
 
@@ -78,7 +78,7 @@ def begin_override(
         InvalidPromptError: As for `override`.
     """
     check_name(agent, "agent name")
-    key = check_name(status_value(status_key), "status key")
+    key = _known_status(agent, status_key, registry)
     check_text(text, agent=agent, status_key=key)
     template = compile_template(text, check_format(format), agent=agent, status_key=key)
     if (declared := registry.agents.get(agent)) is not None:
@@ -96,6 +96,28 @@ def begin_override(
             template=template,
         )
     )
+
+
+def _known_status(agent: str, status: str | Enum, registry: Registry) -> str:
+    """Return the status that is meant, of those that the code declares or the default plugin serves.
+
+    Raises:
+        InvalidPromptError: Such are known for the agent, and it is none of them: it would override nothing.
+    """
+    declared = registry.agents.get(agent)
+    known = set(declared.prompts) if declared is not None else set()
+    plugin = plugins.current()
+    if isinstance(plugin, PromptPlugin) and (snapshot := plugin.snapshot()) is not None:
+        known |= snapshot.statuses.get(agent, frozenset())
+    found = find_status(status, known)
+    if found is None and known:
+        key = check_name(status_value(status), "status key")
+        close = closest(key, known)
+        hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"Known are: {', '.join(sorted(known))}."
+        raise InvalidPromptError(
+            f"{agent} has no status {key!r}, so that nothing would be overridden. {hint}", agent=agent, status_key=key
+        )
+    return found or check_name(status_value(status), "status key")
 
 
 def end_override(begun: Override) -> None:

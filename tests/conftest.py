@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from automagik_prompts.agent import plugins
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema.migrate import upgrade
@@ -45,6 +46,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("measured")
         for test, value in sorted(measured):
             terminalreporter.line(f"{test}: {value}")
+
+
+@pytest.fixture(autouse=True)
+def process_of_its_own() -> None:
+    """Let no test see which plugins and agents others have left in this process."""
+    plugins.forget()
+    plugins.bound.clear()
+    plugins.ran.clear()
 
 
 @pytest.fixture(scope="session")

@@ -264,12 +264,12 @@ def fill_agents(host: Host, texts: dict[str, str | None]) -> None:
     host.run("INSERT INTO messages (agent_id, body) SELECT id, 'hello' FROM agents")
 
 
-def upgrade(url: str) -> tuple[str, ...]:
-    """Upgrade a database as `automagik-prompts upgrade` does."""
+def upgrade(url: str, *, adopt: bool = False) -> tuple[str, ...]:
+    """Upgrade a database as `automagik-prompts upgrade` does, with or without `--adopt`."""
 
     async def work() -> tuple[str, ...]:
         async with Database(url) as database:
-            return await migrate.upgrade(database)
+            return await migrate.upgrade(database, adopt=adopt)
 
     return asyncio.run(work())
 

@@ -21,12 +21,17 @@ TYPES = {
         "time": "TIMESTAMP",
         # SQLite adds a NOT NULL column only with a constant default.
         "now": "'1970-01-01 00:00:00+00:00'",
+        # Only here: a later step sets them on a server, and SQLite cannot change them.
+        "one": " DEFAULT 1",
+        "no": " DEFAULT false",
     },
     "postgres": {
         "id": "SERIAL NOT NULL PRIMARY KEY",
         "bool": "BOOL",
         "time": "TIMESTAMPTZ",
         "now": "CURRENT_TIMESTAMP",
+        "one": "",
+        "no": "",
     },
 }
 
@@ -40,11 +45,11 @@ PROMPTS = """
 CREATE TABLE IF NOT EXISTS "prompts" (
     "id" {id},
     "status_key" VARCHAR(255) NOT NULL,
-    "version" INT NOT NULL,
+    "version" INT NOT NULL{one},
     "prompt_text" TEXT NOT NULL,
     "format" VARCHAR(16) NOT NULL,
-    "is_active" {bool} NOT NULL,
-    "is_default_from_code" {bool} NOT NULL,
+    "is_active" {bool} NOT NULL{no},
+    "is_default_from_code" {bool} NOT NULL{no},
     "name" VARCHAR(255),
     "content_hash" VARCHAR(64) NOT NULL,
     "author" VARCHAR(255),

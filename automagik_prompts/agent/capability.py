@@ -174,7 +174,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
                 raise _two_for(bound.agent)
             if bound.inject == "system_prompt" and rivals[0] is self:
                 bound.register(agent)
-        plugins.bound.add(bound.name)
+        plugins.bind(bound.name, self.plugin)
         if bound.pin is not None:
             pinning.keep(bound.name)
         return bound

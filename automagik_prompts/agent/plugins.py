@@ -27,11 +27,22 @@ _closed: DefaultPlugin | None = None
 """The default that was closed last: agents go on with what it served, until another plugin takes its place."""
 
 
-bound: set[str] = set()
-"""The names whose prompts an agent of this process was given."""
+bound: dict[str, set[int]] = {}
+"""The names whose prompts an agent of this process was given, with the plugins that were named (0 for none)."""
 
 ran: set[str] = set()
 """Those of them whose agents have run."""
+
+
+def bind(name: str, plugin: object) -> None:
+    """Take note that an agent was given the prompts of a name, to be read from a plugin, or from the default one."""
+    bound.setdefault(name, set()).add(0 if plugin is None else id(plugin))
+
+
+def needed_by(plugin: object) -> list[str]:
+    """Return the names whose prompts agents of this process read from a plugin."""
+    own = {id(plugin), 0} if plugin is _default else {id(plugin)}
+    return [name for name, readers in tuple(bound.items()) if readers & own]
 
 
 def register(make: Callable[[], DefaultPlugin]) -> None:

@@ -14,6 +14,7 @@ from automagik_prompts.agent.provenance import UsedPrompt
 from automagik_prompts.agent.run import Run
 from automagik_prompts.domain.protocols import SnapshotReader, StatusFunction
 from automagik_prompts.domain.served import Selection, ServedPrompt, Source
+from automagik_prompts.exceptions import NoActivePromptError
 from automagik_prompts.templating.template import compile_template
 
 
@@ -47,7 +48,7 @@ async def choose(ctx: RunContext[Any], run: Run, name: str, status_key: str | No
         return known
     version, pinned = run.capability.version, run.pinned
     if version is None and pinned is None and not run.overrides:
-        selection = run.selections[status_key] = run.snapshot.select(name, status_key)
+        selection = run.selections[status_key] = await _select(run, name, status_key)
         if status_key is not None and selection.prompt.status_key != status_key:
             run.reader.report_fallback(name, status_key)
         return selection
@@ -63,6 +64,25 @@ async def choose(ctx: RunContext[Any], run: Run, name: str, status_key: str | No
         run.pinned = None  # the status has changed: from here on, what is active
     run.selections[status_key] = selection
     return selection
+
+
+async def _select(run: Run, name: str, status_key: str | None) -> Selection:
+    """Return what is served; an agent that only the database knows waits for the first load, bounded.
+
+    Raises:
+        NoActivePromptError: Neither the database nor the code has anything to serve, or the database was not read.
+    """
+    try:
+        return run.snapshot.select(name, status_key)
+    except NoActivePromptError as error:
+        if run.snapshot.is_loaded:
+            raise
+        if (snapshot := await run.reader.loaded()) is None:
+            raise NoActivePromptError(
+                f"{error.message} {run.reader.unread}", agent=name, status_key=status_key
+            ) from error
+        run.snapshot = snapshot
+        return snapshot.select(name, status_key)
 
 
 def _as_pinned(ctx: RunContext[Any], run: Run, pinned: UsedPrompt, selection: Selection) -> Selection:

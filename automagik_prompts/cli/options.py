@@ -75,6 +75,9 @@ NewAgent = Annotated[bool, typer.Option("--new-agent", help="Add the agent if th
 NewStatus = Annotated[
     bool, typer.Option("--new-status", help="Add the status if neither the code nor the database knows it.")
 ]
+Adopt = Annotated[
+    bool, typer.Option("--adopt", help="A table agents of another shape is meant: keep its agents' prompts here.")
+]
 Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="The newest ones, at most so many.")]
 Modules = Annotated[
     list[str] | None,

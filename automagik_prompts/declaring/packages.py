@@ -8,11 +8,12 @@ from importlib.resources import files
 from pkgutil import iter_modules
 from types import ModuleType
 
-from automagik_prompts.declaring.registry import Registry, Site, registry
+from automagik_prompts.declaring.front_matter import split_details
+from automagik_prompts.declaring.registry import PromptText, Registry, Site, registry
 from automagik_prompts.domain.keys import Status, status_value
 from automagik_prompts.domain.protocols import StatusFunction
-from automagik_prompts.domain.validation import Format, check_format
-from automagik_prompts.exceptions import DeclarationError
+from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, Format, check_format, check_optional
+from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
 
 _SUFFIXES = (".md", ".txt", ".hbs")
 
@@ -31,6 +32,8 @@ def prompts_from_package(
 
     The status key is the file's name in upper case. A module holds the constant `PROMPT`. Names that begin with an
     underscore or a dot, and files named README, are passed over. A file's text is taken byte for byte as UTF-8.
+    A `.md` file may begin with a front matter that gives its `name`, `note` and `format`; it is one only if every key
+    is one of these, else it belongs to the text.
 
     Args:
         package: The package or its name, as in `"stan.prompts"`.
@@ -92,6 +95,21 @@ def _module_texts(package: ModuleType, agent: str) -> Iterator[tuple[str, str, s
         yield info.name, text, child.__name__
 
 
+def _with_details(text: str, place: str) -> str:
+    """Return a Markdown file's text with the name, note and format that its front matter gives."""
+    try:
+        if (found := split_details(text, place)) is None:
+            return text
+        details, body = found
+        declared = PromptText(body)
+        declared.prompt_format = check_format(details.get("format", "handlebars"))
+        declared.prompt_name = check_optional(details.get("name"), "prompt name")
+        declared.prompt_note = check_optional(details.get("note"), "note", limit=MAX_NOTE_LENGTH)
+    except InvalidPromptError as error:
+        raise DeclarationError(f"{error.message} Declared at {place}.") from error
+    return declared
+
+
 def _is_readme(stem: str) -> bool:
     return stem.partition(".")[0].upper() == "README"
 
@@ -104,7 +122,8 @@ def _file_texts(package: ModuleType, agent: str) -> Iterator[tuple[str, str, str
             continue
         place = f"{package.__name__}/{file.name}"
         try:
-            yield stem, file.read_bytes().decode(), place
+            text = file.read_bytes().decode()
+            yield stem, _with_details(text, place) if suffix == "md" else text, place
         except UnicodeDecodeError as error:
             raise DeclarationError(
                 f"The file {place} is not UTF-8: {error.reason} at byte {error.start}. Save it as UTF-8.", agent=agent

@@ -37,7 +37,10 @@ class Site:
 
     def replaces(self, earlier: Site) -> bool:
         """Return whether this is the same place executed again: a module that is reloaded, a cell that is run again."""
-        return self.unit == earlier.unit and self.execution != earlier.execution
+        one, other = self.execution, earlier.execution
+        # Two specs of a module that is loaded twice are equal.
+        same = one == other if isinstance(one, str) else one is other
+        return self.unit == earlier.unit and not same
 
 
 @dataclass(frozen=True, slots=True)

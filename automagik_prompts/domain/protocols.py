@@ -22,6 +22,11 @@ VariablesFunction = Callable[[Any], Values | Awaitable[Values]]
 class SnapshotReader(Protocol):
     """What an agent run may read of a snapshot: memory only."""
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it was read from the database."""
+        ...
+
     def status_key(self, agent: str, status: object) -> str | None:
         """Return the key that a string or an enum member means for an agent; `None` for the primary status."""
         ...
@@ -53,6 +58,15 @@ class PromptReader(Protocol):
 
     async def ready(self) -> SnapshotReader:
         """Wait for the first load, bounded, and return a snapshot in any case."""
+        ...
+
+    async def loaded(self) -> SnapshotReader | None:
+        """Wait, bounded, until the database has been read; `None` if it was not, with the reason in `unread`."""
+        ...
+
+    @property
+    def unread(self) -> str:
+        """Why the database has not been read yet, for messages."""
         ...
 
     def recall(self, agent: str, status_key: str, version: int | None, content_hash: str) -> ServedPrompt | None:

@@ -105,6 +105,8 @@ class PromptCreate:
         name: A name for people.
         author: Who wrote it.
         note: Why.
+        created_at: When it was written, where that was elsewhere and before; now by default.
+        updated_at: When it was last activated or deactivated, likewise.
 
     Raises:
         InvalidPromptError: A text or name that no engine could keep, or that could never be served.
@@ -119,6 +121,8 @@ class PromptCreate:
     name: str | None = None
     author: str | None = None
     note: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
     def __post_init__(self) -> None:
         check_name(self.status_key, "status key")

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     INVALID = "invalid"
     UNSYNCED = "unsynced"
     ORPHAN = "orphan"
+    UNDECLARED = "undeclared"
     UNKNOWN_STATUS = "unknown-status"
     ALIKE = "alike"
     FILE_DIFFERS = "file-differs"
@@ -51,7 +52,9 @@ class Level(StrEnum):
     WARNING = "warning"
 
 
-_WARNINGS = frozenset({Kind.UNSYNCED, Kind.ORPHAN, Kind.UNKNOWN_STATUS, Kind.FILE_DIFFERS, Kind.FILE_MISSING})
+_WARNINGS = frozenset(
+    {Kind.UNSYNCED, Kind.ORPHAN, Kind.UNDECLARED, Kind.UNKNOWN_STATUS, Kind.FILE_DIFFERS, Kind.FILE_MISSING}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +250,25 @@ def _drift(standing: Standing, news: str, versions: str, place: Place | None) ->
 
 
 def _orphans(standings: Iterable[Standing], declared: Agents) -> Iterator[Finding]:
+    """Yield what came from code and is not in the code that was found: a status of it, or an agent as a whole.
+
+    Neither says that the text is not needed: another process may declare it, or it may be served from the database
+    alone. So no command is named that would leave anybody without a prompt.
+    """
+    told: set[str] = set()
     for standing in standings:
         agent = declared.get(standing.agent)
         if standing.code_version is None or (agent is not None and standing.status_key in agent.prompts):
+            continue
+        if agent is None:
+            if standing.agent not in told:
+                told.add(standing.agent)
+                yield Finding(
+                    Kind.UNDECLARED,
+                    f"{standing.agent} is not declared by the modules that were found; its prompts are served all the "
+                    "same. Name the module that declares it with --module, if there is one.",
+                    standing.agent,
+                )
             continue
         yield Finding(
             Kind.ORPHAN,
@@ -258,7 +277,7 @@ def _orphans(standings: Iterable[Standing], declared: Agents) -> Iterator[Findin
             standing.agent,
             standing.status_key,
             standing.code_version,
-            command=f"automagik-prompts deactivate {standing.agent} {standing.status_key}",
+            command=f"automagik-prompts history {standing.agent} {standing.status_key}",
         )
 
 

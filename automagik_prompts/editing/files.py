@@ -18,18 +18,15 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
+from automagik_prompts.declaring.front_matter import FENCE, WORDS, value_of
 from automagik_prompts.domain.validation import MAX_TEXT_LENGTH, Format, check_format, check_name, check_optional
 from automagik_prompts.exceptions import InvalidPromptError
 
 Key = tuple[str, str]
 """An agent's name and a status key."""
 
-_FENCE = "---\n"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*(?: [A-Za-z0-9_.-]+)*")
 """Values that are written without quotes."""
-
-_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-"""Plain words that YAML does not take for text."""
 
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 """Characters that JSON leaves as they are and YAML does not allow."""
@@ -108,7 +105,7 @@ def write_file(prompt: PromptFile) -> bytes:
     if prompt.version is not None and prompt.hash is not None:
         lines += [f"version: {prompt.version}", f"hash: {_quoted(prompt.hash)}"]
     front = "".join(f"{line}\n" for line in lines)
-    return f"{_FENCE}{front}{_FENCE}\n{prompt.text}\n".encode()
+    return f"{FENCE}{front}{FENCE}\n{prompt.text}\n".encode()
 
 
 def read_file(content: bytes, where: str) -> PromptFile:
@@ -132,9 +129,9 @@ def read_file(content: bytes, where: str) -> PromptFile:
             f"{where} has Windows line ends, so its text is not the exported one any more. Keep git from converting "
             "them: put '*.md -text' into .gitattributes, and check the files out again."
         )
-    if not whole.startswith(_FENCE):
+    if not whole.startswith(FENCE):
         raise InvalidPromptError(f"{where}, line 1: a front matter must begin here, with a line of three dashes (---).")
-    front, fence, rest = whole[len(_FENCE) :].partition(f"\n{_FENCE}")
+    front, fence, rest = whole[len(FENCE) :].partition(f"\n{FENCE}")
     if not fence:
         raise InvalidPromptError(f"{where}: the front matter has no end. End it with a line of three dashes (---).")
     lines = front.split("\n")
@@ -269,7 +266,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def _written(value: str) -> str:
-    plain = _PLAIN.fullmatch(value) is not None and value.lower() not in _WORDS
+    plain = _PLAIN.fullmatch(value) is not None and value.lower() not in WORDS
     return value if plain else _quoted(value)
 
 
@@ -291,29 +288,8 @@ def _facts(lines: list[str], where: str) -> dict[str, object]:
             )
         if key in facts:
             raise InvalidPromptError(f"{where}, line {number}: the key {key!r} is there twice. Keep one.")
-        facts[key] = _value(value.strip(), f"{where}, line {number}")
+        facts[key] = value_of(value.strip(), f"{where}, line {number}")
     return facts
-
-
-def _value(written: str, where: str) -> object:
-    """Read one value: JSON, a string in single quotes, or plain words."""
-    if written.startswith("'"):
-        inner = written[1:-1].replace("''", "")
-        if len(written) < 2 or not written.endswith("'") or "'" in inner:
-            raise InvalidPromptError(f"{where}: a string in single quotes must end with one; write one inside as ''.")
-        return written[1:-1].replace("''", "'")
-    if written[:1] in {'"', "[", "{"} or written in {"true", "false", "null"}:
-        try:
-            return json.loads(written)
-        except ValueError as error:
-            raise InvalidPromptError(f"{where}: this value is not valid JSON ({error}). Correct it.") from error
-    if written in {"", "~"}:
-        return None
-    if written.isdecimal() and written.isascii() and len(written) < 10:
-        return int(written)
-    if written[0] in "&*!|>%@`#,]}-?" or ": " in written or " #" in written or written.lower() in _WORDS:
-        raise InvalidPromptError(f"{where}: put this value into double quotes; as it is, YAML reads it as another one.")
-    return written
 
 
 def _text(facts: dict[str, object], key: str, where: str) -> str:

@@ -224,7 +224,7 @@ async def _activate_reverted(
 ) -> list[Seeded]:
     """Activate the code's text where another version of the code is active: the release was reverted, or came back."""
     done: list[Seeded] = []
-    for match, active in await _reverted(db, agent, declared, seen, heads):
+    for match, active in await _to_activate(db, agent, declared, seen, heads):
         await repository.set_prompt_active(db, agent.id, match.id, match.status_key)
         event = EventCreate(
             agent_id=agent.id,
@@ -235,11 +235,35 @@ async def _activate_reverted(
             version=match.version,
             from_version=active,
             author=AUTHOR,
-            note="the text of the release that was synced",
+            note="the text of the release that was synced" if active is not None else "it never had an active version",
         )
         await repository.add_events(db, [event])
         done.append(Seeded(agent.name, match.status_key, match.version, "activated"))
     return done
+
+
+async def _to_activate(
+    db: BaseDBAsyncClient,
+    agent: AgentInfo,
+    declared: DeclaredAgent,
+    seen: Sequence[CodeVersion],
+    heads: Mapping[tuple[int, str], Head],
+) -> list[tuple[CodeVersion, int | None]]:
+    """Return the versions that a sync activates: of a reverted release, and where none was ever active.
+
+    A table that was there before this library may have versions that nobody ever activated.
+    """
+    found: list[tuple[CodeVersion, int | None]] = [*await _reverted(db, agent, declared, seen, heads)]
+    last: dict[tuple[int, str], Action] | None = None
+    for prompt in declared.prompts.values():
+        key = (agent.id, prompt.status_key)
+        match, head = _match(prompt, seen), heads.get(key)
+        if match is None or head is None or head.active is not None:
+            continue
+        last = last if last is not None else await repository.get_last_actions(db, [agent.id])
+        if key not in last:
+            found.append((match, None))
+    return found
 
 
 async def _reverted(
@@ -297,7 +321,7 @@ async def _differs(
     """Say whether something other than a new text would have to be written for the code to be met exactly."""
     if agent.default_status_key != declared.primary or agent.variables != tuple(sorted(declared.exposed)):
         return True
-    return bool(await _reverted(db, agent, declared, seen, heads))
+    return bool(await _to_activate(db, agent, declared, seen, heads))
 
 
 def _match(prompt: DeclaredPrompt, seen: Sequence[CodeVersion]) -> CodeVersion | None:

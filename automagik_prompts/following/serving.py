@@ -56,6 +56,7 @@ class Present:
         self._status = Status(State.STARTING, time.monotonic())
         self._deadline = 0.0
         self._arrived = threading.Event()
+        self._loaded = threading.Event()
         self._fallback: Snapshot | None = None
         self._coming: Snapshot | None = None
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
@@ -99,6 +100,7 @@ class Present:
         """
         self._lock = threading.Lock()
         self._arrived = threading.Event()
+        self._loaded = threading.Event()
         self._waiters.clear()
         if self.closed:
             return
@@ -138,6 +140,28 @@ class Present:
         self._arrived.wait(max(0.0, self._deadline - time.monotonic()))
         return self._settled()
 
+    async def loaded(self) -> Snapshot | None:
+        """Wait until the database has been read, `startup_timeout` after the start at most."""
+        while ((snapshot := self.snapshot) is None or not snapshot.is_loaded) and not self.closed:
+            waiter = (asyncio.get_running_loop(), asyncio.Event())
+            self._waiters.append(waiter)
+            try:
+                async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
+                    await waiter[1].wait()
+            except TimeoutError:
+                break
+            finally:
+                self._waiters.remove(waiter)
+        snapshot = self.snapshot
+        return snapshot if snapshot is not None and snapshot.is_loaded else None
+
+    def wait_loaded(self) -> Snapshot | None:
+        """Do the same as `loaded`, holding up the thread that calls it."""
+        if not self.closed:
+            self._loaded.wait(max(0.0, self._deadline - time.monotonic()))
+        snapshot = self.snapshot
+        return snapshot if snapshot is not None and snapshot.is_loaded else None
+
     # News, from the plugin's thread.
 
     def take(self, snapshot: Snapshot) -> None:
@@ -162,6 +186,8 @@ class Present:
             before = self.snapshot
             if coming is not None:
                 self.snapshot = coming
+                if coming.is_loaded:
+                    self._loaded.set()
         if status.state is State.OFFLINE:
             self._settled()
         if coming is not None or status.state is State.OFFLINE:

@@ -66,6 +66,11 @@ class Snapshot:
     revisions: Mapping[str, int] = field(repr=False, default_factory=dict)
     loaded_at: float | None = None
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it was read from the database."""
+        return self.loaded_at is not None
+
     def status_key(self, agent: str, status: object) -> str | None:
         """Return the key that a status means for an agent; one that has no text is what it is called itself.
 
@@ -123,7 +128,7 @@ class Snapshot:
         )
         if built is None:
             known = {*self.registry.agents, *self.fallbacks}
-            raise _nothing(agent, status_key, known, is_known=agent in self.primaries)
+            raise _nothing(agent, status_key, known, is_known=agent in self.primaries, is_loaded=self.is_loaded)
         return built
 
 
@@ -342,7 +347,15 @@ def _stored(infos: Mapping[str, AgentInfo], agent: str) -> tuple[str, ...]:
     return infos[agent].variables if agent in infos else ()
 
 
-def _nothing(agent: str, status_key: str | None, known: set[str], *, is_known: bool) -> NoActivePromptError:
+def _nothing(
+    agent: str, status_key: str | None, known: set[str], *, is_known: bool, is_loaded: bool
+) -> NoActivePromptError:
+    if not is_loaded and not is_known:
+        return NoActivePromptError(
+            f"There is no prompt for {agent!r} in code, and the database has not been read yet.",
+            agent=agent,
+            status_key=status_key,
+        )
     if is_known:
         hint = f"The agent has no active version. Activate one: automagik-prompts activate {agent} STATUS VERSION"
     elif known:

@@ -23,7 +23,7 @@ from typing import cast
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
-from automagik_prompts.schema.legacy.adopt import LOCK_TIMEOUT, TABLE_TIMEOUT, adopt_texts, begin
+from automagik_prompts.schema.legacy.adopt import LOCK_TIMEOUT, TABLE_TIMEOUT, adopt_texts, adopting, begin
 from automagik_prompts.schema.legacy.backup import host_columns
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.settings import redacted_url
@@ -158,8 +158,9 @@ async def upgrade(database: Database, *, adopt: bool = False) -> tuple[str, ...]
 
     Args:
         database: An open database.
-        adopt: Whether texts that were written to a host's table after its agents were adopted become versions too;
-            otherwise they keep the last step from being applied.
+        adopt: Whether a table `agents` that does not look like one of agents with prompts is meant all the same, and
+            texts that were written to it after its agents were adopted become versions too; otherwise both keep the
+            steps from being applied.
 
     Returns:
         The versions that this call applied; empty if another process did it or nothing was missing.
@@ -194,6 +195,7 @@ async def downgrade(database: Database, number: int) -> tuple[str, ...]:
 
 async def _upgrade(db: BaseDBAsyncClient, adopt: bool) -> tuple[str, ...]:
     connection = await begin(db)
+    adopting.set(adopt)  # in this transaction's own task, and no further
     applied = await applied_versions(db)
     if unknown := _unknown(applied):
         raise SchemaError(_too_new(unknown))

@@ -411,7 +411,7 @@ def test_names_in_capitals(empty_url: str) -> None:
         assert len(commands) == 3
         host.run(*commands)
     before = host.content()
-    upgrade(host.url)
+    upgrade(host.url, adopt=True)
     assert host.one("SELECT COUNT(*) FROM prompts") == (1 if host.dialect == "sqlite" else 0)
     downgrade(host.url)
     assert host.content()["agents"] == before["agents"]

@@ -64,7 +64,7 @@ def test_a_default_is_enough(empty_url: str, registry: Registry) -> None:
     """Where the host's columns have defaults, new agents are added as in a table of ours."""
     host = Host(empty_url)
     host.run("CREATE TABLE agents (id {id}, name TEXT NOT NULL UNIQUE, type TEXT NOT NULL DEFAULT 'simple')")
-    upgrade(host.url)
+    upgrade(host.url, adopt=True)
     declare(registry)
     assert [(item.agent, item.outcome) for item in seeded(host, registry)] == [
         ("newcomer", "created"),
@@ -109,7 +109,7 @@ def test_another_unique_column(empty_url: str, registry: Registry) -> None:
         "CREATE TABLE agents (id {id}, name TEXT NOT NULL UNIQUE, slot INTEGER DEFAULT 1 UNIQUE)",
         "INSERT INTO agents (name) VALUES ('plain')",
     )
-    upgrade(host.url)
+    upgrade(host.url, adopt=True)
     declare(registry)
     with pytest.raises(SchemaError, match=r"'newcomer' cannot be added .*takes something else of them for a dupli"):
         seeded(host, registry)
@@ -119,7 +119,7 @@ def test_a_check_of_the_host(empty_url: str, registry: Registry) -> None:
     """A rule of the host's own that refuses the row is passed on, with the agents' names."""
     host = Host(empty_url)
     host.run("CREATE TABLE agents (id {id}, name TEXT NOT NULL UNIQUE CHECK (name <> 'newcomer'))")
-    upgrade(host.url)
+    upgrade(host.url, adopt=True)
     declare(registry)
     with pytest.raises(SchemaError, match=r"'newcomer', 'plain' cannot be added to the table agents.*[Cc]heck|CHECK"):
         seeded(host, registry)

@@ -231,3 +231,61 @@ def test_progress_is_shown_to_whoever_watches(sqlite_url: str, tmp_path: Path) -
         terminal.until("importing")
         assert terminal.end() == 0
     assert "450 agents: 450 new versions" in terminal.shown
+
+
+def make_seed(host: Host) -> None:
+    """Make a database of the shape that this library grew from: versions by status, without a text at the agent."""
+    host.run(
+        "CREATE TABLE agents (id {id}, name TEXT NOT NULL UNIQUE, active_default_prompt_id INT)",
+        "CREATE TABLE prompts (id {id}, agent_id INT NOT NULL, prompt_text TEXT NOT NULL, version INT NOT NULL, "
+        "is_active {bool} NOT NULL, is_default_from_code {bool} NOT NULL, status_key VARCHAR(255) NOT NULL, "
+        "name VARCHAR(255), created_at {time}, updated_at {time})",
+        "INSERT INTO agents (id, name) VALUES (1, 'stan'), (2, 'simple')",
+    )
+    columns = ("agent_id", "prompt_text", "version", "is_active", "is_default_from_code", "status_key", "name")
+    host.insert(
+        "prompts",
+        columns,
+        [
+            (1, "Ask {{name}} for the id.", 1, True, True, "NOT_REGISTERED", "StanAgent Not Registered Prompt"),
+            (1, "Quote prices.", 1, False, True, "APPROVED", "StanAgent Approved Prompt"),
+            (2, "Be helpful.", 1, False, True, "default", None),
+            (2, "Be very helpful.", 2, True, False, "default", None),
+        ],
+    )
+    host.run("UPDATE prompts SET created_at = '2025-05-13 18:31:00', updated_at = '2025-05-13 18:31:00'")
+
+
+def test_versions_of_the_shape_that_this_library_grew_from(empty_url: str, tmp_path: Path) -> None:
+    """A database that has `prompts` is imported with its versions, statuses, active flags, names and times."""
+    source = Host(empty_url)
+    make_seed(source)
+    sqlite_url = f"sqlite://{tmp_path / 'target.db'}"
+    operator = Operator(tmp_path, sqlite_url)
+    lines = operator.do("migrate-legacy", "--from", source.url, "--dry-run").splitlines()
+    assert "stan: version 1 of 'APPROVED', not activated, text (it is not active there)" in lines
+    for expected in ("4 new versions", "0 new versions"):
+        assert expected in operator.do("migrate-legacy", "--from", source.url).splitlines()[-1]
+    target = Host(sqlite_url)
+    rows = target.rows(
+        "SELECT a.name, p.status_key, p.version, p.is_active, p.name, substr(p.created_at, 1, 19) FROM prompts p "
+        "JOIN agents a ON a.id = p.agent_id ORDER BY 1, 2, 3"
+    )
+    at = "2025-05-13 18:31:00"
+    assert [tuple(row) for row in rows] == [
+        ("simple", "default", 1, 0, "Migrated Default Prompt", at),
+        ("simple", "default", 2, 1, "Migrated Default Prompt", at),
+        ("stan", "APPROVED", 1, 0, "StanAgent Approved Prompt", at),
+        ("stan", "NOT_REGISTERED", 1, 1, "StanAgent Not Registered Prompt", at),
+    ]
+    assert target.one("SELECT default_status_key FROM agents WHERE name = 'stan'") == "NOT_REGISTERED"
+
+
+def test_versions_of_nobody_are_named_all_at_once(sqlite_url: str, tmp_path: Path) -> None:
+    """Rows of `prompts` whose agent does not exist are named, and nothing is imported."""
+    source = Host(f"sqlite://{tmp_path / 'seed.db'}")
+    make_seed(source)
+    source.run("UPDATE prompts SET agent_id = 7 WHERE agent_id = 2")
+    outcome = Operator(tmp_path, sqlite_url).run("migrate-legacy", "--from", source.url)
+    assert outcome.code == 1
+    assert "version 1 of default (row 3 of prompts), version 2 of default (row 4 of prompts)" in outcome.err

@@ -126,7 +126,15 @@ def test_a_table_without_the_column(empty_url: str, tmp_path: Path) -> None:
     host.run("CREATE TABLE agents (id {id}, name TEXT NOT NULL UNIQUE, instructions TEXT)")
     host.run("INSERT INTO agents (name, instructions) VALUES ('plain', 'You are kind.')")
     assert preview(host).without_texts
-    told = Operator(tmp_path, empty_url).do("migrate-legacy", "--dry-run")
+    operator = Operator(tmp_path, empty_url)
+    before = host.shape(), host.content()
+    for command in (["migrate-legacy", "--dry-run"], ["migrate-legacy"], ["upgrade"]):
+        refused = operator.run(*command)
+        assert refused.code == 1
+        assert "another schema with ?schema=NAME" in refused.err
+        assert "upgrade --adopt" in refused.err
+    assert (host.shape(), host.content()) == before
+    told = operator.do("migrate-legacy", "--dry-run", "--adopt")
     assert "The table agents has no column system_prompt, so that there are no texts to adopt." in told
 
 
@@ -206,25 +214,27 @@ def test_the_command(empty_url: str, tmp_path: Path) -> None:
         lines = operator.do("migrate-legacy", "--dry-run").splitlines()
     assert lines[: len(TEXTS)] == [str(plan) for plan in preview(host).agents]
     summary = "13 agents: 6 new versions (1 verbatim) (1 not activated); 1 activated; 1 there already; without a text: "
-    assert lines[len(TEXTS) :] == [
+    assert "jinja/default: 1 version, none active" in lines
+    assert lines[-5:] == [
         "template/default: versions 2, 3 are active, version 3 stays so",
         "loop/APPROVED: versions 1, 2 are active, version 2 stays so",
         f"{summary}1 null, 1 empty, 3 blank",
-        "Nothing was written. 3 migrations would be applied by:",
+        "Nothing was written. 4 migrations would be applied by:",
         "automagik-prompts upgrade",
     ]
     done = operator.run("upgrade")
     assert done.code == 0
     assert "kept verbatim (format text): broken" in done.err
-    assert [line.split()[0] for line in done.out.splitlines()] == ["Applied", "Applied", "Applied", "The"]
+    heads = [line.split()[0] for line in done.out.splitlines()]
+    assert heads[:5] == ["Applied"] * 4 + ["The"]
     assert operator.do("migrate-legacy") == operator.do("migrate-legacy", "--dry-run")
     assert operator.run("downgrade").code == 1
     back = operator.do("downgrade", "--yes").splitlines()
-    assert [line.split()[0] for line in back] == ["Took", "Took", "Took", "Versions"]
+    assert [line.split()[0] for line in back] == ["Took"] * 4 + ["Versions"]
     told = operator.run("migrate-legacy", "--json")
     assert told.code == 0
     assert told.json["restored"] == 16
-    assert len(told.json["applied"]) == 3
+    assert len(told.json["applied"]) == 4
     assert {line["outcome"] for line in told.json["agents"]} == {"present", "null", "empty", "blank"}
 
 

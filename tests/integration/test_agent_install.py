@@ -223,3 +223,51 @@ def test_entry_points() -> None:
 def _entry(group: str) -> EntryPoint:
     [found] = [entry for entry in entry_points(group=group) if entry.value.startswith("automagik_prompts:")]
     return found
+
+
+async def test_a_name_that_is_set_later(plugin: PromptPlugin) -> None:
+    """An agent gets the prompt of its name when it is named: by assignment, by inference, or for a while."""
+    listener = Listener()
+    named: Agent[object, str] = Agent(listener.model)
+    named.name = "stan"
+    await named.run("hi")
+    await named.run("hi")
+    assert listener.last.system == [TEXT]
+    renamed: Agent[object, str] = Agent(listener.model, name="stan")
+    renamed.name = "nobody"
+    await renamed.run("hi")
+    assert [text for text in listener.last.system if text] == []
+    nameless: Agent[object, str] = Agent(listener.model)
+    with nameless.override(name="stan"):
+        await nameless.run("hi")
+        assert listener.last.system == [TEXT]
+    await nameless.run("hi")
+    assert listener.last.system == []
+    plugin.uninstall()
+
+
+def test_a_name_that_is_inferred(plugin: PromptPlugin) -> None:
+    """Pydantic AI takes an agent's name from the variable that holds it, in the first run: it has its prompt there."""
+    listener = Listener()
+    stan: Agent[object, str] = Agent(listener.model)
+    stan.run_sync("hi")
+    assert (stan.name, listener.last.system) == ("stan", [TEXT])
+    plugin.uninstall()
+
+
+async def test_what_has_no_prompt_is_told(
+    registry: Registry, make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An agent that was built too early, and prompts that no agent was given, are named in the log and in `health`."""
+    for name in ("stan", "early", "unbound"):
+        registry.declare(name, {"default": TEXT}, where="here")
+    early = Agent(TestModel(), name="early")
+    plugin = make_plugin(MEMORY).install()
+    assert early.name == "early"
+    await heard_by(Agent(TestModel(), name="stan"))
+    plugin.uninstall()
+    problems = "\n".join(plugin.health().problems)
+    assert "'early' was built before install()" in problems
+    assert "The prompts of 'unbound' are declared, and no agent of this process was given them" in problems
+    assert "'stan'" not in problems
+    assert len([record for record in caplog.records if "'early'" in record.getMessage()]) >= 1

@@ -71,8 +71,18 @@ async def test_an_override_of_a_status_that_stands_in(plugin: PromptPlugin) -> N
     with testing.override("tested", "default", "Test."):
         assert await heard_by(plugin, "UNKNOWN") == "Test."
         assert await heard_by(plugin, None) == "Test."
-    with testing.override("tested", "UNKNOWN", "Unknown."):
-        assert await heard_by(plugin, "UNKNOWN") == "Unknown."
+    with testing.override("tested", "approved", "Of any case."):
+        assert await heard_by(plugin, "APPROVED") == "Of any case."
+
+
+@pytest.mark.usefixtures("plugin")
+async def test_an_override_of_a_status_that_does_not_exist() -> None:
+    """A misspelt status would override nothing, and the test would prove nothing; it is refused by name."""
+    with (
+        pytest.raises(InvalidPromptError, match=r"no status 'APROVED', .*Did you mean 'APPROVED'"),
+        testing.override("tested", "APROVED", "Never told."),
+    ):
+        pass
 
 
 async def test_an_override_of_an_agent_that_nobody_declared(plugin: PromptPlugin) -> None:

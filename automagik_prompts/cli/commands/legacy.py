@@ -11,16 +11,17 @@ from typing import Annotated
 import typer
 
 from automagik_prompts.cli.interaction import can_ask, confirm
-from automagik_prompts.cli.options import Yes
+from automagik_prompts.cli.options import Adopt, Yes
 from automagik_prompts.cli.output.progress import progress
 from automagik_prompts.cli.output.schemas import Shape
 from automagik_prompts.cli.output.text import plural, print_json, print_line
 from automagik_prompts.cli.output.warnings import warnings_as_notes
 from automagik_prompts.cli.session import Access, Session, command
-from automagik_prompts.exceptions import ConfigurationError
+from automagik_prompts.exceptions import ConfigurationError, SchemaError
 from automagik_prompts.schema import migrate
 from automagik_prompts.schema.legacy import importer
 from automagik_prompts.schema.legacy import preview as legacy
+from automagik_prompts.schema.legacy.adopt import FOREIGN
 from automagik_prompts.schema.legacy.archive import ARCHIVED_VERSIONS
 from automagik_prompts.schema.legacy.importer import TextSource
 from automagik_prompts.schema.legacy.plan import AgentPlan, Outcome
@@ -68,6 +69,8 @@ class LegacyReport(Shape):
     applied: list[str]
     doubled: list[str]
     restored: int
+    inactive: list[str]
+    versions: list[str]
     agents: list[LegacyAgentLine]
 
 
@@ -95,6 +98,7 @@ def migrate_legacy(
     text_column: Annotated[
         str, typer.Option("--text-column", metavar="NAME", help="With --from: the column with the texts.")
     ] = "system_prompt",
+    adopt: Adopt = False,
 ) -> None:
     """Adopt the texts of a database from before this library.
 
@@ -106,7 +110,7 @@ def migrate_legacy(
     if source is not None:
         _import(session, TextSource(source, table, name_column, text_column), dry_run=dry_run)
     else:
-        _adopt(session, dry_run=dry_run)
+        _adopt(session, dry_run=dry_run, adopt=adopt)
 
 
 @command
@@ -140,8 +144,10 @@ def downgrade(
         )
 
 
-def _adopt(session: Session, *, dry_run: bool) -> None:
+def _adopt(session: Session, *, dry_run: bool, adopt: bool) -> None:
     preview = asyncio.run(legacy.preview(session.settings.database_url))
+    if preview.foreign and not adopt:
+        raise SchemaError(FOREIGN)
     applied: tuple[str, ...] = ()
     if not dry_run and not preview.obstacles:
         with warnings_as_notes():
@@ -163,9 +169,8 @@ def _tell_adoption(session: Session, preview: Preview, applied: Sequence[str], *
     if not preview.pending:
         print_line(f"Nothing to do: the schema of {session.place} is up to date.")
         return
-    for plan in preview.agents:
-        print_line(str(plan))
-    for line in preview.doubled:
+    inactive = (f"{one} has no active version; `sync` activates the one that is the code's" for one in preview.inactive)
+    for line in (*map(str, preview.agents), *preview.versions, *inactive, *preview.doubled):
         print_line(line)
     if preview.without_texts:
         print_line(f"The table agents has no column {TEXT_COLUMN}, so that there are no texts to adopt.")
@@ -218,6 +223,8 @@ def _report(
         applied=list(applied),
         doubled=list(preview.doubled),
         restored=preview.restored,
+        inactive=list(preview.inactive),
+        versions=list(preview.versions),
         agents=[LegacyAgentLine.of(plan) for plan in preview.agents],
     )
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from automagik_prompts.cli.options import Modules
+from automagik_prompts.cli.options import Adopt, Modules
 from automagik_prompts.cli.output.reports import Synced, SyncedLine, Upgraded
 from automagik_prompts.cli.output.text import plural, print_json, print_line
 from automagik_prompts.cli.output.warnings import warnings_as_notes
 from automagik_prompts.cli.session import Access, Session, command, import_modules
 from automagik_prompts.declaring.registry import registry
+from automagik_prompts.editing import queries
 from automagik_prompts.editing import sync as seeding
 from automagik_prompts.schema import migrate
 
 _OUTCOMES = {
     "created": "version {} is written and active",
     "drift": "version {} is written, not activated: a person decided otherwise",
-    "activated": "version {} of the code is active again",
+    "activated": "version {} of the code is active",
+    "alike": "is not written: the database has a status that differs only in case or in Unicode form",
     "orphan": "is no longer in code; its newest version from code is {}",
 }
 
@@ -42,14 +44,18 @@ def sync(session: Session, module: Modules = None) -> None:
 
 
 @command
-def upgrade(session: Session) -> None:
+def upgrade(session: Session, adopt: Adopt = False) -> None:
     """Bring the database's schema up to date."""
     with warnings_as_notes():
-        applied = session.run(migrate.upgrade, Access.MIGRATE)
+        applied = session.run(lambda database: migrate.upgrade(database, adopt=adopt), Access.MIGRATE)
+    standings = session.run(queries.standings) if applied else []
+    inactive = [f"{one.agent}/{one.status_key}" for one in standings if one.active is None]
     last = migrate.all_migrations()[-1].version
     if session.json:
-        print_json(Upgraded(database=session.place, applied=list(applied), revision=last))
+        print_json(Upgraded(database=session.place, applied=list(applied), revision=last, inactive=inactive))
         return
     for version in applied:
         print_line(f"Applied {version}")
     print_line(f"The schema of {session.place} is up to date.")
+    for status in inactive:
+        print_line(f"{status} has versions and none is active: activate one, or let `sync` activate the code's.")

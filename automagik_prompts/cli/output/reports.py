@@ -139,6 +139,7 @@ class Upgraded(Shape):
     database: str
     applied: list[str]
     revision: str | None
+    inactive: list[str]
 
 
 class Diagnosed(Shape):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,7 +31,14 @@ from automagik_prompts.schema.legacy.plan import (
     plan_texts,
 )
 from automagik_prompts.schema.legacy.privileges import missing_rights
-from automagik_prompts.schema.legacy.tables import TEXT_COLUMN, read_agents, read_versions, shown
+from automagik_prompts.schema.legacy.tables import (
+    ARCHIVED_AGENTS,
+    POINTER,
+    TEXT_COLUMN,
+    read_agents,
+    read_versions,
+    shown,
+)
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.dialects.base import Reader
 from automagik_prompts.storage.introspection import columns
@@ -132,6 +140,25 @@ async def _set_lock_timeout(db: Connection, seconds: float) -> None:
     await db.run(f"SELECT set_config('lock_timeout', '{int(seconds * 1000)}', true)")
 
 
+adopting: ContextVar[bool] = ContextVar("automagik_prompts_adopting", default=False)
+"""Whether a table of agents that is not of a known shape was said to be meant."""
+
+FOREIGN = (
+    "Nothing was changed. There is a table agents that is neither this library's nor of the shape that it grew from: "
+    "it has no column system_prompt, and there is no table prompts beside it. If it is about something else, keep them "
+    "apart: name another file, or on PostgreSQL another schema with ?schema=NAME in the database URL. If its rows are "
+    "the agents whose prompts are to be kept here, say so: automagik-prompts upgrade --adopt"
+)
+
+
+async def is_foreign(db: Reader) -> bool:
+    """Return whether there is a table of agents that may well be about something else."""
+    agents, prompts = await columns(db, "agents"), await columns(db, "prompts")
+    if not agents or {TEXT_COLUMN, POINTER} & agents or await columns(db, ARCHIVED_AGENTS):
+        return False
+    return not {"agent_id", "prompt_text", "status_key"} <= prompts
+
+
 async def take_over_tables(db: Connection) -> None:
     """Look at the host's tables before anything is changed, and note what they are.
 
@@ -144,6 +171,8 @@ async def take_over_tables(db: Connection) -> None:
     if not await columns(db, backup.LEGACY_COLUMNS):
         if found := await find_obstacles(db):
             raise SchemaError(f"Nothing was changed. These tables cannot be adopted as they are: {'; '.join(found)}.")
+        if not adopting.get() and await is_foreign(db):
+            raise SchemaError(FOREIGN)
         if db.dialect == "postgres":
             await _lock_host_tables(db)
         await backup.note_host_columns(db)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
 from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, PromptCreate
 from automagik_prompts.domain.validation import check_name
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError
-from automagik_prompts.schema.legacy.plan import AUTHOR, MIGRATED_NAME, AgentPlan, Outcome, Version, plan_text
-from automagik_prompts.schema.legacy.tables import read_agents, read_texts, read_versions, shown
+from automagik_prompts.schema.legacy.plan import (
+    AUTHOR,
+    MIGRATED_NAME,
+    AgentPlan,
+    Outcome,
+    SourceText,
+    Version,
+    plan_text,
+)
+from automagik_prompts.schema.legacy.tables import read_agents, read_source_versions, read_texts, read_versions, shown
 from automagik_prompts.settings import redacted_url, sqlite_path
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Connection
@@ -97,8 +106,7 @@ async def import_texts(
     texts = await read_source(source)
     step = progress(len(texts)) if progress is not None else None
     done: list[AgentPlan] = []
-    for start in range(0, len(texts), _BATCH):
-        batch = texts[start : start + _BATCH]
+    for batch in _batches(texts):
         plans = await database.run(_plan_batch, batch)
         if any(plan.outcome in _WRITTEN for plan in plans):
             plans = await database.transaction(_import_batch, plans, batch, f"from {source}")
@@ -109,70 +117,124 @@ async def import_texts(
     return tuple(done)
 
 
-async def read_source(source: TextSource) -> list[tuple[str, str | None]]:
-    """Return the names and texts of another database, by name.
+def _batches(texts: Sequence[SourceText]) -> Iterator[list[SourceText]]:
+    """Cut texts into batches, never between two texts of one agent."""
+    batch: list[SourceText] = []
+    for text in texts:
+        if len(batch) >= _BATCH and batch[-1].name != text.name:
+            yield batch
+            batch = []
+        batch.append(text)
+    if batch:
+        yield batch
+
+
+async def read_source(source: TextSource) -> list[SourceText]:
+    """Return the texts of another database, by agent: those of a table, else its versions where it keeps such.
+
+    A database of the shape that this library grew from has a table `prompts` beside `agents`: its versions are taken
+    with their statuses, whether they are active, and their times.
 
     Raises:
-        ConfigurationError: There is no such table or column, or a name stands there twice.
+        ConfigurationError: There is no such table or column, or a name is missing or stands there twice.
         DatabaseUnavailableError: The database cannot be read.
     """
     schema, _, table = source.table.rpartition(".")
 
-    async def look(db: Reader) -> list[tuple[str | None, str | None]]:
+    async def look(db: Reader) -> list[SourceText]:
         if await kind_of(db, table) is None:
             raise ConfigurationError(
                 f"There is no table {source.table!r} in {redacted_url(source.url)}. Name the right one with --table."
             )
+        versions = await read_source_versions(db) if table == "agents" else []
         present = await columns(db, table)
+        if versions and folded(db, source.text_column) not in present:
+            return versions
         for column, option in ((source.name_column, "--name-column"), (source.text_column, "--text-column")):
             if folded(db, column) not in present:
                 raise ConfigurationError(
                     f"The table {source.table!r} of {redacted_url(source.url)} has no column {column!r}; it has "
                     f"{', '.join(sorted(present))}. Name the right one with {option}."
                 )
-        return await read_texts(db, table, source.name_column, source.text_column)
+        rows = await read_texts(db, table, source.name_column, source.text_column)
+        _check_names(source, [name for name, _ in rows])
+        texts = [SourceText(name, text, where=f"a row of {source.table}") for name, text in rows]
+        # A text that is kept beside its versions comes after them: it is the same, or what was written last.
+        return [*versions, *(text for text in texts if text.text or not versions)]
 
     found = await read_only(source.url, look, schema=schema or None)
-    count = Counter(name for name, _ in found)
-    if twice := sorted(repr(name) for name, number in count.items() if number > 1):
+    if nameless := [text.where for text in found if text.name is None and text.where.endswith("of prompts)")]:
         raise ConfigurationError(
-            f"The column {source.name_column!r} of {source.table!r} has the same name in several rows: {shown(twice)}. "
-            "Which text is meant cannot be told; give each a name of its own, or import from a view that does."
+            f"Whose texts these are cannot be told, as there is no agent or its name is missing: {shown(nameless)}. "
+            "Give each agent a name, or take the rows out."
         )
-    return sorted(((name or "", text) for name, text in found), key=lambda item: item[0])
+    order = {id(text): number for number, text in enumerate(found)}
+    return sorted(found, key=lambda text: (str(text.name), order[id(text)]))
+
+
+def _check_names(source: TextSource, names: Sequence[str | None]) -> None:
+    """Make sure that each row has a name of its own.
+
+    Raises:
+        ConfigurationError: Some do not; the message names them all.
+    """
+    count = Counter(names)
+    problems = []
+    if twice := sorted(repr(name) for name, number in count.items() if number > 1 and name):
+        problems.append(f"the same name in several rows: {shown(twice)}")
+    if missing := sum(number for name, number in count.items() if not name):
+        problems.append(f"{missing} row{'s' if missing > 1 else ''} without a name")
+    if twice:  # a row without a name alone is refused by itself
+        raise ConfigurationError(
+            f"The column {source.name_column!r} of {source.table!r} has {' and '.join(problems)}. Which text is meant "
+            "cannot be told; give each a name of its own, or import from a view that does."
+        )
 
 
 def _plans(
-    texts: Sequence[tuple[str, str | None]], agents: Mapping[str, int], versions: Sequence[Version]
+    texts: Sequence[SourceText], agents: Mapping[str, int], versions: Sequence[Version]
 ) -> tuple[AgentPlan, ...]:
     by_agent: defaultdict[int, list[Version]] = defaultdict(list)
     for version in versions:
         by_agent[version.agent_id].append(version)
     plans: list[AgentPlan] = []
-    for name, text in texts:
+    new: dict[str, list[Version]] = {}
+    for item in texts:
+        name = item.name or ""
         agent_id = agents.get(name)
-        plan = plan_text(agent_id, name, text, by_agent[agent_id] if agent_id is not None else [])
-        if plan.outcome in _WRITTEN and agent_id is None:
+        mine = by_agent[agent_id] if agent_id is not None else new.setdefault(name, [])
+        plan = plan_text(
+            agent_id, name, item.text, mine, status_key=item.status_key, is_active=item.is_active, format=item.format
+        )
+        plan = replace(plan, source=item)
+        if plan.outcome in _WRITTEN:
             try:
                 check_name(name, "agent name")
+                check_name(item.status_key, "status key")
             except InvalidPromptError as error:
-                plan = AgentPlan(None, name, Outcome.REFUSED, reason=error.message, text=text)
+                plan = replace(plan, outcome=Outcome.REFUSED, reason=error.message)
+        if plan.outcome in {Outcome.CREATED, Outcome.INACTIVE} and plan.version is not None:
+            active = plan.outcome is Outcome.CREATED
+            mine.append(Version(0, agent_id or 0, plan.status_key, plan.version, item.text or "", active, plan.format))
         plans.append(plan)
     return tuple(plans)
 
 
-async def _plan_batch(client: BaseDBAsyncClient, texts: Sequence[tuple[str, str | None]]) -> tuple[AgentPlan, ...]:
-    agents = {agent.name: agent.id for agent in await repository.get_agents(client, [name for name, _ in texts])}
+async def _plan_batch(client: BaseDBAsyncClient, texts: Sequence[SourceText]) -> tuple[AgentPlan, ...]:
+    agents = {
+        agent.name: agent.id for agent in await repository.get_agents(client, [text.name or "" for text in texts])
+    }
     return _plans(texts, agents, await read_versions(Connection(client), agents.values()) if agents else [])
 
 
 async def _import_batch(
-    client: BaseDBAsyncClient, plans: Sequence[AgentPlan], texts: Sequence[tuple[str, str | None]], note: str
+    client: BaseDBAsyncClient, plans: Sequence[AgentPlan], texts: Sequence[SourceText], note: str
 ) -> tuple[AgentPlan, ...]:
     """Write one batch, decided again under the locks of its agents."""
     # The first statement is a write, as SQLite wants it; the locks are taken in the order of the ids, as everywhere.
     ids = {plan.agent_id for plan in plans if plan.agent_id is not None and plan.outcome in _WRITTEN}
-    if new := [AgentInfo(0, plan.agent) for plan in plans if plan.agent_id is None and plan.outcome in _WRITTEN]:
+    unknown = {plan.agent: plan for plan in reversed(plans) if plan.agent_id is None and plan.outcome in _WRITTEN}
+    if new := [AgentInfo(0, name, default_status_key=_primary(name, plans)) for name in sorted(unknown)]:
         await repository.add_agents(client, new)
         ids |= {agent.id for agent in await repository.get_agents(client, [agent.name for agent in new])}
     locked = {agent.name: agent for agent in await repository.lock_agents(client, ids)}
@@ -192,9 +254,11 @@ async def _import_batch(
                 format=plan.format,
                 is_default_from_code=True,
                 is_active=plan.outcome is Outcome.CREATED,
-                name=MIGRATED_NAME,
-                author=AUTHOR,
-                note="; ".join(filter(None, (note, plan.reason))),
+                name=(plan.source.title if plan.source is not None else None) or MIGRATED_NAME,
+                author=(plan.source.author if plan.source is not None else None) or AUTHOR,
+                note="; ".join(filter(None, (plan.source.note if plan.source else None, note, plan.reason))),
+                created_at=plan.source.created_at if plan.source is not None else None,
+                updated_at=plan.source.updated_at if plan.source is not None else None,
             )
             for plan in new_plans
         ],
@@ -220,6 +284,14 @@ async def _import_batch(
             )
     await repository.point_to_active(client, (agent.id for agent in locked.values()))
     return decided
+
+
+def _primary(agent: str, plans: Sequence[AgentPlan]) -> str:
+    """Return the primary status of an agent that is added: `default`, or the first one that has an active version."""
+    mine = [plan for plan in plans if plan.agent == agent and plan.outcome in _WRITTEN]
+    if any(plan.status_key == DEFAULT_STATUS_KEY for plan in mine):
+        return DEFAULT_STATUS_KEY
+    return next((plan.status_key for plan in mine if plan.outcome is Outcome.CREATED), mine[0].status_key)
 
 
 def _event(plan: AgentPlan, action: Action, agent: AgentInfo, prompt_id: int, note: str) -> EventCreate:

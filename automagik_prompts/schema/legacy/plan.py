@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
@@ -91,6 +92,37 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceText:
+    """One text of another database.
+
+    Attributes:
+        name: The agent's name; `None` where there is none.
+        text: The text.
+        status_key: The status.
+        is_active: Whether it is active there.
+        format: How it is read; `None` where that is not known.
+        title: Its name for people.
+        author: Who wrote it.
+        note: Why.
+        created_at: When it was written.
+        updated_at: When it was last activated or deactivated.
+        where: Where it stands, for messages.
+    """
+
+    name: str | None
+    text: str | None = field(repr=False)
+    status_key: str = DEFAULT_STATUS_KEY
+    is_active: bool = True
+    format: Format | None = None
+    title: str | None = None
+    author: str | None = None
+    note: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AgentPlan:
     """What becomes of one agent's text.
 
@@ -108,6 +140,7 @@ class AgentPlan:
         variables: All names that the agent's versions use, to be exposed.
         primary: The primary status that the host's pointer tells, `None` to leave it as it is.
         text: The text.
+        source: Where the text came from, in an import.
     """
 
     agent_id: int | None
@@ -123,6 +156,7 @@ class AgentPlan:
     variables: tuple[str, ...] = ()
     primary: str | None = None
     text: str | None = field(default=None, repr=False)
+    source: SourceText | None = field(default=None, repr=False)
 
     @property
     def verbatim(self) -> bool:
@@ -214,7 +248,15 @@ def plan_texts(agents: Sequence[LegacyAgent], versions: Iterable[Version]) -> tu
 
 
 def plan_text(
-    agent_id: int | None, agent: str, text: str | None, versions: Sequence[Version], *, wins: bool = False
+    agent_id: int | None,
+    agent: str,
+    text: str | None,
+    versions: Sequence[Version],
+    *,
+    wins: bool = False,
+    status_key: str = DEFAULT_STATUS_KEY,
+    is_active: bool = True,
+    format: Format | None = None,
 ) -> AgentPlan:
     """Say what becomes of one text, given the versions of its agent.
 
@@ -225,15 +267,25 @@ def plan_text(
         versions: The agent's versions.
         wins: Whether the text becomes active in any case; otherwise a version that is active stays so, and a text that
             differs from it is kept beside it.
+        status_key: The status that it is for.
+        is_active: Whether it is to be active at all.
+        format: How it is read, where that is known.
     """
     if text is None or not text.strip():
-        return AgentPlan(agent_id, agent, _kind(text), text=text)
-    mine = sorted((version for version in versions if version.status_key == DEFAULT_STATUS_KEY), key=_number)
+        return AgentPlan(agent_id, agent, _kind(text), status_key, text=text)
+    mine = sorted((version for version in versions if version.status_key == status_key), key=_number)
     active = next((version for version in mine if version.is_active), None)
     plan = AgentPlan(
-        agent_id, agent, Outcome.PRESENT, from_version=active.version if active is not None else None, text=text
+        agent_id,
+        agent,
+        Outcome.PRESENT,
+        status_key,
+        from_version=active.version if active is not None else None,
+        text=text,
     )
     beside = f"version {active.version} is active" if active is not None and not wins else ""
+    if not is_active:
+        beside = beside or "it is not active there"
     same = active if active is not None and active.text == text else None
     same = same or next((version for version in reversed(mine) if version.text == text), None)
     if same is not None:
@@ -244,6 +296,8 @@ def plan_text(
     if reason := refusal(text):
         return replace(plan, outcome=Outcome.REFUSED, reason=reason)
     kind, uses, verbatim = format_of(text)
+    if format == "text":
+        kind, uses, verbatim = "text", (), ""
     return replace(
         plan,
         outcome=Outcome.INACTIVE if beside else Outcome.CREATED,

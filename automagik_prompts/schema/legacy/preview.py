@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from automagik_prompts.schema import migrate
 from automagik_prompts.schema.legacy import archive
+from automagik_prompts.schema.legacy.adopt import is_foreign
 from automagik_prompts.schema.legacy.checks import find_obstacles
-from automagik_prompts.schema.legacy.plan import AgentPlan, Version, adopted_versions, plan_texts
+from automagik_prompts.schema.legacy.plan import AgentPlan, Outcome, Version, adopted_versions, plan_texts
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN, read_agents, read_versions
 from automagik_prompts.storage.dialects.base import Reader
 from automagik_prompts.storage.introspection import columns
@@ -27,6 +28,9 @@ class Preview:
         doubled: Statuses of which two versions are active, and which one would stay so.
         restored: How many versions would come back from the archive of a downgrade.
         without_texts: The host's table `agents` has no column with texts.
+        foreign: The table `agents` may be about something else, and must be said to be meant.
+        inactive: Statuses with versions of which none would be active.
+        versions: What the table `prompts` has already, a line for each status.
     """
 
     agents: tuple[AgentPlan, ...] = ()
@@ -35,6 +39,9 @@ class Preview:
     doubled: tuple[str, ...] = ()
     restored: int = 0
     without_texts: bool = False
+    foreign: bool = False
+    inactive: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
 
 
 async def preview(database_url: str) -> Preview:
@@ -57,13 +64,36 @@ async def _preview(db: Reader) -> Preview:
     there = {item.version.id for item in plan if item.is_there}
     versions = [*(version for version in present if version.id not in there), *(item.version for item in plan)]
     adopted = adopted_versions(versions, {agent.id: agent.pointer for agent in agents})
+    names = {agent.id: agent.name for agent in agents}
+    active = {(version.agent_id, version.status_key) for version in adopted if version.is_active}
+    plans = plan_texts(agents, adopted)
+    written = {Outcome.CREATED, Outcome.ACTIVATED}
+    active |= {(plan.agent_id or 0, plan.status_key) for plan in plans if plan.outcome in written}
+    inactive = {(version.agent_id, version.status_key) for version in adopted} - active
     return Preview(
-        agents=plan_texts(agents, adopted),
+        agents=plans,
         pending=pending,
-        doubled=_doubled(versions, adopted, {agent.id: agent.name for agent in agents}),
+        doubled=_doubled(versions, adopted, names),
         restored=len(plan),
         without_texts=bool(agents) and TEXT_COLUMN not in await columns(db, "agents"),
+        foreign=len(pending) == len(migrate.all_migrations()) and await is_foreign(db),
+        inactive=tuple(f"{names.get(agent_id, agent_id)}/{status_key}" for agent_id, status_key in sorted(inactive)),
+        versions=_present(adopted, names),
     )
+
+
+def _present(versions: Sequence[Version], names: Mapping[int, str]) -> tuple[str, ...]:
+    """Say which versions the statuses have already, and which one is active."""
+    found: defaultdict[tuple[int, str], list[Version]] = defaultdict(list)
+    for version in versions:
+        found[version.agent_id, version.status_key].append(version)
+    lines = []
+    for (agent_id, status_key), mine in sorted(found.items()):
+        active = next((f"version {version.version} active" for version in mine if version.is_active), "none active")
+        lines.append(
+            f"{names.get(agent_id, agent_id)}/{status_key}: {len(mine)} version{'s' * (len(mine) > 1)}, {active}"
+        )
+    return tuple(lines)
 
 
 def _doubled(before: Sequence[Version], after: Sequence[Version], names: Mapping[int, str]) -> tuple[str, ...]:

@@ -6,10 +6,11 @@ Both a migration and a preview read through here, whatever shape the tables have
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from automagik_prompts.domain.validation import Format
-from automagik_prompts.schema.legacy.plan import LegacyAgent, Version
+from automagik_prompts.schema.legacy.plan import LegacyAgent, SourceText, Version
 from automagik_prompts.storage.dialects.base import Reader, quoted
 from automagik_prompts.storage.introspection import columns
 
@@ -91,6 +92,51 @@ async def read_texts(db: Reader, table: str, name: str, text: str) -> list[tuple
     )
     encoding = await _encoding(db)
     return [(decoded(row["name"], encoding), decoded(row["text"], encoding)) for row in rows]
+
+
+async def read_source_versions(db: Reader) -> list[SourceText]:
+    """Return the versions of the tables `agents` and `prompts`, by agent, status and number; none without `prompts`."""
+    present = await columns(db, "prompts")
+    if not {"agent_id", "prompt_text", "status_key", "version"} <= present:
+        return []
+    extra = {
+        name: name if name in present else "NULL" for name in ("name", "created_at", "updated_at", "author", "note")
+    }
+    rows = await db.rows(
+        f'SELECT "id", {", ".join(f"{column} AS {name}" for name, column in extra.items())} FROM "prompts"'
+    )
+    facts = {row["id"]: row for row in rows}
+    agents = {row["id"]: row["name"] for row in await db.rows('SELECT "id", "name" FROM "agents"')}
+    return [
+        SourceText(
+            name=agents.get(version.agent_id),
+            text=version.text,
+            status_key=version.status_key,
+            is_active=version.is_active,
+            format=version.format,
+            title=facts[version.id]["name"],
+            author=facts[version.id]["author"],
+            note=facts[version.id]["note"],
+            created_at=_moment(facts[version.id]["created_at"]),
+            updated_at=_moment(facts[version.id]["updated_at"]),
+            where=f"version {version.version} of {version.status_key} (row {version.id} of prompts)",
+        )
+        for version in sorted(
+            await read_versions(db), key=lambda one: (str(agents.get(one.agent_id)), one.status_key, one.version)
+        )
+    ]
+
+
+def _moment(value: Any) -> datetime | None:
+    """Return a time as a host keeps it; without a zone it is UTC, and what is no time is none."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def shown(names: Sequence[object]) -> str:

@@ -31,7 +31,7 @@ async def create_prompt(db: BaseDBAsyncClient, data: PromptCreate) -> Prompt:
 
 
 async def create_prompts(db: BaseDBAsyncClient, new: Sequence[PromptCreate]) -> list[Prompt]:
-    """Write the next versions of several texts, at most one for an agent and status.
+    """Write the next versions of several texts, in the order in which they are given.
 
     The agents must be locked by this transaction. Where `is_active` is set, the caller has deactivated the version that
     was active.
@@ -46,11 +46,15 @@ async def create_prompts(db: BaseDBAsyncClient, new: Sequence[PromptCreate]) -> 
         latest = {key: head.latest for key, head in heads.items()}
     for key, deleted in (await get_deleted_versions(db, {data.agent_id for data in new})).items():
         latest[key] = max(latest.get(key, 0), deleted)
+    versions = []
+    for data in new:
+        latest[_key(data)] = latest.get(_key(data), 0) + 1
+        versions.append(latest[_key(data)])
     rows = [
         PromptRow(
             agent_id=data.agent_id,
             status_key=data.status_key,
-            version=latest.get(_key(data), 0) + 1,
+            version=version,
             prompt_text=data.prompt_text,
             format=data.format,
             is_active=data.is_active,
@@ -59,10 +63,10 @@ async def create_prompts(db: BaseDBAsyncClient, new: Sequence[PromptCreate]) -> 
             content_hash=content_hash(data.prompt_text),
             author=data.author,
             note=data.note,
-            created_at=now,
-            updated_at=now,
+            created_at=data.created_at or now,
+            updated_at=data.updated_at or data.created_at or now,
         )
-        for data in new
+        for data, version in zip(new, versions, strict=True)
     ]
     if len(rows) == 1:
         await rows[0].save(using_db=db, force_create=True)

@@ -350,12 +350,6 @@ def _stored(infos: Mapping[str, AgentInfo], agent: str) -> tuple[str, ...]:
 def _nothing(
     agent: str, status_key: str | None, known: set[str], *, is_known: bool, is_loaded: bool
 ) -> NoActivePromptError:
-    if not is_loaded and not is_known:
-        return NoActivePromptError(
-            f"There is no prompt for {agent!r} in code, and the database has not been read yet.",
-            agent=agent,
-            status_key=status_key,
-        )
     if is_known:
         hint = f"The agent has no active version. Activate one: automagik-prompts activate {agent} STATUS VERSION"
     elif known:
@@ -365,8 +359,9 @@ def _nothing(
     else:
         hint = "No agent has prompts: import the module that declares them before the first run."
     which = f"status {status_key!r}" if status_key is not None else "its primary status"
+    where = "neither in the database nor in code" if is_loaded else "in code, and the database has not been read yet"
     return NoActivePromptError(
-        f"There is no prompt for {agent!r} and {which}, neither in the database nor in code. {hint}",
+        f"There is no prompt for {agent!r} and {which}, {where}. {hint}",
         agent=agent,
         status_key=status_key,
     )

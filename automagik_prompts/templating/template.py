@@ -54,8 +54,14 @@ MAX_BLOCKS = 200_000
 """How often the blocks of one text may be entered while it is filled: loops multiply even where nothing comes out."""
 
 _BLOCKS = frozenset({"if", "unless", "each", "with"})
-_INLINE = frozenset(get_extra_helpers())
-_RESERVED = frozenset(get_standard_helpers()) | _INLINE
+# One by one: a helper that comes with a new release of the engine is not allowed by itself.
+_INLINE = frozenset(
+    {
+        *("and", "default", "eq", "gt", "gte", "join", "json", "lowercase", "lt", "lte", "ne", "not", "or"),
+        *("trim", "truncate", "uppercase"),
+    }
+)
+_RESERVED = frozenset(get_standard_helpers()) | frozenset(get_extra_helpers()) | _INLINE
 _WORDS = _RESERVED | {"as", "else", "false", "null", "this", "true", "undefined"}
 _KEY = "@key"
 _SEGMENT = re.compile(r"[^\W_][\w-]*")
@@ -226,6 +232,12 @@ def _compile(text: str) -> Template:
         raise InvalidPromptError(f"is not a valid template: {error}.") from error
     except RecursionError as error:
         raise InvalidPromptError("is not a valid template: its blocks are nested too deeply.") from error
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # The engine takes what looks like a number for one, such as {{-²}} or one of 5000 digits; one text that it
+        # cannot read must be a problem of that text alone.
+        raise InvalidPromptError(
+            "is not a valid template: something in it looks like a number or a name and is none."
+        ) from error
     uses = frozenset(_Walker().walk(program))
     if not uses and not any(_says_something(statement) for statement in program.body):
         raise InvalidPromptError("has nothing but comments and blanks. Write at least one visible character.")
@@ -468,6 +480,6 @@ def _plain(value: object) -> object:
 
 _HELPERS: dict[str, HelperFunc] = {
     **{name: _block_helper(name, helper) for name, helper in get_standard_helpers().items() if name in _BLOCKS},
-    **{name: _inline_helper(helper) for name, helper in get_extra_helpers().items()},
+    **{name: _inline_helper(helper) for name, helper in get_extra_helpers().items() if name in _INLINE},
     "json": _json,
 }

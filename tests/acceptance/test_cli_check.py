@@ -46,7 +46,7 @@ def test_findings_have_an_exit_code_of_their_own(operator: Operator) -> None:
         "that the database has not seen.\n"
         "         automagik-prompts diff maria APPROVED --code\n"
         "warning  orphan: maria/GONE came from code (version 1) and is not in code any more.\n"
-        "         automagik-prompts deactivate maria GONE\n"
+        "         automagik-prompts history maria GONE\n"
         "1 error, 1 warning\n"
     )
     assert operator.run("check", "--ignore", "drift").code == 0

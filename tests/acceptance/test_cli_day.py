@@ -137,7 +137,7 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     watched = run("watch", "--for", "0")
     assert {line.status_key: line.version for line in watched.prompts} == {"APPROVED": 2, "NEW": 1}
     assert run("migrate-legacy", "--dry-run").pending == []
-    assert len(run("downgrade", "--step", "2", "--yes").taken_back) == 1
+    assert len(run("downgrade", "--step", "3", "--yes").taken_back) == 1
     assert day.used == set(COMMANDS)
 
 

@@ -160,11 +160,14 @@ def test_upgrade(installed: Installed, tmp_path: Path) -> None:
 
     location = installed.packages / "automagik_prompts" / "_migrations"
     (tmp_path / "pyproject.toml").write_text(
-        f'[tool.aerich]\ntortoise_orm = "automagik_prompts.db.TORTOISE_ORM"\nlocation = "{location}"\nsrc = "./."\n',
+        f'[tool.aerich]\ntortoise_orm = "automagik_prompts.TORTOISE_ORM"\nlocation = "{location}"\nsrc = "./."\n',
         encoding="utf-8",
     )
     assert run(installed.bin / "aerich", "history", cwd=tmp_path, env=env).split() == MIGRATIONS
     assert "No available heads" in run(installed.bin / "aerich", "heads", cwd=tmp_path, env=env)
+    fresh = {**env, "AUTOMAGIK_PROMPTS_DATABASE_URL": f"sqlite://{tmp_path / 'fresh.db'}"}
+    assert MIGRATIONS[-1] in run(installed.bin / "aerich", "upgrade", cwd=tmp_path, env=fresh)
+    assert "is up to date" in run(command, "upgrade", cwd=tmp_path, env=fresh)
 
 
 def test_sync_and_list(installed: Installed, tmp_path: Path) -> None:

@@ -246,11 +246,11 @@ async def test_a_name_that_is_set_later(plugin: PromptPlugin) -> None:
     plugin.uninstall()
 
 
-def test_a_name_that_is_inferred(plugin: PromptPlugin) -> None:
+async def test_a_name_that_is_inferred(plugin: PromptPlugin) -> None:
     """Pydantic AI takes an agent's name from the variable that holds it, in the first run: it has its prompt there."""
     listener = Listener()
     stan: Agent[object, str] = Agent(listener.model)
-    stan.run_sync("hi")
+    await stan.run("hi")
     assert (stan.name, listener.last.system) == ("stan", [TEXT])
     plugin.uninstall()
 

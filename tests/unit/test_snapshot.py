@@ -271,7 +271,7 @@ def test_the_codes_snapshot_serves_the_code(stan: Registry) -> None:
     [
         ("Stan", "Did you mean 'stan'? Agents with prompts are: idle, stan."),
         ("stann", "Did you mean 'stan'?"),
-        ("zzz", "neither in the database nor in code. Agents with prompts are: idle, stan."),
+        ("zzz", "in code, and the database has not been read yet. Agents with prompts are: idle, stan."),
     ],
 )
 def test_an_unknown_agent_is_told_what_there_is(stan: Registry, agent: str, hint: str) -> None:

@@ -309,3 +309,10 @@ def test_no_text_and_no_value_is_logged(caplog: pytest.LogCaptureFixture) -> Non
             fill("private {{truncate name name}}", {"name": "hunter2"})
     assert "private" not in caplog.text
     assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize("text", ["{{truncate name ²}}", "{{-²}}", f"{{{{truncate name {'9' * 5000}}}}}"])
+def test_what_the_engine_stumbles_over_is_refused_by_name(text: str) -> None:
+    """A text on which the engine raises something else than its own errors is an invalid prompt like any other."""
+    with pytest.raises(InvalidPromptError, match="is not a valid template"):
+        compile_template(text, "handlebars")

@@ -9,7 +9,7 @@ from enum import Enum, EnumMeta
 from types import FrameType
 from typing import TypeVar
 
-from automagik_prompts.declaring.registry import PromptText, Registry, Site, registry
+from automagik_prompts.declaring.registry import INTERACTIVE, PromptText, Registry, Site, registry
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, Status, find_status, is_ambiguous, status_value
 from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.validation import (
@@ -114,7 +114,7 @@ def prompts(
     def decorate(cls: ClassT) -> ClassT:
         where = f"{cls.__module__}.{cls.__qualname__}"
         _, caller = _caller()
-        unit = "<interactive>" if caller.unit == "<interactive>" else where
+        unit = INTERACTIVE if caller.unit == INTERACTIVE else where
         if isinstance(cls, EnumMeta):
             members: Mapping[str, Enum] = cls.__members__
             texts = {key: member.value for key, member in members.items() if isinstance(member.value, str)}
@@ -179,5 +179,5 @@ def _caller() -> tuple[str, Site]:
     file = frame.f_code.co_filename
     where = f"{file}:{frame.f_lineno}"
     if _INTERACTIVE.fullmatch(file):
-        return where, Site("<interactive>", frame.f_code if file == "<stdin>" else file)
+        return where, Site(INTERACTIVE, frame.f_code if file == "<stdin>" else file)
     return where, Site(file, frame.f_globals.get("__spec__"))

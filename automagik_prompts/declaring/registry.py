@@ -20,6 +20,9 @@ from automagik_prompts.domain.validation import Format, check_name, check_text
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
 from automagik_prompts.templating.template import Template, check_variable_name, compile_template
 
+INTERACTIVE = "<interactive>"
+"""The place of everything that is typed at a prompt or in a notebook."""
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -202,7 +205,7 @@ class Registry:
             merged = _merge(agent, known, declared, site)
             entry = DeclaredAgent(
                 name=agent,
-                primary=_primary(agent, None if _is_again(known, site) else known, merged, primary, where),
+                primary=_primary(agent, None if _is_again(known, declared, site) else known, merged, primary, where),
                 prompts=MappingProxyType(merged),
                 exposed=frozenset(exposed | (known.exposed if known else frozenset())),
                 status=status or (known.status if known else None),
@@ -251,7 +254,15 @@ def _merge(
     """
     merged = dict(known.prompts) if known else {}
     if site.is_whole:
-        merged = {key: old for key, old in merged.items() if key in declared or not site.replaces(old.site)}
+        places = {new.where for new in declared.values()}
+        merged = {
+            key: old
+            for key, old in merged.items()
+            if key in declared
+            or not site.replaces(old.site)
+            # In notebooks all cells are one place, and another class there is another declaration.
+            or (site.unit == INTERACTIVE and old.where not in places)
+        }
     for key, new in declared.items():
         old = merged.get(key)
         alike = next((other for other in merged if other != key and folded(other) == folded(key)), None)
@@ -276,9 +287,14 @@ def _merge(
     return merged
 
 
-def _is_again(known: DeclaredAgent | None, site: Site) -> bool:
+def _is_again(known: DeclaredAgent | None, declared: Mapping[str, DeclaredPrompt], site: Site) -> bool:
     """Return whether a place declares once more what it declared before, its primary status with it."""
-    return site.is_whole and known is not None and any(site.replaces(old.site) for old in known.prompts.values())
+    places = {new.where for new in declared.values()}
+    return (
+        site.is_whole
+        and known is not None
+        and any(site.replaces(old.site) and old.where in places for old in known.prompts.values())
+    )
 
 
 def _primary(

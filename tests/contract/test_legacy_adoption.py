@@ -18,9 +18,11 @@ from automagik_prompts.declaring.decorators import prompt
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source
 from automagik_prompts.domain.text import content_hash
+from automagik_prompts.editing import checks, commands, queries, sync
 from automagik_prompts.editing.sync import seed
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.schema import migrate
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.postgres import connect_parameters
@@ -415,3 +417,53 @@ def test_names_in_capitals(empty_url: str) -> None:
     assert host.one("SELECT COUNT(*) FROM prompts") == (1 if host.dialect == "sqlite" else 0)
     downgrade(host.url)
     assert host.content()["agents"] == before["agents"]
+
+
+def test_a_status_that_was_never_active_is_activated_by_sync(empty_url: str, registry: Registry) -> None:
+    """The older system wrote all but the primary status as not active: `sync` activates the code's text there, once."""
+    host = Host(empty_url)
+    host.run(
+        "CREATE TABLE agents (id {id}, name TEXT NOT NULL UNIQUE, active_default_prompt_id INT)",
+        "CREATE TABLE prompts (id {id}, agent_id INT NOT NULL, prompt_text TEXT NOT NULL, version INT NOT NULL, "
+        "is_active {bool} NOT NULL, is_default_from_code {bool} NOT NULL, status_key VARCHAR(255) NOT NULL)",
+        "INSERT INTO agents (id, name) VALUES (1, 'stan')",
+    )
+    columns = ("agent_id", "prompt_text", "version", "is_active", "is_default_from_code", "status_key")
+    host.insert("prompts", columns, [(1, "Ask.", 1, True, True, "NEW"), (1, "Quote.", 1, False, True, "APPROVED")])
+    registry.declare("stan", {"NEW": "Ask.", "APPROVED": "Quote."}, where="here", primary="NEW")
+
+    async def work() -> list[checks.Finding]:
+        async with Database(empty_url) as database:
+            await migrate.upgrade(database)
+            assert await sync.seed(database, registry.agents) == ()  # a start changes nothing
+            assert await queries.get_active(database, "stan", "APPROVED") is None
+            done = await sync.seed(database, registry.agents, exact=True)
+            assert [(item.status_key, item.version, item.outcome) for item in done] == [("APPROVED", 1, "activated")]
+            assert await sync.seed(database, registry.agents, exact=True) == ()
+            # What a person deactivates stays so.
+            await commands.deactivate(database, "stan", "APPROVED")
+            assert await sync.seed(database, registry.agents, exact=True) == ()
+            return await checks.check_database(database, {"other": registry.agents["stan"]})
+
+    undeclared = asyncio.run(work())
+    told = [finding for finding in undeclared if finding.kind is checks.Kind.UNDECLARED]
+    assert [(finding.agent, finding.command) for finding in told] == [("stan", None)]
+
+
+def test_plain_sql_gets_the_defaults_that_it_expects(empty_url: str) -> None:
+    """A row that names neither number nor flags is version 1, not active, and not from code."""
+
+    async def work() -> None:
+        async with Database(empty_url) as database:
+            await migrate.upgrade(database)
+            await commands.create(database, "stan", "NEW", "Hi.", new_agent=True)
+
+    asyncio.run(work())
+    host = Host(empty_url)
+    now = "'2025-05-13 18:31:00+00:00'"
+    host.run(
+        "INSERT INTO prompts (agent_id, status_key, prompt_text, format, content_hash, created_at, updated_at) "
+        f"SELECT id, 'OTHER', 'Hello.', 'text', '', {now}, {now} FROM agents"
+    )
+    found = host.rows("SELECT version, is_active, is_default_from_code FROM prompts WHERE status_key = 'OTHER'")
+    assert [(row[0], bool(row[1]), bool(row[2])) for row in found] == [(1, False, False)]

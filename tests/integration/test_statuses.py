@@ -196,6 +196,16 @@ def test_cells_of_a_notebook(registry: Registry) -> None:
         code = compile(f"prompt({text!r}, agent='one', registry=registry)", f"<ipython-input-{number}>", "exec")
         exec(code, {"prompt": prompt, "registry": registry})  # noqa: S102  # as a notebook does
     assert registry.agents["one"].prompts["default"].text == "second"
+    cells = (
+        "@prompts('three', primary='A', registry=registry)\nclass One:\n    A = 'a'\n    B = 'b'",
+        "@prompts('three', registry=registry)\nclass Two:\n    C = 'c'",
+        "@prompts('three', primary='A', registry=registry)\nclass One:\n    A = 'another'",
+    )
+    for number, cell in enumerate(cells):
+        names = {"prompts": prompts, "registry": registry, "__name__": "__main__"}
+        exec(compile(cell, f"<ipython-input-{number}>", "exec"), names)  # noqa: S102  # as above
+    three = {key: declared.text for key, declared in registry.agents["three"].prompts.items()}
+    assert three == {"A": "another", "C": "c"}
     twice = "prompt('a', agent='two', registry=registry)\nprompt('b', agent='two', registry=registry)"
     with pytest.raises(DeclarationError, match="declared twice with different texts"):
         exec(compile(twice, "file.py", "exec"), {"prompt": prompt, "registry": registry})  # noqa: S102  # as above

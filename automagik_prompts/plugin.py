@@ -499,18 +499,23 @@ class PromptPlugin:
         else:
             worker.call(lambda refresher: _with_database(refresher, look)).add_done_callback(tell)
 
-    def report_missing(self, prompt: ServedPrompt, names: Sequence[str]) -> None:
+    def report_missing(
+        self, prompt: ServedPrompt, names: Sequence[str], available: Callable[[], Iterable[str]]
+    ) -> None:
         """Tell, once per version and name, that a variable had no value; returns at once and never raises."""
         for name in names:
             key = ("variable", prompt.agent, prompt.status_key, prompt.version, name)
             if not self._notices.note(key):
                 continue
             which = f"version {prompt.version}" if prompt.version is not None else "the code's text"
+            close = closest(name, available())
+            hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
             instead = f"[No data for {name}]" if self.missing == "marker" else "nothing"
             self._notices.tell(
                 key,
                 f"{prompt.agent}/{prompt.status_key}, {which}: the variable {name!r} had no value in a run, so the "
-                f"model was sent {instead!r} in its place. Give it in deps or variables=, or take it out of the text.",
+                f"model was sent {instead!r} in its place. {hint}Give it in deps or "
+                "variables=, or take it out of the text.",
             )
 
     def report_first_run(self) -> None:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic_ai.tools import RunContext
@@ -14,7 +15,7 @@ from automagik_prompts.agent.provenance import Entry, entry_of
 from automagik_prompts.domain.protocols import PromptReader, SnapshotReader, Values, VariablesFunction
 from automagik_prompts.domain.served import Selection, ServedPrompt, Source
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
-from automagik_prompts.templating.values import ABSENT, BUILTINS, builtin_value, get
+from automagik_prompts.templating.values import ABSENT, BUILTINS, builtin_value, get, names_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ async def fill(
     try:
         text = prompt.template.render(lookup, missing=reader.missing, absent=absent)
         if absent and prompt.source is not Source.OVERRIDE:
-            reader.report_missing(prompt, absent)
+            reader.report_missing(prompt, absent, partial(names_in, given or {}, ctx.deps))
         return Told(text, prompt, asked, entry)
     except RenderError as error:
         if prompt.source is not Source.OVERRIDE:

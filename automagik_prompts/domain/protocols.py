@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from automagik_prompts.domain.served import MissingMode, Selection, ServedPrompt
@@ -81,8 +81,10 @@ class PromptReader(Protocol):
         """Take note that a status has no text of its own; returns at once and never raises."""
         ...
 
-    def report_missing(self, prompt: ServedPrompt, names: Sequence[str]) -> None:
-        """Take note that variables had no value; returns at once and never raises."""
+    def report_missing(
+        self, prompt: ServedPrompt, names: Sequence[str], available: Callable[[], Iterable[str]]
+    ) -> None:
+        """Take note that variables had no value, and which names had one; returns at once and never raises."""
         ...
 
     def report_first_run(self) -> None:

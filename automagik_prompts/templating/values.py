@@ -231,6 +231,17 @@ def get(container: object, name: str) -> object:
     return ABSENT if isroutine(value) or isclass(value) or ismodule(value) else value
 
 
+def names_in(*containers: object) -> list[str]:
+    """Return the names that mappings and objects have values for, as far as that can be told without reading one."""
+    found: list[str] = []
+    for container in containers:
+        kept = container if isinstance(container, Mapping) else getattr(container, "__dict__", None)
+        slots = getattr(type(container), "__dataclass_fields__", ())
+        names = [*(kept if isinstance(kept, Mapping) else ()), *slots]
+        found += [name for name in names[:200] if isinstance(name, str) and not name.startswith("_")]
+    return found
+
+
 def builtin_value(name: str, agent: str, status_key: str, run_id: str | None) -> object:
     """Return the value of a built-in variable, or `ABSENT`; `today` is the local date as in 2025-05-13."""
     if name not in BUILTINS:

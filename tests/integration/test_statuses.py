@@ -157,6 +157,7 @@ async def test_a_variable_without_a_value_is_told_once(
         assert await told(plugin, "one", deps={"nme": "Ana"}) == "Hi [No data for name], ."
     (problem,) = plugin.health().problems
     assert "one/default, version 1: the variable 'name' had no value" in problem
+    assert "Did you mean 'nme'?" in problem
     assert len([record for record in caplog.records if "had no value" in record.getMessage()]) == 1
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -17,12 +17,12 @@ from automagik_prompts.agent import overrides, plugins
 from automagik_prompts.declaring import discovery
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.declaring.registry import registry as default_registry
-from automagik_prompts.domain.keys import Status
+from automagik_prompts.domain.keys import PromptKey, SpellingClash, Status, StatusKeys, new_key
 from automagik_prompts.domain.protocols import Values
 from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.served import Explanation, Health, MissingMode, Selection, ServedPrompt, State
-from automagik_prompts.domain.text import closest
-from automagik_prompts.domain.validation import Format
+from automagik_prompts.domain.text import closest, nearest
+from automagik_prompts.domain.validation import Format, normalized
 from automagik_prompts.editing import commands, queries
 from automagik_prompts.editing import sync as seeding
 from automagik_prompts.editing.commands import Change, Intent
@@ -284,6 +284,16 @@ class PromptPlugin:
         """Why the database has not been read yet, for messages."""
         return self._present.status.error or f"The database {self.where} did not answer in time; it is tried again."
 
+    def status_keys(self, agent: str) -> tuple[str, ...]:
+        """Return the statuses of an agent that have a text of their own here; reads memory only and starts nothing.
+
+        Args:
+            agent: The agent's name.
+        """
+        snapshot, declared = self._present.snapshot, self.registry.agents.get(agent)
+        served = snapshot.keys.get(agent, ()) if snapshot is not None else ()
+        return tuple(sorted(StatusKeys(served, declared.prompts if declared is not None else ())))
+
     def resolve(self, agent: str, status_key: Status | None = None) -> ServedPrompt:
         """Return the version that is served for an agent and status: its text, variables, version and source.
 
@@ -292,32 +302,32 @@ class PromptPlugin:
 
         Args:
             agent: The agent's name.
-            status_key: The status; `None` for the primary one.
+            status_key: The status, a string or an enum member; `None` for the primary one.
 
         Raises:
             NoActivePromptError: Neither the database nor the code has anything to serve.
         """
-        return self._select(agent, status_key).prompt
+        return self._select(agent, status_key)[1].prompt
 
     def render(self, agent: str, status_key: Status | None = None, values: Values | None = None) -> str:
         """Return the text that is served for an agent and status, filled with values.
 
         Args:
             agent: The agent's name.
-            status_key: The status; `None` for the primary one.
+            status_key: The status, a string or an enum member; `None` for the primary one.
             values: The values of variables.
 
         Raises:
             NoActivePromptError: Neither the database nor the code has anything to serve.
             RenderError: A value is missing in mode `"error"`.
         """
-        selection = self._select(agent, status_key)
+        asked, selection = self._select(agent, status_key)
         given: Mapping[str, object] = values or {}
-        status = self._asked(agent, status_key) or selection.prompt.status_key
+        agent = selection.prompt.agent
 
         def lookup(name: str) -> object:
             value = given.get(name, ABSENT)
-            return value if value is not ABSENT else builtin_value(name, agent, status, None)
+            return value if value is not ABSENT else builtin_value(name, agent, asked, None)
 
         try:
             return selection.prompt.template.render(lookup, missing=self.missing)
@@ -332,19 +342,20 @@ class PromptPlugin:
 
         Args:
             agent: The agent's name.
-            status_key: The status; `None` for the primary one.
+            status_key: The status, a string or an enum member; `None` for the primary one.
 
         Raises:
             NoActivePromptError: Neither the database nor the code has anything to serve.
         """
-        selection, status = self._select(agent, status_key, serving=False), self._present.status
+        (asked, selection), status = self._select(agent, status_key, serving=False), self._present.status
         prompt = selection.prompt
+        agent = prompt.agent
         snapshot = self._present.snapshot
         problems = snapshot.problems if snapshot is not None else ()
         now = time.monotonic()
         return Explanation(
             agent=agent,
-            status_key=self._asked(agent, status_key) or prompt.status_key,
+            status_key=asked,
             served_status_key=prompt.status_key,
             version=prompt.version,
             source=prompt.source,
@@ -361,6 +372,8 @@ class PromptPlugin:
                     for problem in problems
                     if problem.agent == agent
                 ),
+                *(str(clash) for clash in self._clashes() if clash.agent == agent),
+                *self._unknown_to_code(agent, asked),
                 *((f"what the code declares is not written: {status.unwritten}",) if status.unwritten else ()),
             ),
         )
@@ -383,7 +396,7 @@ class PromptPlugin:
                     f"{problem.agent}/{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
                     for problem in problems
                 ),
-                *status.problems,
+                *map(str, self._clashes()),
                 *self._notices.problems,
             ),
         )
@@ -410,12 +423,12 @@ class PromptPlugin:
             worker.call(lambda refresher: _with_database(refresher, read))
         return None
 
-    async def find_version(self, agent: str, status_key: str, version: int) -> ServedPrompt:
+    async def find_version(self, agent: str, status_key: Status, version: int) -> ServedPrompt:
         """Return a version by its number, reading it if need be, within `startup_timeout` or one second.
 
         Args:
             agent: The agent's name.
-            status_key: The status.
+            status_key: The status, a string or an enum member.
             version: Its number.
 
         Raises:
@@ -423,17 +436,18 @@ class PromptPlugin:
             InvalidPromptError: This process cannot serve it.
             DatabaseUnavailableError: It cannot be read now.
         """
-        if (found := self._recall.find(self.snapshot(), agent, status_key, version)) is not None:
+        snapshot = self.snapshot()
+        key = (snapshot.status_key(agent, status_key) if snapshot is not None else None) or new_key(status_key)
+        if (found := self._recall.find(snapshot, agent, key, version)) is not None:
             return found
         try:
             async with asyncio.timeout(max(self.settings.startup_timeout, 1.0)):
                 return await self._read(lambda database: self._recall.load(database, agent, status_key, version))
         except TimeoutError:
             raise DatabaseUnavailableError(
-                f"Version {version} of {agent}/{status_key} could not be read in time. Try again, or serve the active "
-                "one.",
+                f"Version {version} of {agent}/{key} could not be read in time. Try again, or serve the active one.",
                 agent=agent,
-                status_key=status_key,
+                status_key=key,
             ) from None
 
     def on_change(self, callback: CallbackT) -> CallbackT:
@@ -484,14 +498,13 @@ class PromptPlugin:
                 known.update(await database.run(repository.get_status_keys, info.id))
 
         def tell(done: Future[None] | None) -> None:
-            if status_key not in known:
-                close = closest(status_key, known)
-                hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"Known are: {_listed(known)}."
+            if StatusKeys(known).find(status_key) is None:
                 unread = " (the database could not be asked)" if done is None or done.exception() is not None else ""
+                near = nearest(status_key, known, "statuses")
                 self._notices.tell(
                     key,
                     f"The status {status_key!r} of {agent} has no prompt: neither the code nor the "
-                    f"database{unread} knows it, so another status' text is sent. {hint}",
+                    f"database{unread} knows it, so another status' text is sent. {near}",
                 )
 
         if (worker := self._worker) is None:
@@ -679,13 +692,15 @@ class PromptPlugin:
                 "Whether it was written is not known; look before you try again."
             ) from None
 
-    def _select(self, agent: str, status: Status | None, *, serving: bool = True) -> Selection:
+    def _select(self, agent: str, status: Status | None, *, serving: bool = True) -> tuple[str, Selection]:
+        """Choose what is served, and return it with the key of the status that was asked for."""
         if (snapshot := self.snapshot()) is None:
             snapshot = self._present.wait()
+        agent = normalized(agent)
         if serving and agent not in self._resolved:
             self._resolved.add(agent)
             self._notices.drop(("unbound", agent))
-        key = snapshot.status_key(agent, status) if status is not None else None
+        key = snapshot.status_key(agent, status)
         try:
             selection = overrides.choose(snapshot, agent, key, overrides.in_force())
         except NoActivePromptError as error:
@@ -693,19 +708,31 @@ class PromptPlugin:
                 raise
             if (loaded := self._present.wait_loaded()) is None:
                 raise NoActivePromptError(f"{error.message} {self.unread}", agent=agent, status_key=key) from error
-            selection = overrides.choose(loaded, agent, key, overrides.in_force())
-        if serving and key is not None and selection.prompt.status_key != key:
+            snapshot, key = loaded, loaded.status_key(agent, status)
+            selection = overrides.choose(snapshot, agent, key, overrides.in_force())
+        if key is None:
+            return snapshot.status_key(agent, selection.prompt.status_key) or selection.prompt.status_key, selection
+        if serving and selection.prompt.status_key != key:
             self.report_fallback(agent, key)
-        return selection
+        return key, selection
 
     def _has_all(self, snapshot: Snapshot) -> bool:
         """Return whether all is there that agents of this process need of this plugin."""
-        return all(name in snapshot.primaries or name in self.registry.agents for name in plugins.needed_by(self))
+        return all(snapshot.knows(name) for name in plugins.needed_by(self))
 
-    def _asked(self, agent: str, status: Status | None) -> str | None:
-        """Return the key of the status that was asked for, `None` for the primary one."""
+    def _clashes(self) -> list[SpellingClash]:
+        """Return the statuses that the code spells otherwise than the database, by agent."""
         snapshot = self._present.snapshot
-        return snapshot.status_key(agent, status) if snapshot is not None and status is not None else None
+        return sorted({*(snapshot.clashes if snapshot is not None else ()), *self._present.status.clashes})
+
+    def _unknown_to_code(self, agent: str, status_key: str) -> Iterator[str]:
+        """Yield a note about a status that only the database has, for an agent that the code declares."""
+        declared, snapshot = self.registry.agents.get(agent), self._present.snapshot
+        if declared is None or snapshot is None or declared.keys.find(status_key) is not None:
+            return
+        if PromptKey(agent, status_key) in snapshot.served:
+            near = nearest(status_key, declared.prompts, "statuses")
+            yield f"the code does not declare the status {status_key!r}. {near}"
 
     def _declared(self) -> None:
         """Look at what the code declares now: a module that was loaded again may declare another text."""
@@ -717,11 +744,11 @@ class PromptPlugin:
             self._listeners.tell(changes_between(old, new))
 
     def _exposed(self, agent: str) -> frozenset[str] | None:
-        declared = self.registry.agents.get(agent)
+        declared = self.registry.agents.get(normalized(agent))
         return declared.exposed if declared is not None else None
 
     def _statuses(self, agent: str) -> Collection[str]:
-        declared = self.registry.agents.get(agent)
+        declared = self.registry.agents.get(normalized(agent))
         return declared.prompts.keys() if declared is not None else ()
 
     def _intent(self, author: str | None, note: str | None, expected_revision: int | None) -> Intent:
@@ -771,10 +798,6 @@ _abandoned: list[Worker | None] = []
 async def _with_database(refresher: Refresher, function: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
     async with refresher.opened() as database:
         await function(database)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)[:10]) or "none"
 
 
 def _check_asyncio() -> None:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from types import TracebackType
 from typing import Any, Literal
 
@@ -20,7 +19,7 @@ from automagik_prompts.agent.capability import ActivePrompt
 from automagik_prompts.agent.overrides import Override
 from automagik_prompts.agent.provenance import UsedPrompt, prompt_used
 from automagik_prompts.default import default_plugin
-from automagik_prompts.domain.keys import status_value
+from automagik_prompts.domain.keys import Status, StatusKeys, new_key
 from automagik_prompts.domain.protocols import PromptReader
 from automagik_prompts.domain.served import ServedPrompt, Source
 from automagik_prompts.domain.validation import check_name
@@ -52,9 +51,10 @@ class prompt_version:  # noqa: N801  # used like a function: `with prompt_versio
         DatabaseUnavailableError: It cannot be read now.
     """
 
-    def __init__(self, agent: str, status_key: str | Enum, version: int, *, plugin: PromptReader | None = None) -> None:
+    def __init__(self, agent: str, status_key: Status, version: int, *, plugin: PromptReader | None = None) -> None:
         self._agent = check_name(agent, "agent name")
-        self._status_key = check_name(status_value(status_key), "status key")
+        check_name(new_key(status_key), "status key")
+        self._status_key = status_key
         self._version = version
         self._plugin = plugin
         self._override: Override | None = None
@@ -145,7 +145,7 @@ async def replay(
     *,
     agent: AbstractAgent[Any, Any],
     version: int | None = None,
-    status_key: str | Enum | None = None,
+    status_key: Status | None = None,
     name: str | None = None,
     deps: Any = None,
     tools: Tools = "recorded",
@@ -176,7 +176,9 @@ async def replay(
     """
     own = _own_prompt(agent, name)
     used = [told for request in prompt_used(messages).requests for told in request if told.agent == own.name]
-    forced = await _forced(own, used, status_value(status_key), version)
+    if status_key is not None:
+        status_key = StatusKeys(one.status_key for one in used).find(status_key) or status_key
+    forced = await _forced(own, used, status_key, version)
     recorded = _RecordedTools(_answers(messages))
     turns: list[ReplayedTurn] = []
     after: list[ModelMessage] = []
@@ -184,7 +186,7 @@ async def replay(
         for prompt, before in _turns(messages):
             capabilities: list[AbstractCapability[Any]] = [own]
             if tools == "recorded":
-                capabilities = [replace(own, status=_status_as(own, before, status_value(status_key))), recorded]
+                capabilities = [replace(own, status=_status_as(own, before, status_key)), recorded]
             result = await agent.run(
                 prompt, message_history=repair_messages(after), deps=deps, capabilities=capabilities, **arguments
             )
@@ -270,7 +272,7 @@ def _own_prompt(agent: AbstractAgent[Any, Any], name: str | None) -> ActivePromp
 
 
 async def _forced(
-    own: ActivePrompt[Any], used: Sequence[UsedPrompt], status_key: str | None, version: int | None
+    own: ActivePrompt[Any], used: Sequence[UsedPrompt], status_key: Status | None, version: int | None
 ) -> list[ServedPrompt]:
     """Return the versions that the replay tells: the one to try, and for other statuses the recorded ones."""
     recorded = {one.status_key: one for one in used}
@@ -282,18 +284,18 @@ async def _forced(
                 agent=own.name,
             )
         [status_key] = recorded
-    wanted = {
-        key: one.version
+    wanted: list[tuple[Status, int]] = [
+        (key, one.version)
         for key, one in recorded.items()
         if key != status_key and one.version is not None and one.source is not Source.OVERRIDE
-    }
+    ]
     if status_key is not None and version is not None:
-        wanted[status_key] = version
-    return [await own.reader.find_version(own.name, key, number) for key, number in wanted.items()]
+        wanted.append((status_key, version))
+    return [await own.reader.find_version(own.name, status, number) for status, number in wanted]
 
 
 def _status_as(
-    own: ActivePrompt[Any], before: Sequence[ModelMessage], status_key: str | None
+    own: ActivePrompt[Any], before: Sequence[ModelMessage], status_key: Status | None
 ) -> Callable[[RunContext[Any]], str] | Any:
     """Return the status of each request of a turn as it was then; the last one for requests beyond."""
     statuses = [

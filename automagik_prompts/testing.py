@@ -9,17 +9,16 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from automagik_prompts.agent import overrides, plugins
 from automagik_prompts.agent.overrides import Override
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.declaring.registry import registry as default_registry
-from automagik_prompts.domain.keys import find_status, status_value
+from automagik_prompts.domain.keys import Status, StatusKeys, new_key
 from automagik_prompts.domain.served import ServedPrompt, Source
-from automagik_prompts.domain.text import closest, content_hash
-from automagik_prompts.domain.validation import Format, check_format, check_name, check_text
+from automagik_prompts.domain.text import content_hash, nearest
+from automagik_prompts.domain.validation import Format, check_format, check_name, check_text, normalized
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.templating.template import check_exposed, compile_template
@@ -36,10 +35,11 @@ _STARTUP_SECONDS = 30.0
 @contextmanager
 def override(
     agent: str,
-    status_key: str | Enum,
+    status_key: Status,
     text: str,
     *,
     format: Format = "handlebars",
+    new_status: bool = False,
     registry: Registry = default_registry,
 ) -> Iterator[ServedPrompt]:
     """Serve a text instead of whatever is active, in this context only.
@@ -49,15 +49,17 @@ def override(
 
     Args:
         agent: The agent's name.
-        status_key: The status, a string or an enum member.
+        status_key: The status, a string or an enum member, as everywhere by its value or its name.
         text: The text.
         format: `"handlebars"`, or `"text"` to serve it verbatim.
-        registry: The declarations that say which variables the agent's texts may use.
+        new_status: Whether the status may be one that neither the code nor what the default plugin serves knows.
+        registry: The declarations that say which statuses the agent has and which variables its texts may use.
 
     Raises:
-        InvalidPromptError: The text could not be served: it is blank, no template, or uses unexposed variables.
+        InvalidPromptError: The text could not be served: it is blank, no template, or uses unexposed variables. Or the
+            agent has no such status; the message names the nearest one.
     """
-    begun = begin_override(agent, status_key, text, format=format, registry=registry)
+    begun = begin_override(agent, status_key, text, format=format, new_status=new_status, registry=registry)
     try:
         yield begun.prompt
     finally:
@@ -66,10 +68,11 @@ def override(
 
 def begin_override(
     agent: str,
-    status_key: str | Enum,
+    status_key: Status,
     text: str,
     *,
     format: Format = "handlebars",
+    new_status: bool = False,
     registry: Registry = default_registry,
 ) -> Override:
     """Begin what `override` does in a block; `end_override` ends it, from any context.
@@ -77,8 +80,8 @@ def begin_override(
     Raises:
         InvalidPromptError: As for `override`.
     """
-    check_name(agent, "agent name")
-    key = _known_status(agent, status_key, registry)
+    agent = check_name(agent, "agent name")
+    key = _known_status(agent, status_key, registry, new_status=new_status)
     check_text(text, agent=agent, status_key=key)
     template = compile_template(text, check_format(format), agent=agent, status_key=key)
     if (declared := registry.agents.get(agent)) is not None:
@@ -98,26 +101,28 @@ def begin_override(
     )
 
 
-def _known_status(agent: str, status: str | Enum, registry: Registry) -> str:
+def _known_status(agent: str, status: Status, registry: Registry, *, new_status: bool) -> str:
     """Return the status that is meant, of those that the code declares or the default plugin serves.
+
+    An agent that is known nowhere here may have any: for it, an override is enough to have a prompt.
 
     Raises:
         InvalidPromptError: Such are known for the agent, and it is none of them: it would override nothing.
     """
-    declared = registry.agents.get(agent)
-    known = set(declared.prompts) if declared is not None else set()
-    plugin = plugins.current()
-    if isinstance(plugin, PromptPlugin) and (snapshot := plugin.snapshot()) is not None:
-        known |= snapshot.statuses.get(agent, frozenset())
-    found = find_status(status, known)
-    if found is None and known:
-        key = check_name(status_value(status), "status key")
-        close = closest(key, known)
-        hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"Known are: {', '.join(sorted(known))}."
+    declared, plugin = registry.agents.get(agent), plugins.current()
+    served = plugin.status_keys(agent) if plugin is not None else ()
+    keys = StatusKeys(served, declared.prompts if declared is not None else ())
+    if (found := keys.find(status)) is not None:
+        return found
+    key = check_name(new_key(status), "status key")
+    if list(keys) and not new_status:
         raise InvalidPromptError(
-            f"{agent} has no status {key!r}, so that nothing would be overridden. {hint}", agent=agent, status_key=key
+            f"{agent} has no status {key!r}, so that nothing would be overridden. {nearest(key, keys, 'statuses')} For "
+            "a status that does not exist yet, say so: new_status=True.",
+            agent=agent,
+            status_key=key,
         )
-    return found or check_name(status_value(status), "status key")
+    return key
 
 
 def end_override(begun: Override) -> None:
@@ -157,7 +162,7 @@ def memory_plugin(registry: Registry = default_registry, **settings: Any) -> Ite
 def assert_prompt_used(
     result_or_messages: Any,
     agent: str,
-    status_key: str | Enum | None = None,
+    status_key: Status | None = None,
     *,
     version: int | None = None,
     text: str | None = None,
@@ -179,8 +184,7 @@ def assert_prompt_used(
     from automagik_prompts.agent.provenance import prompt_used  # loads Pydantic AI, which `override` does not need
 
     wanted: dict[str, object] = {
-        "agent": agent,
-        "status_key": status_value(status_key),
+        "agent": normalized(agent),
         "version": version,
         "content_hash": content_hash(text) if text is not None else None,
         "source": Source(source) if source is not None else None,
@@ -188,8 +192,12 @@ def assert_prompt_used(
     wanted = {name: value for name, value in wanted.items() if value is not None}
     told = [used for request in prompt_used(_messages(result_or_messages)).requests for used in request]
     for used in told:
+        if status_key is not None and StatusKeys([used.status_key]).find(status_key) is None:
+            continue
         if all(getattr(used, name) == value for name, value in wanted.items()):
             return used
+    if status_key is not None:
+        wanted["status_key"] = new_key(status_key)
     shown = "\n".join(f"  {used}, {used.content_hash[:12]}" for used in told) or "  nothing: no managed agent sent one"
     asked = ", ".join(f"{name}={value!s}" for name, value in wanted.items())
     raise AssertionError(f"No request told the prompt with {asked}. The requests told:\n{shown}")

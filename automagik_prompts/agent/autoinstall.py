@@ -18,6 +18,7 @@ from automagik_prompts.agent import overrides
 from automagik_prompts.agent.capability import ActivePrompt
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.protocols import PromptReader
+from automagik_prompts.domain.validation import normalized
 from automagik_prompts.exceptions import ConfigurationError
 
 logger = logging.getLogger("automagik_prompts")
@@ -109,10 +110,10 @@ def _existing(registry: Registry) -> tuple[str, ...]:
             name: object = getattr(one, "_name", None)
             if (
                 isinstance(name, str)
-                and name in registry.agents
+                and normalized(name) in registry.agents
                 and not _is_given(one.root_capability.capabilities, name)
             ):
-                found.add(name)
+                found.add(normalized(name))
     for name in sorted(found):
         logger.warning(
             "The agent %r was built before install(), so it is not given its prompt. Call install() before it is "
@@ -185,7 +186,7 @@ def _hooked_override(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _give(agent: Agent[Any, Any], name: str) -> None:
     """Give an agent that is there already the prompt of its name, in the place of one that it had by another name."""
-    root = agent.root_capability
+    root, name = agent.root_capability, normalized(name)
     kept = [
         one for one in root.capabilities if not (isinstance(one, ActivePrompt) and one.automatic and one.agent != name)
     ]
@@ -199,7 +200,7 @@ def _give(agent: Agent[Any, Any], name: str) -> None:
 
 def _prompt_for(name: str) -> ActivePrompt[Any] | None:
     """Return the prompt that an agent of a name is given, if one is installed and has that name's prompts."""
-    installed = _installed
+    installed, name = _installed, normalized(name)
     if installed is None or name not in installed.registry.agents:
         return None
     return ActivePrompt(name, plugin=installed.plugin, automatic=True)
@@ -211,4 +212,5 @@ def _is_given(capabilities: Iterable[object], name: str) -> bool:
     for capability in capabilities:
         if isinstance(capability, AbstractCapability):
             capability.apply(found.append)
-    return any(isinstance(capability, ActivePrompt) and capability.agent in {None, name} for capability in found)
+    names = {None, normalized(name)}
+    return any(isinstance(capability, ActivePrompt) and capability.agent in names for capability in found)

@@ -29,9 +29,9 @@ from automagik_prompts.agent.messages import Placement, is_placed, without_decla
 from automagik_prompts.agent.provenance import UsedPrompt, last_used, sign
 from automagik_prompts.agent.rendering import Memory, Told, fill
 from automagik_prompts.agent.run import Run
-from automagik_prompts.agent.selection import choose, read_status
+from automagik_prompts.agent.selection import choose, read_status, wait_for_database
 from automagik_prompts.domain.protocols import PromptReader, StatusFunction, Values, VariablesFunction
-from automagik_prompts.domain.validation import check_name
+from automagik_prompts.domain.validation import check_name, normalized
 from automagik_prompts.exceptions import DeclarationError
 
 if TYPE_CHECKING:
@@ -68,9 +68,10 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     """The name under which the prompts are declared; the Pydantic AI agent's own name by default."""
 
     status: str | Enum | StatusFunction | None = None
-    """The present status: a string, an enum member, or a sync or async function of the run context that returns one
-    of these. It is read again before every model request. By default the function given to `@prompts`, else the
-    primary status. What the function raises ends the run: a wrong status would mean a wrong prompt."""
+    """The present status: a string, an enum member (by its value, then by its name), or a sync or async function of the
+    run context that returns one of these; upper or lower case does not matter. It is read again before every model
+    request. By default the function given to `@prompts`, else the primary status. What the function raises ends the
+    run: a wrong status would mean a wrong prompt."""
 
     _: KW_ONLY
 
@@ -107,7 +108,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     def __post_init__(self) -> None:
         if self.agent is not None:
-            check_name(self.agent, "agent name")
+            self.agent = check_name(self.agent, "agent name")
             if self.id == _DEFAULT_ID:
                 # A colon separates the parts of an id of Pydantic AI's.
                 self.id = f"{_DEFAULT_ID}-{quote(self.agent, safe=' /@+')}{'-installed' if self.automatic else ''}"
@@ -165,9 +166,8 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         bound = replace(self, agent=self.agent if self.agent is not None else _name_of(agent))
         found: list[AbstractCapability[AgentDepsT]] = []
         agent.root_capability.apply(found.append)
-        rivals = [
-            other for other in found if isinstance(other, ActivePrompt) and (other.agent or agent.name) == bound.agent
-        ]
+        name = normalized(agent.name or "")
+        rivals = [other for other in found if isinstance(other, ActivePrompt) and (other.agent or name) == bound.agent]
         # A capability for a single run is bound for each run: it is no rival, and registering it would pile up.
         if any(other is self for other in rivals):
             if any(replace(other, agent=bound.agent) != bound for other in rivals):
@@ -383,13 +383,15 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     async def tell(self, ctx: RunContext[AgentDepsT], run: Run) -> Told:
         """Return the text for the present status, filled."""
         name = self.name
+        if not run.snapshot.is_loaded and run.is_plain and not run.snapshot.knows(name):
+            await wait_for_database(run)
         given = self.status if self.status is not None else run.snapshot.default_status(name)
         status_key = await read_status(ctx, run.snapshot, name, given) if given is not None else None
         snapshot, memory = run.snapshot, self._memory
         if run.is_plain and (told := memory.told(snapshot, status_key)) is not None:
             return told
         selection = run.selections.get(status_key) or await choose(ctx, run, name, status_key)
-        return await fill(ctx, snapshot, selection, status_key, run.reader, self.variables, memory)
+        return await fill(ctx, run.snapshot, selection, status_key, run.reader, self.variables, memory)
 
     def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
         """Say whether the run has another capability for the same prompts, also one that was made for this run."""
@@ -430,4 +432,4 @@ def _name_of(agent: AbstractAgent[Any, Any]) -> str:
             "This ActivePrompt does not say whose prompts to serve, and the agent has no name. Write "
             'ActivePrompt("name"), or give the agent its name when it is built.'
         )
-    return agent.name
+    return normalized(agent.name)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, StatusKeys
 from automagik_prompts.domain.protocols import PromptReader, SnapshotReader
 from automagik_prompts.domain.served import Selection, ServedPrompt
 from automagik_prompts.exceptions import NoActivePromptError
@@ -40,9 +40,11 @@ def in_force() -> tuple[ServedPrompt, ...]:
     return tuple(override.prompt for override in reversed(found) if not override.ended)
 
 
-def find(prompts: tuple[ServedPrompt, ...], agent: str, status_key: str | None) -> ServedPrompt | None:
+def find(prompts: tuple[ServedPrompt, ...], agent: str, status_key: str) -> ServedPrompt | None:
     """Return the latest of some prompts for an agent and status, or `None`."""
-    return next((prompt for prompt in prompts if (prompt.agent, prompt.status_key) == (agent, status_key)), None)
+    own = [prompt for prompt in prompts if prompt.agent == agent]
+    key = StatusKeys(prompt.status_key for prompt in own).find(status_key)
+    return next((prompt for prompt in own if prompt.status_key == key), None)
 
 
 def choose(
@@ -59,7 +61,9 @@ def choose(
     Raises:
         NoActivePromptError: Nothing is in force, and neither the database nor the code has anything to serve.
     """
-    found = find(prompts, agent, status_key) if prompts else None
+    if not prompts:
+        return snapshot.select(agent, status_key)
+    found = find(prompts, agent, status_key) if status_key is not None else None
     if found is None:
         try:
             selection = snapshot.select(agent, status_key)

@@ -30,6 +30,12 @@ async def read_status(
     return snapshot.status_key(name, status)
 
 
+async def wait_for_database(run: Run) -> None:
+    """Wait, bounded, for the statuses of an agent that only the database knows: what a status means depends on them."""
+    if (snapshot := await run.reader.loaded()) is not None:
+        run.snapshot = snapshot
+
+
 async def choose(ctx: RunContext[Any], run: Run, name: str, status_key: str | None) -> Selection:
     """Choose the prompt for a status, once for each status of a run.
 
@@ -58,7 +64,9 @@ async def choose(ctx: RunContext[Any], run: Run, name: str, status_key: str | No
     elif version is not None:
         found = await run.reader.find_version(name, selection.prompt.status_key, version)
         selection = Selection(found, "this version was asked for")
-    elif pinned is not None and pinned.asked_status_key == (status_key or selection.prompt.status_key):
+    elif pinned is not None and run.snapshot.status_key(name, pinned.asked_status_key) == (
+        status_key or run.snapshot.status_key(name, selection.prompt.status_key)
+    ):
         selection = _as_pinned(ctx, run, pinned, selection)
     else:
         run.pinned = None  # the status has changed: from here on, what is active

@@ -7,7 +7,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -17,7 +17,8 @@ import typer
 
 from automagik_prompts.declaring import discovery
 from automagik_prompts.declaring.discovery import PromptModule
-from automagik_prompts.exceptions import DatabaseUnavailableError, DeclarationError
+from automagik_prompts.declaring.registry import DeclaredAgent, registry
+from automagik_prompts.exceptions import DatabaseUnavailableError, DeclarationError, PromptNotFoundError
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings, redacted_url
 from automagik_prompts.storage.database import Database
@@ -142,6 +143,29 @@ def try_modules(session: Session, named: Sequence[str] | None) -> ImportedModule
         else:
             names.append(module.module)
     return ImportedModules(tuple(names), tuple(problems))
+
+
+def with_code(session: Session, work: Callable[[Mapping[str, DeclaredAgent]], T]) -> T:
+    """Do something by the statuses that the database knows; where one is unknown there, by those of the code as well.
+
+    The code is imported only then: most commands name what is there, and importing an application takes its time.
+
+    Args:
+        session: The call.
+        work: What to do, given what the code declares.
+
+    Raises:
+        PromptNotFoundError: There is no such agent, or neither knows the status.
+    """
+    try:
+        return work({})
+    except PromptNotFoundError as error:
+        if error.status_key is None:
+            raise
+        try_modules(session, None)
+        if not registry.agents:
+            raise
+    return work(registry.agents)
 
 
 def _find_modules(session: Session, named: Sequence[str] | None) -> tuple[PromptModule, ...]:

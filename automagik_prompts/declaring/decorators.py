@@ -5,21 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping
-from enum import Enum, EnumMeta
+from enum import Enum
 from types import FrameType
 from typing import TypeVar
 
 from automagik_prompts.declaring.registry import INTERACTIVE, PromptText, Registry, Site, registry
-from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, Status, find_status, is_ambiguous, status_value
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, Status
 from automagik_prompts.domain.protocols import StatusFunction
-from automagik_prompts.domain.validation import (
-    MAX_NOTE_LENGTH,
-    Format,
-    check_format,
-    check_name,
-    check_optional,
-    check_text,
-)
+from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, Format, check_format, check_optional, check_text
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
 
 ClassT = TypeVar("ClassT", bound=type)
@@ -45,7 +38,7 @@ def prompt(
         text: The text.
         agent: The agent it is for. Left out inside a class decorated with `prompts`, or in a module that
             `prompts_from_package` reads: there the text only gets its details.
-        status_key: The status it is for: a string, or an enum member, whose value counts if it is a string.
+        status_key: The status it is for; of an enum member the value, or the name where that is a status already.
         primary: Whether this is the agent's primary status; needed where an agent has several and none is `"default"`.
         name: A name for people.
         note: Why it is as it is.
@@ -63,8 +56,8 @@ def prompt(
             "primary status and variables to prompts() or prompts_from_package(); the status is the constant's name."
         )
     try:
-        status_key = check_name(status_value(status_key), "status key")
-        check_text(text, agent=agent, status_key=status_key if agent is not None else None)
+        key = registry.find_key(agent, status_key)
+        check_text(text, agent=agent, status_key=key if agent is not None else None)
         declared = PromptText(text)
         declared.prompt_format = check_format(format)
         declared.prompt_name = check_optional(name, "prompt name")
@@ -76,11 +69,12 @@ def prompt(
     if agent is not None:
         registry.declare(
             agent,
-            {status_key: declared},
+            {key: declared},
             where=where,
-            primary=status_key if primary else None,
+            primary=key if primary else None,
             variables=variables,
             site=site,
+            enums=[type(status_key)] if isinstance(status_key, Enum) else [],
         )
         return declared[:]
     return declared
@@ -99,7 +93,7 @@ def prompts(
     Args:
         agent: The agent's name.
         primary: The primary status: served for a status that has no text of its own. Of an enum member the value
-            counts, else its name.
+            counts, then its name.
         status: A sync or async function of the run context that returns the present status.
         variables: Names to expose to templates besides those that the texts use.
         registry: Where to declare them.
@@ -115,7 +109,9 @@ def prompts(
         where = f"{cls.__module__}.{cls.__qualname__}"
         _, caller = _caller()
         unit = INTERACTIVE if caller.unit == INTERACTIVE else where
-        if isinstance(cls, EnumMeta):
+        enums: list[type[Enum]] = []
+        if issubclass(cls, Enum):
+            enums = [cls]
             members: Mapping[str, Enum] = cls.__members__
             texts = {key: member.value for key, member in members.items() if isinstance(member.value, str)}
         else:
@@ -132,34 +128,15 @@ def prompts(
             agent,
             texts,
             where=where,
-            primary=_primary_key(agent, primary, texts, where),
+            primary=primary,
             status=status,
             variables=variables,
             site=Site(unit, caller.execution, is_whole=True),
+            enums=enums,
         )
         return cls
 
     return decorate
-
-
-def _primary_key(agent: str, primary: Status | None, texts: Mapping[str, str], where: str) -> str | None:
-    """Return the declared status that is meant; a member's value may be the text itself.
-
-    Raises:
-        DeclarationError: A member's value and name are different statuses, or so they are for another of its enum.
-    """
-    if primary is None:
-        return None
-    if isinstance(primary, Enum):
-        for member in type(primary):
-            if is_ambiguous(member, texts):
-                raise DeclarationError(
-                    f"{type(primary).__name__}.{member.name} means the status {member.value!r} by its value and "
-                    f"{member.name!r} by its name, and agent {agent!r} has both, at {where}. Rename one of them.",
-                    agent=agent,
-                )
-        return find_status(primary, texts) or (primary.value if isinstance(primary.value, str) else primary.name)
-    return find_status(primary, texts) or primary
 
 
 _INTERACTIVE = re.compile(r"<(?!string>)[^>]*>|.*[\\/]ipykernel_\d+[\\/]\d+\.py")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from automagik_prompts.declaring.registry import DeclaredPrompt
+from automagik_prompts.domain.validation import normalized
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,6 @@ def place_of(prompt: DeclaredPrompt | None) -> Place | None:
 def _file_in_package(init: Path, status_key: str) -> Path:
     """Return the file of a status in a package that was read by `prompts_from_package`."""
     for path in sorted(init.parent.iterdir()):
-        if path.stem.upper() == status_key and path.suffix in {".py", ".md", ".txt", ".hbs"}:
+        if normalized(path.stem.upper()) == status_key and path.suffix in {".py", ".md", ".txt", ".hbs"}:
             return path
     return init

@@ -10,9 +10,9 @@ from types import ModuleType
 
 from automagik_prompts.declaring.front_matter import split_details
 from automagik_prompts.declaring.registry import PromptText, Registry, Site, registry
-from automagik_prompts.domain.keys import Status, status_value
+from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.protocols import StatusFunction
-from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, Format, check_format, check_optional
+from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, Format, check_format, check_optional, normalized
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
 
 _SUFFIXES = (".md", ".txt", ".hbs")
@@ -38,7 +38,7 @@ def prompts_from_package(
     Args:
         package: The package or its name, as in `"stan.prompts"`.
         agent: The agent's name.
-        primary: The primary status.
+        primary: The primary status: a string, or an enum member by its value or its name.
         status: A sync or async function of the run context that returns the present status.
         variables: Names to expose to templates besides those that the texts use.
         format: How texts are read that do not say so themselves.
@@ -53,7 +53,7 @@ def prompts_from_package(
     texts: dict[str, str] = {}
     places: dict[str, str] = {}
     for stem, text, place in (*_module_texts(module, agent), *_file_texts(module, agent)):
-        key = stem.upper()
+        key = normalized(stem.upper())
         if key in texts:
             raise DeclarationError(
                 f"The status {key!r} of agent {agent!r} is declared twice: in {places[key]} and in {place}. Keep one.",
@@ -70,7 +70,7 @@ def prompts_from_package(
         agent,
         texts,
         where=module.__name__,
-        primary=status_value(primary, texts),
+        primary=primary,
         status=status,
         variables=variables,
         format=check_format(format),

@@ -10,9 +10,10 @@ import threading
 import weakref
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from types import MappingProxyType
 
-from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, find_status, folded
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, Status, StatusKeys, folded, new_key, spellings
 from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.served import ServedPrompt, Source
 from automagik_prompts.domain.text import content_hash
@@ -103,6 +104,8 @@ class DeclaredAgent:
         exposed: The variables that a text of this agent may use, besides the built-ins.
         status: The function that tells the present status, if the declaration gave one.
         explicit_primary: Whether a declaration named the primary status.
+        enums: The enum classes by whose members declarations named a status.
+        keys: Its statuses, each found however it is given.
         texts: All of its texts.
     """
 
@@ -112,9 +115,12 @@ class DeclaredAgent:
     exposed: frozenset[str]
     status: StatusFunction | None = None
     explicit_primary: bool = False
+    enums: tuple[type[Enum], ...] = field(default=(), repr=False)
+    keys: StatusKeys = field(init=False, repr=False, compare=False)
     texts: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", StatusKeys(self.prompts))
         # Asked for by every model request.
         object.__setattr__(self, "texts", frozenset(prompt.text for prompt in self.prompts.values()))
 
@@ -157,18 +163,31 @@ class Registry:
         """Call a method after each change, as long as its object exists; it must return at once."""
         self._watchers.append(weakref.WeakMethod(changed))
 
+    def find_key(self, agent: str | None, status: Status) -> str:
+        """Return the key under which a text is declared: of an enum member the one that it is already, else a new one.
+
+        Raises:
+            InvalidPromptError: It is no status, or the agent's name cannot be one.
+        """
+        key = None
+        if agent is not None and isinstance(status, Enum):
+            known = self._agents.get(check_name(agent, "agent name"))
+            key = known.keys.find(status) if known is not None else None
+        return key or check_name(new_key(status), "status key")
+
     def declare(
         self,
         agent: str,
         texts: Mapping[str, str],
         *,
         where: str,
-        primary: str | None = None,
+        primary: Status | None = None,
         status: StatusFunction | None = None,
         variables: Collection[str] = (),
         format: Format = "handlebars",
         places: Mapping[str, str] = MappingProxyType({}),
         site: Site | None = None,
+        enums: Collection[type[Enum]] = (),
     ) -> None:
         """Declare texts of one agent.
 
@@ -182,6 +201,7 @@ class Registry:
             format: How a text is read that does not say so itself.
             places: The places of single texts by status key, where they are known more exactly.
             site: What tells this declaration, made again, from a second one; by default they cannot be told apart.
+            enums: The enum classes by whose members statuses are given.
 
         Raises:
             DeclarationError: The declaration cannot be right.
@@ -190,10 +210,12 @@ class Registry:
         try:
             agent = check_name(agent, "agent name")
             exposed = {check_variable_name(name) for name in variables}
-            declared = {
-                (prompt := _declared(agent, key, text, format, places.get(key, where), site)).status_key: prompt
-                for key, text in texts.items()
-            }
+            declared: dict[str, DeclaredPrompt] = {}
+            for given, text in texts.items():
+                key = check_name(given, "status key")
+                if key in declared:
+                    raise InvalidPromptError(f"The status {key!r} of agent {agent!r} is declared twice. Keep one.")
+                declared[key] = _declared(agent, key, text, format, places.get(key, where), site)
         except InvalidPromptError as error:
             place = places.get(error.status_key or "", where)
             raise DeclarationError(
@@ -203,6 +225,8 @@ class Registry:
         with self._lock:
             known = self._agents.get(agent)
             merged = _merge(agent, known, declared, site)
+            named = _with_enums(known, [*enums, *([type(primary)] if isinstance(primary, Enum) else [])])
+            _check_members(agent, named, merged, where)
             entry = DeclaredAgent(
                 name=agent,
                 primary=_primary(agent, None if _is_again(known, declared, site) else known, merged, primary, where),
@@ -210,6 +234,7 @@ class Registry:
                 exposed=frozenset(exposed | (known.exposed if known else frozenset())),
                 status=status or (known.status if known else None),
                 explicit_primary=primary is not None or (known is not None and known.explicit_primary),
+                enums=named,
             )
             if known is None or entry != known:
                 self._agents = MappingProxyType({**self._agents, agent: entry})
@@ -226,7 +251,6 @@ class Registry:
 
 def _declared(agent: str, status_key: str, text: str, format: Format, where: str, site: Site) -> DeclaredPrompt:
     """Check and compile one text."""
-    status_key = check_name(status_key, "status key")
     check_text(text, agent=agent, status_key=status_key)
     details = text if isinstance(text, PromptText) else None
     plain = text[:]  # a slice of a subclass is a plain string
@@ -263,16 +287,20 @@ def _merge(
             # In notebooks all cells are one place, and another class there is another declaration.
             or (site.unit == INTERACTIVE and old.where not in places)
         }
+    spelt = {folded(key): key for key in merged}
     for key, new in declared.items():
-        old = merged.get(key)
-        alike = next((other for other in merged if other != key and folded(other) == folded(key)), None)
-        if alike is not None:
+        alike = spelt.setdefault(folded(key), key)
+        if alike != key and site.replaces(merged[alike].site):
+            del merged[alike]  # the same place, spelt better now
+            spelt[folded(key)] = key
+        elif alike != key:
             raise DeclarationError(
                 f"The statuses {alike!r} and {key!r} of agent {agent!r} differ only in case or in Unicode form, at "
                 f"{merged[alike].where} and {new.where}. Keep one spelling.",
                 agent=agent,
                 status_key=key,
             )
+        old = merged.get(key)
         if old is not None and site.replaces(old.site):
             merged[key] = new
             continue
@@ -297,30 +325,52 @@ def _is_again(known: DeclaredAgent | None, declared: Mapping[str, DeclaredPrompt
     )
 
 
+def _with_enums(known: DeclaredAgent | None, enums: Collection[type[Enum]]) -> tuple[type[Enum], ...]:
+    """Return an agent's enum classes with new ones; one that is defined again takes the place of what it was."""
+    classes = [*(known.enums if known is not None else ()), *enums]
+    return tuple({(one.__module__, one.__qualname__): one for one in classes}.values())
+
+
+def _check_members(agent: str, enums: Collection[type[Enum]], merged: Mapping[str, DeclaredPrompt], where: str) -> None:
+    """Refuse an enum with a member that is one status by its value and another one by its name."""
+    keys = StatusKeys(merged)
+    for member in [member for one in enums for member in one.__members__.values()]:
+        found = dict.fromkeys(key for word in spellings(member) if (key := keys.find(word)) is not None)
+        if len(found) > 1:
+            by_value, by_name = found
+            raise DeclarationError(
+                f"{type(member).__name__}.{member.name} means the status {by_value!r} by its value and {by_name!r} by "
+                f"its name, and agent {agent!r} has both, at {where}. Rename one of them.",
+                agent=agent,
+                status_key=by_value,
+            )
+
+
 def _primary(
     agent: str,
     known: DeclaredAgent | None,
     merged: Mapping[str, DeclaredPrompt],
-    primary: str | None,
+    primary: Status | None,
     where: str,
 ) -> str:
     """Return the agent's primary status, or say why there is none."""
+    keys = StatusKeys(merged)
     earlier = known.primary if known is not None and known.explicit_primary else None
-    if primary is not None and earlier is not None and primary != earlier:
-        raise DeclarationError(
-            f"The primary status of agent {agent!r} is {earlier!r} in one declaration and {primary!r} at {where}. "
-            "Keep one.",
-            agent=agent,
-        )
-    wanted = primary or earlier
+    wanted = earlier if primary is None else keys.find(primary) or new_key(primary)
     if wanted is None:
-        if (default := find_status(DEFAULT_STATUS_KEY, merged)) is not None:
+        if (default := keys.find(DEFAULT_STATUS_KEY)) is not None:
             return default
         if len(merged) == 1:
             return next(iter(merged))
         raise DeclarationError(
             f"Agent {agent!r} has several statuses ({', '.join(sorted(merged))}) and no primary one, at {where}. "
             "Say which with primary=...",
+            agent=agent,
+        )
+    if earlier not in {None, wanted}:
+        raise DeclarationError(
+            f"The primary status of agent {agent!r} is {earlier!r} in one declaration and {wanted!r} at {where}. "
+            "Keep one.",
             agent=agent,
         )
     if wanted not in merged:

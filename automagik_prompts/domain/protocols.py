@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.served import MissingMode, Selection, ServedPrompt
 
 Values = Mapping[str, object]
@@ -27,8 +28,12 @@ class SnapshotReader(Protocol):
         """Whether it was read from the database."""
         ...
 
-    def status_key(self, agent: str, status: object) -> str | None:
-        """Return the key that a string or an enum member means for an agent; `None` for the primary status."""
+    def knows(self, agent: str) -> bool:
+        """Return whether it has anything to say about an agent."""
+        ...
+
+    def status_key(self, agent: str, status: Status | None) -> str | None:
+        """Return the key that a status means for an agent; one that is unknown is its own, `None` the primary one."""
         ...
 
     def select(self, agent: str, status_key: str | None) -> Selection:
@@ -73,7 +78,7 @@ class PromptReader(Protocol):
         """Return a version that a conversation was told before, from memory; what is not there is read meanwhile."""
         ...
 
-    async def find_version(self, agent: str, status_key: str, version: int) -> ServedPrompt:
+    async def find_version(self, agent: str, status_key: Status, version: int) -> ServedPrompt:
         """Return a version by its number, reading it if need be; raises where it cannot be had in time."""
         ...
 
@@ -117,4 +122,8 @@ class DefaultPlugin(PromptReader, Protocol):
     @property
     def where(self) -> str:
         """Its database, for messages, without secrets."""
+        ...
+
+    def status_keys(self, agent: str) -> Sequence[str]:
+        """Return the statuses of an agent that it serves now, from memory."""
         ...

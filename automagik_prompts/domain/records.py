@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, new_key
 from automagik_prompts.domain.validation import (
     MAX_NOTE_LENGTH,
     Format,
@@ -98,7 +98,7 @@ class PromptCreate:
     Attributes:
         agent_id: The agent's id in the database.
         prompt_text: The text, kept byte for byte.
-        status_key: The status it is for.
+        status_key: The status it is for; of an enum member the value counts, kept in NFC.
         format: `"handlebars"` or `"text"`.
         is_default_from_code: Whether the text came from a declaration in code.
         is_active: Whether the version is active from the start.
@@ -125,7 +125,7 @@ class PromptCreate:
     updated_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        check_name(self.status_key, "status key")
+        object.__setattr__(self, "status_key", check_name(new_key(self.status_key), "status key"))
         check_text(self.prompt_text, status_key=self.status_key)
         check_format(self.format)
         check_optional(self.name, "prompt name")

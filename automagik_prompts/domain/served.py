@@ -181,7 +181,8 @@ class Health:
         error: What keeps the database from being read now, without secrets, or `None`.
         listening: Whether notifications are known to arrive; otherwise changes are found by polling.
         agents: How many agents have prompts here.
-        problems: The active versions that cannot be served here, as `agent/status, version n: why`.
+        problems: The active versions that cannot be served here, as `agent/status, version n: why`, and the statuses
+            that the code spells otherwise than the database.
         unwritten: What stands against writing what the code declares into the database, such as that it is read-only,
             without secrets; `None` if it is written.
     """

@@ -25,6 +25,22 @@ def content_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def nearest(name: str, known: Iterable[str], what: str) -> str:
+    """Say which names exist, as a sentence: those that are spelt most like one, or else the first ten.
+
+    Args:
+        name: What was asked for.
+        known: The names that exist.
+        what: What they name, in the plural.
+    """
+    names = sorted(known)
+    if not names:
+        return f"There are no {what} yet."
+    if close := closest(name, names):
+        return f"Did you mean {' or '.join(map(repr, close))}?"
+    return f"Known {what}: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}."
+
+
 def closest(name: str, known: Iterable[str]) -> list[str]:
     """Return the known names that are spelt most like one, at most three; upper and lower case count as the same."""
     folded: dict[str, list[str]] = {}

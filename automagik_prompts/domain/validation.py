@@ -73,6 +73,7 @@ def check_name(name: object, what: str, *, limit: int = MAX_NAME_LENGTH) -> str:
     """
     if not isinstance(name, str):
         raise InvalidPromptError(f"The {what} must be a string, not {type(name).__name__}.")
+    name = normalized(name)
     if len(name) > limit:
         raise InvalidPromptError(f"The {what} has {len(name)} characters; at most {limit} are allowed. Shorten it.")
     if problem := _unstorable(name):
@@ -82,13 +83,18 @@ def check_name(name: object, what: str, *, limit: int = MAX_NAME_LENGTH) -> str:
     if name != name.strip():
         raise InvalidPromptError(f"The {what} {_shown(name)} begins or ends with a blank. Remove it.")
     if name.isprintable():
-        return name if name.isascii() else unicodedata.normalize("NFC", name)
+        return name
     if control := next((char for char in name if unicodedata.category(char) in {"Cc", "Zl", "Zp"}), None):
         raise InvalidPromptError(
             f"The {what} contains the control character U+{ord(control):04X} at position {name.index(control) + 1}. "
             "Remove it."
         )
-    return unicodedata.normalize("NFC", name)
+    return name
+
+
+def normalized(name: str) -> str:
+    """Return a name in the one form of its characters in which names are kept (NFC), as a plain string."""
+    return (name if name.isascii() else unicodedata.normalize("NFC", name))[:]
 
 
 def check_optional(value: str | None, what: str, *, limit: int = MAX_NAME_LENGTH) -> str | None:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from automagik_prompts.declaring.locations import Place, place_of
 from automagik_prompts.declaring.registry import DeclaredAgent, DeclaredPrompt
-from automagik_prompts.domain.keys import find_status, folded
+from automagik_prompts.domain.keys import PromptKey, SpellingClash, StatusKeys, spelt_alike
 from automagik_prompts.domain.records import AgentInfo
 from automagik_prompts.domain.text import closest
 from automagik_prompts.domain.validation import check_format, check_text
 from automagik_prompts.editing import queries, transfer
-from automagik_prompts.editing.files import FoundFile, Key, find_files, is_prompt, read_bytes, read_file
+from automagik_prompts.editing.files import FoundFile, find_files, is_prompt, read_bytes, read_file
 from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage import repository
@@ -113,12 +113,12 @@ async def check_database(database: Database, declared: Agents, only: Collection[
     infos = {info.name: info for info in await queries.agents(database) if only is None or info.name in only}
     wanted = {name: agent for name, agent in declared.items() if only is None or name in only}
     standings = [standing for standing in await queries.standings(database) if standing.agent in infos]
-    seen: dict[Key, list[CodeVersion]] = {}
+    seen: dict[PromptKey, list[CodeVersion]] = {}
     names = {info.id: info.name for info in infos.values()}
     for version in await database.run(repository.get_code_versions, names):
-        seen.setdefault((names[version.agent_id], version.status_key), []).append(version)
+        seen.setdefault(PromptKey(names[version.agent_id], version.status_key), []).append(version)
     found = list(_inactive(standings))
-    found += _compared_with_code(wanted, infos, {(one.agent, one.status_key): one for one in standings}, seen)
+    found += _compared_with_code(wanted, infos, {PromptKey(one.agent, one.status_key): one for one in standings}, seen)
     found += _drift_in_database(standings, wanted)
     found += _alike(standings, wanted)
     if declared:
@@ -128,14 +128,15 @@ async def check_database(database: Database, declared: Agents, only: Collection[
         if info.name in infos:
             code = wanted.get(info.name)
             where = f"The active version {prompt.version} of {info.name}/{prompt.status_key}"
+            key = code.keys.find(prompt.status_key) if code is not None else None
             found += _unservable(
-                (info.name, prompt.status_key),
+                PromptKey(info.name, prompt.status_key),
                 prompt.prompt_text,
                 prompt.format,
                 info.variables if code is None else code.exposed,
                 where=where,
                 version=prompt.version,
-                place=place_of(code.prompts.get(prompt.status_key)) if code is not None else None,
+                place=place_of(code.prompts[key]) if code is not None and key is not None else None,
             )
     return found
 
@@ -190,13 +191,15 @@ def _inactive(standings: Iterable[Standing]) -> Iterator[Finding]:
 def _compared_with_code(
     declared: Agents,
     infos: Mapping[str, AgentInfo],
-    standings: Mapping[Key, Standing],
-    seen: Mapping[Key, list[CodeVersion]],
+    standings: Mapping[PromptKey, Standing],
+    seen: Mapping[PromptKey, list[CodeVersion]],
 ) -> Iterator[Finding]:
     """Yield where the code's present text is not what the database has from code."""
+    stored = _status_keys(standings.values())
     for name, agent in sorted(declared.items()):
         info = infos.get(name)
-        if info is not None and info.default_status_key != agent.primary:
+        keys = stored.get(name, StatusKeys(()))
+        if info is not None and info.default_status_key != (keys.find(agent.primary) or agent.primary):
             yield Finding(
                 Kind.UNSYNCED,
                 f"The primary status of {name} is {info.default_status_key!r} in the database and {agent.primary!r} in "
@@ -207,7 +210,9 @@ def _compared_with_code(
                 command=_SYNC,
             )
         for status_key, prompt in sorted(agent.prompts.items()):
-            key = (name, status_key)
+            if keys.find(status_key) not in {None, status_key}:
+                continue  # the database spells it otherwise, which is a finding of its own
+            key = PromptKey(name, status_key)
             match = _match(prompt, seen.get(key, ()))
             yield from _one_compared(prompt, standings.get(key), match)
 
@@ -258,7 +263,7 @@ def _orphans(standings: Iterable[Standing], declared: Agents) -> Iterator[Findin
     told: set[str] = set()
     for standing in standings:
         agent = declared.get(standing.agent)
-        if standing.code_version is None or (agent is not None and standing.status_key in agent.prompts):
+        if standing.code_version is None or (agent is not None and agent.keys.find(standing.status_key) is not None):
             continue
         if agent is None:
             if standing.agent not in told:
@@ -285,7 +290,7 @@ def _unknown(standings: Iterable[Standing], declared: Agents) -> Iterator[Findin
     """Yield the statuses of declared agents that no code has ever had: misspelt, or not in code yet."""
     for standing in standings:
         agent = declared.get(standing.agent)
-        if agent is None or standing.code_version is not None or find_status(standing.status_key, agent.prompts):
+        if agent is None or standing.code_version is not None or agent.keys.find(standing.status_key):
             continue
         close = closest(standing.status_key, agent.prompts)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
@@ -301,27 +306,40 @@ def _unknown(standings: Iterable[Standing], declared: Agents) -> Iterator[Findin
 
 def _alike(standings: Iterable[Standing], declared: Agents) -> Iterator[Finding]:
     """Yield keys of one agent that people take for one: each serves its exact spelling, and no other."""
-    keys: dict[str, set[str]] = {name: set(agent.prompts) for name, agent in declared.items()}
-    for standing in standings:
-        keys.setdefault(standing.agent, set()).add(standing.status_key)
-    for agent, statuses in sorted(keys.items()):
-        by_fold: dict[str, list[str]] = {}
-        for status_key in sorted(statuses):
-            by_fold.setdefault(folded(status_key), []).append(status_key)
-        for first, *others in by_fold.values():
+    stored = _status_keys(standings)
+    for agent, keys in sorted(stored.items()):
+        for first, *others in spelt_alike(keys):
             for other in others:
                 yield Finding(
                     Kind.ALIKE,
                     f"{agent} has the statuses {first!r} and {other!r}, which differ only in case or in Unicode form. "
-                    "Keep one: deactivate the other, and spell it alike in code.",
+                    "Each is served to runs that spell it just so. Keep one.",
                     agent,
                     other,
                     command=f"automagik-prompts list {agent}",
                 )
+        for status_key, prompt in sorted(declared[agent].prompts.items()) if agent in declared else ():
+            if (other := keys.find(status_key) or status_key) != status_key:
+                yield Finding(
+                    Kind.ALIKE,
+                    str(SpellingClash(agent, status_key, other)),
+                    agent,
+                    status_key,
+                    place=place_of(prompt),
+                    command=f"automagik-prompts history {agent} {other}",
+                )
+
+
+def _status_keys(standings: Iterable[Standing]) -> dict[str, StatusKeys]:
+    """Return the statuses in the database, by agent."""
+    found: dict[str, list[str]] = {}
+    for standing in standings:
+        found.setdefault(standing.agent, []).append(standing.status_key)
+    return {agent: StatusKeys(keys) for agent, keys in found.items()}
 
 
 def _unservable(
-    key: Key,
+    key: PromptKey,
     text: str,
     format: str,
     exposed: Collection[str] | None,
@@ -354,9 +372,11 @@ async def _compared_with_files(
 ) -> list[Finding]:
     found = []
     present = {prompt.key: (prompt, version) for prompt, version in await transfer.read_prompts(database)}
+    stored = _status_keys(await queries.standings(database))
     for file in files:
         prompt = file.prompt
-        active = present.pop(prompt.key, None)
+        keys = stored.get(prompt.agent, StatusKeys(()))
+        active = present.pop(PromptKey(prompt.agent, keys.find(prompt.status_key) or prompt.status_key), None)
         if active is not None and (active[0].text, active[0].format, active[0].name) == (
             prompt.text,
             prompt.format,
@@ -385,7 +405,7 @@ async def _compared_with_files(
 
 def _read(folder: Path) -> tuple[list[FoundFile], list[Finding]]:
     """Read what can be read, and report the rest."""
-    files: dict[Key, FoundFile] = {}
+    files: dict[PromptKey, FoundFile] = {}
     found: list[Finding] = []
     for path in find_files(folder):
         try:

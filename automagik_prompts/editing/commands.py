@@ -10,17 +10,16 @@ from dataclasses import dataclass
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts.domain.keys import Status, find_status, status_value
+from automagik_prompts.domain.keys import Status, StatusKeys
 from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate
 from automagik_prompts.domain.validation import (
     MAX_NOTE_LENGTH,
     Format,
     check_format,
-    check_name,
     check_optional,
     check_text,
 )
-from automagik_prompts.editing.finding import find_agent, find_version, nearest, no_such_status, status_of
+from automagik_prompts.editing.finding import Target, find_agent, find_status, find_target, find_version
 from automagik_prompts.editing.history import version_before
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
@@ -34,7 +33,7 @@ class Change:
 
     Attributes:
         agent: The agent after it; its `revision` is the token for the next optimistic write.
-        status: The status, a string or an enum member.
+        status_key: The status.
         prompt: The version written or activated; `None` after a deactivation.
         active_version: The version that is active now, if there is one.
         previous_version: The version that was active before, if there was one.
@@ -45,21 +44,6 @@ class Change:
     prompt: Prompt | None
     active_version: int | None
     previous_version: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a text would be written to.
-
-    Attributes:
-        agent: The agent; `None` if there is none yet.
-        name: Its name.
-        status_key: The status key, as it is spelt.
-    """
-
-    agent: AgentInfo | None
-    name: str
-    status_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +98,7 @@ async def create(
 
     Raises:
         InvalidPromptError: The text, a name or the template is refused.
-        PromptNotFoundError: There is no such agent.
+        PromptNotFoundError: There is no such agent or status, and none is to be added.
         ConflictError: Somebody else wrote first.
         DatabaseUnavailableError: The database cannot be written now.
     """
@@ -130,10 +114,12 @@ async def create(
         statuses=statuses,
         exposed=exposed,
     )
-    status_key = target.status_key
 
     async def write(db: BaseDBAsyncClient) -> Change:
-        locked = await _lock(db, target.agent or await _added(db, target.name, status_key), intent)
+        locked = await _lock(db, target.agent or await _added(db, target.name, target.status_key), intent)
+        # Looked up again under the lock: somebody may have added the status meanwhile, in another spelling.
+        keys = StatusKeys(await repository.get_status_keys(db, locked.id))
+        status_key = keys.find(target.status_key) or target.status_key
         before = await repository.get_active_prompt(db, locked.id, status_key)
         data = PromptCreate(
             agent_id=locked.id,
@@ -219,7 +205,7 @@ async def rollback(
         DatabaseUnavailableError: The database cannot be written now.
     """
     known = await find_agent(database, agent)
-    status_key = await status_of(database, known, status)
+    status_key = await find_status(database, known, status)
 
     async def write(db: BaseDBAsyncClient) -> Change:
         locked = await _lock(db, known, intent)
@@ -242,20 +228,18 @@ async def deactivate(database: Database, agent: str, status: Status, *, intent: 
         intent: Who writes, why, and on what assumption.
 
     Raises:
-        PromptNotFoundError: There is no such agent or no active version.
+        PromptNotFoundError: There is no such agent or status, or no active version.
         ConflictError: Somebody else wrote first.
         DatabaseUnavailableError: The database cannot be written now.
     """
     known = await find_agent(database, agent)
-    status_key = await status_of(database, known, status)
+    status_key = await find_status(database, known, status)
 
     async def write(db: BaseDBAsyncClient) -> Change:
         locked = await _lock(db, known, intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
         if before is None:
             message = f"{agent}/{status_key} has no active version; there is nothing to deactivate."
-            if await repository.get_latest_version_for_status(db, locked.id, status_key) is None:
-                message = await no_such_status(db, locked, status_key)
             raise PromptNotFoundError(message, agent=agent, status_key=status_key)
         await repository.set_prompt_active(db, locked.id, None, status_key)
         await _record(db, locked, status_key, Action.DEACTIVATED, intent, to=before, before=before)
@@ -296,7 +280,7 @@ async def check(
 
     Raises:
         InvalidPromptError: The text, a name or the template is refused.
-        PromptNotFoundError: There is no such agent.
+        PromptNotFoundError: There is no such agent or status, and none is to be added.
         DatabaseUnavailableError: The database cannot be read now.
     """
     target = await find_target(database, agent, status, new_agent=new_agent, new_status=new_status, statuses=statuses)
@@ -307,63 +291,6 @@ async def check(
     stored = target.agent.variables if target.agent is not None else ()
     check_exposed(template, stored if exposed is None else exposed, **where)
     return target
-
-
-async def find_target(
-    database: Database,
-    agent: str,
-    status: Status,
-    *,
-    new_agent: bool = False,
-    new_status: bool = False,
-    statuses: Collection[str] = (),
-) -> Target:
-    """Return what a text for an agent and status would be written to.
-
-    Args:
-        database: An open database.
-        agent: The agent's name.
-        status: The status, a string or an enum member.
-        new_agent: Whether the agent may be unknown.
-        new_status: Whether the status may be unknown.
-        statuses: The statuses that the code declares, as far as it is here.
-
-    Raises:
-        InvalidPromptError: A name is refused.
-        PromptNotFoundError: There is no such agent or status, and none is to be added.
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    agent = check_name(agent, "agent name")
-    check_name(status_value(status), "status key")
-    known = await database.run(repository.get_agent, agent) if new_agent else await find_agent(database, agent)
-    status_key = await _target_status(database, agent, known, status, statuses, new_status=new_status)
-    return Target(known, agent, status_key)
-
-
-async def _target_status(
-    database: Database,
-    agent: str,
-    known: AgentInfo | None,
-    status: Status,
-    declared: Collection[str],
-    *,
-    new_status: bool,
-) -> str:
-    """Return the status that is to be written to; one that nobody knows must be meant, unless it is the first one."""
-    stored = await database.run(repository.get_status_keys, known.id) if known is not None else []
-    # What is stored comes first: a spelling that only the code has is told by `check`, and makes no second status here.
-    found = find_status(status, stored) or find_status(status, declared)
-    if found is not None:
-        return found
-    status_key = check_name(status_value(status), "status key")
-    if new_status or not {*stored, *declared}:
-        return status_key
-    raise PromptNotFoundError(
-        f"{agent} has no status {status_key!r}. {nearest(status_key, sorted({*stored, *declared}), 'statuses')} To add "
-        "a status that is not declared in code yet, say so: --new-status (new_status=True).",
-        agent=agent,
-        status_key=status_key,
-    )
 
 
 async def copy(

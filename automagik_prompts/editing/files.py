@@ -16,14 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from unicodedata import normalize
 
 from automagik_prompts.declaring.front_matter import FENCE, WORDS, value_of
+from automagik_prompts.domain.keys import PromptKey, folded
 from automagik_prompts.domain.validation import MAX_TEXT_LENGTH, Format, check_format, check_name, check_optional
 from automagik_prompts.exceptions import InvalidPromptError
-
-Key = tuple[str, str]
-"""An agent's name and a status key."""
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*(?: [A-Za-z0-9_.-]+)*")
 """Values that are written without quotes."""
@@ -74,9 +71,9 @@ class PromptFile:
     first_line: int = field(default=1, compare=False)
 
     @property
-    def key(self) -> Key:
+    def key(self) -> PromptKey:
         """Whose text it is."""
-        return self.agent, self.status_key
+        return PromptKey(self.agent, self.status_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +155,7 @@ def read_file(content: bytes, where: str) -> PromptFile:
     return prompt
 
 
-def file_paths(keys: Iterable[Key]) -> dict[Key, PurePosixPath]:
+def file_paths(keys: Iterable[PromptKey]) -> dict[PromptKey, PurePosixPath]:
     """Return where each prompt's file goes, as `agent/status.md`.
 
     Names that a file system would not keep apart, such as `default` and `DEFAULT`, get a piece of their hash.
@@ -170,7 +167,7 @@ def file_paths(keys: Iterable[Key]) -> dict[Key, PurePosixPath]:
         by_agent.setdefault(agent, set()).add(status_key)
     statuses = {agent: _file_names(names) for agent, names in by_agent.items()}
     return {
-        (agent, status_key): PurePosixPath(agents[agent]) / f"{statuses[agent][status_key]}.md"
+        PromptKey(agent, status_key): PurePosixPath(agents[agent]) / f"{statuses[agent][status_key]}.md"
         for agent, status_key in wanted
     }
 
@@ -189,7 +186,7 @@ def read_folder(folder: Path) -> tuple[list[FoundFile], list[Path]]:
     """
     found: list[FoundFile] = []
     passed_over: list[Path] = []
-    seen: dict[Key, Path] = {}
+    seen: dict[PromptKey, Path] = {}
     for path in find_files(folder):
         content = read_bytes(path)
         if not is_prompt(path, content):
@@ -333,16 +330,12 @@ def _names(facts: dict[str, object], where: str) -> tuple[str, ...]:
 def _file_names(names: set[str]) -> dict[str, str]:
     """Return a file name for each name, without its suffix; no two are the same on any file system."""
     plain = {name: _file_name(name) for name in names}
-    alike = Counter(map(_folded, plain.values()))
+    # What a file system may take for the same name: it may fold case, and keep accents in one form.
+    alike = Counter(map(folded, plain.values()))
     return {
-        name: f"{shown}~{sha256(name.encode()).hexdigest()[:8]}" if alike[_folded(shown)] > 1 else shown
+        name: f"{shown}~{sha256(name.encode()).hexdigest()[:8]}" if alike[folded(shown)] > 1 else shown
         for name, shown in plain.items()
     }
-
-
-def _folded(name: str) -> str:
-    """Return what a file system may take a name for: without upper case, accents in one form."""
-    return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def _file_name(name: str) -> str:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from unicodedata import normalize
+from collections.abc import Collection
+from dataclasses import dataclass
 
-from tortoise.backends.base.client import BaseDBAsyncClient
-
-from automagik_prompts.domain import keys
-from automagik_prompts.domain.keys import Status, status_value
+from automagik_prompts.domain.keys import Status, StatusKeys, new_key
 from automagik_prompts.domain.records import AgentInfo, Prompt
-from automagik_prompts.domain.text import closest
+from automagik_prompts.domain.text import nearest
+from automagik_prompts.domain.validation import check_name, normalized
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a text would be written to.
+
+    Attributes:
+        agent: The agent; `None` if there is none yet.
+        name: Its name.
+        status_key: The status key, as it is spelt.
+    """
+
+    agent: AgentInfo | None
+    name: str
+    status_key: str
 
 
 async def find_agent(database: Database, agent: str) -> AgentInfo:
@@ -22,9 +35,8 @@ async def find_agent(database: Database, agent: str) -> AgentInfo:
     Raises:
         PromptNotFoundError: There is none of that name; the message names the nearest ones.
     """
-    for name in dict.fromkeys((agent, normalize("NFC", agent))):
-        if (known := await database.run(repository.get_agent, name)) is not None:
-            return known
+    if (known := await get_agent(database, agent)) is not None:
+        return known
     names = [info.name for info in await database.run(repository.get_agents)]
     raise PromptNotFoundError(
         f"There is no agent {agent!r} in the database. {nearest(agent, names, 'agents')} Declare it in code and start "
@@ -33,13 +45,27 @@ async def find_agent(database: Database, agent: str) -> AgentInfo:
     )
 
 
-async def status_of(database: Database, agent: AgentInfo, status: Status) -> str:
-    """Return the status key that is meant: of those with versions, else what it is called itself.
+async def get_agent(database: Database, agent: str) -> AgentInfo | None:
+    """Return an agent, or `None`; a name that was typed in another Unicode form is the same name."""
+    for name in dict.fromkeys((agent, normalized(agent))):
+        if (known := await database.run(repository.get_agent, name)) is not None:
+            return known
+    return None
+
+
+async def find_status(database: Database, agent: AgentInfo, status: Status) -> str:
+    """Return the key of a status that an agent has versions for.
 
     Raises:
         InvalidPromptError: It is neither a string nor an enum member.
+        PromptNotFoundError: It has none; the message names the nearest statuses.
     """
-    return str(status_value(status, await database.run(repository.get_status_keys, agent.id)))
+    keys = StatusKeys(await database.run(repository.get_status_keys, agent.id))
+    if (found := keys.find(status)) is None:
+        status_key = new_key(status)
+        message = f"{agent.name} has no prompts for the status {status_key!r}. {nearest(status_key, keys, 'statuses')}"
+        raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
+    return found
 
 
 async def find_version(database: Database, agent: AgentInfo, status: Status, version: int) -> Prompt:
@@ -48,42 +74,51 @@ async def find_version(database: Database, agent: AgentInfo, status: Status, ver
     Raises:
         PromptNotFoundError: There is none; the message says which there are.
     """
-    status_key = await status_of(database, agent, status)
+    status_key = await find_status(database, agent, status)
     found = await database.run(repository.get_version, agent.id, status_key, version)
-    if found is not None:
-        return found
-    latest = await database.run(repository.get_latest_version_for_status, agent.id, status_key)
-    if latest is not None:
+    if found is None:
+        latest = await database.run(repository.get_latest_version_for_status, agent.id, status_key)
         message = f"{agent.name}/{status_key} has no version {version}; its versions go from 1 to {latest}."
-    else:
-        message = await database.run(no_such_status, agent, status_key)
-    raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
-
-
-async def find_status(database: Database, agent: AgentInfo, status: Status) -> str:
-    """Return the key of a status that an agent has versions for.
-
-    Raises:
-        PromptNotFoundError: It has none; the message names the nearest statuses.
-    """
-    known = await database.run(repository.get_status_keys, agent.id)
-    if (found := keys.find_status(status, known)) is None:
-        status_key = str(status_value(status))
-        message = f"{agent.name} has no prompts for the status {status_key!r}. {nearest(status_key, known, 'statuses')}"
         raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
     return found
 
 
-async def no_such_status(db: BaseDBAsyncClient, agent: AgentInfo, status_key: str) -> str:
-    """Say that an agent has no prompts for a status, and for which ones it has."""
-    known = await repository.get_status_keys(db, agent.id)
-    return f"{agent.name} has no prompts for the status {status_key!r}. {nearest(status_key, known, 'statuses')}"
+async def find_target(
+    database: Database,
+    agent: str,
+    status: Status,
+    *,
+    new_agent: bool = False,
+    new_status: bool = False,
+    statuses: Collection[str] = (),
+) -> Target:
+    """Return what a text for an agent and status would be written to; a name that is misspelt would add another one.
 
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status: The status, a string or an enum member.
+        new_agent: Whether the agent may be unknown.
+        new_status: Whether the status may be unknown; the first one of an agent always may.
+        statuses: The statuses that the code declares, as far as it is here.
 
-def nearest(name: str, known: Sequence[str], what: str) -> str:
-    """Say which names exist, the nearest first."""
-    if not known:
-        return f"There are no {what} yet."
-    if close := closest(name, known):
-        return f"Did you mean {' or '.join(map(repr, close))}?"
-    return f"Known {what}: {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}."
+    Raises:
+        InvalidPromptError: A name is refused.
+        PromptNotFoundError: There is no such agent or status, and none is to be added; the message names the nearest.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    agent = check_name(agent, "agent name")
+    status_key = check_name(new_key(status), "status key")
+    known = await get_agent(database, agent) if new_agent else await find_agent(database, agent)
+    stored = await database.run(repository.get_status_keys, known.id) if known is not None else []
+    # What is stored comes first: a spelling that only the code has is told by `check`, and makes no second status here.
+    keys = StatusKeys(stored, [*statuses, *([known.default_status_key] if known is not None else [])])
+    found = keys.find(status)
+    if found is None and (stored or statuses) and not new_status:
+        raise PromptNotFoundError(
+            f"{agent} has no status {status_key!r}. {nearest(status_key, keys, 'statuses')} To add a status that is "
+            "not declared in code yet, say so: --new-status (new_status=True).",
+            agent=agent,
+            status_key=status_key,
+        )
+    return Target(known, known.name if known is not None else agent, found or status_key)

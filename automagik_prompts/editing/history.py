@@ -6,7 +6,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.records import Action, AgentInfo, Prompt
-from automagik_prompts.editing.finding import find_agent, no_such_status, status_of
+from automagik_prompts.editing.finding import find_agent, find_status
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -23,7 +23,7 @@ async def find_earlier(database: Database, agent: str, status: Status) -> Prompt
         DatabaseUnavailableError: The database cannot be read now.
     """
     known = await find_agent(database, agent)
-    status_key = await status_of(database, known, status)
+    status_key = await find_status(database, known, status)
 
     async def read(db: BaseDBAsyncClient) -> Prompt:
         present = await repository.get_active_prompt(db, known.id, status_key)
@@ -57,11 +57,9 @@ async def version_before(db: BaseDBAsyncClient, agent: AgentInfo, status_key: st
             earlier = await repository.get_version(db, agent.id, status_key, version)
             if earlier is not None:
                 return earlier
-    if await repository.get_latest_version_for_status(db, agent.id, status_key) is None:
-        message = await no_such_status(db, agent, status_key)
-    else:
-        message = (
-            f"{agent.name}/{status_key} has no version that was active before. Activate one by its number: "
-            f"automagik-prompts activate {agent.name} {status_key} VERSION"
-        )
-    raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
+    raise PromptNotFoundError(
+        f"{agent.name}/{status_key} has no version that was active before. Activate one by its number: "
+        f"automagik-prompts activate {agent.name} {status_key} VERSION",
+        agent=agent.name,
+        status_key=status_key,
+    )

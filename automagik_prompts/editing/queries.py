@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from automagik_prompts.domain.keys import Status, status_value
+from automagik_prompts.domain.keys import PromptKey, Status, StatusKeys, new_key
 from automagik_prompts.domain.records import AgentInfo, Event, Prompt
 from automagik_prompts.domain.text import unified_diff
-from automagik_prompts.editing.finding import find_agent, find_status, find_version, status_of
+from automagik_prompts.editing.finding import find_agent, find_status, find_version
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -58,6 +58,17 @@ async def standings(database: Database, agent: str | None = None) -> list[Standi
     """
     known = await find_agent(database, agent) if agent is not None else None
     return await database.run(repository.get_standings, known.id if known is not None else None)
+
+
+async def find_key(database: Database, agent: str, status: Status) -> PromptKey:
+    """Return the key of a prompt that has versions, in whatever way it is given.
+
+    Raises:
+        PromptNotFoundError: There is no such agent or status; the message says which there are.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent)
+    return PromptKey(known.name, await find_status(database, known, status))
 
 
 async def get(database: Database, agent: str, status: Status, version: int) -> Prompt:
@@ -115,13 +126,17 @@ async def events(
         PromptNotFoundError: There is no such agent.
         DatabaseUnavailableError: The database cannot be read now.
     """
+    # The statuses of which all versions are deleted still have their events.
+    status_key = new_key(status) if status is not None else None
     if agent is not None:
         known = await find_agent(database, agent)
         names = {known.id: known.name}
-        status_key = await status_of(database, known, status) if status is not None else None
+        if status is not None:
+            keys = StatusKeys(await database.run(repository.get_status_keys, known.id))
+            status_key = keys.find(status) or status_key
         found = await database.run(repository.get_events, known.id, status_key, limit=limit)
     else:
-        found = await database.run(repository.get_events, None, status_value(status), limit=limit)
+        found = await database.run(repository.get_events, None, status_key, limit=limit)
         names = {info.id: info.name for info in await agents(database)}
     return [(names[event.agent_id], event) for event in found if event.agent_id in names]
 

@@ -6,13 +6,13 @@ Any number of processes may seed at once: the agent's lock lets one of them writ
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.declaring.registry import DeclaredAgent, DeclaredPrompt
-from automagik_prompts.domain.keys import find_status
+from automagik_prompts.domain.keys import SpellingClash, StatusKeys
 from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.storage import repository
@@ -34,17 +34,17 @@ class Seeded:
         agent: The agent's name.
         status_key: The status.
         version: The version concerned; `None` for an orphan without one.
-        other: The stored status key that a key of the code is too like.
         outcome: `created` (and activated), `drift` (created, not activated: a person's version or a person's
             deactivation stands), `activated` (an earlier version of the code), `orphan` (no longer in code), or `alike`
-            (not written: another status is stored whose key differs only in case or in Unicode form).
+            (not written: the database has the status in a spelling that differs only in case or in Unicode form).
+        clash: Both spellings of the status, where it was not written.
     """
 
     agent: str
     status_key: str
     version: int | None
     outcome: str
-    other: str | None = None
+    clash: SpellingClash | None = None
 
 
 async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact: bool = False) -> tuple[Seeded, ...]:
@@ -75,21 +75,26 @@ async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact
         known = {agent.name: agent for agent in await database.run(repository.get_agents, agents)}
     ids = [agent.id for agent in known.values()]
     seen = _by_agent(await database.run(repository.get_code_versions, ids))
+    # Whatever is there of a status that never came from code may be another spelling of one that is new.
+    unsure = [
+        one.id for one in known.values() if agents[one.name].prompts.keys() - {v.status_key for v in seen[one.id]}
+    ]
+    heads = await database.run(repository.get_heads, ids if exact else unsure)
+    stored = _statuses(heads)
     work: list[AgentInfo] = []
     done: list[Seeded] = []
-    news = [agent.id for name, agent in known.items() if exact or _has_news(agents[name], agent, seen[agent.id])]
-    heads = await database.run(repository.get_heads, news)
     for name, agent in known.items():
-        declared, alike = _without_alike(agents[name], agent, heads)
-        done += alike
         versions = seen[agent.id]
+        declared, clashes = _writable(agents[name], stored[agent.id])
         if _has_news(declared, agent, versions) or (
             exact and await database.run(_differs, agent, declared, versions, heads)
         ):
             work.append(agent)
-        elif exact:
-            # Nothing is written: raising the revision would be a conflict for a person who is editing.
-            done += _orphans(agent, declared, versions)
+            continue
+        # Nothing is written: raising the revision would be a conflict for a person who is editing.
+        done += clashes
+        if exact:
+            done += _orphans(agent, agents[name], versions)
     # In the order of the ids, so that two processes that seed never wait for each other in a circle.
     work.sort(key=lambda agent: agent.id)
     for start in range(0, len(work), _BATCH):
@@ -99,22 +104,8 @@ async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact
     return tuple(sorted(done, key=lambda item: (item.agent, item.status_key)))
 
 
-def _without_alike(
-    declared: DeclaredAgent, agent: AgentInfo, heads: Mapping[tuple[int, str], Head]
-) -> tuple[DeclaredAgent, list[Seeded]]:
-    """Leave out the statuses that differ from a stored one only in case or in Unicode form, and say which."""
-    stored = {status_key for agent_id, status_key in heads if agent_id == agent.id}
-    others = {key: find_status(key, stored) for key in declared.prompts if key not in stored}
-    alike = [Seeded(agent.name, key, None, "alike", other) for key, other in others.items() if other is not None]
-    if not alike:
-        return declared, []
-    left_out = {item.status_key for item in alike}
-    kept = {key: prompt for key, prompt in declared.prompts.items() if key not in left_out}
-    return replace(declared, prompts=kept), alike
-
-
 async def _seed_agents(
-    db: BaseDBAsyncClient, agents: Sequence[AgentInfo], declared: Mapping[str, DeclaredAgent], exact: bool
+    db: BaseDBAsyncClient, agents: Sequence[AgentInfo], code: Mapping[str, DeclaredAgent], exact: bool
 ) -> list[Seeded]:
     """Seed some agents in one transaction."""
     locked = [agent for known in agents if (agent := await repository.lock_agent(db, known.id, notify=False))]
@@ -123,10 +114,16 @@ async def _seed_agents(
     ids = [agent.id for agent in locked]
     seen = _by_agent(await repository.get_code_versions(db, ids))
     heads = await repository.get_heads(db, ids)
+    stored = _statuses(heads)
+    declared: dict[str, DeclaredAgent] = {}
+    done: list[Seeded] = []
+    for agent in locked:
+        declared[agent.name], clashes = _writable(code[agent.name], stored[agent.id])
+        done += clashes
     unseen = [
         (agent, prompt)
         for agent in locked
-        for prompt in _without_alike(declared[agent.name], agent, heads)[0].prompts.values()
+        for prompt in declared[agent.name].prompts.values()
         if _match(prompt, seen[agent.id]) is None
     ]
     last = await repository.get_last_actions(db, {agent.id for agent, _ in unseen})
@@ -142,7 +139,7 @@ async def _seed_agents(
     await repository.add_events(
         db, [event for plan, prompt in zip(plans, written, strict=True) for event in plan.events(prompt)]
     )
-    done = [
+    done += [
         Seeded(plan.agent.name, prompt.status_key, prompt.version, "created" if plan.activates else "drift")
         for plan, prompt in zip(plans, written, strict=True)
     ]
@@ -150,8 +147,35 @@ async def _seed_agents(
         await _write_facts(db, agent, declared[agent.name], exact)
         if exact:
             done += await _activate_reverted(db, agent, declared[agent.name], seen[agent.id], heads)
-            done += _orphans(agent, declared[agent.name], seen[agent.id])
+            done += _orphans(agent, code[agent.name], seen[agent.id])
     return done
+
+
+def _statuses(heads: Iterable[tuple[int, str]]) -> defaultdict[int, list[str]]:
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    for agent_id, status_key in heads:
+        found[agent_id].append(status_key)
+    return found
+
+
+def _writable(declared: DeclaredAgent, stored: Iterable[str]) -> tuple[DeclaredAgent, list[Seeded]]:
+    """Leave out the statuses that the database spells otherwise, as the other spelling would be a status beside them.
+
+    Args:
+        declared: What the code says of an agent.
+        stored: The agent's statuses in the database.
+    """
+    keys = StatusKeys(stored)
+    found = {key: other for key in declared.prompts if (other := keys.find(key) or key) != key}
+    if not found:
+        return declared, []
+    prompts = {key: prompt for key, prompt in declared.prompts.items() if key not in found}
+    primary = found.get(declared.primary, declared.primary)
+    clashes = [SpellingClash(declared.name, key, other) for key, other in found.items()]
+    return (
+        replace(declared, prompts=prompts, primary=primary),
+        [Seeded(clash.agent, clash.declared, None, "alike", clash) for clash in clashes],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +325,7 @@ def _orphans(agent: AgentInfo, declared: DeclaredAgent, seen: Sequence[CodeVersi
     return [
         Seeded(agent.name, status_key, version, "orphan")
         for status_key, version in newest.items()
-        if status_key not in declared.prompts
+        if declared.keys.find(status_key) is None
     ]
 
 

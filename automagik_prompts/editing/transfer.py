@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
-from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
+from automagik_prompts.declaring.registry import DeclaredAgent
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, PromptKey, StatusKeys
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.editing import commands, queries
 from automagik_prompts.editing.commands import Intent
+from automagik_prompts.editing.file_keys import with_agents, with_statuses
 from automagik_prompts.editing.files import (
     FoundFile,
-    Key,
     PromptFile,
     file_paths,
     find_files,
@@ -24,7 +26,7 @@ from automagik_prompts.editing.files import (
     replace_file,
     write_file,
 )
-from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
+from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.repository import Fingerprint
@@ -175,7 +177,12 @@ def _export_one(prompt: PromptFile, version: int, path: Path) -> ExportedFile:
 
 
 async def plan_import(
-    database: Database, files: Sequence[FoundFile], *, activate: bool, new_status: bool = False
+    database: Database,
+    files: Sequence[FoundFile],
+    *,
+    activate: bool,
+    new_status: bool = False,
+    declared: Mapping[str, DeclaredAgent] = MappingProxyType({}),
 ) -> ImportPlan:
     """Compare files with the database and check every text that would be written.
 
@@ -183,22 +190,27 @@ async def plan_import(
         database: An open database.
         files: What was read.
         activate: Whether the files' texts are to be active.
-        new_status: Whether statuses may be added that the database does not know.
+        new_status: Whether an agent may get a status that neither the database nor the code knows; a new agent gets
+            those of its files.
+        declared: What the code declares, as far as it is here.
 
     Raises:
-        InvalidPromptError: A text is refused; the message names the file.
+        InvalidPromptError: A text is refused, or two files are for one status; the message names the file.
+        PromptNotFoundError: There is no such status; the message names the files, and the nearest spelling for each.
         DatabaseUnavailableError: The database cannot be read now.
     """
     known = {info.name: info for info in await queries.agents(database)}
-    new = {name: _new_agent(name, files) for name in sorted({file.prompt.agent for file in files} - known.keys())}
-    versions: dict[Key, list[Fingerprint]] = {}
+    files = with_agents(files, known)
+    versions: dict[PromptKey, list[Fingerprint]] = {}
     for name in sorted({file.prompt.agent for file in files} & known.keys()):
         for version in await database.run(repository.get_fingerprints, known[name].id):
-            versions.setdefault((name, version.status_key), []).append(version)
+            versions.setdefault(PromptKey(name, version.status_key), []).append(version)
+    files = with_statuses(files, known, versions, declared, new_status=new_status)
+    new = {name: _new_agent(name, files) for name in sorted({file.prompt.agent for file in files} - known.keys())}
     steps = [_step(file, versions.get(file.prompt.key, []), activate=activate) for file in files]
     for step in steps:
         if step.action == "create":
-            await _check(database, step.file, new.get(step.file.prompt.agent), new_status=new_status)
+            await _check(database, step.file, new.get(step.file.prompt.agent))
     outdated = [
         found
         for step in steps
@@ -282,7 +294,7 @@ def _step(file: FoundFile, versions: Iterable[Fingerprint], *, activate: bool) -
     return Step(file, "create", number)
 
 
-async def _check(database: Database, file: FoundFile, new: AgentInfo | None, *, new_status: bool) -> None:
+async def _check(database: Database, file: FoundFile, new: AgentInfo | None) -> None:
     prompt = file.prompt
     try:
         await commands.check(
@@ -293,10 +305,10 @@ async def _check(database: Database, file: FoundFile, new: AgentInfo | None, *, 
             format=prompt.format,
             name=prompt.name,
             new_agent=new is not None,
-            new_status=new_status or new is not None,
+            new_status=True,  # as above
             exposed=new.variables if new is not None else None,
         )
-    except (InvalidPromptError, PromptNotFoundError) as error:
+    except InvalidPromptError as error:
         error.message = f"{file.path}: {error.message}"
         error.args = (error.message,)
         raise
@@ -317,8 +329,8 @@ def _new_agent(name: str, files: Sequence[FoundFile]) -> AgentInfo:
         key = primary[0].prompt.status_key
     elif len(statuses) == 1:
         key = next(iter(statuses))
-    elif DEFAULT_STATUS_KEY in statuses:
-        key = DEFAULT_STATUS_KEY
+    elif (default := StatusKeys(statuses).find(DEFAULT_STATUS_KEY)) is not None:
+        key = default
     else:
         raise InvalidPromptError(
             f"The database does not know the agent {name}, and no file says which status is its primary one. Put "

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.keys import SpellingClash
 from automagik_prompts.domain.served import ServedPrompt, Source, State
 from automagik_prompts.editing import sync
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, PromptsError, SchemaError
@@ -68,8 +69,8 @@ class Status:
         read_at: When the database was last read, on the monotonic clock; `None` if it never was.
         listening: Whether notifications are known to arrive.
         unwritten: What stands against writing what the code declares, without secrets; `None` if it is written.
-        problems: What of the code was not written because the database has something too like it.
         due: When the next report is due at the latest, on the monotonic clock; `None` if there is no telling.
+        clashes: The statuses whose texts were not written, as the database spells them otherwise.
     """
 
     state: State
@@ -78,8 +79,8 @@ class Status:
     read_at: float | None = None
     listening: bool = False
     unwritten: str | None = None
-    problems: tuple[str, ...] = ()
     due: float | None = None
+    clashes: tuple[SpellingClash, ...] = ()
 
 
 class Refresher:
@@ -132,8 +133,8 @@ class Refresher:
         self._write_at = 0.0
         self._obstacle: PromptsError | None = None
         self._told: str | None = None
-        self._alike: tuple[str, ...] = ()
-        self._warned: set[str] = set()
+        self._clashes: tuple[SpellingClash, ...] = ()
+        self._told_clashes: set[SpellingClash] = set()
         self._served_from_file = False
         self._reading_took = 0.0
         self._failures = Failures(lambda: self.opened(writing=True), recording=settings.seed)
@@ -288,15 +289,17 @@ class Refresher:
 
     async def _look(self, database: Database, *, notified: bool) -> None:
         """Look for changes once: a single statement if there are none."""
+        # What a clash of spellings kept from being written can be written when somebody has removed the other one.
+        load = self._write_and_load if self._clashes else self._load
         if self._has_to_write():
             await self._write_and_load(database)
         elif notified or self._now() - self._loaded_at >= FULL_LOAD_INTERVAL:
-            await self._load(database)
+            await load(database)
         else:
             async with asyncio.timeout(OPERATION_TIMEOUT):
                 marker = await database.run(repository.get_marker)
             if marker != self._marker:
-                await self._load(database)
+                await load(database)
             else:
                 self._set_status(State.LIVE)
 
@@ -345,16 +348,7 @@ class Refresher:
                 done = await sync.seed(database, self._registry.agents)
         except TimeoutError:
             raise DatabaseUnavailableError("It took too long; it is tried again.") from None
-        self._alike = tuple(
-            f"The code of {item.agent} has the status {item.status_key!r} and the database {item.other!r}, which "
-            "differ only in case or in Unicode form. The code's text was not written. Spell it alike."
-            for item in done
-            if item.outcome == "alike"
-        )
-        for words in self._alike:
-            if words not in self._warned:
-                self._warned.add(words)
-                logger.warning("%s", words)
+        self._clashes = tuple(item.clash for item in done if item.clash is not None)
         for item in done:
             if item.outcome == "drift":
                 logger.warning(
@@ -387,6 +381,9 @@ class Refresher:
             self._publish(snapshot)
             self._set_status(State.LIVE)
         self._save(found)
+        for clash in sorted({*snapshot.clashes, *self._clashes} - self._told_clashes):
+            self._told_clashes.add(clash)
+            logger.warning("%s", clash)
         for problem in snapshot.problems:
             await self._failures.unservable(problem)
 
@@ -440,8 +437,8 @@ class Refresher:
             read_at=now if live else old.read_at,
             listening=self._changes.listening,
             unwritten=self._obstacle.message if self._obstacle is not None else None,
-            problems=self._alike,
             due=now + self._interval() + OPERATION_TIMEOUT * 3 if live else None,
+            clashes=self._clashes,
         )
         # Before it is logged: should the host's own logging fail, the state is told all the same.
         self._report(self._status)

@@ -5,12 +5,13 @@ A snapshot never changes. The thread builds a new one and replaces one reference
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from types import MappingProxyType
 
 from automagik_prompts.declaring.registry import DeclaredAgent, DeclaredPrompt, Registry
-from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, find_status, status_value
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, PromptKey, SpellingClash, Status, StatusKeys, new_key
 from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import PromptChange, Selection, ServedPrompt, Source
@@ -18,8 +19,6 @@ from automagik_prompts.domain.text import closest, content_hash
 from automagik_prompts.domain.validation import check_format, check_text
 from automagik_prompts.exceptions import InvalidPromptError, NoActivePromptError
 from automagik_prompts.templating.template import check_exposed, compile_template
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +48,22 @@ class Snapshot:
         selections: What is served, by agent and status.
         fallbacks: What is served for a status that nobody defined, by agent.
         primaries: The primary status, by agent.
-        statuses: The statuses that have a text, by agent.
         served: The versions from the database, by agent and status.
+        keys: The statuses of each agent that have a text, each found however it is given.
         problems: The active versions that cannot be served here.
+        clashes: The statuses that the code spells otherwise than the database.
         revisions: The revision of each agent.
         loaded_at: When the database was read, on the monotonic clock; `None` if it was not.
     """
 
     registry: Registry = field(repr=False)
-    selections: Mapping[Key, Selection] = field(repr=False, default_factory=dict)
+    selections: Mapping[tuple[str, str], Selection] = field(repr=False, default_factory=dict)
     fallbacks: Mapping[str, Selection] = field(repr=False, default_factory=dict)
     primaries: Mapping[str, str] = field(repr=False, default_factory=dict)
-    statuses: Mapping[str, frozenset[str]] = field(repr=False, default_factory=dict)
-    served: Mapping[Key, ServedPrompt] = field(repr=False, default_factory=dict)
+    served: Mapping[PromptKey, ServedPrompt] = field(repr=False, default_factory=dict)
+    keys: Mapping[str, StatusKeys] = field(repr=False, default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    clashes: tuple[SpellingClash, ...] = ()
     revisions: Mapping[str, int] = field(repr=False, default_factory=dict)
     loaded_at: float | None = None
 
@@ -71,33 +72,42 @@ class Snapshot:
         """Whether it was read from the database."""
         return self.loaded_at is not None
 
-    def status_key(self, agent: str, status: object) -> str | None:
+    def knows(self, agent: str) -> bool:
+        """Return whether it has anything to say about an agent."""
+        return agent in self.primaries or agent in self.registry.agents
+
+    def status_key(self, agent: str, status: Status | None) -> str | None:
         """Return the key that a status means for an agent; one that has no text is what it is called itself.
 
         Args:
             agent: The agent's name.
-            status: A string, an enum member, or `None` for the primary status.
+            status: A string, or an enum member by its value or its name; `None`, or a member with this value, for the
+                primary status.
 
         Raises:
             InvalidPromptError: It is something else.
         """
         if type(status) is str and (agent, status) in self.selections:
-            return status
-        declared = self.registry.agents.get(agent)
-        known = self.statuses.get(agent, frozenset())
-        return status_value(status, known if declared is None else known | declared.prompts.keys())
+            return status  # as it mostly is
+        if status is None or (isinstance(status, Enum) and status.value is None):
+            return None
+        keys, declared = self.keys.get(agent), self.registry.agents.get(agent)
+        found = keys.find(status) if keys is not None else None
+        if found is None and declared is not None:
+            found = declared.keys.find(status)
+        return found if found is not None else new_key(status)
 
-    def select(self, agent: str, status_key: str | None) -> Selection:
+    def select(self, agent: str, status_key: Status | None) -> Selection:
         """Return what is served.
 
         Args:
             agent: The agent's name.
-            status_key: The status; `None` for the primary one.
+            status_key: The status, in whatever way it is given; `None` for the primary one.
 
         Raises:
             NoActivePromptError: Neither the database nor the code has anything to serve.
         """
-        key = self.primaries.get(agent) if status_key is None else status_key
+        key = self.primaries.get(agent) if status_key is None else self.status_key(agent, status_key)
         if key is not None:
             found = self.selections.get((agent, key))
             if found is not None:
@@ -106,7 +116,7 @@ class Snapshot:
         declared = self.registry.agents.get(agent)
         if fallback is not None and (declared is None or key not in declared.prompts):
             return fallback
-        return self._from_code(agent, status_key)
+        return self._from_code(agent, key if status_key is not None else None)
 
     def code_texts(self, agent: str) -> frozenset[str]:
         """Return the agent's texts as its code declares them."""
@@ -121,11 +131,7 @@ class Snapshot:
     def _from_code(self, agent: str, status_key: str | None) -> Selection:
         """Serve an agent or status that was declared after this snapshot was built."""
         declared = self.registry.agents.get(agent)
-        built = (
-            _Agent(agent, declared, None, {}, {}).select(status_key or declared.primary)
-            if declared is not None
-            else None
-        )
+        built = _agent(agent, declared, None, {}, {}).select(status_key or declared.primary) if declared else None
         if built is None:
             known = {*self.registry.agents, *self.fallbacks}
             raise _nothing(agent, status_key, known, is_known=agent in self.primaries, is_loaded=self.is_loaded)
@@ -159,12 +165,12 @@ def build_snapshot(
     """
     declared = registry.agents
     infos = {info.name: info for info in agents}
-    served: dict[Key, ServedPrompt] = {}
-    reasons: dict[Key, str] = {}
+    served: dict[PromptKey, ServedPrompt] = {}
+    reasons: dict[PromptKey, str] = {}
     problems: list[Problem] = []
     old = previous.served if previous is not None else {}
     for item in active:
-        key = (item.agent, item.status_key)
+        key = PromptKey(item.agent, item.status_key)
         code = declared.get(item.agent)
         exposed = code.exposed if code is not None else frozenset(_stored(infos, item.agent))
         same = code.prompts.get(item.status_key) if code is not None else None
@@ -175,10 +181,11 @@ def build_snapshot(
             reasons[key] = f"the active version {item.version} cannot be served here"
             if key in old:
                 served[key] = old[key]
-    selections: dict[Key, Selection] = {}
+    selections: dict[tuple[str, str], Selection] = {}
     fallbacks: dict[str, Selection] = {}
     primaries: dict[str, str] = {}
-    statuses: dict[str, frozenset[str]] = {}
+    keys: dict[str, StatusKeys] = {}
+    clashes: list[SpellingClash] = []
     by_agent: dict[str, dict[str, ServedPrompt]] = {}
     for (name, status_key), prompt in served.items():
         by_agent.setdefault(name, {})[status_key] = prompt
@@ -186,13 +193,13 @@ def build_snapshot(
     for (name, status_key), reason in reasons.items():
         reasons_by_agent.setdefault(name, {})[status_key] = reason
     for name in {*declared, *infos}:
-        one = _Agent(name, declared.get(name), infos.get(name), by_agent.get(name, {}), reasons_by_agent.get(name, {}))
-        primaries[name] = one.primary
-        statuses[name] = frozenset(one.status_keys())
-        for status_key in one.status_keys():
+        one = _agent(name, declared.get(name), infos.get(name), by_agent.get(name, {}), reasons_by_agent.get(name, {}))
+        primaries[name], keys[name] = one.primary, one.keys
+        clashes += one.clashes()
+        for status_key in dict.fromkeys((*one.keys, one.primary)):
             selection = one.select(status_key)
             if selection is not None:
-                selections[name, status_key] = selection
+                selections[PromptKey(name, status_key)] = selection
         if (fallback := one.select(None)) is not None:
             fallbacks[name] = fallback
     return Snapshot(
@@ -200,9 +207,10 @@ def build_snapshot(
         selections=MappingProxyType(selections),
         fallbacks=MappingProxyType(fallbacks),
         primaries=MappingProxyType(primaries),
-        statuses=MappingProxyType(statuses),
         served=MappingProxyType(served),
+        keys=MappingProxyType(keys),
         problems=tuple(problems),
+        clashes=tuple(sorted(clashes)),
         revisions=MappingProxyType({name: info.revision for name, info in infos.items()}),
         loaded_at=loaded_at,
     )
@@ -213,21 +221,18 @@ class _Agent:
     """Everything known of one agent, and the rule that chooses its text."""
 
     name: str
-    declared: DeclaredAgent | None
-    info: AgentInfo | None
+    primary: str
+    default: str
+    keys: StatusKeys
+    code: Mapping[str, DeclaredPrompt]
     served: Mapping[str, ServedPrompt]
     reasons: Mapping[str, str]
 
-    @property
-    def primary(self) -> str:
-        """The primary status: what this process' own code says comes first."""
-        if self.declared is not None:
-            return self.declared.primary
-        return self.info.default_status_key if self.info is not None else DEFAULT_STATUS_KEY
-
-    def status_keys(self) -> set[str]:
-        """The statuses that have a text of their own, and the primary one."""
-        return {*self.served, *self.reasons, *(self.declared.prompts if self.declared else ()), self.primary}
+    def clashes(self) -> Iterator[SpellingClash]:
+        """Yield the statuses that the code spells otherwise than the database."""
+        for key, prompt in self.code.items():
+            if prompt.status_key != key:
+                yield SpellingClash(self.name, prompt.status_key, key)
 
     def select(self, status_key: str | None) -> Selection | None:
         """Choose: the active version of the status, of the primary one, of `"default"`; then the code's, likewise."""
@@ -236,9 +241,9 @@ class _Agent:
             own, declared = self.served.get(status_key), self._code(status_key)
             if own is not None and declared is not None:
                 return Selection(own, code=declared)
-        last = find_status(DEFAULT_STATUS_KEY, self.status_keys())
-        chain = list(dict.fromkeys(key for key in (status_key, self.primary, last) if key is not None))
-        code = next((found for key in chain if (found := self._code(key)) is not None), None)
+        chain = list(dict.fromkeys(key for key in (status_key, self.primary, self.default) if key is not None))
+        coded = next((key for key in chain if key in self.code), None)
+        code = self.code[coded].served if coded is not None else None
         for key in chain:
             prompt = self.served.get(key)
             if prompt is None and key in self.reasons:
@@ -246,12 +251,12 @@ class _Agent:
                 prompt = self._code(key)
             if prompt is not None:
                 return Selection(prompt, self._reason(status_key, key, prompt), code)
-        if code is None:
+        if code is None or coded is None:
             return None
-        return Selection(code, self._reason(status_key, code.status_key, code), code)
+        return Selection(code, self._reason(status_key, coded, code), code)
 
     def _code(self, status_key: str) -> ServedPrompt | None:
-        declared = self.declared.prompts.get(status_key) if self.declared is not None else None
+        declared = self.code.get(status_key)
         return declared.served if declared is not None else None
 
     def _reason(self, asked: str | None, key: str, prompt: ServedPrompt) -> str:
@@ -272,14 +277,39 @@ class _Agent:
         return "; ".join(parts)
 
 
+def _agent(
+    name: str,
+    declared: DeclaredAgent | None,
+    info: AgentInfo | None,
+    served: Mapping[str, ServedPrompt],
+    reasons: Mapping[str, str],
+) -> _Agent:
+    """Bring together what code and database say of an agent: a status has one key, spelt as in the database."""
+    prompts: Mapping[str, DeclaredPrompt] = declared.prompts if declared is not None else {}
+    # This process' own code says which status comes first.
+    primary = declared.primary if declared is not None else info.default_status_key if info else DEFAULT_STATUS_KEY
+    stored = {**served, **reasons}
+    keys = declared.keys if declared is not None and not stored else StatusKeys(stored, prompts)
+    is_clear = all(key in keys for key in prompts)
+    return _Agent(
+        name=name,
+        primary=keys.find(primary) or primary,
+        default=keys.find(DEFAULT_STATUS_KEY) or DEFAULT_STATUS_KEY,
+        keys=keys,
+        code=prompts if is_clear else {keys.find(key) or key: prompt for key, prompt in prompts.items()},
+        served=served,
+        reasons=reasons,
+    )
+
+
 def changes_between(old: Snapshot, new: Snapshot) -> tuple[PromptChange, ...]:
     """Return for which agents and statuses another text or version is served, by agent and status."""
     found = []
-    for agent, status_key in sorted({*old.selections, *new.selections}):
-        before, after = (snapshot.selections.get((agent, status_key)) for snapshot in (old, new))
+    for key in sorted({*old.selections, *new.selections}):
+        before, after = (snapshot.selections.get(key) for snapshot in (old, new))
         one, other = (selection.prompt if selection is not None else None for selection in (before, after))
         if not _is_same(one, other):
-            found.append(PromptChange(agent, status_key, one, other))
+            found.append(PromptChange(*key, one, other))
     return tuple(found)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from automagik_prompts.agent import pinning
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.keys import PromptKey, Status
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo, Prompt
 from automagik_prompts.domain.served import ServedPrompt, Source
 from automagik_prompts.editing import finding
@@ -46,7 +47,7 @@ class Recall:
 
     def find(self, snapshot: Snapshot | None, agent: str, status_key: str, version: int) -> ServedPrompt | None:
         """Return a version from memory, or `None`."""
-        active = snapshot.served.get((agent, status_key)) if snapshot is not None else None
+        active = snapshot.served.get(PromptKey(agent, status_key)) if snapshot is not None else None
         return (
             active
             if active is not None and active.version == version
@@ -56,7 +57,8 @@ class Recall:
     def find_text(self, agent: str, status_key: str, content_hash: str) -> ServedPrompt | None:
         """Return the code's text for a status if it is the one meant, or `None`."""
         declared = self._registry.agents.get(agent)
-        prompt = declared.prompts.get(status_key) if declared is not None else None
+        key = declared.keys.find(status_key) if declared is not None else None
+        prompt = declared.prompts[key] if declared is not None and key is not None else None
         return prompt.served if prompt is not None and prompt.content_hash == content_hash else None
 
     def superseded(self, old: Snapshot, new: Snapshot) -> None:
@@ -87,7 +89,7 @@ class Recall:
 
         return read
 
-    async def load(self, database: Database, agent: str, status_key: str, version: int) -> ServedPrompt:
+    async def load(self, database: Database, agent: str, status: Status, version: int) -> ServedPrompt:
         """Read a version.
 
         Raises:
@@ -96,7 +98,7 @@ class Recall:
             DatabaseUnavailableError: The database cannot be read now.
         """
         info = await finding.find_agent(database, agent)
-        found = self._served(info, await finding.find_version(database, info, status_key, version))
+        found = self._served(info, await finding.find_version(database, info, status, version))
         self._versions.add([found])
         return found
 

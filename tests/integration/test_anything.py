@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.keys import folded
 from automagik_prompts.domain.served import State
-from automagik_prompts.domain.validation import FORMATS, Format
+from automagik_prompts.domain.validation import FORMATS, Format, normalized
 from automagik_prompts.editing.sync import seed
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError, UnexposedVariableError
 from automagik_prompts.plugin import PromptPlugin
@@ -163,7 +164,10 @@ def _declared(engines: Engines, plugin: PromptPlugin, text: str, format: Format)
 @example(agent="A", status_key="default", details={"note": "\0"})
 @example(agent="B", status_key="default", details={"name": "", "author": "", "note": ""})
 def test_any_name(engines: Engines, agent: str, status_key: str, details: dict[str, str | None]) -> None:
-    """A name, a status, an author and a note are kept as they are, or refused alike before anything is written."""
+    """A name, a status, an author and a note are kept, or refused alike before anything is written.
+
+    Names are kept in one form; a status that differs from another one in case is that one.
+    """
     outcomes = {_named(engines, plugin, agent, status_key, details) for plugin in engines.plugins}
     assert len(outcomes) == 1
 
@@ -180,9 +184,9 @@ def _named(
         assert engines.rows(plugin) == before
         _assert_well(plugin)
         return type(error).__name__, error.message
-    assert (change.agent.name, change.status_key) == (agent, status_key)
+    assert (change.agent.name, folded(change.status_key)) == (normalized(agent), folded(status_key))
     (written, *_) = engines.run(plugin.history(agent, status_key))
-    assert written.status_key == status_key
+    assert written.status_key == change.status_key
     # An author of no characters is no author.
     assert {key: getattr(written, key) or None for key in details} == {
         key: value or None for key, value in details.items()

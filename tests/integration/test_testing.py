@@ -73,6 +73,8 @@ async def test_an_override_of_a_status_that_stands_in(plugin: PromptPlugin) -> N
         assert await heard_by(plugin, None) == "Test."
     with testing.override("tested", "approved", "Of any case."):
         assert await heard_by(plugin, "APPROVED") == "Of any case."
+    with testing.override("tested", "UNKNOWN", "Unknown.", new_status=True):
+        assert await heard_by(plugin, "UNKNOWN") == "Unknown."
 
 
 @pytest.mark.usefixtures("plugin")

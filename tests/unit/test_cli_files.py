@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.validation import check_name, check_text
 from automagik_prompts.editing.files import PromptFile, file_paths, find_files, read_file, read_folder, write_file
 from automagik_prompts.exceptions import InvalidPromptError
@@ -125,7 +126,7 @@ def test_the_first_line_of_the_text_is_known() -> None:
 
 def test_names_become_file_names_that_every_system_keeps() -> None:
     """Names that a file system refuses or takes for one another still have files of their own."""
-    keys = [
+    names = [
         ("stan", "default"),
         ("stan", "DEFAULT"),
         ("stan", "a/b\\c"),
@@ -139,13 +140,14 @@ def test_names_become_file_names_that_every_system_keeps() -> None:
         ("..", "up"),
         ("a b", "Üñï 方"),
     ]
+    keys = [PromptKey(*name) for name in names]
     paths = file_paths(keys)
     assert len({str(path).casefold() for path in paths.values()}) == len(keys)
     for key, path in paths.items():
         assert len(path.parts) == 2, key
         assert not any(part.startswith(".") or len(part.encode()) > 200 for part in path.parts), key
-    assert str(paths["a b", "Üñï 方"]) == "a b/Üñï 方.md"
-    assert paths["stan", "a/b\\c"].name == "a%2Fb%5Cc.md"
+    assert str(paths[PromptKey("a b", "Üñï 方")]) == "a b/Üñï 方.md"
+    assert paths[PromptKey("stan", "a/b\\c")].name == "a%2Fb%5Cc.md"
 
 
 def test_a_folder_is_read_with_what_is_no_prompt_passed_over(tmp_path: Path) -> None:

@@ -277,6 +277,95 @@ def test_the_primary_status_by_enum_member(registry: Registry) -> None:
     assert (registry.agents["one"].primary, registry.agents["two"].primary) == ("OPEN", "done")
 
 
+class Crossed(Enum):
+    """Statuses whose values are each other's names."""
+
+    NEW = "approved"
+    APPROVED = "new"
+
+
+def test_a_primary_in_another_spelling(registry: Registry) -> None:
+    """It is found as a status is found everywhere, and kept as it is declared; so is the implied one."""
+
+    @prompts("one", primary="new", registry=registry)
+    class _One:
+        NEW = "a"
+        DONE = "b"
+
+    @prompts("two", registry=registry)
+    class _Two:
+        DEFAULT = "a"
+        DONE = "b"
+
+    assert (registry.agents["one"].primary, registry.agents["two"].primary) == ("NEW", "DEFAULT")
+    prompt("c", agent="one", status_key="LATER", registry=registry)
+    assert registry.agents["one"].primary == "NEW"
+
+
+def test_a_member_that_is_two_statuses_is_refused(registry: Registry) -> None:
+    """By its value one and by its name another: whichever was served would be a guess, so the declaration fails."""
+    with pytest.raises(DeclarationError, match=r"Crossed\.NEW means the status 'APPROVED' by its value and 'NEW' by"):
+
+        @prompts("a", primary=Crossed.NEW, registry=registry)
+        class _A:
+            NEW = "a"
+            APPROVED = "b"
+
+    with pytest.raises(DeclarationError, match=r"Texts\.NEW means the status 'APPROVED' by its value and 'NEW' by"):
+
+        @prompts("b", primary="NEW", registry=registry)
+        class Texts(Enum):
+            NEW = "Approved"
+            APPROVED = "Quote prices."
+
+    prompt("a", agent="c", status_key=Crossed.NEW, primary=True, registry=registry)
+    with pytest.raises(
+        DeclarationError, match="'approved' by its value and 'NEW' by its name, and agent 'c'"
+    ) as refused:
+        prompt("b", agent="c", status_key="NEW", registry=registry)
+    assert HERE in refused.value.message
+    assert (refused.value.agent, refused.value.status_key) == ("c", "approved")
+    assert list(registry.agents) == ["c"]
+    assert texts(registry, "c") == {"approved": "a"}
+
+
+def test_a_member_finds_what_is_declared(registry: Registry) -> None:
+    """A constant for a status that a class has declared by its name is that status; another text for it is refused."""
+    registry.declare("a", {"OPEN": "open"}, where="here")
+    prompt("open", agent="a", status_key=Legacy.OPEN, name="Open", registry=registry)
+    assert registry.agents["a"].prompts["OPEN"].name == "Open"
+    with pytest.raises(DeclarationError, match="'OPEN' of agent 'a' is declared twice with different texts"):
+        prompt("other", agent="a", status_key=Status.OPEN, registry=registry)
+    prompt("text", agent="b", status_key=Legacy.OPEN, registry=registry)
+    assert texts(registry, "b") == {"OPEN": "text"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("NEW", "new"), ("default", "DEFAULT"), ("CAF\u00c9", "cafe\u0301"), ("stra\u00dfe", "STRASSE")],
+)
+def test_two_spellings_of_one_status(first: str, second: str, registry: Registry) -> None:
+    """Even with equal texts: which one is kept would depend on what is imported first."""
+    prompt("a", agent="stan", status_key=first, registry=registry)
+    with pytest.raises(DeclarationError, match="differ only in case or in Unicode form, at ") as refused:
+        prompt("a", agent="stan", status_key=second, registry=registry)
+    assert refused.value.message.count(HERE) == 2
+    with pytest.raises(DeclarationError, match="differ only in case"):
+        registry.declare("new", {first: "a", second: "b"}, where="here", primary=first)
+    assert list(registry.agents) == ["stan"]
+
+
+def test_names_are_kept_in_one_form(registry: Registry) -> None:
+    """Agents and statuses in NFC, so that a name typed on another system is the same; texts are not touched."""
+    text = "e\u0301"
+    prompt(text, agent="cafe\u0301", status_key="ate\u0301", registry=registry)
+    prompt(text, agent="caf\u00e9", status_key="at\u00e9", registry=registry)
+    assert texts(registry, "caf\u00e9") == {"at\u00e9": text}
+    assert list(registry.agents) == ["caf\u00e9"]
+    with pytest.raises(DeclarationError, match="is declared twice"):
+        registry.declare("a", {"\u00e9": "a", "e\u0301": "b"}, where="here", primary="\u00e9")
+
+
 def test_a_primary_that_is_not_declared(registry: Registry) -> None:
     """An unknown primary status fails with what there is and where it was said."""
     with pytest.raises(DeclarationError) as refused:
@@ -379,7 +468,7 @@ def test_a_package_of_prompts(package: MakePackage, registry: Registry) -> None:
             "sub/inner.md": "{{",
         }
     )
-    prompts_from_package(name, agent="stan", primary="NOT_REGISTERED", variables=["vip"], registry=registry)
+    prompts_from_package(name, agent="stan", primary="not_registered", variables=["vip"], registry=registry)
     assert texts(registry, "stan") == {
         "NOT_REGISTERED": "Ask for {{tax_id}}.",
         "APPROVED": "# Approved\n\n{{name}}\n",

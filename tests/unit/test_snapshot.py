@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum
 from typing import Any
 
 import pytest
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Source
 from automagik_prompts.exceptions import NoActivePromptError
@@ -109,6 +111,88 @@ def test_the_codes_text_stands_by(stan: Registry) -> None:
     assert only.select("gone", "A").code is None
 
 
+# However a status is given, and spelt.
+
+
+class Status(Enum):
+    """An application's statuses, whose names are the keys."""
+
+    NEW = "new"
+    OK = "ok"
+    LOST = "lost"
+
+
+@pytest.mark.parametrize(
+    ("asked", "key", "text"),
+    [
+        ("ok", "OK", "db ok"),
+        (Status.OK, "OK", "db ok"),
+        (Status.NEW, "NEW", "code new"),
+        ("Default", "default", "code default"),
+        ("lost", "lost", "code new"),
+        (Status.LOST, "lost", "code new"),
+        ("cafe\u0301", "caf\u00e9", "code new"),
+    ],
+)
+def test_a_status_is_found_however_it_is_given(stan: Registry, asked: str | Enum, key: str, text: str) -> None:
+    """Strings in any case and enum members by value or name; what nobody knows is served the primary status."""
+    snapshot = build(stan, version("stan", "OK", 1, "db ok"))
+    assert snapshot.status_key("stan", asked) == key
+    assert type(snapshot.status_key("stan", asked)) is str
+    assert snapshot.select("stan", asked).prompt.text == text
+    assert snapshot.select("stan", key) is snapshot.select("stan", asked)
+
+
+def test_statuses_declared_later_are_found_too(stan: Registry) -> None:
+    """A module that is imported after the snapshot was built counts like one before."""
+    snapshot = build(stan, version("stan", "OK", 1, "db ok"))
+    stan.declare("stan", {"LOST": "code lost"}, where="x")
+    stan.declare("late", {"DEFAULT": "late default", "NEW": "late new"}, where="x")
+    assert served(snapshot, "stan", "lost") == ("code lost", None, "code")
+    assert snapshot.select("late", Status.NEW).prompt.text == "late new"
+    assert snapshot.select("late", "x").prompt.text == "late default"
+
+
+def test_the_last_resort_in_whatever_case(registry: Registry) -> None:
+    """`DEFAULT` stands in as `default` does, for an agent of the code and for one of the database alone."""
+    agents = [AgentInfo(1, "gone"), AgentInfo(2, "stan", default_status_key="NEW")]
+    registry.declare("stan", {"NEW": "code new", "Default": "code default"}, where="x", primary="NEW")
+    active = [version("gone", "DEFAULT", 1, "db DEFAULT"), version("stan", "Default", 1, "db Default")]
+    snapshot = build(registry, *active, agents=agents)
+    for asked in (None, "X", "default"):
+        assert served(snapshot, "gone", asked) == ("db DEFAULT", 1, "database")
+    assert served(snapshot, "stan", "X") == ("db Default", 1, "database")
+    assert "the status 'Default' stands in" in snapshot.select("stan", "X").reason
+
+
+def test_pairs_in_the_database_are_each_served_as_spelt(stan: Registry) -> None:
+    """Exact comes before case; a third spelling always finds the same one."""
+    snapshot = build(stan, version("stan", "OK", 1, "db OK"), version("stan", "ok", 2, "db ok"))
+    assert served(snapshot, "stan", "OK") == ("db OK", 1, "database")
+    assert served(snapshot, "stan", "ok") == ("db ok", 2, "database")
+    assert served(snapshot, "stan", "Ok") == ("db OK", 1, "database")
+    assert snapshot.clashes == ()
+    code = snapshot.select("stan", "ok").code
+    assert code is not None
+    assert code.text == "code new"
+
+
+def test_a_status_that_the_code_spells_otherwise(stan: Registry) -> None:
+    """It is one status: the database's version is served, the code's text stands by, and the clash is told."""
+    snapshot = build(stan, version("stan", "ok", 4, "db ok"), version("stan", "new", 5, "{{secret}}"))
+    for asked in ("OK", "ok", "Ok", Status.OK):
+        selection = snapshot.select("stan", asked)
+        assert (selection.prompt.text, selection.reason) == ("db ok", "")
+        assert selection.code is not None
+        assert selection.code.text == "code ok"
+    assert served(snapshot, "stan", None) == ("code new", None, "code")
+    assert snapshot.clashes == (("stan", "NEW", "new"), ("stan", "OK", "ok"))
+    assert str(snapshot.clashes[1]) == (
+        "The code of stan has the status 'OK' and the database 'ok', which differ only in case or in Unicode form. The "
+        "code's text was not written. Spell it alike."
+    )
+
+
 # What cannot be served here.
 
 
@@ -196,7 +280,7 @@ def test_compiled_texts_are_used_again(stan: Registry) -> None:
     first = build(stan, version("stan", "OK", 1, "Hi {{agent_name}}"))
     same = build(stan, version("stan", "OK", 1, "Hi {{agent_name}}"), previous=first)
     verbatim = build(stan, version("stan", "OK", 1, "Hi {{agent_name}}", format="text"), previous=first)
-    key = ("stan", "OK")
+    key = PromptKey("stan", "OK")
     assert same.served[key].template is first.served[key].template
     assert verbatim.served[key].variables == ()
     assert first.served[key].variables == ("agent_name",)
@@ -217,11 +301,11 @@ def test_a_version_that_did_not_change_is_the_same_object_in_the_next_snapshot(s
     assert first.template is stan.agents["stan"].prompts["OK"].template
 
     before = build(stan, item)
-    assert build(stan, item, previous=before).served["stan", "OK"] is before.served["stan", "OK"]
+    assert build(stan, item, previous=before).served[PromptKey("stan", "OK")] is before.served[PromptKey("stan", "OK")]
     for other in (replace(item, prompt_id=9), replace(item, version=2)):
-        found = build(stan, other, previous=before).served["stan", "OK"]
+        found = build(stan, other, previous=before).served[PromptKey("stan", "OK")]
         assert (found.prompt_id, found.version) == (other.prompt_id, other.version)
-    assert build(stan, item, previous=before, source=Source.DISK).served["stan", "OK"].source is Source.DISK
+    assert build(stan, item, previous=before, source=Source.DISK).served[PromptKey("stan", "OK")].source is Source.DISK
 
 
 def test_the_source_is_told(stan: Registry) -> None:

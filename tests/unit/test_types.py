@@ -3,12 +3,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import unicodedata
-from enum import Enum, IntEnum, StrEnum
 from typing import Any
 
 import pytest
 
-from automagik_prompts.domain.keys import status_value
 from automagik_prompts.domain.records import PromptCreate
 from automagik_prompts.domain.served import Explanation, Source, State
 from automagik_prompts.domain.text import content_hash
@@ -132,41 +130,6 @@ def test_formats() -> None:
     assert check_format("text") == "text"
     with pytest.raises(InvalidPromptError, match=r"The format 'jinja' is unknown\. Use one of: handlebars, text"):
         check_format("jinja")
-
-
-class Status(StrEnum):
-    """A status whose value is a key."""
-
-    OPEN = "open"
-
-
-class Legacy(str, Enum):  # noqa: UP042  # `str()` of this one is `Legacy.OPEN`
-    """A status from before `StrEnum`."""
-
-    OPEN = "open"
-
-
-class Number(IntEnum):
-    """A status that is no key."""
-
-    ONE = 1
-
-
-@pytest.mark.parametrize(
-    ("status", "key"),
-    [("open", "open"), (Status.OPEN, "open"), (Legacy.OPEN, "open"), (Number.ONE, "ONE"), (None, None)],
-)
-def test_a_status_is_a_string_or_an_enum_members_value(status: object, key: str | None) -> None:
-    """The value of a member counts, whatever its `str()` is, else its name, and comes as a plain string."""
-    assert status_value(status) == key
-    assert type(status_value(status)) in {str, type(None)}
-
-
-@pytest.mark.parametrize("status", [5, b"open", ["open"], object()])
-def test_anything_else_is_no_status(status: object) -> None:
-    """A status function that returns something else is told what it may return."""
-    with pytest.raises(InvalidPromptError, match="A status must be a string, an enum member, or None"):
-        status_value(status)
 
 
 @pytest.mark.parametrize("text", [*ODD_TEXTS, "plain"])

@@ -174,10 +174,11 @@ async def find_version(
     found = await get(database, agent, status)
     if found is None:
         what = "no version from code" if code else "no active version"
+        key = await queries.find_key(database, agent, status)
         raise PromptNotFoundError(
-            f"{agent}/{status} has {what}. See: automagik-prompts history {agent} {status}",
-            agent=agent,
-            status_key=status,
+            f"{key} has {what}. See: automagik-prompts history {key.agent} {key.status_key}",
+            agent=key.agent,
+            status_key=key.status_key,
         )
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -25,12 +26,14 @@ from automagik_prompts.cli.options import (
 from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.schemas import Checked
 from automagik_prompts.cli.output.text import print_error, print_json, print_note
-from automagik_prompts.cli.session import Access, Session, command
-from automagik_prompts.domain.records import AgentInfo, Prompt
+from automagik_prompts.cli.session import Access, Session, command, with_code
+from automagik_prompts.declaring.registry import DeclaredAgent
+from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.text import content_hash, unified_diff
 from automagik_prompts.domain.validation import Format
-from automagik_prompts.editing import commands, queries
+from automagik_prompts.editing import commands, finding, queries
 from automagik_prompts.editing.commands import Intent
+from automagik_prompts.editing.finding import Target
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError, PromptsError
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.repository import Standing
@@ -48,7 +51,6 @@ class Plan:
         name: A name for people.
         activate: Whether it becomes active.
         new_agent: Whether the agent may be unknown.
-        new_status: Whether the status may be unknown.
     """
 
     agent: str
@@ -58,7 +60,6 @@ class Plan:
     name: str | None
     activate: bool
     new_agent: bool
-    new_status: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +67,12 @@ class Before:
     """What is there before a text is written.
 
     Attributes:
-        agent: The agent, if it is known.
-        status_key: The status key, as it is spelt.
+        target: What the text is written for.
         active: The active version, if there is one.
         standings: Where the agent's statuses stand.
     """
 
-    agent: AgentInfo | None
-    status_key: str
+    target: Target
     active: Prompt | None
     standings: list[Standing]
 
@@ -126,11 +125,17 @@ def create(
         raise typer.BadParameter("there is no terminal to edit at: use --text, --file, or - for standard input")
     intent = Intent(find_author(author, session.settings), note, expect_revision)
     access = Access.CREATE if new_agent else Access.WRITE
-    before = session.run(
-        lambda database: _look(database, agent, status, new_agent=new_agent, new_status=new_status), access
-    )
+
+    def look(code: Mapping[str, DeclaredAgent]) -> Before:
+        async def work(database: Database) -> Before:
+            return await _look(database, agent, status, code, new_agent=new_agent, new_status=new_status)
+
+        return session.run(work, access)
+
+    before = with_code(session, look)
+    target = before.target
     chosen: Format = format.value if format is not None else before.active.format if before.active else "handlebars"
-    plan = Plan(agent, before.status_key, text or "", chosen, name, activate, new_agent, new_status)
+    plan = Plan(target.name, target.status_key, text or "", chosen, name, activate, new_agent)
     if given:
         if text is None:
             plan = _with_text(plan, _read(file if file is not None else "-"))
@@ -193,9 +198,9 @@ def _finish(session: Session, plan: Plan, before: Before, intent: Intent, *, dry
             print_note(audience(plan.agent, plan.status_key, before.standings))
         if not yes:
             confirm("Write and activate it?" if plan.activate else "Write it?")
-        if intent.expected_revision is None and before.agent is not None:
+        if intent.expected_revision is None and before.target.agent is not None:
             # What was shown is what is meant.
-            intent = Intent(intent.author, intent.note, before.agent.revision)
+            intent = Intent(intent.author, intent.note, before.target.agent.revision)
     change = session.run(
         lambda database: commands.create(
             database,
@@ -206,7 +211,7 @@ def _finish(session: Session, plan: Plan, before: Before, intent: Intent, *, dry
             name=plan.name,
             activate=plan.activate,
             new_agent=plan.new_agent,
-            new_status=plan.new_status,
+            new_status=True,  # what it may be was looked at before
             intent=intent,
         ),
         Access.WRITE,
@@ -239,15 +244,26 @@ def _read(source: str) -> str:
         )
 
 
-async def _look(database: Database, agent: str, status: str, *, new_agent: bool, new_status: bool) -> Before:
-    """Read what is there; an unknown agent or a wrong name is refused before anybody edits."""
-    target = await commands.find_target(database, agent, status, new_agent=new_agent, new_status=new_status)
+async def _look(
+    database: Database,
+    agent: str,
+    status: str,
+    code: Mapping[str, DeclaredAgent],
+    *,
+    new_agent: bool,
+    new_status: bool,
+) -> Before:
+    """Read what is there; an unknown agent or status and a wrong name are refused before anybody edits."""
+    statuses = code[agent].prompts if agent in code else ()
+    target = await finding.find_target(
+        database, agent, status, new_agent=new_agent, new_status=new_status, statuses=statuses
+    )
     if target.agent is None:
-        return Before(None, target.status_key, None, [])
-    standings = await queries.standings(database, target.agent.name)
-    has_versions = any(standing.status_key == target.status_key for standing in standings)
-    active = await queries.get_active(database, target.name, target.status_key) if has_versions else None
-    return Before(target.agent, target.status_key, active, standings)
+        return Before(target, None, [])
+    standings = await queries.standings(database, target.name)
+    now = next((standing for standing in standings if standing.status_key == target.status_key), None)
+    active = await queries.get_active(database, target.name, target.status_key) if now is not None else None
+    return Before(target, active, standings)
 
 
 def _check(session: Session, plan: Plan) -> None:
@@ -261,6 +277,6 @@ def _check(session: Session, plan: Plan) -> None:
             format=plan.format,
             name=plan.name,
             new_agent=plan.new_agent,
-            new_status=plan.new_status,
+            new_status=True,  # what it may be was looked at before
         )
     )

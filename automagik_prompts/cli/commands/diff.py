@@ -16,6 +16,7 @@ from automagik_prompts.cli.session import Session, command, import_modules
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.text import closest, unified_diff
+from automagik_prompts.domain.validation import normalized
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage.database import Database
 
@@ -53,7 +54,7 @@ def diff(
         raise typer.BadParameter("name one or two versions, or say --code")
     if code:
         import_modules(session, module)
-        new, new_label = _text_in_code(agent, status), f"{agent}/{status} in code"
+        new, new_label = _text_in_code(agent, status)
         old_prompt = session.run(lambda database: find_version(database, agent, status, None))
     else:
         old_prompt, new_prompt = session.run(lambda database: _two(database, agent, status, v1, v2))
@@ -63,7 +64,7 @@ def diff(
         print_json(
             Difference(
                 agent=agent,
-                status_key=status,
+                status_key=old_prompt.status_key,
                 old=old_label,
                 new=new_label,
                 equal=old == new,
@@ -83,11 +84,12 @@ async def _two(
     return one, await find_version(database, agent, status, second)
 
 
-def _text_in_code(agent: str, status: str) -> str:
-    declared = registry.agents.get(agent)
-    prompt = declared.prompts.get(status) if declared is not None else None
-    if prompt is not None:
-        return prompt.text
+def _text_in_code(agent: str, status: str) -> tuple[str, str]:
+    """Return the text that the code declares, with a label."""
+    declared = registry.agents.get(normalized(agent))
+    key = declared.keys.find(status) if declared is not None else None
+    if declared is not None and key is not None:
+        return declared.prompts[key].text, f"{agent}/{key} in code"
     known = declared.prompts if declared is not None else registry.agents
     name = status if declared is not None else agent
     close = closest(name, known)

@@ -134,7 +134,20 @@ def _served(plugin: PromptPlugin, settings: Settings) -> Iterator[Diagnosed]:
         yield Diagnosed(name="serving", outcome="failed", message=problem)
     if not health.problems:
         yield Diagnosed(name="serving", outcome="ok", message=f"{plural(health.agents, 'agent')}, all can be served")
+    if unknown := _unknown_to_code(plugin):
+        words = f"the code does not know {', '.join(unknown[:10])}{', ...' if len(unknown) > 10 else ''}"
+        yield Diagnosed(name="statuses", outcome="warning", message=f"{words}. See: automagik-prompts check")
     yield _notifications(plugin, settings)
+
+
+def _unknown_to_code(plugin: PromptPlugin) -> list[str]:
+    """Return the statuses that only the database has, of agents that the code declares."""
+    snapshot = plugin.snapshot()
+    return [
+        str(key)
+        for key in sorted(snapshot.served if snapshot is not None else ())
+        if (declared := registry.agents.get(key.agent)) is not None and declared.keys.find(key.status_key) is None
+    ]
 
 
 def _notifications(plugin: PromptPlugin, settings: Settings) -> Diagnosed:

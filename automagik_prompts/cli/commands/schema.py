@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from automagik_prompts.cli.options import Adopt, Modules
 from automagik_prompts.cli.output.reports import Synced, SyncedLine, Upgraded
-from automagik_prompts.cli.output.text import plural, print_json, print_line
+from automagik_prompts.cli.output.text import plural, print_json, print_line, print_note
 from automagik_prompts.cli.output.warnings import warnings_as_notes
 from automagik_prompts.cli.session import Access, Session, command, import_modules
 from automagik_prompts.declaring.registry import registry
@@ -36,10 +36,13 @@ def sync(session: Session, module: Modules = None) -> None:
         )
         return
     for item in done:
+        if item.clash is not None:
+            print_note(str(item.clash))
+            continue
         print_line(f"{item.agent}/{item.status_key}: {_OUTCOMES[item.outcome].format(item.version)}")
     if not found:
         print_line("No prompt modules were found: name one with --module, or declare an entry point.")
-    elif not any(item.outcome != "orphan" for item in done):
+    elif not any(item.outcome not in {"orphan", "alike"} for item in done):
         print_line(f"No text is new: the database has those of {plural(len(registry.agents), 'agent')}.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -14,7 +14,8 @@ from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.progress import progress
 from automagik_prompts.cli.output.reports import Exported, ExportedLine, Imported, ImportedLine
 from automagik_prompts.cli.output.text import is_terminal, plural, print_json, print_line, print_note
-from automagik_prompts.cli.session import FOUND, Access, Session, command
+from automagik_prompts.cli.session import FOUND, Access, Session, command, with_code
+from automagik_prompts.declaring.registry import DeclaredAgent
 from automagik_prompts.editing import transfer
 from automagik_prompts.editing.commands import Intent
 from automagik_prompts.editing.files import read_folder
@@ -96,9 +97,16 @@ def import_files(
         print_note(f"{path} has no front matter and is passed over.")
     passed = FOUND if passed_over else 0
     access = Access.READ if dry_run else Access.CREATE
-    plan = session.run(
-        lambda database: transfer.plan_import(database, files, activate=activate, new_status=new_status), access
-    )
+
+    def make_plan(code: Mapping[str, DeclaredAgent]) -> ImportPlan:
+        return session.run(
+            lambda database: transfer.plan_import(
+                database, files, activate=activate, new_status=new_status, declared=code
+            ),
+            access,
+        )
+
+    plan = with_code(session, make_plan)
     if plan.outdated and not force:
         _refuse(plan.outdated)
     if dry_run:

@@ -19,14 +19,13 @@ from automagik_prompts.cli.output.schemas import ServedLine, Watched
 from automagik_prompts.cli.output.tables import columns, terminal_lines
 from automagik_prompts.cli.output.text import console, is_terminal, plural, print_json, print_line, print_note, visible
 from automagik_prompts.cli.session import Session, command, try_modules
+from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.served import Health, State
 from automagik_prompts.following.snapshot import Snapshot
 from automagik_prompts.plugin import PromptPlugin
 
 _GLANCE = 0.1
 """Seconds between two looks at what this process serves; it is a look into memory."""
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +38,9 @@ class View:
         changed: When each line changed last while this command watched.
     """
 
-    lines: dict[Key, ServedLine]
+    lines: dict[PromptKey, ServedLine]
     health: Health
-    changed: dict[Key, datetime]
+    changed: dict[PromptKey, datetime]
 
 
 @command
@@ -98,7 +97,7 @@ def _seen(view: View) -> tuple[object, ...]:
 
 def _view(snapshot: Snapshot, health: Health, agent: str | None, before: View | None) -> View:
     lines = {
-        key: ServedLine(
+        PromptKey(*key): ServedLine(
             agent=key[0],
             status_key=key[1],
             served_status_key=selection.prompt.status_key,
@@ -133,7 +132,7 @@ def _print_lines(views: Iterator[View]) -> None:
     """Print one line for each change, and first one for each status."""
     state: tuple[State, str | None] | None = None
     problems: tuple[str, ...] = ()
-    known: dict[Key, ServedLine] = {}
+    known: dict[PromptKey, ServedLine] = {}
     for view in views:
         now = datetime.now().astimezone().strftime("%H:%M:%S")
         if state != (view.health.state, view.health.error):

@@ -6,7 +6,7 @@ the answer is about: if somebody else writes meanwhile, nothing is done.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -28,10 +28,13 @@ from automagik_prompts.cli.options import (
 from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.schemas import Changed, origin
 from automagik_prompts.cli.output.text import age, print_json, print_line, print_note
-from automagik_prompts.cli.session import Access, Session, command
+from automagik_prompts.cli.session import Access, Session, command, with_code
+from automagik_prompts.declaring.registry import DeclaredAgent
+from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.records import Action, Prompt
-from automagik_prompts.editing import commands, history, queries
+from automagik_prompts.editing import commands, finding, history, queries
 from automagik_prompts.editing.commands import Change, Intent
+from automagik_prompts.editing.finding import Target
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.repository import Standing
 
@@ -53,8 +56,7 @@ def activate(
     """Make a version the active one."""
 
     async def preview(database: Database) -> None:
-        wanted = await queries.get(database, agent, status, version)
-        await _show_replacement(database, agent, status, wanted)
+        await _show_replacement(database, agent, await queries.get(database, agent, status, version))
 
     async def write(database: Database, intent: Intent) -> Change:
         return await commands.activate(database, agent, status, version, intent=intent)
@@ -78,7 +80,7 @@ def rollback(
     """
 
     async def preview(database: Database) -> None:
-        await _show_replacement(database, agent, status, await history.find_earlier(database, agent, status))
+        await _show_replacement(database, agent, await history.find_earlier(database, agent, status))
 
     async def write(database: Database, intent: Intent) -> Change:
         return await commands.rollback(database, agent, status, intent=intent)
@@ -105,8 +107,8 @@ def deactivate(
         active = await find_version(database, agent, status, None)
         standings = await queries.standings(database, agent)
         primary = next((standing for standing in standings if standing.primary), None)
-        print_note(f"{agent}/{status}: {_described(active)} will not be active any more.")
-        if primary is None or primary.status_key == status or primary.active is None:
+        print_note(f"{agent}/{active.status_key}: {_described(active)} will not be active any more.")
+        if primary is None or primary.status_key == active.status_key or primary.active is None:
             print_note("It is served the code's text from then on.")
         else:
             print_note(f"It is served version {primary.active} of {primary.status_key} from then on.")
@@ -159,33 +161,41 @@ def copy(
     """Copy a text to another agent or status, as a new version there."""
     source = session.run(lambda database: find_version(database, agent, status, version))
 
+    def find(code: Mapping[str, DeclaredAgent]) -> Target:
+        statuses = code[to_agent].prompts if to_agent in code else ()
+        return session.run(
+            lambda database: finding.find_target(
+                database, to_agent, to_status, new_agent=new_agent, new_status=new_status, statuses=statuses
+            )
+        )
+
+    target = with_code(session, find)
+    to_key = PromptKey(target.name, target.status_key)
+    copied = f"{PromptKey(agent, source.status_key)} version {source.version}"
+
     async def preview(database: Database) -> None:
-        known = {info.name for info in await queries.agents(database)}
-        standings = await queries.standings(database, to_agent) if to_agent in known else []
-        now = next((one for one in standings if one.status_key == to_status and one.active is not None), None)
-        target = await queries.get_active(database, to_agent, to_status) if now is not None else None
-        label = f"{to_agent}/{to_status} version {target.version} (active)" if target else "no active version"
-        old = target.prompt_text if target else ""
-        copied = f"{agent}/{status} version {source.version}"
-        print_diff(old, source.prompt_text, label, copied, stderr=True)
+        standings = await queries.standings(database, target.name) if target.agent is not None else []
+        now = next((one for one in standings if one.status_key == target.status_key and one.active is not None), None)
+        active = await queries.get_active(database, *to_key) if now is not None else None
+        label = f"{to_key} version {active.version} (active)" if active else "no active version"
+        print_diff(active.prompt_text if active else "", source.prompt_text, label, copied, stderr=True)
         if activate:
-            print_note(audience(to_agent, to_status, standings))
+            print_note(audience(*to_key, standings))
 
     async def write(database: Database, intent: Intent) -> Change:
         return await commands.copy(
             database,
             source,
-            to_agent,
-            to_status,
+            *to_key,
             activate=activate,
             new_agent=new_agent,
-            new_status=new_status,
+            new_status=True,  # what it may be was looked at before
             intent=intent,
         )
 
-    intent = Intent(author, note or f"copied from {agent}/{status} version {source.version}", expect_revision)
+    intent = Intent(author, note or f"copied from {copied}", expect_revision)
     question = "Write and activate it?" if activate else "Write it?"
-    _do(session, to_agent, write, intent, preview, question, yes=yes)
+    _do(session, target.name, write, intent, preview, question, yes=yes)
 
 
 @command
@@ -208,7 +218,7 @@ def delete(
 
     async def preview(database: Database) -> None:
         wanted = await queries.get(database, agent, status, version)
-        print_note(f"{agent}/{status}: {_described(wanted)} is deleted. Its text cannot be brought back.")
+        print_note(f"{agent}/{wanted.status_key}: {_described(wanted)} is deleted. Its text cannot be brought back.")
 
     async def write(database: Database, intent: Intent) -> Change:
         return await commands.delete(database, agent, status, version, intent=intent)
@@ -233,7 +243,7 @@ def _do(
     if can_ask():
 
         async def look(database: Database) -> int | None:
-            known = next((info for info in await queries.agents(database) if info.name == agent), None)
+            known = await finding.get_agent(database, agent)
             await preview(database)
             return known.revision if known is not None else None
 
@@ -245,8 +255,9 @@ def _do(
     tell(session, session.run(lambda database: write(database, intent), Access.WRITE), action)
 
 
-async def _show_replacement(database: Database, agent: str, status: str, wanted: Prompt) -> None:
+async def _show_replacement(database: Database, agent: str, wanted: Prompt) -> None:
     """Show what another active version changes, and for whom."""
+    status = wanted.status_key
     standings = await queries.standings(database, agent)
     active = await queries.get_active(database, agent, status)
     if active is not None and active.id == wanted.id:

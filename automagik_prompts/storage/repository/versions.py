@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.domain.keys import folded
 from automagik_prompts.domain.records import Prompt, PromptCreate
 from automagik_prompts.domain.summaries import CodeVersion, Head
 from automagik_prompts.domain.text import content_hash
+from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage.models import AgentRow, PromptRow
 from automagik_prompts.storage.repository.events import get_deleted_versions
 from automagik_prompts.storage.repository.mapping import chunks, current_time, numbers, prompt_value
@@ -23,6 +25,9 @@ async def create_prompt(db: BaseDBAsyncClient, data: PromptCreate) -> Prompt:
     Args:
         db: The connection of a transaction.
         data: What to write. Where `is_active` is set, the version takes the place of the one that was active.
+
+    Raises:
+        InvalidPromptError: The status is new, and differs only in case or in Unicode form from one that the agent has.
     """
     written = (await create_prompts(db, [replace(data, is_active=False)]))[0]
     if not data.is_active:
@@ -35,15 +40,19 @@ async def create_prompts(db: BaseDBAsyncClient, new: Sequence[PromptCreate]) -> 
 
     The agents must be locked by this transaction. Where `is_active` is set, the caller has deactivated the version that
     was active.
+
+    Raises:
+        InvalidPromptError: A status is new, and differs only in case or in Unicode form from another one of its agent.
     """
     if not new:
         return []
     now = current_time()
-    if len(new) == 1:
-        latest = {_key(new[0]): await get_latest_version_for_status(db, *_key(new[0])) or 0}
+    if len(new) == 1 and (number := await get_latest_version_for_status(db, *_key(new[0]))) is not None:
+        latest = {_key(new[0]): number}
     else:
         heads = await get_heads(db, {data.agent_id for data in new})
         latest = {key: head.latest for key, head in heads.items()}
+        _check_spellings(new, latest)
     for key, deleted in (await get_deleted_versions(db, {data.agent_id for data in new})).items():
         latest[key] = max(latest.get(key, 0), deleted)
     versions = []
@@ -82,6 +91,20 @@ async def create_prompts(db: BaseDBAsyncClient, new: Sequence[PromptCreate]) -> 
     for row in rows:
         row.id = ids[row.agent_id, row.status_key, row.version]
     return [prompt_value(row) for row in rows]
+
+
+def _check_spellings(new: Sequence[PromptCreate], known: Collection[tuple[int, str]]) -> None:
+    """Refuse a new status that differs from another one of its agent in spelling only."""
+    if not (fresh := [key for key in map(_key, new) if key not in known]):
+        return
+    spelt = {(agent_id, folded(key)): key for agent_id, key in known}
+    for agent_id, key in fresh:
+        if (other := spelt.setdefault((agent_id, folded(key)), key)) != key:
+            raise InvalidPromptError(
+                f"The status {key!r} differs only in case or in Unicode form from {other!r}, which the agent has "
+                f"already. Use {other!r}.",
+                status_key=key,
+            )
 
 
 async def set_prompt_active(

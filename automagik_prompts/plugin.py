@@ -25,8 +25,8 @@ from automagik_prompts.domain.text import closest, nearest
 from automagik_prompts.domain.validation import Format, normalized
 from automagik_prompts.editing import commands, queries
 from automagik_prompts.editing import sync as seeding
-from automagik_prompts.editing.commands import Change, Intent
-from automagik_prompts.editing.sync import Seeded
+from automagik_prompts.editing.commands import EditResult, Intent
+from automagik_prompts.editing.sync import SyncResult
 from automagik_prompts.exceptions import (
     ConfigurationError,
     DatabaseUnavailableError,
@@ -34,12 +34,12 @@ from automagik_prompts.exceptions import (
     PromptsError,
     RenderError,
 )
-from automagik_prompts.following.follower import Refresher
-from automagik_prompts.following.serving import Present
+from automagik_prompts.following.follower import Follower
+from automagik_prompts.following.serving import RuntimeState
 from automagik_prompts.following.snapshot import Snapshot, changes_between, code_snapshot
-from automagik_prompts.following.version_cache import Recall
+from automagik_prompts.following.version_cache import VersionStore
 from automagik_prompts.runtime import forks
-from automagik_prompts.runtime.callbacks import Listeners, OnChangeCallback
+from automagik_prompts.runtime.callbacks import Callbacks, OnChangeCallback
 from automagik_prompts.runtime.native import NativeThread
 from automagik_prompts.runtime.notices import Notices
 from automagik_prompts.runtime.thread import Worker
@@ -110,8 +110,8 @@ class PromptPlugin:
         self._is_chosen = "database_url" in given.model_fields_set
         self.registry = registry
         self._lock = threading.Lock()
-        self._recall = Recall(registry)
-        self._present = Present(
+        self._recall = VersionStore(registry)
+        self._present = RuntimeState(
             redacted_url(self.settings.database_url),
             lambda: code_snapshot(self.registry),
             self._recall.superseded,
@@ -120,7 +120,7 @@ class PromptPlugin:
         self._worker: Worker | None = None
         self._forkable = True
         self._threadless = False
-        self._listeners = Listeners()
+        self._listeners = Callbacks()
         self._reported: set[tuple[str, str, int | None]] = set()
         self._notices = Notices()
         self._resolved: set[str] = set()
@@ -562,7 +562,7 @@ class PromptPlugin:
         author: str | None = None,
         note: str | None = None,
         expected_revision: int | None = None,
-    ) -> Change:
+    ) -> EditResult:
         """Write a new version of a text; see `editing.create`."""
         intent = self._intent(author, note, expected_revision)
         return await self._edit(
@@ -591,7 +591,7 @@ class PromptPlugin:
         author: str | None = None,
         note: str | None = None,
         expected_revision: int | None = None,
-    ) -> Change:
+    ) -> EditResult:
         """Make a version the active one; see `editing.activate`."""
         intent = self._intent(author, note, expected_revision)
         return await self._edit(
@@ -608,7 +608,7 @@ class PromptPlugin:
         author: str | None = None,
         note: str | None = None,
         expected_revision: int | None = None,
-    ) -> Change:
+    ) -> EditResult:
         """Activate the version that was active before; see `editing.rollback`."""
         intent = self._intent(author, note, expected_revision)
         return await self._edit(
@@ -623,7 +623,7 @@ class PromptPlugin:
         author: str | None = None,
         note: str | None = None,
         expected_revision: int | None = None,
-    ) -> Change:
+    ) -> EditResult:
         """Leave a status without an active version; see `editing.deactivate`."""
         intent = self._intent(author, note, expected_revision)
         return await self._edit(lambda database: commands.deactivate(database, agent, status_key, intent=intent))
@@ -636,14 +636,14 @@ class PromptPlugin:
         """Return the difference between two versions as a unified diff; see `lookup.diff`."""
         return await self._read(lambda database: queries.diff(database, agent, status_key, old, new))
 
-    async def sync(self) -> tuple[Seeded, ...]:
+    async def sync(self) -> tuple[SyncResult, ...]:
         """Write what the code says, exactly, as a release step does; see `seeding.seed`."""
         return await self._edit(lambda database: seeding.seed(database, self.registry.agents, exact=True))
 
     # What holds it together.
 
-    def _make_refresher(self) -> Refresher:
-        return Refresher(
+    def _make_refresher(self) -> Follower:
+        return Follower(
             self.settings,
             self.registry,
             self._present.take,
@@ -654,7 +654,7 @@ class PromptPlugin:
         )
 
     async def _edit(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
-        async def run(refresher: Refresher) -> T:
+        async def run(refresher: Follower) -> T:
             async with refresher.opened(writing=True) as database:
                 done = await function(database)
             try:
@@ -668,19 +668,19 @@ class PromptPlugin:
         return await self._call(run)
 
     async def _read(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
-        async def run(refresher: Refresher) -> T:
+        async def run(refresher: Follower) -> T:
             async with refresher.opened() as database:
                 return await function(database)
 
         return await self._call(run)
 
-    async def _call(self, function: Callable[[Refresher], Coroutine[Any, Any, T]]) -> T:
+    async def _call(self, function: Callable[[Follower], Coroutine[Any, Any, T]]) -> T:
         await self.ready()
         worker = self._worker
         if worker is None:
             raise ConfigurationError("The plugin is closed. Call start() first.")
 
-        async def bounded(refresher: Refresher) -> T:
+        async def bounded(refresher: Follower) -> T:
             async with asyncio.timeout(CALL_TIMEOUT):
                 return await function(refresher)
 
@@ -795,7 +795,7 @@ _abandoned: list[Worker | None] = []
 """The threads' objects of the processes that this one was forked from."""
 
 
-async def _with_database(refresher: Refresher, function: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
+async def _with_database(refresher: Follower, function: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
     async with refresher.opened() as database:
         await function(database)
 

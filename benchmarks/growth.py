@@ -64,7 +64,7 @@ class Table:
 
     async def poll(self) -> None:
         """Look whether anything was written."""
-        await self.database.run(repository.get_marker)
+        await self.database.run(repository.get_change_token)
 
     async def create(self) -> None:
         """Write a new version."""
@@ -154,7 +154,7 @@ async def _execute(db: BaseDBAsyncClient, statement: str) -> None:
 async def plans(db: BaseDBAsyncClient) -> str:
     """Return how the statements are planned that a process runs more than once a minute."""
     found: list[str] = []
-    for title, function in (("Poll", repository.get_marker), ("Refresh", repository.get_active_set)):
+    for title, function in (("Poll", repository.get_change_token), ("Refresh", repository.get_active_set)):
         recorder = _Recorder(db)
         await function(recorder)  # type: ignore[arg-type]  # it asks for nothing but the one method
         statement = recorder.statement

@@ -29,7 +29,7 @@ from automagik_prompts.following.cache_file import DiskSnapshot
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.settings import load_settings, sqlite_path
 from automagik_prompts.storage import repository
-from automagik_prompts.storage.repository import CHANNEL, ActiveSet, Marker
+from automagik_prompts.storage.repository import CHANNEL, ActiveSet, ChangeToken
 from tests import clock, member
 from tests.listening import Listener
 from tests.servers import credentials
@@ -157,7 +157,7 @@ def save_often(connections: list[Connection], url: str, folder: str, times: int,
     """Replace the file with the last known good texts many times, then say so."""
     disk = DiskSnapshot(load_settings(database_url=url, cache_dir=Path(folder)))
     active = [ActiveVersion("a", 1, f"S{key}", 1, str(number) * 20_000, "text") for key in range(5)]
-    content = ActiveSet((AgentInfo(1, "a", revision=number),), tuple(active), Marker(1, number, 5, 1, 1))
+    content = ActiveSet((AgentInfo(1, "a", revision=number),), tuple(active), ChangeToken(1, number, 5, 1, 1))
     for _ in range(times):
         disk.save(content)
     connections[0].send((True, "saved"))
@@ -171,7 +171,7 @@ class ClockedMember(member.Member):
         clock.install()
         super().__init__(*arguments)
         self._looks = 0
-        get_marker, get_active_set = repository.get_marker, repository.get_active_set
+        get_change_token, get_active_set = repository.get_change_token, repository.get_active_set
 
         def counted(function: Callable[..., Any]) -> Callable[..., Any]:
             def call(*arguments: Any) -> Any:
@@ -180,7 +180,7 @@ class ClockedMember(member.Member):
 
             return call
 
-        setattr(repository, "get_marker", counted(get_marker))  # noqa: B010  # counts, and does what it did
+        setattr(repository, "get_change_token", counted(get_change_token))  # noqa: B010  # counts, and does what it did
         setattr(repository, "get_active_set", counted(get_active_set))  # noqa: B010  # as above
 
     def step(self, seconds: float) -> str:

@@ -122,7 +122,7 @@ class Member:
         """Have the plugin edit and return the version that is active then."""
         change = asyncio.run(getattr(self.plugin, verb)(*arguments, **options))
         self._committed = time.monotonic()
-        return change.active_version if isinstance(change, commands.Change) else None
+        return change.active_version if isinstance(change, commands.EditResult) else None
 
     def create_and_activate(self, agent: str, status_key: str, text: str) -> int | None:
         """Write a version as a person does, active at once, and return its number."""

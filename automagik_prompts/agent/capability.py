@@ -26,8 +26,8 @@ from pydantic_ai.tools import AgentDepsT, RunContext
 from automagik_prompts.agent import features, overrides, pinning, plugins, telemetry
 from automagik_prompts.agent import run as runs
 from automagik_prompts.agent.messages import Placement, is_placed, without_declared
-from automagik_prompts.agent.provenance import UsedPrompt, last_used, sign
-from automagik_prompts.agent.rendering import Memory, Told, fill
+from automagik_prompts.agent.provenance import UsedPrompt, last_used, record_provenance
+from automagik_prompts.agent.rendering import RenderCache, RenderedPrompt, fill
 from automagik_prompts.agent.run import Run
 from automagik_prompts.agent.selection import choose, read_status, wait_for_database
 from automagik_prompts.domain.protocols import PromptReader, StatusFunction, Values, VariablesFunction
@@ -104,7 +104,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     automatic: bool = field(default=False, repr=False)
     """Whether `install()` gave it to the agent; it gives way to one that an agent or a run was given explicitly."""
 
-    _memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
+    _memory: RenderCache = field(default_factory=RenderCache, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.agent is not None:
@@ -230,7 +230,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             run.prepare(told, step)
             if run.span is None:
                 return await handler(request_context)
-            with telemetry.carried(telemetry.attributes_of(_used(ctx, told))):
+            with telemetry.baggage_set(telemetry.attributes_of(_used(ctx, told))):
                 return await handler(request_context)
         finally:
             run.prepared = None
@@ -259,7 +259,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
                 kept.append(self._instruction(told.text))  # a hook has made the instructions anew
             if kept != parts:
                 request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
-        sign(told.entry, ctx.run_id, request_context.messages, ctx.messages)
+        record_provenance(told.entry, ctx.run_id, request_context.messages, ctx.messages)
         if run.span is not None:
             run.trace(_used(ctx, told))
         return request_context
@@ -294,8 +294,8 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         run = runs.find(ctx, self.name)
         if run is None or run.capability is not self or run.attributes is None or run.lead is not None:
             return await handler(args)
-        telemetry.describe(run.attributes)
-        with telemetry.carried(run.attributes):
+        telemetry.set_span_attributes(run.attributes)
+        with telemetry.baggage_set(run.attributes):
             return await handler(args)
 
     async def wrap_output_process(
@@ -312,8 +312,8 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             return await handler(output)
         if not output_context.has_function:
             return await handler(output)  # there is no span for it
-        telemetry.describe(run.attributes)
-        with telemetry.carried(run.attributes):
+        telemetry.set_span_attributes(run.attributes)
+        with telemetry.baggage_set(run.attributes):
             return await handler(output)
 
     @property
@@ -380,7 +380,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         system_prompt.__qualname__ = self.ref
         register(dynamic=True, **features.registration(self.id, self.on_change))(system_prompt)
 
-    async def tell(self, ctx: RunContext[AgentDepsT], run: Run) -> Told:
+    async def tell(self, ctx: RunContext[AgentDepsT], run: Run) -> RenderedPrompt:
         """Return the text for the present status, filled."""
         name = self.name
         if not run.snapshot.is_loaded and run.is_plain and not run.snapshot.knows(name):
@@ -416,7 +416,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         return Run(self, reader, snapshot, overrides.in_force()) if snapshot is not None else None
 
 
-def _used(ctx: RunContext[Any], told: Told) -> UsedPrompt:
+def _used(ctx: RunContext[Any], told: RenderedPrompt) -> UsedPrompt:
     return UsedPrompt.of(told.prompt, told.asked_status_key, ctx.run_id)
 
 

@@ -10,7 +10,7 @@ from pydantic_ai.messages import ModelMessage, ModelRequest
 
 from automagik_prompts.domain.served import ServedPrompt, Source
 
-Entry = Mapping[str, Any]
+ProvenanceEntry = Mapping[str, Any]
 """What a history says about a prompt that was told, as plain values for JSON; the run is added where it is written."""
 
 METADATA_KEY = "automagik_prompts"
@@ -127,7 +127,7 @@ def prompt_used(result_or_messages: _Result | Sequence[ModelMessage]) -> Prompts
     return PromptsUsed(tuple(_told(message) for message in messages if isinstance(message, ModelRequest)))
 
 
-def entry_of(prompt: ServedPrompt, asked_status_key: str) -> Entry:
+def entry_of(prompt: ServedPrompt, asked_status_key: str) -> ProvenanceEntry:
     """Return what histories say about a prompt that is told for a status."""
     return {
         "agent": prompt.agent,
@@ -150,7 +150,7 @@ def last_used(messages: Sequence[ModelMessage], agent: str) -> UsedPrompt | None
     return None
 
 
-def sign(entry: Entry, run_id: str | None, *histories: Sequence[ModelMessage]) -> None:
+def record_provenance(entry: ProvenanceEntry, run_id: str | None, *histories: Sequence[ModelMessage]) -> None:
     """Write on the request that is being sent, in each list of messages that ends with it, what it tells.
 
     Pydantic AI makes this request anew for each step of a run and records on it in the same way. Its metadata may still
@@ -164,7 +164,7 @@ def sign(entry: Entry, run_id: str | None, *histories: Sequence[ModelMessage]) -
             signed = request
 
 
-def _signed(metadata: Mapping[str, Any] | None, entry: Entry) -> dict[str, Any]:
+def _signed(metadata: Mapping[str, Any] | None, entry: ProvenanceEntry) -> dict[str, Any]:
     """Return a request's metadata with what this run tells; what another run told with the same request goes."""
     if not metadata:
         return {METADATA_KEY: {entry["agent"]: entry}}

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_ai.tools import RunContext
 
-from automagik_prompts.agent.provenance import Entry, entry_of
+from automagik_prompts.agent.provenance import ProvenanceEntry, entry_of
 from automagik_prompts.domain.protocols import PromptReader, SnapshotReader, Values, VariablesFunction
 from automagik_prompts.domain.served import Selection, ServedPrompt, Source
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
@@ -19,7 +19,7 @@ from automagik_prompts.templating.values import ABSENT, BUILTINS, builtin_value,
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RenderedPrompt:
     """What a model is told.
 
     Attributes:
@@ -32,11 +32,11 @@ class Told:
     text: str
     prompt: ServedPrompt
     asked_status_key: str
-    entry: Entry
+    entry: ProvenanceEntry
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class CacheEntry:
     """What was made of one choice.
 
     Attributes:
@@ -48,21 +48,21 @@ class Remembered:
 
     snapshot: SnapshotReader
     selection: Selection
-    entry: Entry
-    told: Told | None
+    entry: ProvenanceEntry
+    told: RenderedPrompt | None
 
 
 @dataclass(slots=True, eq=False)
-class Memory:
+class RenderCache:
     """What was made of the latest choice for each status, so that a run need not make it anew.
 
     Attributes:
         entries: What was made, by status.
     """
 
-    entries: dict[str | None, Remembered] = field(default_factory=dict)
+    entries: dict[str | None, CacheEntry] = field(default_factory=dict)
 
-    def told(self, snapshot: SnapshotReader, status_key: str | None) -> Told | None:
+    def told(self, snapshot: SnapshotReader, status_key: str | None) -> RenderedPrompt | None:
         """Return what is told for a status, if a snapshot serves a text of the status' own that takes no value."""
         known = self.entries.get(status_key)
         # With a reason, another text stands in, which may change with what the code declares.
@@ -72,7 +72,7 @@ class Memory:
 
     def keep(
         self, snapshot: SnapshotReader, status_key: str | None, selection: Selection, reader: PromptReader
-    ) -> Remembered:
+    ) -> CacheEntry:
         """Make of a choice what can be made without values, and keep it.
 
         Threads may do so at once, as each of them keeps what is right.
@@ -83,10 +83,10 @@ class Memory:
         told = None
         if not prompt.template.variables:
             with suppress(RenderError):  # a helper may fail without a variable: `fill` deals with that
-                told = Told(prompt.template.render(_no_values, missing=reader.missing), prompt, asked, entry)
+                told = RenderedPrompt(prompt.template.render(_no_values, missing=reader.missing), prompt, asked, entry)
         if len(self.entries) >= _REMEMBERED:
             self.entries.clear()  # a status function can return anything
-        self.entries[status_key] = made = Remembered(snapshot, selection, entry, told)
+        self.entries[status_key] = made = CacheEntry(snapshot, selection, entry, told)
         return made
 
 
@@ -101,8 +101,8 @@ async def fill(
     status_key: str | None,
     reader: PromptReader,
     variables: Values | VariablesFunction | None,
-    memory: Memory,
-) -> Told:
+    memory: RenderCache,
+) -> RenderedPrompt:
     """Fill the chosen text.
 
     Args:
@@ -136,7 +136,7 @@ async def fill(
         text = prompt.template.render(lookup, missing=reader.missing, absent=absent)
         if absent and prompt.source is not Source.OVERRIDE:
             reader.report_missing(prompt, absent, partial(names_in, given or {}, ctx.deps))
-        return Told(text, prompt, asked, entry)
+        return RenderedPrompt(text, prompt, asked, entry)
     except RenderError as error:
         if prompt.source is not Source.OVERRIDE:
             reader.report_render_failure(prompt, error)
@@ -144,7 +144,7 @@ async def fill(
         if code is None or (code.text, code.format) == (prompt.text, prompt.format):
             raise _located(error, prompt) from error
     try:
-        return Told(code.template.render(lookup, missing=reader.missing), code, asked, entry_of(code, asked))
+        return RenderedPrompt(code.template.render(lookup, missing=reader.missing), code, asked, entry_of(code, asked))
     except RenderError as error:
         raise _located(error, code) from error
 

@@ -12,7 +12,7 @@ from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent import telemetry
 from automagik_prompts.agent.provenance import UsedPrompt
-from automagik_prompts.agent.rendering import Told
+from automagik_prompts.agent.rendering import RenderedPrompt
 from automagik_prompts.domain.protocols import PromptReader, SnapshotReader
 from automagik_prompts.domain.served import Selection, ServedPrompt
 
@@ -36,7 +36,7 @@ class RunCapability(Protocol):
     def ref(self) -> str:
         """The reference under which the text stands in histories."""
 
-    async def tell(self, ctx: RunContext[Any], run: Run) -> Told:
+    async def tell(self, ctx: RunContext[Any], run: Run) -> RenderedPrompt:
         """Return the filled text for the present status."""
 
 
@@ -68,7 +68,7 @@ class Run:
     # The rest stands in the class until it is set, which keeps beginning a run cheap.
     pinned: UsedPrompt | None = field(default=None, init=False)
     selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
-    prepared: Told | None = field(default=None, init=False)
+    prepared: RenderedPrompt | None = field(default=None, init=False)
     prepared_at: int = field(default=-1, init=False)
     run_id: str | None = field(default=None, init=False)
     deps: object = field(default=None, init=False)
@@ -83,12 +83,12 @@ class Run:
         capability = self.capability
         return capability.version is None and capability.pin is None and not self.overrides
 
-    def prepare(self, told: Told, step: int) -> Told:
+    def prepare(self, told: RenderedPrompt, step: int) -> RenderedPrompt:
         """Keep what the next request tells."""
         self.prepared, self.prepared_at = told, step
         return told
 
-    def prepared_for(self, step: int, *, earliest: int) -> Told | None:
+    def prepared_for(self, step: int, *, earliest: int) -> RenderedPrompt | None:
         """Return what was found out for a step already; what was found out before `earliest` is too old."""
         return self.prepared if earliest <= self.prepared_at <= step else None
 
@@ -99,7 +99,7 @@ class Run:
         if (label := telemetry.label_of(used)) not in leading.labels:
             leading.labels = (*leading.labels, label)
         if self.lead is None:
-            telemetry.describe(self.attributes)
+            telemetry.set_span_attributes(self.attributes)
 
 
 # By run id and name of the prompts. Not in a context variable: a run may be driven from several tasks.

@@ -62,7 +62,7 @@ def label_of(used: UsedPrompt) -> str:
     return f"{used.agent}/{used.status_key}@{which}"
 
 
-def describe(attributes: Attributes) -> None:
+def set_span_attributes(attributes: Attributes) -> None:
     """Write a prompt on the present span."""
     get_current_span().set_attributes(attributes)
 
@@ -73,7 +73,7 @@ def summarize(span: Span, attributes: Attributes, prompts: Sequence[str]) -> Non
 
 
 @contextmanager
-def carried(attributes: Attributes) -> Iterator[None]:
+def baggage_set(attributes: Attributes) -> Iterator[None]:
     """Carry a prompt as baggage, for spans that others open and for services that are called."""
     carrier = context.get_current()
     for name, value in attributes.items():

@@ -34,7 +34,7 @@ USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CommandEntry:
     """A command before its module is loaded.
 
     Attributes:
@@ -68,31 +68,33 @@ class Entry:
 
 
 COMMANDS = {
-    "agents": Entry("browse", "agents", "List the agents.", "See"),
-    "list": Entry("browse", "list_prompts", "List each status with its active version.", "See"),
-    "show": Entry("browse", "show", "Show one version and its text.", "See"),
-    "history": Entry("history", "history", "List the versions of an agent's texts, newest first.", "See"),
-    "events": Entry("history", "events", "List what was done, by whom and why, newest first.", "See"),
-    "explain": Entry("explain", "explain", "Say which version is served, from where and why.", "See"),
-    "diff": Entry("diff", "diff", "Show the difference between two versions.", "See"),
-    "search": Entry("browse", "search", "Find the lines in which words stand.", "See"),
-    "create": Entry("create", "create", "Write a new version of a text.", "Change"),
-    "activate": Entry("write", "activate", "Make a version the active one.", "Change"),
-    "rollback": Entry("write", "rollback", "Go back to the version that was active before.", "Change"),
-    "deactivate": Entry("write", "deactivate", "Leave a status without an active version of its own.", "Change"),
-    "copy": Entry("write", "copy", "Copy a text to another agent or status, as a new version there.", "Change"),
-    "delete": Entry("write", "delete", "Delete a version that a person wrote and that is not active.", "Change"),
-    "check": Entry("check", "check", "Compare code, database and files, for CI.", "Check and move"),
-    "export": Entry("transfer", "export", "Write each active version to a Markdown file.", "Check and move"),
-    "import": Entry("transfer", "import_files", "Write a new version for each file that differs.", "Check and move"),
-    "sync": Entry("schema", "sync", "Write what the code declares, as a release step.", "Run"),
-    "upgrade": Entry("schema", "upgrade", "Bring the database's schema up to date.", "Run"),
-    "downgrade": Entry("legacy", "downgrade", "Take the schema back to an older one.", "Run"),
-    "migrate-legacy": Entry(
+    "agents": CommandEntry("browse", "agents", "List the agents.", "See"),
+    "list": CommandEntry("browse", "list_prompts", "List each status with its active version.", "See"),
+    "show": CommandEntry("browse", "show", "Show one version and its text.", "See"),
+    "history": CommandEntry("history", "history", "List the versions of an agent's texts, newest first.", "See"),
+    "events": CommandEntry("history", "events", "List what was done, by whom and why, newest first.", "See"),
+    "explain": CommandEntry("explain", "explain", "Say which version is served, from where and why.", "See"),
+    "diff": CommandEntry("diff", "diff", "Show the difference between two versions.", "See"),
+    "search": CommandEntry("browse", "search", "Find the lines in which words stand.", "See"),
+    "create": CommandEntry("create", "create", "Write a new version of a text.", "Change"),
+    "activate": CommandEntry("write", "activate", "Make a version the active one.", "Change"),
+    "rollback": CommandEntry("write", "rollback", "Go back to the version that was active before.", "Change"),
+    "deactivate": CommandEntry("write", "deactivate", "Leave a status without an active version of its own.", "Change"),
+    "copy": CommandEntry("write", "copy", "Copy a text to another agent or status, as a new version there.", "Change"),
+    "delete": CommandEntry("write", "delete", "Delete a version that a person wrote and that is not active.", "Change"),
+    "check": CommandEntry("check", "check", "Compare code, database and files, for CI.", "Check and move"),
+    "export": CommandEntry("transfer", "export", "Write each active version to a Markdown file.", "Check and move"),
+    "import": CommandEntry(
+        "transfer", "import_files", "Write a new version for each file that differs.", "Check and move"
+    ),
+    "sync": CommandEntry("schema", "sync", "Write what the code declares, as a release step.", "Run"),
+    "upgrade": CommandEntry("schema", "upgrade", "Bring the database's schema up to date.", "Run"),
+    "downgrade": CommandEntry("legacy", "downgrade", "Take the schema back to an older one.", "Run"),
+    "migrate-legacy": CommandEntry(
         "legacy", "migrate_legacy", "Adopt the texts of a database from before this library.", "Run"
     ),
-    "doctor": Entry("doctor", "doctor", "Look for what could keep prompts from being served.", "Run"),
-    "watch": Entry("watch", "watch", "Follow what is served, live.", "Run"),
+    "doctor": CommandEntry("doctor", "doctor", "Look for what could keep prompts from being served.", "Run"),
+    "watch": CommandEntry("watch", "watch", "Follow what is served, live.", "Run"),
 }
 
 

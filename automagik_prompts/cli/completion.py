@@ -81,8 +81,8 @@ async def _statuses(database: Database, agent: str) -> list[Candidate]:
     from automagik_prompts.editing import queries  # as above
 
     return [
-        (standing.status_key, f"version {standing.active} is active" if standing.active else "none active")
-        for standing in await queries.standings(database, agent)
+        (summary.status_key, f"version {summary.active} is active" if summary.active else "none active")
+        for summary in await queries.summaries(database, agent)
     ]
 
 

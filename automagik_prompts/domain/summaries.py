@@ -21,7 +21,7 @@ class CodeVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class StatusHead:
     """Where the versions of one status stand.
 
     Attributes:
@@ -36,7 +36,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StatusSummary:
     """Where one status of an agent stands, in all that an overview needs; without its texts.
 
     Attributes:
@@ -80,7 +80,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
+class VersionDigest:
     """What tells a version from others of its status, without its text."""
 
     status_key: str
@@ -92,7 +92,7 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
+class ChangeToken:
     """A fingerprint of everything that is active; it differs after every write, also after one by plain SQL."""
 
     agents: int
@@ -114,4 +114,4 @@ class ActiveSet:
 
     agents: tuple[AgentInfo, ...]
     active: tuple[ActiveVersion, ...]
-    marker: Marker
+    marker: ChangeToken

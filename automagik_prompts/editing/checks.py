@@ -23,7 +23,7 @@ from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableEr
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import CodeVersion, Standing
+from automagik_prompts.storage.repository import CodeVersion, StatusSummary
 from automagik_prompts.templating.template import check_exposed, compile_template
 
 
@@ -112,18 +112,18 @@ async def check_database(database: Database, declared: Agents, only: Collection[
         ]
     infos = {info.name: info for info in await queries.agents(database) if only is None or info.name in only}
     wanted = {name: agent for name, agent in declared.items() if only is None or name in only}
-    standings = [standing for standing in await queries.standings(database) if standing.agent in infos]
+    summaries = [summary for summary in await queries.summaries(database) if summary.agent in infos]
     seen: dict[PromptKey, list[CodeVersion]] = {}
     names = {info.id: info.name for info in infos.values()}
     for version in await database.run(repository.get_code_versions, names):
         seen.setdefault(PromptKey(names[version.agent_id], version.status_key), []).append(version)
-    found = list(_inactive(standings))
-    found += _compared_with_code(wanted, infos, {PromptKey(one.agent, one.status_key): one for one in standings}, seen)
-    found += _drift_in_database(standings, wanted)
-    found += _alike(standings, wanted)
+    found = list(_inactive(summaries))
+    found += _compared_with_code(wanted, infos, {PromptKey(one.agent, one.status_key): one for one in summaries}, seen)
+    found += _drift_in_database(summaries, wanted)
+    found += _alike(summaries, wanted)
     if declared:
-        found += _orphans(standings, wanted)
-        found += _unknown(standings, wanted)
+        found += _orphans(summaries, wanted)
+        found += _unknown(summaries, wanted)
     for info, prompt in await queries.active_prompts(database):
         if info.name in infos:
             code = wanted.get(info.name)
@@ -176,26 +176,26 @@ async def check_files(
     return found
 
 
-def _inactive(standings: Iterable[Standing]) -> Iterator[Finding]:
-    for standing in standings:
-        if standing.active is None:
+def _inactive(summaries: Iterable[StatusSummary]) -> Iterator[Finding]:
+    for summary in summaries:
+        if summary.active is None:
             yield Finding(
                 Kind.INACTIVE,
-                f"{standing.agent}/{standing.status_key} has no active version; the latest is {standing.latest}.",
-                standing.agent,
-                standing.status_key,
-                command=f"automagik-prompts activate {standing.agent} {standing.status_key} VERSION",
+                f"{summary.agent}/{summary.status_key} has no active version; the latest is {summary.latest}.",
+                summary.agent,
+                summary.status_key,
+                command=f"automagik-prompts activate {summary.agent} {summary.status_key} VERSION",
             )
 
 
 def _compared_with_code(
     declared: Agents,
     infos: Mapping[str, AgentInfo],
-    standings: Mapping[PromptKey, Standing],
+    summaries: Mapping[PromptKey, StatusSummary],
     seen: Mapping[PromptKey, list[CodeVersion]],
 ) -> Iterator[Finding]:
     """Yield where the code's present text is not what the database has from code."""
-    stored = _status_keys(standings.values())
+    stored = _status_keys(summaries.values())
     for name, agent in sorted(declared.items()):
         info = infos.get(name)
         keys = stored.get(name, StatusKeys(()))
@@ -214,99 +214,101 @@ def _compared_with_code(
                 continue  # the database spells it otherwise, which is a finding of its own
             key = PromptKey(name, status_key)
             match = _match(prompt, seen.get(key, ()))
-            yield from _one_compared(prompt, standings.get(key), match)
+            yield from _one_compared(prompt, summaries.get(key), match)
 
 
-def _one_compared(prompt: DeclaredPrompt, standing: Standing | None, match: CodeVersion | None) -> Iterator[Finding]:
+def _one_compared(
+    prompt: DeclaredPrompt, summary: StatusSummary | None, match: CodeVersion | None
+) -> Iterator[Finding]:
     where, place = f"{prompt.agent}/{prompt.status_key}", place_of(prompt)
-    if standing is None:
+    if summary is None:
         message = f"{where} is not in the database yet."
         yield Finding(Kind.UNSYNCED, message, prompt.agent, prompt.status_key, None, place, _SYNC)
-    elif match is None and standing.active is not None and not standing.from_code:
-        yield _drift(standing, "to a text that the database has not seen", "--code", place)
+    elif match is None and summary.active is not None and not summary.from_code:
+        yield _drift(summary, "to a text that the database has not seen", "--code", place)
     elif match is None:
         message = f"The text of {where} in code is new and not in the database yet."
-        yield Finding(Kind.UNSYNCED, message, prompt.agent, prompt.status_key, standing.active, place, _SYNC)
-    elif standing.drift and standing.active is not None and match.version > standing.active:
-        yield _drift(standing, f"to version {match.version}", f"{standing.active} {match.version}", place)
+        yield Finding(Kind.UNSYNCED, message, prompt.agent, prompt.status_key, summary.active, place, _SYNC)
+    elif summary.drift and summary.active is not None and match.version > summary.active:
+        yield _drift(summary, f"to version {match.version}", f"{summary.active} {match.version}", place)
 
 
-def _drift_in_database(standings: Iterable[Standing], declared: Agents) -> Iterator[Finding]:
+def _drift_in_database(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[Finding]:
     """Yield drift that the database knows of, for statuses whose code is not here to look at."""
-    for standing in standings:
-        agent = declared.get(standing.agent)
-        if standing.drift and (agent is None or standing.status_key not in agent.prompts):
-            versions = f"{standing.active} {standing.code_version}"
-            yield _drift(standing, f"to version {standing.code_version}", versions, None)
+    for summary in summaries:
+        agent = declared.get(summary.agent)
+        if summary.drift and (agent is None or summary.status_key not in agent.prompts):
+            versions = f"{summary.active} {summary.code_version}"
+            yield _drift(summary, f"to version {summary.code_version}", versions, None)
 
 
-def _drift(standing: Standing, news: str, versions: str, place: Place | None) -> Finding:
-    where = f"{standing.agent} {standing.status_key}"
+def _drift(summary: StatusSummary, news: str, versions: str, place: Place | None) -> Finding:
+    where = f"{summary.agent} {summary.status_key}"
     return Finding(
         Kind.DRIFT,
-        f"{standing.agent}/{standing.status_key}: version {standing.active} by {standing.author or 'a person'} is "
+        f"{summary.agent}/{summary.status_key}: version {summary.active} by {summary.author or 'a person'} is "
         f"active, and the code has changed since, {news}.",
-        standing.agent,
-        standing.status_key,
-        standing.active,
+        summary.agent,
+        summary.status_key,
+        summary.active,
         place,
         f"automagik-prompts diff {where} {versions}",
     )
 
 
-def _orphans(standings: Iterable[Standing], declared: Agents) -> Iterator[Finding]:
+def _orphans(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[Finding]:
     """Yield what came from code and is not in the code that was found: a status of it, or an agent as a whole.
 
     Neither says that the text is not needed: another process may declare it, or it may be served from the database
     alone. So no command is named that would leave anybody without a prompt.
     """
     told: set[str] = set()
-    for standing in standings:
-        agent = declared.get(standing.agent)
-        if standing.code_version is None or (agent is not None and agent.keys.find(standing.status_key) is not None):
+    for summary in summaries:
+        agent = declared.get(summary.agent)
+        if summary.code_version is None or (agent is not None and agent.keys.find(summary.status_key) is not None):
             continue
         if agent is None:
-            if standing.agent not in told:
-                told.add(standing.agent)
+            if summary.agent not in told:
+                told.add(summary.agent)
                 yield Finding(
                     Kind.UNDECLARED,
-                    f"{standing.agent} is not declared by the modules that were found; its prompts are served all the "
+                    f"{summary.agent} is not declared by the modules that were found; its prompts are served all the "
                     "same. Name the module that declares it with --module, if there is one.",
-                    standing.agent,
+                    summary.agent,
                 )
             continue
         yield Finding(
             Kind.ORPHAN,
-            f"{standing.agent}/{standing.status_key} came from code (version {standing.code_version}) and is not in "
+            f"{summary.agent}/{summary.status_key} came from code (version {summary.code_version}) and is not in "
             "code any more.",
-            standing.agent,
-            standing.status_key,
-            standing.code_version,
-            command=f"automagik-prompts history {standing.agent} {standing.status_key}",
+            summary.agent,
+            summary.status_key,
+            summary.code_version,
+            command=f"automagik-prompts history {summary.agent} {summary.status_key}",
         )
 
 
-def _unknown(standings: Iterable[Standing], declared: Agents) -> Iterator[Finding]:
+def _unknown(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[Finding]:
     """Yield the statuses of declared agents that no code has ever had: misspelt, or not in code yet."""
-    for standing in standings:
-        agent = declared.get(standing.agent)
-        if agent is None or standing.code_version is not None or agent.keys.find(standing.status_key):
+    for summary in summaries:
+        agent = declared.get(summary.agent)
+        if agent is None or summary.code_version is not None or agent.keys.find(summary.status_key):
             continue
-        close = closest(standing.status_key, agent.prompts)
+        close = closest(summary.status_key, agent.prompts)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         yield Finding(
             Kind.UNKNOWN_STATUS,
-            f"The code of {standing.agent} does not know the status {standing.status_key!r}, so it is served "
+            f"The code of {summary.agent} does not know the status {summary.status_key!r}, so it is served "
             f"only where a run has that status.{hint}",
-            standing.agent,
-            standing.status_key,
-            standing.active,
+            summary.agent,
+            summary.status_key,
+            summary.active,
         )
 
 
-def _alike(standings: Iterable[Standing], declared: Agents) -> Iterator[Finding]:
+def _alike(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[Finding]:
     """Yield keys of one agent that people take for one: each serves its exact spelling, and no other."""
-    stored = _status_keys(standings)
+    stored = _status_keys(summaries)
     for agent, keys in sorted(stored.items()):
         for first, *others in spelt_alike(keys):
             for other in others:
@@ -330,11 +332,11 @@ def _alike(standings: Iterable[Standing], declared: Agents) -> Iterator[Finding]
                 )
 
 
-def _status_keys(standings: Iterable[Standing]) -> dict[str, StatusKeys]:
+def _status_keys(summaries: Iterable[StatusSummary]) -> dict[str, StatusKeys]:
     """Return the statuses in the database, by agent."""
     found: dict[str, list[str]] = {}
-    for standing in standings:
-        found.setdefault(standing.agent, []).append(standing.status_key)
+    for summary in summaries:
+        found.setdefault(summary.agent, []).append(summary.status_key)
     return {agent: StatusKeys(keys) for agent, keys in found.items()}
 
 
@@ -372,7 +374,7 @@ async def _compared_with_files(
 ) -> list[Finding]:
     found = []
     present = {prompt.key: (prompt, version) for prompt, version in await transfer.read_prompts(database)}
-    stored = _status_keys(await queries.standings(database))
+    stored = _status_keys(await queries.summaries(database))
     for file in files:
         prompt = file.prompt
         keys = stored.get(prompt.agent, StatusKeys(()))

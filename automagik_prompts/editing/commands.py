@@ -28,7 +28,7 @@ from automagik_prompts.templating.template import check_exposed, compile_templat
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EditResult:
     """What a write did.
 
     Attributes:
@@ -79,7 +79,7 @@ async def create(
     statuses: Collection[str] = (),
     exposed: Collection[str] | None = None,
     intent: Intent = Intent(),
-) -> Change:
+) -> EditResult:
     """Write a new version of an agent's text for a status.
 
     Args:
@@ -115,7 +115,7 @@ async def create(
         exposed=exposed,
     )
 
-    async def write(db: BaseDBAsyncClient) -> Change:
+    async def write(db: BaseDBAsyncClient) -> EditResult:
         locked = await _lock(db, target.agent or await _added(db, target.name, target.status_key), intent)
         # Looked up again under the lock: somebody may have added the status meanwhile, in another spelling.
         keys = StatusKeys(await repository.get_status_keys(db, locked.id))
@@ -133,9 +133,9 @@ async def create(
         written = await repository.create_prompt(db, data)
         await _record(db, locked, status_key, Action.CREATED, intent, to=written, before=None)
         if not activate:
-            return _change(locked, status_key, written, before, before)
+            return _result(locked, status_key, written, before, before)
         active = await _set_active(db, locked, status_key, written, before, Action.ACTIVATED, intent)
-        return _change(locked, status_key, active, active, before)
+        return _result(locked, status_key, active, active, before)
 
     return await database.transaction(write)
 
@@ -148,7 +148,7 @@ async def activate(
     *,
     exposed: Collection[str] | None = None,
     intent: Intent = Intent(),
-) -> Change:
+) -> EditResult:
     """Make a version the active one of its agent and status; every process follows.
 
     Args:
@@ -170,11 +170,11 @@ async def activate(
     status_key = wanted.status_key
     _check_servable(wanted, known, exposed)
 
-    async def write(db: BaseDBAsyncClient) -> Change:
+    async def write(db: BaseDBAsyncClient) -> EditResult:
         locked = await _lock(db, known, intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
         active = await _set_active(db, locked, status_key, wanted, before, Action.ACTIVATED, intent)
-        return _change(locked, status_key, active, active, before)
+        return _result(locked, status_key, active, active, before)
 
     return await database.transaction(write)
 
@@ -186,7 +186,7 @@ async def rollback(
     *,
     exposed: Collection[str] | None = None,
     intent: Intent = Intent(),
-) -> Change:
+) -> EditResult:
     """Activate the version that was active before the present one; said again, it goes back further.
 
     After a deactivation it brings back the version that was deactivated.
@@ -207,18 +207,18 @@ async def rollback(
     known = await find_agent(database, agent)
     status_key = await find_status(database, known, status)
 
-    async def write(db: BaseDBAsyncClient) -> Change:
+    async def write(db: BaseDBAsyncClient) -> EditResult:
         locked = await _lock(db, known, intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
         earlier = await version_before(db, locked, status_key, before)
         _check_servable(earlier, locked, exposed)
         active = await _set_active(db, locked, status_key, earlier, before, Action.ROLLED_BACK, intent)
-        return _change(locked, status_key, active, active, before)
+        return _result(locked, status_key, active, active, before)
 
     return await database.transaction(write)
 
 
-async def deactivate(database: Database, agent: str, status: Status, *, intent: Intent = Intent()) -> Change:
+async def deactivate(database: Database, agent: str, status: Status, *, intent: Intent = Intent()) -> EditResult:
     """Leave a status without an active version; its agents are served the primary status' text instead.
 
     Args:
@@ -235,7 +235,7 @@ async def deactivate(database: Database, agent: str, status: Status, *, intent: 
     known = await find_agent(database, agent)
     status_key = await find_status(database, known, status)
 
-    async def write(db: BaseDBAsyncClient) -> Change:
+    async def write(db: BaseDBAsyncClient) -> EditResult:
         locked = await _lock(db, known, intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
         if before is None:
@@ -243,7 +243,7 @@ async def deactivate(database: Database, agent: str, status: Status, *, intent: 
             raise PromptNotFoundError(message, agent=agent, status_key=status_key)
         await repository.set_prompt_active(db, locked.id, None, status_key)
         await _record(db, locked, status_key, Action.DEACTIVATED, intent, to=before, before=before)
-        return _change(locked, status_key, None, None, before)
+        return _result(locked, status_key, None, None, before)
 
     return await database.transaction(write)
 
@@ -305,7 +305,7 @@ async def copy(
     statuses: Collection[str] = (),
     exposed: Collection[str] | None = None,
     intent: Intent = Intent(),
-) -> Change:
+) -> EditResult:
     """Write a version's text as a new version of another agent or status.
 
     Args:
@@ -342,7 +342,9 @@ async def copy(
     )
 
 
-async def delete(database: Database, agent: str, status: Status, version: int, *, intent: Intent = Intent()) -> Change:
+async def delete(
+    database: Database, agent: str, status: Status, version: int, *, intent: Intent = Intent()
+) -> EditResult:
     """Delete a version that a person wrote and that is not active; what was done to it stays in the events.
 
     Its number is never given again, so that no event can mean another text.
@@ -363,7 +365,7 @@ async def delete(database: Database, agent: str, status: Status, version: int, *
     known = await find_agent(database, agent)
     status_key = (await find_version(database, known, status, version)).status_key
 
-    async def write(db: BaseDBAsyncClient) -> Change:
+    async def write(db: BaseDBAsyncClient) -> EditResult:
         locked = await _lock(db, known, intent)
         active = await repository.get_active_prompt(db, locked.id, status_key)
         wanted = await repository.get_version(db, locked.id, status_key, version)
@@ -374,7 +376,7 @@ async def delete(database: Database, agent: str, status: Status, version: int, *
         _check_deletable(wanted, agent)
         await repository.delete_prompt(db, wanted.id)
         await _record(db, locked, status_key, Action.DELETED, intent, to=wanted, before=None)
-        return _change(locked, status_key, wanted, active, active)
+        return _result(locked, status_key, wanted, active, active)
 
     return await database.transaction(write)
 
@@ -479,10 +481,10 @@ async def _record(
     await repository.add_events(db, [event])
 
 
-def _change(
+def _result(
     agent: AgentInfo, status_key: str, prompt: Prompt | None, active: Prompt | None, before: Prompt | None
-) -> Change:
-    return Change(
+) -> EditResult:
+    return EditResult(
         agent=agent,
         status_key=status_key,
         prompt=prompt,

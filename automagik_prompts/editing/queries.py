@@ -13,7 +13,7 @@ from automagik_prompts.editing.finding import find_agent, find_status, find_vers
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import Standing
+from automagik_prompts.storage.repository import StatusSummary
 
 _EXCERPT = 60
 """Characters shown on each side of what was searched for, at most."""
@@ -49,7 +49,7 @@ async def agents(database: Database) -> list[AgentInfo]:
     return await database.run(repository.get_agents)
 
 
-async def standings(database: Database, agent: str | None = None) -> list[Standing]:
+async def summaries(database: Database, agent: str | None = None) -> list[StatusSummary]:
     """Return where each status stands, of one agent or of all.
 
     Raises:
@@ -57,7 +57,7 @@ async def standings(database: Database, agent: str | None = None) -> list[Standi
         DatabaseUnavailableError: The database cannot be read now.
     """
     known = await find_agent(database, agent) if agent is not None else None
-    return await database.run(repository.get_standings, known.id if known is not None else None)
+    return await database.run(repository.get_summaries, known.id if known is not None else None)
 
 
 async def find_key(database: Database, agent: str, status: Status) -> PromptKey:

@@ -17,7 +17,7 @@ from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Pro
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import CodeVersion, Head
+from automagik_prompts.storage.repository import CodeVersion, StatusHead
 
 AUTHOR = "code"
 """The author of versions and events that come from code."""
@@ -27,7 +27,7 @@ _BATCH = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Seeded:
+class SyncResult:
     """One thing that seeding did or saw.
 
     Attributes:
@@ -47,7 +47,9 @@ class Seeded:
     clash: SpellingClash | None = None
 
 
-async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact: bool = False) -> tuple[Seeded, ...]:
+async def seed(
+    database: Database, agents: Mapping[str, DeclaredAgent], *, exact: bool = False
+) -> tuple[SyncResult, ...]:
     """Write what the code declares and the database has not seen.
 
     Args:
@@ -82,7 +84,7 @@ async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact
     heads = await database.run(repository.get_heads, ids if exact else unsure)
     stored = _statuses(heads)
     work: list[AgentInfo] = []
-    done: list[Seeded] = []
+    done: list[SyncResult] = []
     for name, agent in known.items():
         versions = seen[agent.id]
         declared, clashes = _writable(agents[name], stored[agent.id])
@@ -106,7 +108,7 @@ async def seed(database: Database, agents: Mapping[str, DeclaredAgent], *, exact
 
 async def _seed_agents(
     db: BaseDBAsyncClient, agents: Sequence[AgentInfo], code: Mapping[str, DeclaredAgent], exact: bool
-) -> list[Seeded]:
+) -> list[SyncResult]:
     """Seed some agents in one transaction."""
     locked = [agent for known in agents if (agent := await repository.lock_agent(db, known.id, notify=False))]
     await repository.notify_listeners(db)
@@ -116,7 +118,7 @@ async def _seed_agents(
     heads = await repository.get_heads(db, ids)
     stored = _statuses(heads)
     declared: dict[str, DeclaredAgent] = {}
-    done: list[Seeded] = []
+    done: list[SyncResult] = []
     for agent in locked:
         declared[agent.name], clashes = _writable(code[agent.name], stored[agent.id])
         done += clashes
@@ -140,7 +142,7 @@ async def _seed_agents(
         db, [event for plan, prompt in zip(plans, written, strict=True) for event in plan.events(prompt)]
     )
     done += [
-        Seeded(plan.agent.name, prompt.status_key, prompt.version, "created" if plan.activates else "drift")
+        SyncResult(plan.agent.name, prompt.status_key, prompt.version, "created" if plan.activates else "drift")
         for plan, prompt in zip(plans, written, strict=True)
     ]
     for agent in locked:
@@ -158,7 +160,7 @@ def _statuses(heads: Iterable[tuple[int, str]]) -> defaultdict[int, list[str]]:
     return found
 
 
-def _writable(declared: DeclaredAgent, stored: Iterable[str]) -> tuple[DeclaredAgent, list[Seeded]]:
+def _writable(declared: DeclaredAgent, stored: Iterable[str]) -> tuple[DeclaredAgent, list[SyncResult]]:
     """Leave out the statuses that the database spells otherwise, as the other spelling would be a status beside them.
 
     Args:
@@ -174,7 +176,7 @@ def _writable(declared: DeclaredAgent, stored: Iterable[str]) -> tuple[DeclaredA
     clashes = [SpellingClash(declared.name, key, other) for key, other in found.items()]
     return (
         replace(declared, prompts=prompts, primary=primary),
-        [Seeded(clash.agent, clash.declared, None, "alike", clash) for clash in clashes],
+        [SyncResult(clash.agent, clash.declared, None, "alike", clash) for clash in clashes],
     )
 
 
@@ -184,7 +186,7 @@ class _Plan:
 
     agent: AgentInfo
     prompt: DeclaredPrompt
-    head: Head | None
+    head: StatusHead | None
     last: Action | None
 
     @property
@@ -244,10 +246,10 @@ async def _activate_reverted(
     agent: AgentInfo,
     declared: DeclaredAgent,
     seen: Sequence[CodeVersion],
-    heads: Mapping[tuple[int, str], Head],
-) -> list[Seeded]:
+    heads: Mapping[tuple[int, str], StatusHead],
+) -> list[SyncResult]:
     """Activate the code's text where another version of the code is active: the release was reverted, or came back."""
-    done: list[Seeded] = []
+    done: list[SyncResult] = []
     for match, active in await _to_activate(db, agent, declared, seen, heads):
         await repository.set_prompt_active(db, agent.id, match.id, match.status_key)
         event = EventCreate(
@@ -262,7 +264,7 @@ async def _activate_reverted(
             note="the text of the release that was synced" if active is not None else "it never had an active version",
         )
         await repository.add_events(db, [event])
-        done.append(Seeded(agent.name, match.status_key, match.version, "activated"))
+        done.append(SyncResult(agent.name, match.status_key, match.version, "activated"))
     return done
 
 
@@ -271,7 +273,7 @@ async def _to_activate(
     agent: AgentInfo,
     declared: DeclaredAgent,
     seen: Sequence[CodeVersion],
-    heads: Mapping[tuple[int, str], Head],
+    heads: Mapping[tuple[int, str], StatusHead],
 ) -> list[tuple[CodeVersion, int | None]]:
     """Return the versions that a sync activates: of a reverted release, and where none was ever active.
 
@@ -295,7 +297,7 @@ async def _reverted(
     agent: AgentInfo,
     declared: DeclaredAgent,
     seen: Sequence[CodeVersion],
-    heads: Mapping[tuple[int, str], Head],
+    heads: Mapping[tuple[int, str], StatusHead],
 ) -> list[tuple[CodeVersion, int]]:
     """Return the versions that equal the code's texts where another version of the code is active, with that one."""
     found: list[tuple[CodeVersion, int]] = []
@@ -319,11 +321,11 @@ async def _activated_by_code(db: BaseDBAsyncClient, agent: AgentInfo, status_key
     return bool(last) and last[0].author == AUTHOR
 
 
-def _orphans(agent: AgentInfo, declared: DeclaredAgent, seen: Sequence[CodeVersion]) -> list[Seeded]:
+def _orphans(agent: AgentInfo, declared: DeclaredAgent, seen: Sequence[CodeVersion]) -> list[SyncResult]:
     """Return the statuses that came from code and that the code no longer mentions; nothing is deleted."""
     newest = {version.status_key: version.version for version in seen}
     return [
-        Seeded(agent.name, status_key, version, "orphan")
+        SyncResult(agent.name, status_key, version, "orphan")
         for status_key, version in newest.items()
         if declared.keys.find(status_key) is None
     ]
@@ -340,7 +342,7 @@ async def _differs(
     agent: AgentInfo,
     declared: DeclaredAgent,
     seen: Sequence[CodeVersion],
-    heads: Mapping[tuple[int, str], Head],
+    heads: Mapping[tuple[int, str], StatusHead],
 ) -> bool:
     """Say whether something other than a new text would have to be written for the code to be met exactly."""
     if agent.default_status_key != declared.primary or agent.variables != tuple(sorted(declared.exposed)):

@@ -29,7 +29,7 @@ from automagik_prompts.editing.files import (
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import Fingerprint
+from automagik_prompts.storage.repository import VersionDigest
 from automagik_prompts.templating.template import check_variable_name
 
 Written = Literal["written", "unchanged", "removed", "stale"]
@@ -201,9 +201,9 @@ async def plan_import(
     """
     known = {info.name: info for info in await queries.agents(database)}
     files = with_agents(files, known)
-    versions: dict[PromptKey, list[Fingerprint]] = {}
+    versions: dict[PromptKey, list[VersionDigest]] = {}
     for name in sorted({file.prompt.agent for file in files} & known.keys()):
-        for version in await database.run(repository.get_fingerprints, known[name].id):
+        for version in await database.run(repository.get_version_digests, known[name].id):
             versions.setdefault(PromptKey(name, version.status_key), []).append(version)
     files = with_statuses(files, known, versions, declared, new_status=new_status)
     new = {name: _new_agent(name, files) for name in sorted({file.prompt.agent for file in files} - known.keys())}
@@ -280,7 +280,7 @@ async def carry_out(
     return ImportPlan(tuple(done), plan.new_agents)
 
 
-def _step(file: FoundFile, versions: Iterable[Fingerprint], *, activate: bool) -> Step:
+def _step(file: FoundFile, versions: Iterable[VersionDigest], *, activate: bool) -> Step:
     prompt = file.prompt
     wanted = (content_hash(prompt.text), prompt.format, prompt.name)
     found = list(versions)

@@ -20,7 +20,7 @@ from typing import Any
 
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.settings import Settings, identity_of
-from automagik_prompts.storage.repository import ActiveSet, Marker
+from automagik_prompts.storage.repository import ActiveSet, ChangeToken
 
 logger = logging.getLogger("automagik_prompts")
 
@@ -119,7 +119,7 @@ def _unpacked(envelope: Any) -> ActiveSet:
     body: Any = json.loads(text)
     agents = [AgentInfo(**{**agent, "variables": tuple(agent["variables"])}) for agent in body["agents"]]
     active = [ActiveVersion(**version) for version in body["active"]]
-    return ActiveSet(tuple(agents), tuple(active), Marker(**body["marker"]))
+    return ActiveSet(tuple(agents), tuple(active), ChangeToken(**body["marker"]))
 
 
 def _without_waiting(path: str, flags: int) -> int:

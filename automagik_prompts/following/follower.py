@@ -15,15 +15,15 @@ from automagik_prompts.domain.served import ServedPrompt, Source, State
 from automagik_prompts.editing import sync
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, PromptsError, SchemaError
 from automagik_prompts.following.cache_file import DiskSnapshot
-from automagik_prompts.following.signals import Changes, Listening, Polling, backoff
+from automagik_prompts.following.signals import ChangeSignals, Listening, Polling, backoff
 from automagik_prompts.following.snapshot import Snapshot, build_snapshot
 from automagik_prompts.runtime.gate import Gate
-from automagik_prompts.runtime.incidents import Failures
+from automagik_prompts.runtime.incidents import IncidentLog
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import Settings, redacted_url
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import ActiveSet, Marker
+from automagik_prompts.storage.repository import ActiveSet, ChangeToken
 
 logger = logging.getLogger("automagik_prompts")
 
@@ -83,7 +83,7 @@ class Status:
     clashes: tuple[SpellingClash, ...] = ()
 
 
-class Refresher:
+class Follower:
     """Follows one database and publishes snapshots; runs on the plugin's own thread.
 
     Args:
@@ -119,25 +119,25 @@ class Refresher:
         self._now = asyncio.get_running_loop().time
         self._status = Status(State.STARTING, self._now())
         self._disk = DiskSnapshot(settings)
-        self._changes: Changes = Polling(settings.interval)
+        self._changes: ChangeSignals = Polling(settings.interval)
         self._database: Database | None = None
         self._gate = Gate()
         self._borrowers = Gate()
         self._loading = asyncio.Lock()
-        self._marker: Marker | None = None
+        self._marker: ChangeToken | None = None
         self._loaded_at = float("-inf")
-        self._saved: Marker | None = None
+        self._saved: ChangeToken | None = None
         self._revisions: Mapping[int, int] = {}
         self._behind_since: float | None = None
         self._generation = -1
         self._write_at = 0.0
-        self._obstacle: PromptsError | None = None
+        self._blocker: PromptsError | None = None
         self._told: str | None = None
         self._clashes: tuple[SpellingClash, ...] = ()
         self._told_clashes: set[SpellingClash] = set()
         self._served_from_file = False
         self._reading_took = 0.0
-        self._failures = Failures(lambda: self.opened(writing=True), recording=settings.seed)
+        self._failures = IncidentLog(lambda: self.opened(writing=True), recording=settings.seed)
 
     async def run(self) -> None:
         """Follow the database until cancelled."""
@@ -154,11 +154,15 @@ class Refresher:
                 if failure is None:
                     attempt = 0
                     pause = self._changes.interval * random.uniform(1.0, 2.0)
-                    if self._changes.crowded:
+                    if self._changes.near_connection_limit:
                         # The slower the server, the more processes are in its way.
                         pause = max(pause, min(self._reading_took * CROWDED_REST, BACKOFF[1]))
                 else:
-                    attempt = 0 if self._status.state is State.LIVE and not self._changes.crowded else attempt + 1
+                    attempt = (
+                        0
+                        if self._status.state is State.LIVE and not self._changes.near_connection_limit
+                        else attempt + 1
+                    )
                     self._failed(failure)
                     pause = backoff(attempt, *(BACKOFF_DENIED if isinstance(failure, AccessDeniedError) else BACKOFF))
                 await self._changes.wait(pause)
@@ -268,7 +272,7 @@ class Refresher:
             await self._load(database)
         self._reading_took = self._now() - began
         self._changes.reached()
-        while not self._changes.crowded and not database.is_outdated():
+        while not self._changes.near_connection_limit and not database.is_outdated():
             notified = await self._changes.wait(self._interval())
             if self._gate.is_shut:
                 return
@@ -280,12 +284,12 @@ class Refresher:
         interval = self._changes.interval
         if self._behind_since is not None:
             interval = min(interval, self._settings.interval)
-        return interval if self._obstacle is None else min(interval, WRITE_RETRY)
+        return interval if self._blocker is None else min(interval, WRITE_RETRY)
 
     def _has_to_write(self) -> bool:
         """Say whether what the code declares may not be written yet, and it is time to try."""
         declared = self._registry.generation != self._generation
-        return declared or (self._obstacle is not None and self._now() >= self._write_at)
+        return declared or (self._blocker is not None and self._now() >= self._write_at)
 
     async def _look(self, database: Database, *, notified: bool) -> None:
         """Look for changes once: a single statement if there are none."""
@@ -297,7 +301,7 @@ class Refresher:
             await load(database)
         else:
             async with asyncio.timeout(OPERATION_TIMEOUT):
-                marker = await database.run(repository.get_marker)
+                marker = await database.run(repository.get_change_token)
             if marker != self._marker:
                 await load(database)
             else:
@@ -312,27 +316,27 @@ class Refresher:
     async def _write_and_load(self, database: Database) -> None:
         """Write what the code declares, then read; serving does not depend on the writing."""
         self._generation, self._write_at = self._registry.generation, self._now() + WRITE_RETRY
-        self._obstacle = None
+        self._blocker = None
         try:
             if self._settings.seed:
                 await self._prepare_schema(database)
                 await self._seed(database)
         except PromptsError as error:
-            self._obstacle = error
+            self._blocker = error
         except TimeoutError:
             raise
         except Exception as error:  # noqa: BLE001  # reported there; what can be read is served all the same
-            self._obstacle = PromptsError(
+            self._blocker = PromptsError(
                 self._failures.unexpected(error, "keeps the code's prompts from being written")
             )
         try:
             await self._load(database)
         except SchemaError:
             # What stands against writing knows better what is wrong with the schema, and which command helps.
-            if self._obstacle is not None:
-                raise self._obstacle from None
+            if self._blocker is not None:
+                raise self._blocker from None
             raise
-        told = self._obstacle.message if self._obstacle is not None else None
+        told = self._blocker.message if self._blocker is not None else None
         if told is not None and told != self._told:
             logger.warning("The code's prompts could not be written, serving goes on: %s", told)
         self._told = told
@@ -436,7 +440,7 @@ class Refresher:
             error=error,
             read_at=now if live else old.read_at,
             listening=self._changes.listening,
-            unwritten=self._obstacle.message if self._obstacle is not None else None,
+            unwritten=self._blocker.message if self._blocker is not None else None,
             due=now + self._interval() + OPERATION_TIMEOUT * 3 if live else None,
             clashes=self._clashes,
         )

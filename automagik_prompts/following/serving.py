@@ -25,7 +25,7 @@ _FORKED_IN_USE = (
 )
 
 
-class Present:
+class RuntimeState:
     """Holds what is served, and says how fresh it is.
 
     Args:
@@ -131,14 +131,14 @@ class Present:
             logger.debug("The first load took longer than startup_timeout; the code's prompts are served meanwhile.")
         finally:
             self._waiters.remove(waiter)
-        return self._settled()
+        return self._snapshot_or_fallback()
 
     def wait(self) -> Snapshot:
         """Do the same as `ready`, holding up the thread that calls it."""
         if (snapshot := self.snapshot) is not None:
             return snapshot
         self._arrived.wait(max(0.0, self._deadline - time.monotonic()))
-        return self._settled()
+        return self._snapshot_or_fallback()
 
     async def loaded(self) -> Snapshot | None:
         """Wait until the database has been read, `startup_timeout` after the start at most."""
@@ -189,7 +189,7 @@ class Present:
                 if coming.is_loaded:
                     self._loaded.set()
         if status.state is State.OFFLINE:
-            self._settled()
+            self._snapshot_or_fallback()
         if coming is not None or status.state is State.OFFLINE:
             self._announce()
         if coming is not None and before is not None:
@@ -203,7 +203,7 @@ class Present:
             except RuntimeError:
                 continue  # that loop has ended, and its waiter with it
 
-    def _settled(self) -> Snapshot:
+    def _snapshot_or_fallback(self) -> Snapshot:
         """Return the snapshot, the last known good or the code's texts if the first load has not come."""
         with self._lock:
             if self.snapshot is not None:

@@ -58,12 +58,12 @@ def spacing(looks: int) -> float:
     """Return how many seconds to rest between two looks at a server, after so many: ever longer, up to a minute or so.
 
     Processes that start together may crowd a server only a while after each has begun; later that is rare, and whoever
-    finds it crowded tells the others.
+    finds it near_connection_limit tells the others.
     """
     return min(CROWD_INTERVAL * 4.0 ** min(looks, 30), SAFETY_INTERVAL) * random.uniform(1.0, 1.25)
 
 
-class Changes(Protocol):
+class ChangeSignals(Protocol):
     """A source of signals that something may have been written."""
 
     @property
@@ -77,7 +77,7 @@ class Changes(Protocol):
         ...
 
     @property
-    def crowded(self) -> bool:
+    def near_connection_limit(self) -> bool:
         """Whether the server is short of connections, so that none should be kept between two looks."""
         ...
 
@@ -128,7 +128,7 @@ class Polling:
         return False
 
     @property
-    def crowded(self) -> bool:
+    def near_connection_limit(self) -> bool:
         """A file has no connections to be short of."""
         return False
 
@@ -172,7 +172,7 @@ class Listening(Polling):
         super().__init__(settings.interval)
         self._url = settings.database_url
         self._proved = False
-        self._crowded = False
+        self._near_limit = False
         self._reached = asyncio.Event()
         self._stirred = asyncio.Event()
         self._due = 0.0
@@ -190,9 +190,9 @@ class Listening(Polling):
         return self._proved
 
     @property
-    def crowded(self) -> bool:
+    def near_connection_limit(self) -> bool:
         """Whether the server is short of connections."""
-        return self._crowded
+        return self._near_limit
 
     async def wait(self, seconds: float) -> bool:
         """Return when notified, a little spread over the processes, and after so many seconds in any case."""
@@ -209,7 +209,7 @@ class Listening(Polling):
         """Let nobody try to listen to a database that cannot be read; say whether it is short of connections."""
         self._reached.clear()
         refused = pressure.is_refused_for_crowd(error)
-        self._crowded = self._crowded or refused
+        self._near_limit = self._near_limit or refused
         return refused
 
     async def close(self) -> None:
@@ -226,16 +226,16 @@ class Listening(Polling):
         while True:
             await self._reached.wait()
             # Where connections are short, try as seldom as after many failures.
-            if self._crowded:
+            if self._near_limit:
                 await asyncio.sleep(backoff(_SELDOM, *RETRY))
             try:
                 await self._listen_once()
                 attempt = 0
             except Exception as error:  # noqa: BLE001  # polling goes on whatever happens here; the doctor tells
                 logger.debug("Listening failed: %s", redacted(f"{type(error).__name__}: {error}", self._url))
-                self._crowded = self._crowded or pressure.is_refused_for_crowd(error)
+                self._near_limit = self._near_limit or pressure.is_refused_for_crowd(error)
                 attempt += 1
-            if self._proved or self._crowded:
+            if self._proved or self._near_limit:
                 # The refresher waits for the long safety interval; from now on it must look more often.
                 self._proved = False
                 self.wake()
@@ -257,8 +257,8 @@ class Listening(Polling):
             while not connection.is_closed():
                 # Before the look: what is told meanwhile may bring the next one forward.
                 self._due = now() + spacing(looks)
-                self._crowded = await self._look(connection)
-                if self._crowded:
+                self._near_limit = await self._look(connection)
+                if self._near_limit:
                     return
                 if not self._proved:
                     self._proved = True
@@ -281,11 +281,11 @@ class Listening(Polling):
         arrived = self._proofs[proof] = asyncio.Event()
         try:
             async with asyncio.timeout(PROOF_TIMEOUT):
-                crowded = await pressure.prove_and_look(connection, CHANNEL, proof, CROWDED)
+                near_connection_limit = await pressure.prove_and_look(connection, CHANNEL, proof, CROWDED)
                 await arrived.wait()
         finally:
             del self._proofs[proof]
-        return crowded
+        return near_connection_limit
 
     def _look_within(self, seconds: float) -> None:
         """Bring the next look forward, if it was to come later."""

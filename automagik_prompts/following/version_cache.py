@@ -32,7 +32,7 @@ _RETRY_SECONDS = 30.0
 Read = Callable[[Database], Coroutine[Any, Any, None]]
 
 
-class Recall:
+class VersionStore:
     """Finds versions by their numbers.
 
     Args:

@@ -25,7 +25,7 @@ OnChangeCallback = Callable[[PromptChange], Awaitable[Any] | Any]
 """A sync or async function that takes a change."""
 
 
-class Listeners:
+class Callbacks:
     """The callbacks of one plugin."""
 
     def __init__(self) -> None:

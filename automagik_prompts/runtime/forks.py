@@ -14,7 +14,7 @@ _EXIT_SECONDS = 0.25
 _FORK_SECONDS = 2.0
 
 
-class Inhabitant(Protocol):
+class ForkAware(Protocol):
     """What is told of the end and of the forks of its process: a plugin."""
 
     def end(self) -> Worker | None:
@@ -30,10 +30,10 @@ class Inhabitant(Protocol):
         """Begin anew in a forked child, where the parent's threads do not exist."""
 
 
-_inhabitants: weakref.WeakSet[Inhabitant] = weakref.WeakSet()
+_inhabitants: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 
 
-def enter(inhabitant: Inhabitant) -> None:
+def enter(inhabitant: ForkAware) -> None:
     """Tell an object from now on, as long as it exists, when its process ends and forks."""
     _inhabitants.add(inhabitant)
 

@@ -23,7 +23,7 @@ RECORD_TIMEOUT = 10.0
 """Seconds that writing an event may take."""
 
 
-class Failures:
+class IncidentLog:
     """Tells what goes wrong in one process, each thing once.
 
     Args:

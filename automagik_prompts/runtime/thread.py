@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from automagik_prompts.exceptions import DatabaseUnavailableError
-from automagik_prompts.following.follower import Refresher
+from automagik_prompts.following.follower import Follower
 from automagik_prompts.runtime.native import NativeThread
 
 P = ParamSpec("P")
@@ -78,11 +78,11 @@ class Worker:
         refresher: Makes the refresher; called on the thread.
     """
 
-    def __init__(self, refresher: Callable[[], Refresher]) -> None:
+    def __init__(self, refresher: Callable[[], Follower]) -> None:
         self._make = refresher
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
-        self._refresher: Refresher | None = None
+        self._refresher: Follower | None = None
         self._ready = threading.Event()
         self._stopping = threading.Event()
         self._told: set[str] = set()
@@ -96,7 +96,7 @@ class Worker:
         """
         self._thread.start()
 
-    def call(self, function: Callable[[Refresher], Coroutine[Any, Any, T]]) -> concurrent.futures.Future[T]:
+    def call(self, function: Callable[[Follower], Coroutine[Any, Any, T]]) -> concurrent.futures.Future[T]:
         """Run a coroutine function with the refresher, on the thread.
 
         Args:

@@ -29,7 +29,7 @@ from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.settings import redacted_url
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.dialects.base import Reader
+from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.introspection import columns
 from automagik_prompts.storage.models import APP_LABEL
 
@@ -87,7 +87,7 @@ async def applied_versions(db: BaseDBAsyncClient) -> tuple[str, ...]:
     return await read_applied(Connection(db))
 
 
-async def read_applied(db: Reader) -> tuple[str, ...]:
+async def read_applied(db: DatabaseReader) -> tuple[str, ...]:
     """Return the same as `applied_versions`, through any connection."""
     if not await columns(db, "aerich"):
         return ()
@@ -169,7 +169,7 @@ async def upgrade(database: Database, *, adopt: bool = False) -> tuple[str, ...]
         SchemaError: A step cannot be applied, or the schema is newer than this release; nothing was changed.
         DatabaseUnavailableError: The database cannot be reached, or another upgrade holds the lock for too long.
     """
-    async with _locked(database), _told_who_waits():
+    async with _locked(database), _explain_lock_timeout():
         return await database.transaction(_upgrade, adopt)
 
 
@@ -189,7 +189,7 @@ async def downgrade(database: Database, number: int) -> tuple[str, ...]:
         SchemaError: The schema is newer than this release, which cannot take back what it does not know.
         DatabaseUnavailableError: The database cannot be reached, or an upgrade holds the lock for too long.
     """
-    async with _locked(database), _told_who_waits():
+    async with _locked(database), _explain_lock_timeout():
         return await database.transaction(_downgrade, number)
 
 
@@ -254,7 +254,7 @@ async def _run(step: Migrate, db: BaseDBAsyncClient) -> None:
     await db.execute_query(await step(db))
 
 
-async def has_host_tables(db: Reader) -> bool:
+async def has_host_tables(db: DatabaseReader) -> bool:
     """Say whether missing steps would change tables that were there before this library."""
     if await read_applied(db):
         return bool(await host_columns(db, "agents"))
@@ -282,7 +282,7 @@ def _models_state(module: ModuleType) -> str:
 
 
 @asynccontextmanager
-async def _told_who_waits() -> AsyncIterator[None]:
+async def _explain_lock_timeout() -> AsyncIterator[None]:
     """Say what to do where a table on a server could not be had in time."""
     try:
         yield

@@ -9,7 +9,7 @@ from typing import Any
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.settings import Dialect
-from automagik_prompts.storage.dialects.base import Engine, Reader
+from automagik_prompts.storage.dialects.base import DatabaseReader, Engine
 from automagik_prompts.storage.dialects.postgres import PostgresEngine
 from automagik_prompts.storage.dialects.sqlite import SqliteEngine
 
@@ -52,12 +52,12 @@ def engine_named(dialect: Dialect) -> Engine:
     return _ENGINES[dialect]
 
 
-def engine_of(db: Reader | BaseDBAsyncClient) -> Engine:
+def engine_of(db: DatabaseReader | BaseDBAsyncClient) -> Engine:
     """Return the engine of a connection."""
     return _ENGINES[_DIALECTS[db.capabilities.dialect] if isinstance(db, BaseDBAsyncClient) else db.dialect]
 
 
-def keyed(db: Reader, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def keyed(db: DatabaseReader, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return rows by the names of their columns; SQLite gives a column's name as its table spells it."""
     folded = engine_of(db).folded
     return [{folded(name): row[name] for name in row.keys()} for row in rows]  # noqa: SIM118  # no mapping: sqlite3.Row

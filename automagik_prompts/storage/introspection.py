@@ -1,7 +1,7 @@
 """What a database says about its tables, on every engine: columns, indexes, foreign keys, and who depends on a column.
 
-Reading goes through `Reader`, so that the same questions can be asked inside a migration's transaction and through a
-connection that cannot write.
+Reading goes through `DatabaseReader`, so that the same questions can be asked inside a migration's transaction and
+through a connection that cannot write.
 """
 
 from __future__ import annotations
@@ -9,35 +9,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from automagik_prompts.storage.connection import engine_of
-from automagik_prompts.storage.dialects.base import Column, ForeignKey, Index, Reader
+from automagik_prompts.storage.dialects.base import Column, DatabaseReader, ForeignKey, Index
 
 
-def folded(db: Reader, name: str) -> str:
+def folded(db: DatabaseReader, name: str) -> str:
     """Return a name as names are compared: SQLite does not tell upper and lower case apart."""
     return engine_of(db).folded(name)
 
 
-async def kind_of(db: Reader, table: str) -> str | None:
+async def kind_of(db: DatabaseReader, table: str) -> str | None:
     """Return what a name stands for: `table`, `view` or something else; `None` if there is nothing of that name."""
     return await engine_of(db).kind_of(db, table)
 
 
-async def table_columns(db: Reader, table: str) -> tuple[Column, ...]:
+async def table_columns(db: DatabaseReader, table: str) -> tuple[Column, ...]:
     """Return a table's columns in their order; none if there is no such table."""
     return await engine_of(db).columns(db, table)
 
 
-async def columns(db: Reader, table: str) -> frozenset[str]:
+async def columns(db: DatabaseReader, table: str) -> frozenset[str]:
     """Return the names of a table's columns; none if there is no such table."""
     return frozenset(column.name for column in await table_columns(db, table))
 
 
-async def indexes(db: Reader, table: str) -> tuple[Index, ...]:
+async def indexes(db: DatabaseReader, table: str) -> tuple[Index, ...]:
     """Return a table's indexes, those of its constraints too, by name."""
     return tuple(sorted(await engine_of(db).indexes(db, table), key=lambda index: index.name))
 
 
-async def is_unique(db: Reader, table: str, names: Sequence[str]) -> bool:
+async def is_unique(db: DatabaseReader, table: str, names: Sequence[str]) -> bool:
     """Say whether the database itself keeps some columns unique."""
     wanted = set(names)
     return any(
@@ -45,17 +45,17 @@ async def is_unique(db: Reader, table: str, names: Sequence[str]) -> bool:
     )
 
 
-async def foreign_keys(db: Reader, table: str) -> tuple[ForeignKey, ...]:
+async def foreign_keys(db: DatabaseReader, table: str) -> tuple[ForeignKey, ...]:
     """Return a table's foreign keys, by column."""
     return tuple(sorted(await engine_of(db).foreign_keys(db, table), key=lambda key: key.columns))
 
 
-async def refers_to(db: Reader, table: str, column: str, target: str) -> bool:
+async def refers_to(db: DatabaseReader, table: str, column: str, target: str) -> bool:
     """Say whether a column has a foreign key to a table."""
     return any(key.columns == (column,) and key.table == target for key in await foreign_keys(db, table))
 
 
-async def required_columns(db: Reader, table: str) -> tuple[str, ...]:
+async def required_columns(db: DatabaseReader, table: str) -> tuple[str, ...]:
     """Return the columns that must have a value in every INSERT, as they have no default.
 
     SQLite lets most primary keys be NULL, which no row of a table that others refer to may be.
@@ -67,6 +67,6 @@ async def required_columns(db: Reader, table: str) -> tuple[str, ...]:
     )
 
 
-async def dependents(db: Reader, table: str, column: str) -> tuple[str, ...]:
+async def dependents(db: DatabaseReader, table: str, column: str) -> tuple[str, ...]:
     """Return what would break, or go without a word, if a column were dropped: views, triggers, indexes, checks."""
     return await engine_of(db).dependents(db, table, column)

@@ -19,7 +19,7 @@ from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.settings import Dialect, sqlite_path
 from automagik_prompts.storage.connection import Connection, keyed
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.dialects.base import Reader
+from automagik_prompts.storage.dialects.base import DatabaseReader
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ _WAL = b"\x02\x02"
 """What stands at bytes 18 and 19 of an SQLite file in WAL mode."""
 
 
-async def read_only(url: str, work: Callable[[Reader], Awaitable[T]], *, schema: str | None = None) -> T:
+async def read_only(url: str, work: Callable[[DatabaseReader], Awaitable[T]], *, schema: str | None = None) -> T:
     """Read a database through a connection that cannot write, as it is at one moment.
 
     Args:
@@ -56,7 +56,7 @@ async def read_only(url: str, work: Callable[[Reader], Awaitable[T]], *, schema:
         return await database.transaction(within)
 
 
-async def _read_file(path: Path, work: Callable[[Reader], Awaitable[T]]) -> T:
+async def _read_file(path: Path, work: Callable[[DatabaseReader], Awaitable[T]]) -> T:
     before = _at_rest(path)
     if before is not None:
         # Nobody has it open. Reading it the ordinary way would make two files beside it.
@@ -66,7 +66,7 @@ async def _read_file(path: Path, work: Callable[[Reader], Awaitable[T]]) -> T:
     return await _read(path, "mode=ro", work)
 
 
-async def _read(path: Path, options: str, work: Callable[[Reader], Awaitable[T]]) -> T:
+async def _read(path: Path, options: str, work: Callable[[DatabaseReader], Awaitable[T]]) -> T:
     try:
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None, check_same_thread=False

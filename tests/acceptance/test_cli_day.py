@@ -24,12 +24,12 @@ SHAPES: dict[str, type[Shape]] = {
     "explain": schemas.Explained,
     "diff": schemas.Difference,
     "search": schemas.MatchList,
-    "create": schemas.Changed,
-    "activate": schemas.Changed,
-    "rollback": schemas.Changed,
-    "deactivate": schemas.Changed,
-    "copy": schemas.Changed,
-    "delete": schemas.Changed,
+    "create": schemas.EditOutput,
+    "activate": schemas.EditOutput,
+    "rollback": schemas.EditOutput,
+    "deactivate": schemas.EditOutput,
+    "copy": schemas.EditOutput,
+    "delete": schemas.EditOutput,
     "check": reports.CheckReport,
     "export": reports.Exported,
     "import": reports.Imported,
@@ -98,7 +98,7 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     assert (change.version, change.active_version, change.revision) == (2, 1, 2)
     assert run("activate", "maria", "APPROVED", "2", "--expect-revision", "2").active_version == 2
     (active,) = [line for line in run("list", "maria").statuses if line.status_key == "APPROVED"]
-    assert (active.active_version, active.source, active.author, active.note) == (2, "person", "ana", "shorter")
+    assert (active.active_version, active.origin, active.author, active.note) == (2, "person", "ana", "shorter")
     shown = run("show", "maria", "APPROVED")
     assert (shown.version, shown.text, shown.length, shown.active) == (2, "Quote to {{name}}.\n", 19, True)
     assert run("show", "maria", "APPROVED", "--code").version == 1

@@ -11,13 +11,13 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.domain.records import AgentInfo
 from automagik_prompts.editing import commands, finding, queries
-from automagik_prompts.editing.commands import Change, Intent
+from automagik_prompts.editing.commands import EditResult, Intent
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError, UnexposedVariableError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from tests.contract.history import active_text, check_history, events_of, rows, standing, told
 
-Verb = Callable[..., Awaitable[Change]]
+Verb = Callable[..., Awaitable[EditResult]]
 
 
 async def versions(database: Database, agent: str, *texts: str, status_key: str = "default") -> None:
@@ -174,7 +174,7 @@ async def test_rolling_back_to_what_cannot_be_served(database: Database, agent: 
 # Optimistic writes.
 
 
-async def each_verb(database: Database, agent: str, revision: int) -> list[Awaitable[Change]]:
+async def each_verb(database: Database, agent: str, revision: int) -> list[Awaitable[EditResult]]:
     """Return each verb, ready to be awaited, with an expected revision."""
     intent = Intent(expected_revision=revision)
     return [
@@ -222,7 +222,7 @@ async def test_exactly_one_of_two_wins(shared_url: str, database: Database, agen
                 commands.activate(other, agent, "default", 2, intent=intent),
                 return_exceptions=True,
             )
-            (won,) = [outcome for outcome in outcomes if isinstance(outcome, Change)]
+            (won,) = [outcome for outcome in outcomes if isinstance(outcome, EditResult)]
             (lost,) = [outcome for outcome in outcomes if isinstance(outcome, ConflictError)]
             assert (lost.expected, lost.actual) == (revision, revision + 1)
             assert sum(active for _, active in await standing(database, agent)) == 1

@@ -126,7 +126,7 @@ async def test_standings(database: Database, agent: str, registry: Registry) -> 
     await sync.seed(database, registry.agents)
     await commands.create(database, agent, "A", "better", activate=True, intent=Intent("ann", "why"), new_status=True)
     await commands.deactivate(database, agent, "B")
-    first, second = await queries.standings(database, agent)
+    first, second = await queries.summaries(database, agent)
     assert (first.status_key, first.primary, first.active, first.latest, first.versions) == ("A", True, 2, 2, 2)
     assert (first.from_code, first.author, first.note, first.code_version, first.drift) == (
         False,
@@ -139,11 +139,11 @@ async def test_standings(database: Database, agent: str, registry: Registry) -> 
     changed = Registry()
     changed.declare(agent, {"A": "two", "B": "b"}, where="here", primary="A")
     await sync.seed(database, changed.agents)
-    drifted = (await queries.standings(database, agent))[0]
+    drifted = (await queries.summaries(database, agent))[0]
     assert (drifted.active, drifted.code_version, drifted.drift) == (2, 3, True)
     await commands.activate(database, agent, "A", 3)
-    assert not (await queries.standings(database, agent))[0].drift
-    assert {one.agent for one in await queries.standings(database)} >= {agent}
+    assert not (await queries.summaries(database, agent))[0].drift
+    assert {one.agent for one in await queries.summaries(database)} >= {agent}
 
 
 async def test_finding_versions(database: Database, agent: str, registry: Registry) -> None:

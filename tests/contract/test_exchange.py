@@ -104,8 +104,8 @@ async def test_an_import_is_checked_before_anything_is_written(database: Databas
     both = [FoundFile(file.path, replace(file.prompt, primary=True)) for file in strangers]
     with pytest.raises(InvalidPromptError, match="Two files say"):
         await transfer.plan_import(database, both, activate=False)
-    assert await queries.standings(database, agent) == [
-        one for one in await queries.standings(database, agent) if one.status_key == "default"
+    assert await queries.summaries(database, agent) == [
+        one for one in await queries.summaries(database, agent) if one.status_key == "default"
     ]
 
 

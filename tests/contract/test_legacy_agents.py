@@ -11,7 +11,7 @@ from automagik_prompts.declaring.decorators import prompt
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source, State
 from automagik_prompts.editing import commands
-from automagik_prompts.editing.sync import Seeded, seed
+from automagik_prompts.editing.sync import SyncResult, seed
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
@@ -38,10 +38,10 @@ def declare(registry: Registry) -> None:
     prompt("I am new.", agent="newcomer", registry=registry)
 
 
-def seeded(host: Host, registry: Registry) -> tuple[Seeded, ...]:
+def seeded(host: Host, registry: Registry) -> tuple[SyncResult, ...]:
     """Write what the code declares."""
 
-    async def work() -> tuple[Seeded, ...]:
+    async def work() -> tuple[SyncResult, ...]:
         async with Database(host.url) as database:
             return await seed(database, registry.agents)
 

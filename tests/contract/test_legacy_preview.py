@@ -19,7 +19,7 @@ from automagik_prompts.schema.legacy.plan import Outcome
 from automagik_prompts.schema.legacy.preview import Preview
 from automagik_prompts.settings import sqlite_path
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.dialects.base import Reader
+from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.readonly import read_only
 from tests.hosts import TEXTS, Host, downgrade, fill_agents, make_agents, make_first_shape, upgrade, work_on
 from tests.operator import Operator
@@ -169,7 +169,7 @@ def test_it_cannot_write(empty_url: str) -> None:
     host = Host(empty_url)
     simple(host)
 
-    async def write(db: Reader) -> None:
+    async def write(db: DatabaseReader) -> None:
         await db.rows("UPDATE agents SET system_prompt = 'x'")
 
     with untouched(host), pytest.raises(DatabaseUnavailableError, match=r"read-?only"):
@@ -248,6 +248,6 @@ def test_the_command_tells_obstacles(empty_url: str, tmp_path: Path) -> None:
         for arguments in (("--dry-run",), ()):
             outcome = operator.run("migrate-legacy", *arguments)
             assert outcome.code == 1
-            first, *obstacles = outcome.out.splitlines()
+            first, *blockers = outcome.out.splitlines()
             assert first.endswith("cannot be adopted as it is, and nothing was changed:")
-            assert [line[:2] for line in obstacles] == ["- ", "- "]
+            assert [line[:2] for line in blockers] == ["- ", "- "]

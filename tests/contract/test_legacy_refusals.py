@@ -41,7 +41,7 @@ def refused(host: Host, *words: str) -> None:
     preview = asyncio.run(legacy.preview(host.url))
     assert preview.agents == ()
     for word in words:
-        assert any(re.search(word, obstacle) for obstacle in preview.obstacles), preview.obstacles
+        assert any(re.search(word, blocker) for blocker in preview.blockers), preview.blockers
     assert state(host) == before
 
 
@@ -278,7 +278,7 @@ def test_all_obstacles_are_told_at_once(host: Host) -> None:
         "CREATE TABLE prompt_events (id INTEGER)",
     )
     preview = asyncio.run(legacy.preview(host.url))
-    assert len(preview.obstacles) == 3
+    assert len(preview.blockers) == 3
 
 
 def test_aerich_refuses_as_well(host: Host) -> None:

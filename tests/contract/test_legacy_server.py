@@ -60,7 +60,7 @@ def refused(host: Host, url: str, word: str) -> None:
     with pytest.raises(SchemaError, match=f"{UNCHANGED}.*{word}"):
         upgrade(url)
     assert (host.shape(), host.content()) == before
-    assert any(re.search(word, obstacle) for obstacle in asyncio.run(preview.preview(url)).obstacles)
+    assert any(re.search(word, blocker) for blocker in asyncio.run(preview.preview(url)).blockers)
 
 
 def test_a_schema_of_its_own(postgres_url: str) -> None:

@@ -55,7 +55,7 @@ async def insert_pair(database: Database, agent: str, old: str, new: str) -> Non
 
 async def statuses(database: Database, agent: str) -> list[str]:
     """Return the statuses in the database."""
-    return sorted(one.status_key for one in await queries.standings(database, agent))
+    return sorted(one.status_key for one in await queries.summaries(database, agent))
 
 
 # However it is given.

@@ -22,7 +22,7 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source, State
 from automagik_prompts.editing import commands
 from automagik_prompts.following import signals
-from automagik_prompts.following.follower import Refresher
+from automagik_prompts.following.follower import Follower
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage import repository
@@ -123,9 +123,9 @@ async def _until_quiet(log: Path) -> int:
 def _counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count the attempts to follow and the loads; what they do stays as it is."""
     count: Counter[str] = Counter()
-    attempt, load = Refresher._attempt, repository.get_active_set
+    attempt, load = Follower._attempt, repository.get_active_set
 
-    async def attempted(self: Refresher) -> BaseException | None:
+    async def attempted(self: Follower) -> BaseException | None:
         count["attempts"] += 1
         return await attempt(self)
 
@@ -133,7 +133,7 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         count["loads"] += 1
         return await load(db)  # type: ignore[arg-type]  # passed on as it came
 
-    monkeypatch.setattr(Refresher, "_attempt", attempted)
+    monkeypatch.setattr(Follower, "_attempt", attempted)
     monkeypatch.setattr(repository, "get_active_set", loaded)
     return count
 

@@ -57,7 +57,7 @@ async def test_fault_28_two_people_activate_different_versions(
             bob.activate("a", "default", 3, expected_revision=revision),
             return_exceptions=True,
         )
-        won = [result for result in results if isinstance(result, commands.Change)]
+        won = [result for result in results if isinstance(result, commands.EditResult)]
         lost = [result for result in results if isinstance(result, ConflictError)]
         assert (len(won), len(lost)) == (1, 1), results
         assert (lost[0].agent, lost[0].expected, lost[0].actual) == ("a", revision, revision + 1)

@@ -218,7 +218,7 @@ def test_what_is_waiting_is_bounded(caplog: pytest.LogCaptureFixture, monkeypatc
         if change.status_key == "9":
             done.set()
 
-    all_of_them = callbacks.Listeners()
+    all_of_them = callbacks.Callbacks()
     all_of_them.add(slow)
     changes = [PromptChange("stan", str(number), None, None) for number in range(10)]
     with caplog.at_level(logging.WARNING, "automagik_prompts"):

@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from automagik_prompts.following.signals import Changes, Polling, backoff, spacing
+from automagik_prompts.following.signals import ChangeSignals, Polling, backoff, spacing
 
 
 async def test_polling_waits_as_long_as_it_is_told() -> None:
     """Without a signal a wait lasts its time and says that nothing came."""
-    changes: Changes = Polling(0.25)
+    changes: ChangeSignals = Polling(0.25)
     assert changes.interval == 0.25
     assert not changes.listening
     began = time.monotonic()

@@ -37,7 +37,7 @@ from automagik_prompts.editing import queries
 from automagik_prompts.editing.queries import Match
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import Standing
+from automagik_prompts.storage.repository import StatusSummary
 
 NOTHING = "There are no prompts yet. Declare them in code and run: automagik-prompts sync"
 
@@ -46,13 +46,13 @@ NOTHING = "There are no prompts yet. Declare them in code and run: automagik-pro
 def agents(session: Session) -> None:
     """List the agents."""
 
-    async def read(database: Database) -> tuple[list[AgentInfo], list[Standing]]:
-        return await queries.agents(database), await queries.standings(database)
+    async def read(database: Database) -> tuple[list[AgentInfo], list[StatusSummary]]:
+        return await queries.agents(database), await queries.summaries(database)
 
-    infos, standings = session.run(read)
-    by_agent: defaultdict[str, list[Standing]] = defaultdict(list)
-    for standing in standings:
-        by_agent[standing.agent].append(standing)
+    infos, summaries = session.run(read)
+    by_agent: defaultdict[str, list[StatusSummary]] = defaultdict(list)
+    for summary in summaries:
+        by_agent[summary.agent].append(summary)
     lines = [_agent_line(info, by_agent[info.name]) for info in infos]
     if session.json:
         print_json(AgentList(agents=lines))
@@ -77,14 +77,14 @@ def agents(session: Session) -> None:
     )
 
 
-def _agent_line(info: AgentInfo, standings: list[Standing]) -> AgentLine:
-    primary = next((standing for standing in standings if standing.primary), None)
+def _agent_line(info: AgentInfo, summaries: list[StatusSummary]) -> AgentLine:
+    primary = next((summary for summary in summaries if summary.primary), None)
     return AgentLine(
         agent=info.name,
         primary_status=info.default_status_key,
         active_version=primary.active if primary is not None else None,
-        statuses=len(standings),
-        versions=sum(standing.versions for standing in standings),
+        statuses=len(summaries),
+        versions=sum(summary.versions for summary in summaries),
         variables=list(info.variables),
         revision=info.revision,
     )
@@ -96,29 +96,29 @@ def list_prompts(session: Session, agent: OptionalAgent = None) -> None:
 
     A star marks the primary status. Drift: the code has changed under a person's version, and that is the code's.
     """
-    standings = session.run(lambda database: queries.standings(database, agent))
+    summaries = session.run(lambda database: queries.summaries(database, agent))
     if session.json:
-        print_json(StatusList(statuses=[StatusLine.of(standing) for standing in standings]))
+        print_json(StatusList(statuses=[StatusLine.of(summary) for summary in summaries]))
         return
-    if not standings:
+    if not summaries:
         print_line(NOTHING)
         return
     print_table(
-        columns("agent", "status", ">active", ">of", "=source", "author", ">since", "=drift"),
-        [_row(standing) for standing in standings],
+        columns("agent", "status", ">active", ">of", "=origin", "author", ">since", "=drift"),
+        [_row(summary) for summary in summaries],
     )
 
 
-def _row(standing: Standing) -> tuple[str, ...]:
+def _row(summary: StatusSummary) -> tuple[str, ...]:
     return (
-        standing.agent,
-        f"{standing.status_key} *" if standing.primary else standing.status_key,
-        _number(standing.active),
-        str(standing.latest),
-        origin(standing.from_code) if standing.active is not None else "",
-        standing.author or "",
-        age(standing.active_since) if standing.active_since is not None else "",
-        f"code {standing.code_version}" if standing.drift else "",
+        summary.agent,
+        f"{summary.status_key} *" if summary.primary else summary.status_key,
+        _number(summary.active),
+        str(summary.latest),
+        origin(summary.from_code) if summary.active is not None else "",
+        summary.author or "",
+        age(summary.active_since) if summary.active_since is not None else "",
+        f"code {summary.code_version}" if summary.drift else "",
     )
 
 

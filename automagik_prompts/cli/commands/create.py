@@ -36,11 +36,11 @@ from automagik_prompts.editing.commands import Intent
 from automagik_prompts.editing.finding import Target
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError, PromptsError
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import Standing
+from automagik_prompts.storage.repository import StatusSummary
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CreatePlan:
     """A new version before it is written.
 
     Attributes:
@@ -69,12 +69,12 @@ class Before:
     Attributes:
         target: What the text is written for.
         active: The active version, if there is one.
-        standings: Where the agent's statuses stand.
+        summaries: Where the agent's statuses stand.
     """
 
     target: Target
     active: Prompt | None
-    standings: list[Standing]
+    summaries: list[StatusSummary]
 
 
 @command
@@ -135,7 +135,7 @@ def create(
     before = with_code(session, look)
     target = before.target
     chosen: Format = format.value if format is not None else before.active.format if before.active else "handlebars"
-    plan = Plan(target.name, target.status_key, text or "", chosen, name, activate, new_agent)
+    plan = CreatePlan(target.name, target.status_key, text or "", chosen, name, activate, new_agent)
     if given:
         if text is None:
             plan = _with_text(plan, _read(file if file is not None else "-"))
@@ -151,7 +151,7 @@ def create(
     editor.discard()
 
 
-def _edited(session: Session, editor: Editor, plan: Plan, before: Before) -> Plan:
+def _edited(session: Session, editor: Editor, plan: CreatePlan, before: Before) -> CreatePlan:
     """Let the person edit until the text can be written."""
     while True:
         plan = _with_text(plan, editor.edit())
@@ -168,11 +168,11 @@ def _edited(session: Session, editor: Editor, plan: Plan, before: Before) -> Pla
             return plan
 
 
-def _with_text(plan: Plan, text: str) -> Plan:
+def _with_text(plan: CreatePlan, text: str) -> CreatePlan:
     return replace(plan, text=text)
 
 
-def _finish(session: Session, plan: Plan, before: Before, intent: Intent, *, dry_run: bool, yes: bool) -> None:
+def _finish(session: Session, plan: CreatePlan, before: Before, intent: Intent, *, dry_run: bool, yes: bool) -> None:
     """Show what is about to be written, ask, and write it."""
     old, old_label = _old(plan, before)
     new_label = f"{plan.agent}/{plan.status_key} new"
@@ -195,7 +195,7 @@ def _finish(session: Session, plan: Plan, before: Before, intent: Intent, *, dry
     if can_ask():
         print_diff(old, plan.text, old_label, new_label, stderr=True)
         if plan.activate:
-            print_note(audience(plan.agent, plan.status_key, before.standings))
+            print_note(audience(plan.agent, plan.status_key, before.summaries))
         if not yes:
             confirm("Write and activate it?" if plan.activate else "Write it?")
         if intent.expected_revision is None and before.target.agent is not None:
@@ -219,7 +219,7 @@ def _finish(session: Session, plan: Plan, before: Before, intent: Intent, *, dry
     tell(session, change)
 
 
-def _old(plan: Plan, before: Before) -> tuple[str, str]:
+def _old(plan: CreatePlan, before: Before) -> tuple[str, str]:
     if before.active is None:
         return "", "no active version"
     return before.active.prompt_text, f"{plan.agent}/{plan.status_key} version {before.active.version} (active)"
@@ -260,13 +260,13 @@ async def _look(
     )
     if target.agent is None:
         return Before(target, None, [])
-    standings = await queries.standings(database, target.name)
-    now = next((standing for standing in standings if standing.status_key == target.status_key), None)
+    summaries = await queries.summaries(database, target.name)
+    now = next((summary for summary in summaries if summary.status_key == target.status_key), None)
     active = await queries.get_active(database, target.name, target.status_key) if now is not None else None
-    return Before(target, active, standings)
+    return Before(target, active, summaries)
 
 
-def _check(session: Session, plan: Plan) -> None:
+def _check(session: Session, plan: CreatePlan) -> None:
     """Check the finished text as writing it will, and write nothing."""
     session.run(
         lambda database: commands.check(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from automagik_prompts.cli.options import Agent, Limit, OptionalAgent, OptionalStatus
-from automagik_prompts.cli.output.schemas import EventLine, EventList, Version, VersionList, origin
+from automagik_prompts.cli.output.schemas import EventLine, EventList, VersionLine, VersionList, origin
 from automagik_prompts.cli.output.tables import columns, print_table
 from automagik_prompts.cli.output.text import is_terminal, print_json, print_line, print_note, when
 from automagik_prompts.cli.session import Session, command
@@ -17,13 +17,13 @@ def history(session: Session, agent: Agent, status: OptionalStatus = None, limit
     found = session.run(lambda database: queries.versions(database, agent, status, limit=limit + 1))
     shown = found[:limit]
     if session.json:
-        print_json(VersionList(versions=[Version.of(agent, prompt) for prompt in shown]))
+        print_json(VersionList(versions=[VersionLine.of(agent, prompt) for prompt in shown]))
         return
     if not shown:
         print_line(f"{agent} has no versions yet.")
         return
     print_table(
-        columns("status", ">version", "=active", "=source", "author", "=written", ">length"),
+        columns("status", ">version", "=active", "=origin", "author", "=written", ">length"),
         [_version_row(prompt) for prompt in shown],
         [prompt.note or prompt.name or "" for prompt in shown],
     )

@@ -64,7 +64,7 @@ class LegacyReport(Shape):
     database: str
     source: str | None
     dry_run: bool
-    obstacles: list[str]
+    blockers: list[str]
     pending: list[str]
     applied: list[str]
     doubled: list[str]
@@ -149,22 +149,22 @@ def _adopt(session: Session, *, dry_run: bool, adopt: bool) -> None:
     if preview.foreign and not adopt:
         raise SchemaError(FOREIGN)
     applied: tuple[str, ...] = ()
-    if not dry_run and not preview.obstacles:
+    if not dry_run and not preview.blockers:
         with warnings_as_notes():
             applied = session.run(lambda database: migrate.upgrade(database, adopt=True), Access.MIGRATE)
     if session.json:
         print_json(_report(session, preview, dry_run=dry_run, applied=applied))
     else:
         _tell_adoption(session, preview, applied, dry_run=dry_run)
-    if preview.obstacles:
+    if preview.blockers:
         raise typer.Exit(1)
 
 
 def _tell_adoption(session: Session, preview: Preview, applied: Sequence[str], *, dry_run: bool) -> None:
-    if preview.obstacles:
+    if preview.blockers:
         print_line(f"{session.place} cannot be adopted as it is, and nothing was changed:")
-        for obstacle in preview.obstacles:
-            print_line(f"- {obstacle}")
+        for blocker in preview.blockers:
+            print_line(f"- {blocker}")
         return
     if not preview.pending:
         print_line(f"Nothing to do: the schema of {session.place} is up to date.")
@@ -218,7 +218,7 @@ def _report(
         database=session.place,
         source=source,
         dry_run=dry_run,
-        obstacles=list(preview.obstacles),
+        blockers=list(preview.blockers),
         pending=list(preview.pending),
         applied=list(applied),
         doubled=list(preview.doubled),

@@ -51,8 +51,8 @@ def upgrade(session: Session, adopt: Adopt = False) -> None:
     """Bring the database's schema up to date."""
     with warnings_as_notes():
         applied = session.run(lambda database: migrate.upgrade(database, adopt=adopt), Access.MIGRATE)
-    standings = session.run(queries.standings) if applied else []
-    inactive = [f"{one.agent}/{one.status_key}" for one in standings if one.active is None]
+    summaries = session.run(queries.summaries) if applied else []
+    inactive = [f"{one.agent}/{one.status_key}" for one in summaries if one.active is None]
     last = migrate.all_migrations()[-1].version
     if session.json:
         print_json(Upgraded(database=session.place, applied=list(applied), revision=last, inactive=inactive))

@@ -102,7 +102,7 @@ def _view(snapshot: Snapshot, health: Health, agent: str | None, before: View | 
             status_key=key[1],
             served_status_key=selection.prompt.status_key,
             version=selection.prompt.version,
-            source=selection.prompt.source,
+            served_from=selection.prompt.source,
             reason=selection.reason,
             content_hash=selection.prompt.content_hash,
         )
@@ -184,4 +184,4 @@ def _screen(view: View, place: str, width: int, height: int) -> Group:
 def _served(line: ServedLine) -> str:
     what = f"version {line.version}" if line.version is not None else "the text"
     other = f" of {line.served_status_key}" if line.served_status_key != line.status_key else ""
-    return f"{what}{other} ({line.source.value})"
+    return f"{what}{other} ({line.served_from.value})"

@@ -26,19 +26,19 @@ from automagik_prompts.cli.options import (
     Yes,
 )
 from automagik_prompts.cli.output.diffs import print_diff
-from automagik_prompts.cli.output.schemas import Changed, origin
+from automagik_prompts.cli.output.schemas import EditOutput, origin
 from automagik_prompts.cli.output.text import age, print_json, print_line, print_note
 from automagik_prompts.cli.session import Access, Session, command, with_code
 from automagik_prompts.declaring.registry import DeclaredAgent
 from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.records import Action, Prompt
 from automagik_prompts.editing import commands, finding, history, queries
-from automagik_prompts.editing.commands import Change, Intent
+from automagik_prompts.editing.commands import EditResult, Intent
 from automagik_prompts.editing.finding import Target
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import Standing
+from automagik_prompts.storage.repository import StatusSummary
 
-Write = Callable[[Database, Intent], Awaitable[Change]]
+Write = Callable[[Database, Intent], Awaitable[EditResult]]
 Preview = Callable[[Database], Awaitable[None]]
 
 
@@ -58,7 +58,7 @@ def activate(
     async def preview(database: Database) -> None:
         await _show_replacement(database, agent, await queries.get(database, agent, status, version))
 
-    async def write(database: Database, intent: Intent) -> Change:
+    async def write(database: Database, intent: Intent) -> EditResult:
         return await commands.activate(database, agent, status, version, intent=intent)
 
     _do(session, agent, write, Intent(author, note, expect_revision), preview, "Activate it?", yes=yes)
@@ -82,7 +82,7 @@ def rollback(
     async def preview(database: Database) -> None:
         await _show_replacement(database, agent, await history.find_earlier(database, agent, status))
 
-    async def write(database: Database, intent: Intent) -> Change:
+    async def write(database: Database, intent: Intent) -> EditResult:
         return await commands.rollback(database, agent, status, intent=intent)
 
     _do(session, agent, write, Intent(author, note, expect_revision), preview, "Go back to it?", yes=yes)
@@ -105,15 +105,15 @@ def deactivate(
 
     async def preview(database: Database) -> None:
         active = await find_version(database, agent, status, None)
-        standings = await queries.standings(database, agent)
-        primary = next((standing for standing in standings if standing.primary), None)
+        summaries = await queries.summaries(database, agent)
+        primary = next((summary for summary in summaries if summary.primary), None)
         print_note(f"{agent}/{active.status_key}: {_described(active)} will not be active any more.")
         if primary is None or primary.status_key == active.status_key or primary.active is None:
             print_note("It is served the code's text from then on.")
         else:
             print_note(f"It is served version {primary.active} of {primary.status_key} from then on.")
 
-    async def write(database: Database, intent: Intent) -> Change:
+    async def write(database: Database, intent: Intent) -> EditResult:
         return await commands.deactivate(database, agent, status, intent=intent)
 
     _do(session, agent, write, Intent(author, note, expect_revision), preview, "Deactivate it?", yes=yes)
@@ -174,15 +174,15 @@ def copy(
     copied = f"{PromptKey(agent, source.status_key)} version {source.version}"
 
     async def preview(database: Database) -> None:
-        standings = await queries.standings(database, target.name) if target.agent is not None else []
-        now = next((one for one in standings if one.status_key == target.status_key and one.active is not None), None)
+        summaries = await queries.summaries(database, target.name) if target.agent is not None else []
+        now = next((one for one in summaries if one.status_key == target.status_key and one.active is not None), None)
         active = await queries.get_active(database, *to_key) if now is not None else None
         label = f"{to_key} version {active.version} (active)" if active else "no active version"
         print_diff(active.prompt_text if active else "", source.prompt_text, label, copied, stderr=True)
         if activate:
-            print_note(audience(*to_key, standings))
+            print_note(audience(*to_key, summaries))
 
-    async def write(database: Database, intent: Intent) -> Change:
+    async def write(database: Database, intent: Intent) -> EditResult:
         return await commands.copy(
             database,
             source,
@@ -220,7 +220,7 @@ def delete(
         wanted = await queries.get(database, agent, status, version)
         print_note(f"{agent}/{wanted.status_key}: {_described(wanted)} is deleted. Its text cannot be brought back.")
 
-    async def write(database: Database, intent: Intent) -> Change:
+    async def write(database: Database, intent: Intent) -> EditResult:
         return await commands.delete(database, agent, status, version, intent=intent)
 
     intent = Intent(author, note, expect_revision)
@@ -258,7 +258,7 @@ def _do(
 async def _show_replacement(database: Database, agent: str, wanted: Prompt) -> None:
     """Show what another active version changes, and for whom."""
     status = wanted.status_key
-    standings = await queries.standings(database, agent)
+    summaries = await queries.summaries(database, agent)
     active = await queries.get_active(database, agent, status)
     if active is not None and active.id == wanted.id:
         print_note(f"{agent}/{status}: {_described(wanted)} is active already.")
@@ -270,14 +270,14 @@ async def _show_replacement(database: Database, agent: str, wanted: Prompt) -> N
     old_label = f"version {active.version} (active)" if active is not None else "no active version"
     old = active.prompt_text if active is not None else ""
     print_diff(old, wanted.prompt_text, old_label, f"version {wanted.version}", stderr=True)
-    print_note(audience(agent, status, standings))
+    print_note(audience(agent, status, summaries))
 
 
-def audience(agent: str, status: str, standings: Sequence[Standing]) -> str:
+def audience(agent: str, status: str, summaries: Sequence[StatusSummary]) -> str:
     """Say who is served the active version of a status."""
     words = f"It is served to every run of the agent {agent} in the status {status}"
-    if any(standing.primary and standing.status_key == status for standing in standings):
-        without = [standing.status_key for standing in standings if standing.active is None]
+    if any(summary.primary and summary.status_key == status for summary in summaries):
+        without = [summary.status_key for summary in summaries if summary.active is None]
         also = f" ({', '.join(key for key in without if key != status)})" if set(without) - {status} else ""
         words += f", and in every status that has no active version of its own{also}"
     return f"{words}; running processes follow within a second or so."
@@ -288,10 +288,10 @@ def _described(prompt: Prompt) -> str:
     return f"version {prompt.version} ({by}, {age(prompt.created_at)} ago)"
 
 
-def tell(session: Session, change: Change, action: Action | None = None) -> None:
+def tell(session: Session, change: EditResult, action: Action | None = None) -> None:
     """Print what a write did."""
     if session.json:
-        print_json(Changed.of(change))
+        print_json(EditOutput.of(change))
         return
     where = f"{change.agent.name}/{change.status_key}"
     written = change.prompt.version if change.prompt is not None else None

@@ -9,7 +9,7 @@ from typing import Literal
 
 from automagik_prompts.cli.output.schemas import Shape
 from automagik_prompts.editing.checks import Finding, Kind, Level
-from automagik_prompts.editing.sync import Seeded
+from automagik_prompts.editing.sync import SyncResult
 from automagik_prompts.editing.transfer import ExportedFile, Planned, Step, Written
 
 
@@ -120,7 +120,7 @@ class SyncedLine(Shape):
     outcome: str
 
     @classmethod
-    def of(cls, seeded: Seeded) -> SyncedLine:
+    def of(cls, seeded: SyncResult) -> SyncedLine:
         """Describe it."""
         return cls(agent=seeded.agent, status_key=seeded.status_key, version=seeded.version, outcome=seeded.outcome)
 

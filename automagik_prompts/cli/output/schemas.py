@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict
 from automagik_prompts.domain.records import Action, Event, Prompt
 from automagik_prompts.domain.served import Explanation, Source, State
 from automagik_prompts.domain.validation import Format
-from automagik_prompts.editing.commands import Change
+from automagik_prompts.editing.commands import EditResult
 from automagik_prompts.editing.queries import Match
-from automagik_prompts.storage.repository import Standing
+from automagik_prompts.storage.repository import StatusSummary
 
 Origin = Literal["code", "person"]
 """Who wrote a version: the code's declaration, or a person."""
@@ -58,7 +58,7 @@ class StatusLine(Shape):
     latest_version: int
     versions: int
     code_version: int | None
-    source: Origin | None
+    origin: Origin | None
     author: str | None
     name: str | None
     note: str | None
@@ -67,24 +67,24 @@ class StatusLine(Shape):
     drift: bool
 
     @classmethod
-    def of(cls, standing: Standing) -> StatusLine:
+    def of(cls, summary: StatusSummary) -> StatusLine:
         """Describe a status."""
         return cls(
-            agent=standing.agent,
-            revision=standing.revision,
-            status_key=standing.status_key,
-            primary=standing.primary,
-            active_version=standing.active,
-            latest_version=standing.latest,
-            versions=standing.versions,
-            code_version=standing.code_version,
-            source=None if standing.active is None else origin(standing.from_code),
-            author=standing.author,
-            name=standing.name,
-            note=standing.note,
-            created_at=standing.created_at,
-            active_since=standing.active_since,
-            drift=standing.drift,
+            agent=summary.agent,
+            revision=summary.revision,
+            status_key=summary.status_key,
+            primary=summary.primary,
+            active_version=summary.active,
+            latest_version=summary.latest,
+            versions=summary.versions,
+            code_version=summary.code_version,
+            origin=None if summary.active is None else origin(summary.from_code),
+            author=summary.author,
+            name=summary.name,
+            note=summary.note,
+            created_at=summary.created_at,
+            active_since=summary.active_since,
+            drift=summary.drift,
         )
 
 
@@ -94,14 +94,14 @@ class StatusList(Shape):
     statuses: list[StatusLine]
 
 
-class Version(Shape):
+class VersionLine(Shape):
     """One version, without its text."""
 
     agent: str
     status_key: str
     version: int
     active: bool
-    source: Origin
+    origin: Origin
     format: Format
     name: str | None
     author: str | None
@@ -111,12 +111,12 @@ class Version(Shape):
     created_at: datetime
 
     @classmethod
-    def of(cls, agent: str, prompt: Prompt) -> Version:
+    def of(cls, agent: str, prompt: Prompt) -> VersionLine:
         """Describe a version."""
         return cls(**version_facts(agent, prompt))
 
 
-class VersionText(Version):
+class VersionText(VersionLine):
     """`show`: one version with its text."""
 
     text: str
@@ -130,7 +130,7 @@ class VersionText(Version):
 class VersionList(Shape):
     """`history`."""
 
-    versions: list[Version]
+    versions: list[VersionLine]
 
 
 class EventLine(Shape):
@@ -215,7 +215,7 @@ class Explained(Shape):
     status_key: str
     served_status_key: str
     version: int | None
-    source: Source
+    served_from: Source
     reason: str
     state: State
     error: str | None
@@ -231,7 +231,7 @@ class Explained(Shape):
             status_key=explanation.status_key,
             served_status_key=explanation.served_status_key,
             version=explanation.version,
-            source=explanation.source,
+            served_from=explanation.source,
             reason=explanation.reason,
             state=explanation.state,
             error=explanation.error,
@@ -248,7 +248,7 @@ class ServedLine(Shape):
     status_key: str
     served_status_key: str
     version: int | None
-    source: Source
+    served_from: Source
     reason: str
     content_hash: str
 
@@ -263,7 +263,7 @@ class Watched(Shape):
     prompts: list[ServedLine]
 
 
-class Changed(Shape):
+class EditOutput(Shape):
     """`create`, `activate`, `rollback`, `deactivate`, `copy`, `delete`: what a write did."""
 
     agent: str
@@ -274,7 +274,7 @@ class Changed(Shape):
     revision: int
 
     @classmethod
-    def of(cls, change: Change) -> Changed:
+    def of(cls, change: EditResult) -> EditOutput:
         """Describe a write."""
         return cls(
             agent=change.agent.name,
@@ -309,7 +309,7 @@ def version_facts(agent: str, prompt: Prompt) -> dict[str, object]:
         "status_key": prompt.status_key,
         "version": prompt.version,
         "active": prompt.is_active,
-        "source": origin(prompt.is_default_from_code),
+        "origin": origin(prompt.is_default_from_code),
         "format": prompt.format,
         "name": prompt.name,
         "author": prompt.author,

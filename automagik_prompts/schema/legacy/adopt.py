@@ -20,13 +20,13 @@ from automagik_prompts.domain.records import Action, EventCreate
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.schema.legacy import archive, backup
-from automagik_prompts.schema.legacy.checks import find_obstacles
+from automagik_prompts.schema.legacy.checks import find_blockers
 from automagik_prompts.schema.legacy.plan import (
     AUTHOR,
     MIGRATED_NAME,
     AgentPlan,
     Outcome,
-    Version,
+    PlannedVersion,
     adopted_versions,
     plan_texts,
 )
@@ -40,7 +40,7 @@ from automagik_prompts.schema.legacy.tables import (
     shown,
 )
 from automagik_prompts.storage.connection import Connection
-from automagik_prompts.storage.dialects.base import Reader
+from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.introspection import columns
 from automagik_prompts.storage.models import APP_LABEL
 
@@ -151,7 +151,7 @@ FOREIGN = (
 )
 
 
-async def is_foreign(db: Reader) -> bool:
+async def is_foreign(db: DatabaseReader) -> bool:
     """Return whether there is a table of agents that may well be about something else."""
     agents, prompts = await columns(db, "agents"), await columns(db, "prompts")
     if not agents or {TEXT_COLUMN, POINTER} & agents or await columns(db, ARCHIVED_AGENTS):
@@ -169,7 +169,7 @@ async def take_over_tables(db: Connection) -> None:
         SchemaError: They cannot be adopted; the message lists all reasons.
     """
     if not await columns(db, backup.LEGACY_COLUMNS):
-        if found := await find_obstacles(db):
+        if found := await find_blockers(db):
             raise SchemaError(f"Nothing was changed. These tables cannot be adopted as they are: {'; '.join(found)}.")
         if not adopting.get() and await is_foreign(db):
             raise SchemaError(FOREIGN)
@@ -251,7 +251,7 @@ async def adopt_texts(db: Connection, *, first: bool = True) -> tuple[AgentPlan,
     return plans
 
 
-async def texts_without_version(db: Reader) -> tuple[str, ...]:
+async def texts_without_version(db: DatabaseReader) -> tuple[str, ...]:
     """Return the agents whose text is not among their versions; compared here, as a collation may fold."""
     agents = [agent for agent in await read_agents(db) if agent.text is not None and agent.text.strip()]
     kept = {(version.agent_id, version.text) for version in await read_versions(db)}
@@ -384,7 +384,7 @@ async def _write_events(db: Connection, events: Sequence[EventCreate]) -> None:
     )
 
 
-def _event(version: Version, action: Action, *, note: str) -> EventCreate:
+def _event(version: PlannedVersion, action: Action, *, note: str) -> EventCreate:
     return EventCreate(
         agent_id=version.agent_id,
         status_key=version.status_key,

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automagik_prompts.schema.legacy.backup import LEGACY_PROMPTS, host_columns
-from automagik_prompts.schema.legacy.plan import Version
+from automagik_prompts.schema.legacy.plan import PlannedVersion
 from automagik_prompts.schema.legacy.tables import ARCHIVED_AGENTS, TEXT_COLUMN
 from automagik_prompts.storage.connection import Connection
-from automagik_prompts.storage.dialects.base import Reader, quoted
+from automagik_prompts.storage.dialects.base import DatabaseReader, quoted
 from automagik_prompts.storage.introspection import columns
 
 ARCHIVED_VERSIONS = "automagik_prompts_archive_prompts"
@@ -108,7 +108,7 @@ class Archived:
     agent: str
     was_host: bool
     was_active: bool
-    version: Version
+    version: PlannedVersion
     row: Mapping[str, Any] = field(repr=False)
 
 
@@ -124,7 +124,7 @@ class Restored:
     """
 
     archived: Archived
-    version: Version
+    version: PlannedVersion
     is_there: bool
     keeps_id: bool
 
@@ -169,7 +169,7 @@ async def archive_versions(db: Connection) -> None:
     )
 
 
-async def read_archive(db: Reader) -> list[Archived]:
+async def read_archive(db: DatabaseReader) -> list[Archived]:
     """Return the versions in the archive."""
     if not await columns(db, ARCHIVED_VERSIONS):
         return []
@@ -182,7 +182,7 @@ async def read_archive(db: Reader) -> list[Archived]:
             agent=row["agent_name"],
             was_host=bool(row["was_host"]),
             was_active=bool(row["was_active"]),
-            version=Version(
+            version=PlannedVersion(
                 id=row["id"],
                 agent_id=row["agent_id"],
                 status_key=row["status_key"],
@@ -197,7 +197,9 @@ async def read_archive(db: Reader) -> list[Archived]:
     ]
 
 
-def plan_restore(archived: Iterable[Archived], agents: Mapping[str, int], present: Iterable[Version]) -> list[Restored]:
+def plan_restore(
+    archived: Iterable[Archived], agents: Mapping[str, int], present: Iterable[PlannedVersion]
+) -> list[Restored]:
     """Say how archived versions come back.
 
     Where the host's own table has a status as the downgrade left it, it becomes again what it was before. Where it was
@@ -208,7 +210,7 @@ def plan_restore(archived: Iterable[Archived], agents: Mapping[str, int], presen
         agents: The ids of the agents that exist, by name.
         present: The versions that are there.
     """
-    here: defaultdict[tuple[int, str], list[Version]] = defaultdict(list)
+    here: defaultdict[tuple[int, str], list[PlannedVersion]] = defaultdict(list)
     there: defaultdict[tuple[int, str], list[Archived]] = defaultdict(list)
     for version in present:
         here[version.agent_id, version.status_key].append(version)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from automagik_prompts.schema.legacy.tables import POINTER, TEXT_COLUMN
 from automagik_prompts.storage.connection import Connection
-from automagik_prompts.storage.dialects.base import Column, Reader, quoted
+from automagik_prompts.storage.dialects.base import Column, DatabaseReader, quoted
 from automagik_prompts.storage.introspection import columns, table_columns
 
 LEGACY_COLUMNS = "automagik_prompts_legacy_columns"
@@ -59,7 +59,7 @@ async def forget_empty_note(db: Connection) -> None:
         await db.run(f'DROP TABLE "{LEGACY_COLUMNS}"')
 
 
-async def host_columns(db: Reader, table: str) -> dict[str, Column]:
+async def host_columns(db: DatabaseReader, table: str) -> dict[str, Column]:
     """Return the columns that a table had before the first upgrade; none if the host had no such table."""
     if not await columns(db, LEGACY_COLUMNS):
         return {}

@@ -14,7 +14,7 @@ from automagik_prompts.domain.validation import MAX_NAME_LENGTH
 from automagik_prompts.schema.legacy.plan import refusal
 from automagik_prompts.schema.legacy.privileges import foreign_owner, hidden_tables, missing_rights, unseen_rows
 from automagik_prompts.schema.legacy.tables import POINTER, TEXT_COLUMN, read_agents, read_versions, shown
-from automagik_prompts.storage.dialects.base import Column, Reader
+from automagik_prompts.storage.dialects.base import Column, DatabaseReader
 from automagik_prompts.storage.introspection import (
     dependents,
     foreign_keys,
@@ -45,7 +45,7 @@ _WRITTEN = frozenset(
 """The columns of `prompts` that every new row has a value for."""
 
 
-async def find_obstacles(db: Reader) -> tuple[str, ...]:
+async def find_blockers(db: DatabaseReader) -> tuple[str, ...]:
     """Return what keeps the host's tables from being adopted, each with what to do; none means that it will work."""
     found = [*await missing_rights(db), *await hidden_tables(db)]
     if await kind_of(db, "prompt_events") is not None:
@@ -56,18 +56,18 @@ async def find_obstacles(db: Reader) -> tuple[str, ...]:
         return tuple(found)
     if await kind_of(db, "agents") != "table":
         return (*found, "agents is not a table: adoption in place needs one, import the texts with --from instead")
-    shape = await _obstacles_of_agents(db)
+    shape = await _blockers_of_agents(db)
     found += shape
     if not shape:
-        found += await _obstacles_of_rows(db)
+        found += await _blockers_of_rows(db)
     if (kind := await kind_of(db, "prompts")) == "table":
-        found += await _obstacles_of_prompts(db)
+        found += await _blockers_of_prompts(db)
     elif kind is not None:
         found.append("prompts is not a table: rename it")
     return tuple(found)
 
 
-async def _obstacles_of_agents(db: Reader) -> list[str]:
+async def _blockers_of_agents(db: DatabaseReader) -> list[str]:
     """Look at the shape of `agents`."""
     found: list[str] = []
     present = {column.name: column for column in await table_columns(db, "agents")}
@@ -117,7 +117,7 @@ async def _obstacles_of_agents(db: Reader) -> list[str]:
     return found
 
 
-async def _obstacles_of_rows(db: Reader) -> list[str]:
+async def _blockers_of_rows(db: DatabaseReader) -> list[str]:
     """Look at what stands in `agents`."""
     agents = await read_agents(db)
     found: list[str] = []
@@ -134,7 +134,7 @@ async def _obstacles_of_rows(db: Reader) -> list[str]:
     ]
 
 
-async def _obstacles_of_prompts(db: Reader) -> list[str]:
+async def _blockers_of_prompts(db: DatabaseReader) -> list[str]:
     """Look at a table `prompts` that is there already: only the first shape of this library's can be adopted."""
     present = {column.name: column for column in await table_columns(db, "prompts")}
     if missing := [name for name in _FIRST_SHAPE if name not in present]:
@@ -160,11 +160,11 @@ async def _obstacles_of_prompts(db: Reader) -> list[str]:
         if name in present and not (db.dialect == "sqlite" or present[name].type.startswith("timestamp"))
     ]
     if not found:
-        found += await _obstacles_of_versions(db, present)
+        found += await _blockers_of_versions(db, present)
     return [*found, *await unseen_rows(db, "prompts"), *await foreign_owner(db, "prompts")]
 
 
-async def _obstacles_of_versions(db: Reader, present: dict[str, Column]) -> list[str]:
+async def _blockers_of_versions(db: DatabaseReader, present: dict[str, Column]) -> list[str]:
     """Look at the rows of a table `prompts` of the first shape."""
     where = " OR ".join(f'"{name}" IS NULL' for name in _FIRST_SHAPE)
     if empty := [row["id"] for row in await db.rows(f'SELECT "id" FROM "prompts" WHERE {where} ORDER BY "id"')]:
@@ -190,11 +190,11 @@ async def _obstacles_of_versions(db: Reader, present: dict[str, Column]) -> list
         if version.text.strip() and (reason := refusal(version.text))
     ]
     if db.dialect == "sqlite":
-        found += await _obstacles_of_values(db, present)
+        found += await _blockers_of_values(db, present)
     return found
 
 
-async def _obstacles_of_values(db: Reader, present: dict[str, Column]) -> list[str]:
+async def _blockers_of_values(db: DatabaseReader, present: dict[str, Column]) -> list[str]:
     """Look for values that SQLite lets any column have."""
     found: list[str] = []
     for name in (name for name in _TIMES if name in present):
@@ -213,7 +213,7 @@ def _is_name(name: object) -> bool:
     return isinstance(name, str) and name == name.encode(errors="replace").decode()
 
 
-async def _spellings(db: Reader, table: str, names: Collection[str]) -> list[str]:
+async def _spellings(db: DatabaseReader, table: str, names: Collection[str]) -> list[str]:
     """Look for columns that are the ones in question for SQLite alone, as they are spelled in another way."""
     if db.dialect != "sqlite":
         return []
@@ -230,12 +230,12 @@ def _is_integer(column: Column) -> bool:
     return "int" in kind and not kind.startswith(("interval", "point"))
 
 
-def _is_text(db: Reader, column: Column) -> bool:
+def _is_text(db: DatabaseReader, column: Column) -> bool:
     # SQLite keeps what it is given, whatever the type is called; what stands there is looked at, row by row.
     return db.dialect == "sqlite" or column.type.startswith(("text", "character", "citext"))
 
 
-def _is_time(db: Reader, column: Column) -> bool:
+def _is_time(db: DatabaseReader, column: Column) -> bool:
     kind = column.type.lower()
     if db.dialect == "sqlite":
         return kind.startswith(("timestamp", "datetime", "text", "varchar", "date")) or not kind

@@ -17,8 +17,8 @@ from automagik_prompts.schema.legacy.plan import (
     MIGRATED_NAME,
     AgentPlan,
     Outcome,
+    PlannedVersion,
     SourceText,
-    Version,
     plan_text,
 )
 from automagik_prompts.schema.legacy.tables import read_agents, read_source_versions, read_texts, read_versions, shown
@@ -26,7 +26,7 @@ from automagik_prompts.settings import redacted_url, sqlite_path
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.dialects.base import Reader
+from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.introspection import columns, folded, kind_of
 from automagik_prompts.storage.readonly import read_only
 
@@ -75,7 +75,7 @@ async def preview_import(database_url: str, source: TextSource) -> tuple[AgentPl
     if path is not None and not path.exists():
         return _plans(texts, {}, [])
 
-    async def look(db: Reader) -> tuple[AgentPlan, ...]:
+    async def look(db: DatabaseReader) -> tuple[AgentPlan, ...]:
         known = {agent.name: agent.id for agent in await read_agents(db)} if await columns(db, "agents") else {}
         return _plans(texts, known, await read_versions(db))
 
@@ -141,7 +141,7 @@ async def read_source(source: TextSource) -> list[SourceText]:
     """
     schema, _, table = source.table.rpartition(".")
 
-    async def look(db: Reader) -> list[SourceText]:
+    async def look(db: DatabaseReader) -> list[SourceText]:
         if await kind_of(db, table) is None:
             raise ConfigurationError(
                 f"There is no table {source.table!r} in {redacted_url(source.url)}. Name the right one with --table."
@@ -192,13 +192,13 @@ def _check_names(source: TextSource, names: Sequence[str | None]) -> None:
 
 
 def _plans(
-    texts: Sequence[SourceText], agents: Mapping[str, int], versions: Sequence[Version]
+    texts: Sequence[SourceText], agents: Mapping[str, int], versions: Sequence[PlannedVersion]
 ) -> tuple[AgentPlan, ...]:
-    by_agent: defaultdict[int, list[Version]] = defaultdict(list)
+    by_agent: defaultdict[int, list[PlannedVersion]] = defaultdict(list)
     for version in versions:
         by_agent[version.agent_id].append(version)
     plans: list[AgentPlan] = []
-    new: dict[str, list[Version]] = {}
+    new: dict[str, list[PlannedVersion]] = {}
     for item in texts:
         name = item.name or ""
         agent_id = agents.get(name)
@@ -215,7 +215,9 @@ def _plans(
                 plan = replace(plan, outcome=Outcome.REFUSED, reason=error.message)
         if plan.outcome in {Outcome.CREATED, Outcome.INACTIVE} and plan.version is not None:
             active = plan.outcome is Outcome.CREATED
-            mine.append(Version(0, agent_id or 0, plan.status_key, plan.version, item.text or "", active, plan.format))
+            mine.append(
+                PlannedVersion(0, agent_id or 0, plan.status_key, plan.version, item.text or "", active, plan.format)
+            )
         plans.append(plan)
     return tuple(plans)
 

@@ -69,7 +69,7 @@ class LegacyAgent:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class PlannedVersion:
     """A version that exists already, as far as adoption must know it.
 
     Attributes:
@@ -210,7 +210,9 @@ def refusal(text: str) -> str:
     return ""
 
 
-def adopted_versions(versions: Iterable[Version], pointers: Mapping[int, int | None]) -> tuple[Version, ...]:
+def adopted_versions(
+    versions: Iterable[PlannedVersion], pointers: Mapping[int, int | None]
+) -> tuple[PlannedVersion, ...]:
     """Return the versions of a table of the first shape as they will stand: with a format, and one active per status.
 
     Args:
@@ -218,7 +220,7 @@ def adopted_versions(versions: Iterable[Version], pointers: Mapping[int, int | N
         pointers: `active_default_prompt_id` by agent: of two active versions the one that it names stays active, else
             the newer one.
     """
-    active: dict[tuple[int, str], Version] = {}
+    active: dict[tuple[int, str], PlannedVersion] = {}
     found = sorted(versions, key=lambda version: (version.agent_id, version.status_key, version.version))
     for version in found:
         key = (version.agent_id, version.status_key)
@@ -234,14 +236,14 @@ def adopted_versions(versions: Iterable[Version], pointers: Mapping[int, int | N
     )
 
 
-def plan_texts(agents: Sequence[LegacyAgent], versions: Iterable[Version]) -> tuple[AgentPlan, ...]:
+def plan_texts(agents: Sequence[LegacyAgent], versions: Iterable[PlannedVersion]) -> tuple[AgentPlan, ...]:
     """Say what becomes of each agent's text.
 
     Args:
         agents: The agents with their texts.
         versions: The versions that exist already, as `adopted_versions` gives them.
     """
-    by_agent: defaultdict[int, list[Version]] = defaultdict(list)
+    by_agent: defaultdict[int, list[PlannedVersion]] = defaultdict(list)
     for version in versions:
         by_agent[version.agent_id].append(version)
     return tuple(_plan(agent, by_agent[agent.id]) for agent in sorted(agents, key=lambda agent: agent.name))
@@ -251,7 +253,7 @@ def plan_text(
     agent_id: int | None,
     agent: str,
     text: str | None,
-    versions: Sequence[Version],
+    versions: Sequence[PlannedVersion],
     *,
     wins: bool = False,
     status_key: str = DEFAULT_STATUS_KEY,
@@ -308,7 +310,7 @@ def plan_text(
     )
 
 
-def _plan(agent: LegacyAgent, versions: Sequence[Version]) -> AgentPlan:
+def _plan(agent: LegacyAgent, versions: Sequence[PlannedVersion]) -> AgentPlan:
     """Say what becomes of an agent of the host's table."""
     unchanged = agent.archived and agent.text == agent.archived_text
     same = max((version for version in versions if version.text == agent.text), key=_number, default=None)
@@ -342,5 +344,5 @@ def _kind(text: str | None) -> Outcome:
     return Outcome.BLANK if text else Outcome.EMPTY
 
 
-def _number(version: Version) -> int:
+def _number(version: PlannedVersion) -> int:
     return version.version

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from automagik_prompts.schema import migrate
 from automagik_prompts.schema.legacy import archive
 from automagik_prompts.schema.legacy.adopt import is_foreign
-from automagik_prompts.schema.legacy.checks import find_obstacles
-from automagik_prompts.schema.legacy.plan import AgentPlan, Outcome, Version, adopted_versions, plan_texts
+from automagik_prompts.schema.legacy.checks import find_blockers
+from automagik_prompts.schema.legacy.plan import AgentPlan, Outcome, PlannedVersion, adopted_versions, plan_texts
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN, read_agents, read_versions
-from automagik_prompts.storage.dialects.base import Reader
+from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.introspection import columns
 from automagik_prompts.storage.readonly import read_only
 
@@ -23,7 +23,7 @@ class Preview:
 
     Attributes:
         agents: What becomes of each agent's text, by name.
-        obstacles: Why it cannot be done, each with what to do; then nothing would be changed.
+        blockers: Why it cannot be done, each with what to do; then nothing would be changed.
         pending: The migrations that would be applied.
         doubled: Statuses of which two versions are active, and which one would stay so.
         restored: How many versions would come back from the archive of a downgrade.
@@ -34,7 +34,7 @@ class Preview:
     """
 
     agents: tuple[AgentPlan, ...] = ()
-    obstacles: tuple[str, ...] = ()
+    blockers: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
     doubled: tuple[str, ...] = ()
     restored: int = 0
@@ -53,10 +53,10 @@ async def preview(database_url: str) -> Preview:
     return await read_only(database_url, _preview)
 
 
-async def _preview(db: Reader) -> Preview:
+async def _preview(db: DatabaseReader) -> Preview:
     pending = migrate.missing_versions(await migrate.read_applied(db))
-    if len(pending) == len(migrate.all_migrations()) and (found := await find_obstacles(db)):
-        return Preview(pending=pending, obstacles=found)
+    if len(pending) == len(migrate.all_migrations()) and (found := await find_blockers(db)):
+        return Preview(pending=pending, blockers=found)
     if not pending or not await migrate.has_host_tables(db):
         return Preview(pending=pending)
     agents, present = await read_agents(db), await read_versions(db)
@@ -82,9 +82,9 @@ async def _preview(db: Reader) -> Preview:
     )
 
 
-def _present(versions: Sequence[Version], names: Mapping[int, str]) -> tuple[str, ...]:
+def _present(versions: Sequence[PlannedVersion], names: Mapping[int, str]) -> tuple[str, ...]:
     """Say which versions the statuses have already, and which one is active."""
-    found: defaultdict[tuple[int, str], list[Version]] = defaultdict(list)
+    found: defaultdict[tuple[int, str], list[PlannedVersion]] = defaultdict(list)
     for version in versions:
         found[version.agent_id, version.status_key].append(version)
     lines = []
@@ -96,7 +96,9 @@ def _present(versions: Sequence[Version], names: Mapping[int, str]) -> tuple[str
     return tuple(lines)
 
 
-def _doubled(before: Sequence[Version], after: Sequence[Version], names: Mapping[int, str]) -> tuple[str, ...]:
+def _doubled(
+    before: Sequence[PlannedVersion], after: Sequence[PlannedVersion], names: Mapping[int, str]
+) -> tuple[str, ...]:
     """Say of which statuses two versions are active, and which one stays so."""
     active: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     for version in before:

@@ -5,14 +5,14 @@ SQLite knows neither users nor schemas.
 
 from __future__ import annotations
 
-from automagik_prompts.storage.dialects.base import Reader
+from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.dialects.postgres import TABLE_ID
 from automagik_prompts.storage.introspection import kind_of
 
 _TABLES = ("agents", "prompts", "prompt_events")
 
 
-async def missing_rights(db: Reader) -> list[str]:
+async def missing_rights(db: DatabaseReader) -> list[str]:
     """Return why no table can be created, each reason with what to do."""
     if db.dialect == "sqlite":
         return []
@@ -30,7 +30,7 @@ async def missing_rights(db: Reader) -> list[str]:
     return []
 
 
-async def hidden_tables(db: Reader) -> list[str]:
+async def hidden_tables(db: DatabaseReader) -> list[str]:
     """Return the tables that are found now and would be hidden by those that an upgrade creates before them."""
     if db.dialect == "sqlite":
         return []
@@ -52,7 +52,7 @@ async def hidden_tables(db: Reader) -> list[str]:
     return found
 
 
-async def unseen_rows(db: Reader, table: str) -> list[str]:
+async def unseen_rows(db: DatabaseReader, table: str) -> list[str]:
     """Return why some rows of a table would not be seen, or not be reached by the keys of others."""
     if db.dialect == "sqlite":
         return []
@@ -76,7 +76,7 @@ async def unseen_rows(db: Reader, table: str) -> list[str]:
     return reasons
 
 
-async def foreign_owner(db: Reader, table: str) -> list[str]:
+async def foreign_owner(db: DatabaseReader, table: str) -> list[str]:
     """Say whether the user may not alter a table."""
     if db.dialect == "sqlite":
         return []

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from automagik_prompts.domain.validation import Format
-from automagik_prompts.schema.legacy.plan import LegacyAgent, SourceText, Version
-from automagik_prompts.storage.dialects.base import Reader, quoted
+from automagik_prompts.schema.legacy.plan import LegacyAgent, PlannedVersion, SourceText
+from automagik_prompts.storage.dialects.base import DatabaseReader, quoted
 from automagik_prompts.storage.introspection import columns
 
 TEXT_COLUMN = "system_prompt"
@@ -27,7 +27,7 @@ _SHOWN = 20
 """How many agents or rows a message names, at most."""
 
 
-async def read_agents(db: Reader) -> list[LegacyAgent]:
+async def read_agents(db: DatabaseReader) -> list[LegacyAgent]:
     """Return the agents with what stands in their text column, and what a downgrade had left there."""
     present = await columns(db, "agents")
     text = _bytes(db, TEXT_COLUMN) if TEXT_COLUMN in present else "NULL"
@@ -51,7 +51,7 @@ async def read_agents(db: Reader) -> list[LegacyAgent]:
     ]
 
 
-async def read_versions(db: Reader, agent_ids: Collection[int] | None = None) -> list[Version]:
+async def read_versions(db: DatabaseReader, agent_ids: Collection[int] | None = None) -> list[PlannedVersion]:
     """Return the versions in `prompts`, be it of the first shape or ours; none if there is no such table.
 
     Args:
@@ -71,7 +71,7 @@ async def read_versions(db: Reader, agent_ids: Collection[int] | None = None) ->
     )
     encoding = await _encoding(db)
     return [
-        Version(
+        PlannedVersion(
             id=row["id"],
             agent_id=row["agent_id"],
             status_key=row["status_key"],
@@ -85,7 +85,7 @@ async def read_versions(db: Reader, agent_ids: Collection[int] | None = None) ->
     ]
 
 
-async def read_texts(db: Reader, table: str, name: str, text: str) -> list[tuple[str | None, str | None]]:
+async def read_texts(db: DatabaseReader, table: str, name: str, text: str) -> list[tuple[str | None, str | None]]:
     """Return two columns of a table, names and texts, in the order of the names."""
     rows = await db.rows(
         f"SELECT {_bytes(db, name)} AS name, {_bytes(db, text)} AS text FROM {quoted(table)} ORDER BY {quoted(name)}"
@@ -94,7 +94,7 @@ async def read_texts(db: Reader, table: str, name: str, text: str) -> list[tuple
     return [(decoded(row["name"], encoding), decoded(row["text"], encoding)) for row in rows]
 
 
-async def read_source_versions(db: Reader) -> list[SourceText]:
+async def read_source_versions(db: DatabaseReader) -> list[SourceText]:
     """Return the versions of the tables `agents` and `prompts`, by agent, status and number; none without `prompts`."""
     present = await columns(db, "prompts")
     if not {"agent_id", "prompt_text", "status_key", "version"} <= present:
@@ -152,12 +152,12 @@ def decoded(value: Any, encoding: str) -> str | None:
     return cast("str | None", value)
 
 
-def _bytes(db: Reader, column: str) -> str:
+def _bytes(db: DatabaseReader, column: str) -> str:
     """Return the expression that reads a text whatever its bytes are: the driver refuses what is not UTF-8."""
     return f"CAST({quoted(column)} AS BLOB)" if db.dialect == "sqlite" else quoted(column)
 
 
-async def _encoding(db: Reader) -> str:
+async def _encoding(db: DatabaseReader) -> str:
     if db.dialect != "sqlite":
         return "utf-8"
     return str((await db.rows("PRAGMA encoding"))[0]["encoding"]).lower()

@@ -11,7 +11,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from automagik_prompts.settings import Dialect
 
 
-class Reader(Protocol):
+class DatabaseReader(Protocol):
     """A connection as far as reading goes."""
 
     @property
@@ -97,23 +97,23 @@ class Engine(Protocol):
         """Notify the listening processes when this transaction is committed, where the engine can."""
         ...
 
-    async def kind_of(self, db: Reader, table: str) -> str | None:
+    async def kind_of(self, db: DatabaseReader, table: str) -> str | None:
         """Return what a name stands for: `table`, `view` or something else; `None` if there is nothing of that name."""
         ...
 
-    async def columns(self, db: Reader, table: str) -> tuple[Column, ...]:
+    async def columns(self, db: DatabaseReader, table: str) -> tuple[Column, ...]:
         """Return a table's columns in their order; none if there is no such table."""
         ...
 
-    async def indexes(self, db: Reader, table: str) -> Sequence[Index]:
+    async def indexes(self, db: DatabaseReader, table: str) -> Sequence[Index]:
         """Return a table's indexes, those of its constraints too."""
         ...
 
-    async def foreign_keys(self, db: Reader, table: str) -> Sequence[ForeignKey]:
+    async def foreign_keys(self, db: DatabaseReader, table: str) -> Sequence[ForeignKey]:
         """Return a table's foreign keys."""
         ...
 
-    async def dependents(self, db: Reader, table: str, column: str) -> tuple[str, ...]:
+    async def dependents(self, db: DatabaseReader, table: str, column: str) -> tuple[str, ...]:
         """Return what would break, or go without a word, if a column were dropped."""
         ...
 

@@ -8,7 +8,7 @@ from typing import Any
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.config_generator import expand_db_url
 
-from automagik_prompts.storage.dialects.base import Column, ForeignKey, Index, Reader
+from automagik_prompts.storage.dialects.base import Column, DatabaseReader, ForeignKey, Index
 
 POOL_SIZE = 3
 """Connections of one process to a server, at most: the refresher's, a write, and one to spare."""
@@ -52,7 +52,7 @@ class PostgresEngine:
         """Send the listening processes a notification when this transaction is committed."""
         await client.execute_query(f"SELECT pg_notify('{channel}', '')")
 
-    async def kind_of(self, db: Reader, table: str) -> str | None:
+    async def kind_of(self, db: DatabaseReader, table: str) -> str | None:
         """Return what a name stands for: `table`, `view` or something else; `None` if there is nothing of that name."""
         found = await db.rows(
             "SELECT CASE WHEN relkind IN ('r', 'p') THEN 'table' WHEN relkind IN ('v', 'm') THEN 'view' "
@@ -61,7 +61,7 @@ class PostgresEngine:
         )
         return str(found[0]["kind"]) if found else None
 
-    async def columns(self, db: Reader, table: str) -> tuple[Column, ...]:
+    async def columns(self, db: DatabaseReader, table: str) -> tuple[Column, ...]:
         """Return a table's columns in their order; none if there is no such table."""
         found = await db.rows(
             "SELECT a.attname::text AS name, a.attnotnull AS not_null, format_type(a.atttypid, a.atttypmod) || "
@@ -87,7 +87,7 @@ class PostgresEngine:
             for row in found
         )
 
-    async def indexes(self, db: Reader, table: str) -> list[Index]:
+    async def indexes(self, db: DatabaseReader, table: str) -> list[Index]:
         """Return a table's indexes, those of its constraints too."""
         rows = await db.rows(
             "SELECT c.relname::text AS name, i.indisunique AND i.indimmediate AS is_unique, "
@@ -100,7 +100,7 @@ class PostgresEngine:
         )
         return [Index(row["name"], tuple(row["names"]), row["is_unique"], row["is_partial"]) for row in rows]
 
-    async def foreign_keys(self, db: Reader, table: str) -> list[ForeignKey]:
+    async def foreign_keys(self, db: DatabaseReader, table: str) -> list[ForeignKey]:
         """Return a table's foreign keys."""
         rows = await db.rows(
             "SELECT (SELECT relname::text FROM pg_class WHERE oid = k.confrelid) AS target, "
@@ -113,7 +113,7 @@ class PostgresEngine:
         )
         return [ForeignKey(tuple(row["names"]), row["target"], row["on_delete"]) for row in rows]
 
-    async def dependents(self, db: Reader, table: str, column: str) -> tuple[str, ...]:
+    async def dependents(self, db: DatabaseReader, table: str, column: str) -> tuple[str, ...]:
         """Return what would break, or go without a word, if a column were dropped: views, triggers, indexes, checks."""
         found = await db.rows(
             "SELECT DISTINCT CASE WHEN d.classid = 'pg_rewrite'::regclass THEN (SELECT 'the view ' || c.relname "

@@ -11,7 +11,7 @@ from typing import Any
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.settings import sqlite_path
-from automagik_prompts.storage.dialects.base import Column, ForeignKey, Index, Reader, quoted
+from automagik_prompts.storage.dialects.base import Column, DatabaseReader, ForeignKey, Index, quoted
 
 BUSY_TIMEOUT = 5000
 """How long SQLite waits for another process' write, in milliseconds."""
@@ -54,12 +54,12 @@ class SqliteEngine:
     async def notify(self, client: BaseDBAsyncClient, channel: str) -> None:
         """Notify nobody: processes look by themselves."""
 
-    async def kind_of(self, db: Reader, table: str) -> str | None:
+    async def kind_of(self, db: DatabaseReader, table: str) -> str | None:
         """Return what a name stands for: `table`, `view` or something else; `None` if there is nothing of that name."""
         found = await db.rows("SELECT type AS kind FROM sqlite_master WHERE name = ? COLLATE NOCASE", table)
         return str(found[0]["kind"]) if found else None
 
-    async def columns(self, db: Reader, table: str) -> tuple[Column, ...]:
+    async def columns(self, db: DatabaseReader, table: str) -> tuple[Column, ...]:
         """Return a table's columns in their order; none if there is no such table."""
         found = await db.rows(f"PRAGMA table_xinfo({quoted(table)})")
         key = [row for row in found if row["pk"]]
@@ -77,7 +77,7 @@ class SqliteEngine:
             for row in found
         )
 
-    async def indexes(self, db: Reader, table: str) -> list[Index]:
+    async def indexes(self, db: DatabaseReader, table: str) -> list[Index]:
         """Return a table's indexes, those of its constraints too."""
         found = []
         for row in await db.rows(f"PRAGMA index_list({quoted(table)})"):
@@ -89,7 +89,7 @@ class SqliteEngine:
             found.append(Index(f"primary key of {table}", tuple(key), unique=True, partial=False))
         return found
 
-    async def foreign_keys(self, db: Reader, table: str) -> list[ForeignKey]:
+    async def foreign_keys(self, db: DatabaseReader, table: str) -> list[ForeignKey]:
         """Return a table's foreign keys."""
         found: list[ForeignKey] = []
         by_id: dict[int, list[dict[str, Any]]] = {}
@@ -104,7 +104,7 @@ class SqliteEngine:
             )
         return found
 
-    async def dependents(self, db: Reader, table: str, column: str) -> tuple[str, ...]:
+    async def dependents(self, db: DatabaseReader, table: str, column: str) -> tuple[str, ...]:
         """Return what would break, or go without a word, if a column were dropped: views, triggers, indexes, checks."""
         schema = await db.rows("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
         return _rehearsed_drop([(row["type"], row["name"], row["sql"]) for row in schema], table, column)

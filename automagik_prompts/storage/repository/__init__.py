@@ -5,8 +5,15 @@ transaction that began with `lock_agent` or `lock_agents`: that UPDATE is the lo
 the signal that tells other processes, and the token for optimistic writes.
 """
 
-from automagik_prompts.domain.summaries import ActiveSet, CodeVersion, Fingerprint, Head, Marker, Standing
-from automagik_prompts.storage.repository.active import get_active_set, get_marker
+from automagik_prompts.domain.summaries import (
+    ActiveSet,
+    ChangeToken,
+    CodeVersion,
+    StatusHead,
+    StatusSummary,
+    VersionDigest,
+)
+from automagik_prompts.storage.repository.active import get_active_set, get_change_token
 from automagik_prompts.storage.repository.agents import (
     CHANNEL,
     add_agents,
@@ -20,7 +27,7 @@ from automagik_prompts.storage.repository.agents import (
     set_agent_facts,
 )
 from automagik_prompts.storage.repository.events import add_events, get_deleted_versions, get_events, get_last_actions
-from automagik_prompts.storage.repository.summaries import get_fingerprints, get_standings, get_status_keys
+from automagik_prompts.storage.repository.summaries import get_status_keys, get_summaries, get_version_digests
 from automagik_prompts.storage.repository.versions import (
     create_prompt,
     create_prompts,
@@ -41,11 +48,11 @@ from automagik_prompts.storage.repository.versions import (
 __all__ = [
     "CHANNEL",
     "ActiveSet",
+    "ChangeToken",
     "CodeVersion",
-    "Fingerprint",
-    "Head",
-    "Marker",
-    "Standing",
+    "StatusHead",
+    "StatusSummary",
+    "VersionDigest",
     "add_agents",
     "add_events",
     "create_prompt",
@@ -56,21 +63,21 @@ __all__ = [
     "get_active_set",
     "get_agent",
     "get_agents",
+    "get_change_token",
     "get_code_versions",
     "get_deleted_versions",
     "get_events",
-    "get_fingerprints",
     "get_heads",
     "get_last_actions",
     "get_latest_version_for_status",
-    "get_marker",
     "get_newest_versions",
     "get_prompt_by_id",
     "get_prompts_by_agent_id",
-    "get_standings",
     "get_status_keys",
+    "get_summaries",
     "get_texts",
     "get_version",
+    "get_version_digests",
     "hold_agent",
     "lock_agent",
     "lock_agents",

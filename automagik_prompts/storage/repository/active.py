@@ -5,7 +5,7 @@ from __future__ import annotations
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
-from automagik_prompts.domain.summaries import ActiveSet, Marker
+from automagik_prompts.domain.summaries import ActiveSet, ChangeToken
 from automagik_prompts.storage.repository.mapping import read_label, read_names, read_number, read_text
 
 
@@ -40,7 +40,7 @@ async def get_active_set(db: BaseDBAsyncClient) -> ActiveSet:
                 format=read_label(row["format"]),
             )
             active.append(version)
-    marker = Marker(
+    marker = ChangeToken(
         agents=len(agents),
         revisions=sum(agent.revision for agent in agents.values()),
         active=len(active),
@@ -50,7 +50,7 @@ async def get_active_set(db: BaseDBAsyncClient) -> ActiveSet:
     return ActiveSet(tuple(agents.values()), tuple(active), marker)
 
 
-async def get_marker(db: BaseDBAsyncClient) -> Marker:
+async def get_change_token(db: BaseDBAsyncClient) -> ChangeToken:
     """Return the fingerprint of what is active: one statement over small indexes."""
     _, rows = await db.execute_query(
         "SELECT a.n AS agents, a.r AS revisions, p.n AS active, p.i AS active_ids, p.v AS active_versions FROM "
@@ -59,4 +59,4 @@ async def get_marker(db: BaseDBAsyncClient) -> Marker:
         "WHERE is_active = true) p"
     )
     row = dict(rows[0])
-    return Marker(**{name: int(row[name]) for name in Marker.__slots__})
+    return ChangeToken(**{name: int(row[name]) for name in ChangeToken.__slots__})

@@ -6,13 +6,13 @@ from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts.domain.summaries import Fingerprint, Standing
+from automagik_prompts.domain.summaries import StatusSummary, VersionDigest
 from automagik_prompts.storage.models import PromptRow, UtcField
 
 _TIME = UtcField()
 
 
-async def get_standings(db: BaseDBAsyncClient, agent_id: int | None = None) -> list[Standing]:
+async def get_summaries(db: BaseDBAsyncClient, agent_id: int | None = None) -> list[StatusSummary]:
     """Return where each status stands, of one agent or of all, sorted; two queries, and no text is read."""
     where = "" if agent_id is None else f"WHERE p.agent_id = {int(agent_id)} "
     _, counted = await db.execute_query(
@@ -26,7 +26,7 @@ async def get_standings(db: BaseDBAsyncClient, agent_id: int | None = None) -> l
         f"p.updated_at FROM prompts p {where or 'WHERE '}{'AND ' if where else ''}p.is_active = true"
     )
     actives = {(row["agent_id"], row["status_key"]): row for row in map(dict, active)}
-    found: list[Standing] = []
+    found: list[StatusSummary] = []
     for row in map(dict, counted):
         facts: dict[str, Any] = {}
         if (now := actives.get((row["agent_id"], row["status_key"]))) is not None:
@@ -35,7 +35,7 @@ async def get_standings(db: BaseDBAsyncClient, agent_id: int | None = None) -> l
             facts["created_at"] = _TIME.to_python_value(now["created_at"])
             facts["active_since"] = _TIME.to_python_value(now["updated_at"])
         found.append(
-            Standing(
+            StatusSummary(
                 agent=row["agent"],
                 revision=row["revision"],
                 status_key=row["status_key"],
@@ -49,13 +49,13 @@ async def get_standings(db: BaseDBAsyncClient, agent_id: int | None = None) -> l
     return found
 
 
-async def get_fingerprints(db: BaseDBAsyncClient, agent_id: int) -> list[Fingerprint]:
+async def get_version_digests(db: BaseDBAsyncClient, agent_id: int) -> list[VersionDigest]:
     """Return what tells an agent's versions apart, by status and then newest first, without their texts."""
     _, rows = await db.execute_query(
         "SELECT status_key, version, content_hash, format, name, is_active FROM prompts "
         f"WHERE agent_id = {int(agent_id)} ORDER BY status_key, version DESC"
     )
-    return [Fingerprint(**{**row, "is_active": bool(row["is_active"])}) for row in map(dict, rows)]
+    return [VersionDigest(**{**row, "is_active": bool(row["is_active"])}) for row in map(dict, rows)]
 
 
 async def get_status_keys(db: BaseDBAsyncClient, agent_id: int) -> list[str]:

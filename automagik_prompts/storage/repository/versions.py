@@ -9,7 +9,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.domain.keys import folded
 from automagik_prompts.domain.records import Prompt, PromptCreate
-from automagik_prompts.domain.summaries import CodeVersion, Head
+from automagik_prompts.domain.summaries import CodeVersion, StatusHead
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage.models import AgentRow, PromptRow
@@ -237,9 +237,9 @@ async def get_code_versions(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> 
     return found
 
 
-async def get_heads(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> dict[tuple[int, str], Head]:
+async def get_heads(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> dict[tuple[int, str], StatusHead]:
     """Return where each status of some agents stands, by agent id and status key."""
-    found: dict[tuple[int, str], Head] = {}
+    found: dict[tuple[int, str], StatusHead] = {}
     for chunk in chunks(sorted(set(agent_ids))):
         _, rows = await db.execute_query(
             "SELECT agent_id, status_key, MAX(version) AS latest, MAX(CASE WHEN is_active THEN version END) AS active, "
@@ -247,7 +247,7 @@ async def get_heads(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> dict[tup
             f"WHERE agent_id IN ({numbers(chunk)}) GROUP BY agent_id, status_key"
         )
         for row in map(dict, rows):
-            head = Head(row["latest"], row["active"], bool(row["active_from_code"]))
+            head = StatusHead(row["latest"], row["active"], bool(row["active_from_code"]))
             found[row["agent_id"], row["status_key"]] = head
     return found
 

@@ -20,7 +20,7 @@ from automagik_prompts.agent.overrides import Override
 from automagik_prompts.agent.provenance import UsedPrompt, prompt_used
 from automagik_prompts.default import default_plugin
 from automagik_prompts.domain.keys import Status, StatusKeys, new_key
-from automagik_prompts.domain.protocols import PromptReader
+from automagik_prompts.domain.protocols import PromptSource
 from automagik_prompts.domain.served import ServedPrompt, Source
 from automagik_prompts.domain.validation import check_name
 from automagik_prompts.exceptions import ConfigurationError
@@ -51,7 +51,7 @@ class prompt_version:  # noqa: N801  # used like a function: `with prompt_versio
         DatabaseUnavailableError: It cannot be read now.
     """
 
-    def __init__(self, agent: str, status_key: Status, version: int, *, plugin: PromptReader | None = None) -> None:
+    def __init__(self, agent: str, status_key: Status, version: int, *, plugin: PromptSource | None = None) -> None:
         self._agent = check_name(agent, "agent name")
         check_name(new_key(status_key), "status key")
         self._status_key = status_key
@@ -80,7 +80,7 @@ class prompt_version:  # noqa: N801  # used like a function: `with prompt_versio
 
     async def _find(self) -> ServedPrompt:
         plugin = self._plugin if self._plugin is not None else default_plugin()
-        return await plugin.find_version(self._agent, self._status_key, self._version)
+        return await plugin.reader.find_version(self._agent, self._status_key, self._version)
 
     def _begin(self, prompt: ServedPrompt) -> ServedPrompt:
         self._override = overrides.begin(prompt)

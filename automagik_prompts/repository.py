@@ -1,18 +1,52 @@
 """The functions of the table `prompts` that an application may call with a connection of its own.
 
-Each takes a connection and gives values, never rows. Those that write expect to run inside a transaction.
+`async with plugin.connection() as db` gives one, inside a transaction. Each function takes it first, and gives values,
+never rows: a `Prompt` is a frozen dataclass.
 """
 
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
 from automagik_prompts.domain.records import Prompt, PromptCreate
-from automagik_prompts.storage.repository import (
-    create_prompt,
-    find_code_default_prompt,
-    get_active_prompt,
-    get_latest_version_for_status,
-    get_prompt_by_id,
-    get_prompts_by_agent_id,
-    set_prompt_active,
-)
+from automagik_prompts.storage import repository as _repository
+from automagik_prompts.storage.connection import Client
+from automagik_prompts.storage.database import run_in_context
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_Query = Callable[Concatenate[Client, _P], Awaitable[_T]]
+
+
+def _public(function: _Query[_P, _T]) -> _Query[_P, _T]:
+    @wraps(function)
+    async def query(db: Client, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await run_in_context(function, db, *args, **kwargs)
+
+    return query
+
+
+get_prompts_by_agent_id = _public(_repository.get_prompts_by_agent_id)
+get_prompt_by_id = _public(_repository.get_prompt_by_id)
+get_active_prompt = _public(_repository.get_active_prompt)
+get_latest_version_for_status = _public(_repository.get_latest_version_for_status)
+find_code_default_prompt = _public(_repository.find_code_default_prompt)
+
+
+@_public
+@wraps(_repository.create_prompt)
+async def create_prompt(db: Client, data: PromptCreate) -> Prompt:
+    await _repository.lock_agent(db, data.agent_id)  # so that the numbers have no gap, and other processes notice
+    return await _repository.create_prompt(db, data)
+
+
+@_public
+@wraps(_repository.set_prompt_active)
+async def set_prompt_active(db: Client, agent_id: int, prompt_id: int | None, status_key: str) -> Prompt | None:
+    await _repository.lock_agent(db, agent_id)  # as above
+    return await _repository.set_prompt_active(db, agent_id, prompt_id, status_key)
+
 
 __all__ = [
     "Prompt",

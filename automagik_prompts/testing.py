@@ -110,7 +110,7 @@ def _known_status(agent: str, status: Status, registry: Registry, *, new_status:
         InvalidPromptError: Such are known for the agent, and it is none of them: it would override nothing.
     """
     declared, plugin = registry.agents.get(agent), plugins.current()
-    served = plugin.status_keys(agent) if plugin is not None else ()
+    served = plugin.reader.status_keys(agent) if plugin is not None else ()
     keys = StatusKeys(served, declared.prompts if declared is not None else ())
     if (found := keys.find(status)) is not None:
         return found

@@ -12,7 +12,8 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.editing import commands
-from automagik_prompts.following.snapshot import Snapshot, build_snapshot
+from automagik_prompts.following.builder import build_snapshot
+from automagik_prompts.following.snapshot import Snapshot
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database

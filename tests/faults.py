@@ -24,7 +24,7 @@ from automagik_prompts.agent.capability import ActivePrompt
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Explanation, Health, ServedPrompt, Source, State
-from automagik_prompts.following import follower
+from automagik_prompts.following import writer
 from automagik_prompts.following.cache_file import DiskSnapshot
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.settings import load_settings, sqlite_path
@@ -138,7 +138,7 @@ def serve_without_powers(
         libc = ctypes.CDLL(None, use_errno=True)
         assert libc.capset(header, nothing) == 0, os.strerror(ctypes.get_errno())
     # So that a test need not wait for it.
-    follower.WRITE_RETRY = 0.2
+    writer.WRITE_RETRY = 0.2
     member.serve(connections, url, texts, settings)
 
 

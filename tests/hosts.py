@@ -11,8 +11,8 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.editing import commands
-from automagik_prompts.editing.commands import Intent
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import dialect_of, sqlite_path
 from automagik_prompts.storage.database import Database

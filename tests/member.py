@@ -17,8 +17,9 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from automagik_prompts.agent.capability import ActivePrompt
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.served import Explanation, Health
-from automagik_prompts.editing import commands, sync
+from automagik_prompts.editing import sync
 from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema.migrate import upgrade
@@ -122,7 +123,7 @@ class Member:
         """Have the plugin edit and return the version that is active then."""
         change = asyncio.run(getattr(self.plugin, verb)(*arguments, **options))
         self._committed = time.monotonic()
-        return change.active_version if isinstance(change, commands.EditResult) else None
+        return change.active_version if isinstance(change, EditResult) else None
 
     def create_and_activate(self, agent: str, status_key: str, text: str) -> int | None:
         """Write a version as a person does, active at once, and return its number."""
@@ -149,11 +150,11 @@ class Member:
     def declare_and_until_written(self, agent: str, text: str) -> float:
         """Declare another prompt, and return when the thread has begun to write it."""
         self._registry.declare(agent, {"default": text}, where="the test")
-        worker = self.plugin._worker
+        worker = self.plugin._life.worker
         assert worker is not None
-        refresher = worker._refresher
+        refresher = worker._follower
         assert refresher is not None
-        return self._until(lambda: refresher._generation == self._registry.generation, 30)
+        return self._until(lambda: refresher._writer._generation == self._registry.generation, 30)
 
     def last_commit(self) -> float:
         """Return when the last edit was known to be done here, on the clock of the whole machine."""

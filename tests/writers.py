@@ -8,8 +8,9 @@ from collections import Counter
 from multiprocessing.connection import Connection
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.editing import commands, finding, queries, sync
-from automagik_prompts.editing.commands import Intent
+from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage.database import Database
 
@@ -53,7 +54,7 @@ async def _do(database: Database, verb: str, chance: random.Random, text: str) -
         await commands.delete(database, AGENT, status_key, version, intent=intent)
     elif verb == "copy":
         source = await queries.get(database, AGENT, status_key, version)
-        await commands.copy(database, source, AGENT, chance.choice(STATUSES), activate=chance.random() < 0.5)
+        await DatabaseEdits(database).copy(source, AGENT, chance.choice(STATUSES), activate=chance.random() < 0.5)
     elif verb in {"seed", "sync"}:
         registry = Registry()
         texts = {key: f"release {chance.randint(1, 6)} of {key}" for key in STATUSES}

@@ -17,7 +17,7 @@ from pydantic_ai.capabilities import AbstractCapability, CombinedCapability
 from automagik_prompts.agent import overrides
 from automagik_prompts.agent.capability import ActivePrompt
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.protocols import PromptReader
+from automagik_prompts.domain.protocols import PromptSource
 from automagik_prompts.domain.validation import normalized
 from automagik_prompts.exceptions import ConfigurationError
 
@@ -37,7 +37,7 @@ class _Installation:
         late: The names of agents that existed already, which have no prompt.
     """
 
-    plugin: PromptReader
+    plugin: PromptSource
     registry: Registry
     late: tuple[str, ...] = ()
 
@@ -48,7 +48,7 @@ _originals: dict[str, Any] = {}
 _hooks: dict[str, Any] = {}
 
 
-def install(plugin: PromptReader, registry: Registry) -> None:
+def install(plugin: PromptSource, registry: Registry) -> None:
     """Hook the construction and the naming of agents; a second call does nothing.
 
     Args:
@@ -79,7 +79,7 @@ def install(plugin: PromptReader, registry: Registry) -> None:
                 setattr(Agent, name, hook)
 
 
-def uninstall(plugin: PromptReader) -> None:
+def uninstall(plugin: PromptSource) -> None:
     """Put the construction of agents back as it was; does nothing for a plugin that is not installed."""
     global _installed
     with _lock:
@@ -95,7 +95,7 @@ def uninstall(plugin: PromptReader) -> None:
             _originals.clear()
 
 
-def late_agents(plugin: PromptReader) -> tuple[str, ...]:
+def late_agents(plugin: PromptSource) -> tuple[str, ...]:
     """Return the names of the agents that existed when a plugin was installed, and that so have no prompt."""
     installed = _installed
     return installed.late if installed is not None and installed.plugin is plugin else ()

@@ -30,7 +30,7 @@ from automagik_prompts.agent.provenance import UsedPrompt, last_used, record_pro
 from automagik_prompts.agent.rendering import RenderCache, RenderedPrompt, fill
 from automagik_prompts.agent.run import Run
 from automagik_prompts.agent.selection import choose, read_status, wait_for_database
-from automagik_prompts.domain.protocols import PromptReader, StatusFunction, Values, VariablesFunction
+from automagik_prompts.domain.protocols import PromptReader, PromptSource, StatusFunction, Values, VariablesFunction
 from automagik_prompts.domain.validation import check_name, normalized
 from automagik_prompts.exceptions import DeclarationError
 
@@ -95,7 +95,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     """Always this version of the present status, for previews and replays. The first run that needs it waits until it
     is read, `startup_timeout` at most, and fails if it cannot be had: another text would be no preview."""
 
-    plugin: PromptReader | None = None
+    plugin: PromptSource | None = None
     """The plugin to read from; the default plugin of the process by default."""
 
     id: str | None = _DEFAULT_ID
@@ -318,8 +318,8 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     @property
     def reader(self) -> PromptReader:
-        """The plugin that it reads from."""
-        return overrides.stand_in(self.plugin) if self.plugin is not None else plugins.read()
+        """What it reads from."""
+        return (overrides.stand_in(self.plugin) if self.plugin is not None else plugins.read()).reader
 
     @cached_property
     def name(self) -> str:

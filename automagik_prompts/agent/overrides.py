@@ -12,8 +12,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, StatusKeys
-from automagik_prompts.domain.protocols import PromptReader, SnapshotReader
-from automagik_prompts.domain.served import Selection, ServedPrompt
+from automagik_prompts.domain.protocols import PromptSource, SnapshotReader
+from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt
 from automagik_prompts.exceptions import NoActivePromptError
 
 
@@ -75,7 +75,7 @@ def choose(
             found = find(prompts, agent, selection.prompt.status_key)
             if found is None:
                 return selection
-    return Selection(found, "it is in force in this context only")
+    return Selection(found, (Reason(ReasonCode.OVERRIDE),))
 
 
 def begin(prompt: ServedPrompt) -> Override:
@@ -91,19 +91,19 @@ def end(override: Override) -> None:
     _overrides.set(tuple(known for known in _overrides.get() if not known.ended))
 
 
-_stand_ins: dict[int, PromptReader] = {}
+_stand_ins: dict[int, PromptSource] = {}
 
 
-def stand_in(reader: PromptReader) -> PromptReader:
+def stand_in(plugin: PromptSource) -> PromptSource:
     """Return what is read instead of a plugin: in a test the one of the test, else the plugin itself."""
-    return _stand_ins.get(id(reader), reader) if _stand_ins else reader
+    return _stand_ins.get(id(plugin), plugin) if _stand_ins else plugin
 
 
 @contextmanager
-def standing_in(by: PromptReader, *readers: PromptReader) -> Iterator[None]:
+def standing_in(by: PromptSource, *plugins: PromptSource) -> Iterator[None]:
     """Have a plugin read instead of others, in the whole process."""
     saved = dict(_stand_ins)
-    _stand_ins.update({id(reader): by for reader in readers})
+    _stand_ins.update({id(plugin): by for plugin in plugins})
     try:
         yield
     finally:

@@ -7,7 +7,6 @@ meant: once agents have read a default that nobody chose, starting a plugin on a
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -151,11 +150,7 @@ def replaced(plugin: DefaultPlugin) -> Iterator[DefaultPlugin | None]:
             _default, _read, _closed = saved
 
 
-def _renew_lock() -> None:
+def renew_lock() -> None:
     """Have a lock that nobody holds in a forked child: another thread of the parent may have held it."""
     global _lock
     _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)

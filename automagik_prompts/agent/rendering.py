@@ -66,7 +66,7 @@ class RenderCache:
         """Return what is told for a status, if a snapshot serves a text of the status' own that takes no value."""
         known = self.entries.get(status_key)
         # With a reason, another text stands in, which may change with what the code declares.
-        if known is None or known.snapshot is not snapshot or known.selection.reason:
+        if known is None or known.snapshot is not snapshot or known.selection.reasons:
             return None
         return known.told
 

@@ -13,7 +13,7 @@ from automagik_prompts.agent.messages import Placement
 from automagik_prompts.agent.provenance import UsedPrompt
 from automagik_prompts.agent.run import Run
 from automagik_prompts.domain.protocols import SnapshotReader, StatusFunction
-from automagik_prompts.domain.served import Selection, ServedPrompt, Source
+from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt, Source
 from automagik_prompts.exceptions import NoActivePromptError
 from automagik_prompts.templating.template import compile_template
 
@@ -63,7 +63,7 @@ async def choose(ctx: RunContext[Any], run: Run, name: str, status_key: str | No
         pass
     elif version is not None:
         found = await run.reader.find_version(name, selection.prompt.status_key, version)
-        selection = Selection(found, "this version was asked for")
+        selection = Selection(found, (Reason(ReasonCode.REQUESTED),))
     elif pinned is not None and run.snapshot.status_key(name, pinned.asked_status_key) == (
         status_key or run.snapshot.status_key(name, selection.prompt.status_key)
     ):
@@ -107,7 +107,7 @@ def _as_pinned(ctx: RunContext[Any], run: Run, pinned: UsedPrompt, selection: Se
         found = _as_told(pinned, text) if text else None
     if found is None:
         return selection
-    return Selection(found, "the conversation goes on with it", selection.code)
+    return Selection(found, (Reason(ReasonCode.PINNED),), selection.code)
 
 
 def _as_told(used: UsedPrompt, text: str) -> ServedPrompt:

@@ -50,7 +50,7 @@ class SnapshotReader(Protocol):
 
 
 class PromptReader(Protocol):
-    """What `ActivePrompt` knows of a plugin."""
+    """What `ActivePrompt` reads of a plugin."""
 
     @property
     def missing(self) -> MissingMode:
@@ -78,6 +78,10 @@ class PromptReader(Protocol):
         """Return a version that a conversation was told before, from memory; what is not there is read meanwhile."""
         ...
 
+    def status_keys(self, agent: str) -> Sequence[str]:
+        """Return the statuses of an agent that have a text of their own now, from memory."""
+        ...
+
     async def find_version(self, agent: str, status_key: Status, version: int) -> ServedPrompt:
         """Return a version by its number, reading it if need be; raises where it cannot be had in time."""
         ...
@@ -101,7 +105,16 @@ class PromptReader(Protocol):
         ...
 
 
-class DefaultPlugin(PromptReader, Protocol):
+class PromptSource(Protocol):
+    """Something that agents read prompts from: a plugin."""
+
+    @property
+    def reader(self) -> PromptReader:
+        """What agents read."""
+        ...
+
+
+class DefaultPlugin(PromptSource, Protocol):
     """What is known of a plugin that agents read which were given none."""
 
     @property
@@ -122,8 +135,4 @@ class DefaultPlugin(PromptReader, Protocol):
     @property
     def where(self) -> str:
         """Its database, for messages, without secrets."""
-        ...
-
-    def status_keys(self, agent: str) -> Sequence[str]:
-        """Return the statuses of an agent that it serves now, from memory."""
         ...

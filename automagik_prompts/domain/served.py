@@ -88,19 +88,71 @@ class ServedPrompt:
         return tuple(sorted(self.template.variables))
 
 
+class ReasonCode(StrEnum):
+    """Why a text is served that is not the status' own active version."""
+
+    NO_PROMPT = "no_prompt"
+    NOT_ACTIVE = "not_active"
+    UNSERVABLE = "unservable"
+    PRIMARY_STANDS_IN = "primary_stands_in"
+    STATUS_STANDS_IN = "status_stands_in"
+    CODE = "code"
+    LAST_GOOD = "last_good"
+    OVERRIDE = "override"
+    REQUESTED = "requested"
+    PINNED = "pinned"
+
+
+_REASONS = {
+    ReasonCode.NO_PROMPT: "the status has no prompt of its own",
+    ReasonCode.NOT_ACTIVE: "the status {status!r} has no active version",
+    ReasonCode.UNSERVABLE: "the active version {version} cannot be served here",
+    ReasonCode.PRIMARY_STANDS_IN: "the primary status {status!r} stands in",
+    ReasonCode.STATUS_STANDS_IN: "the status {status!r} stands in",
+    ReasonCode.CODE: "the code's text is served",
+    ReasonCode.LAST_GOOD: "version {version}, the last good one, is served",
+    ReasonCode.OVERRIDE: "it is in force in this context only",
+    ReasonCode.REQUESTED: "this version was asked for",
+    ReasonCode.PINNED: "the conversation goes on with it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason why a text is served; as a string, in words for people.
+
+    Attributes:
+        code: The reason, for programs.
+        status_key: The status that it is about, where it names one.
+        version: The version that it is about, where it names one.
+    """
+
+    code: ReasonCode
+    status_key: str | None = None
+    version: int | None = None
+
+    def __str__(self) -> str:
+        return _REASONS[self.code].format(status=self.status_key, version=self.version)
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The prompt chosen for an agent and status, and why that one.
 
     Attributes:
         prompt: What is served.
-        reason: Why, in words for people; empty where the status' own active version is served.
+        reasons: Why; empty where the status' own active version is served.
         code: The code's text for the same status, served if `prompt` cannot be rendered.
     """
 
     prompt: ServedPrompt
-    reason: str = ""
+    reasons: tuple[Reason, ...] = ()
     code: ServedPrompt | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why, in words for people."""
+        return "; ".join(map(str, self.reasons))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +183,7 @@ class Explanation:
         version: The version served; `None` for a text that has none.
         source: Where the text came from.
         reason: Why this one, in words for people.
+        reasons: The same for programs; empty where it is the status' own active version.
         state: How fresh the snapshot is.
         state_age: Seconds since that state began.
         snapshot_age: Seconds since the database was last read successfully, or `None` if it never was.
@@ -153,6 +206,7 @@ class Explanation:
     content_hash: str
     variables: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
 
     def __str__(self) -> str:
         version = f"version {self.version}" if self.version is not None else "the text"

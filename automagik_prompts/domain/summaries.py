@@ -109,9 +109,9 @@ class ActiveSet:
     Attributes:
         agents: All agents.
         active: Every active version.
-        marker: The fingerprint of both.
+        token: The fingerprint of both.
     """
 
     agents: tuple[AgentInfo, ...]
     active: tuple[ActiveVersion, ...]
-    marker: ChangeToken
+    token: ChangeToken

@@ -6,14 +6,11 @@ Everything is checked before anything is written, and each change is one transac
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
-from tortoise.backends.base.client import BaseDBAsyncClient
-
+from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent
 from automagik_prompts.domain.keys import Status, StatusKeys
 from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate
 from automagik_prompts.domain.validation import (
-    MAX_NOTE_LENGTH,
     Format,
     check_format,
     check_optional,
@@ -23,46 +20,9 @@ from automagik_prompts.editing.finding import Target, find_agent, find_status, f
 from automagik_prompts.editing.history import version_before
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
+from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
 from automagik_prompts.templating.template import check_exposed, compile_template
-
-
-@dataclass(frozen=True, slots=True)
-class EditResult:
-    """What a write did.
-
-    Attributes:
-        agent: The agent after it; its `revision` is the token for the next optimistic write.
-        status_key: The status.
-        prompt: The version written or activated; `None` after a deactivation.
-        active_version: The version that is active now, if there is one.
-        previous_version: The version that was active before, if there was one.
-    """
-
-    agent: AgentInfo
-    status_key: str
-    prompt: Prompt | None
-    active_version: int | None
-    previous_version: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """Who writes, why, and on what assumption.
-
-    Attributes:
-        author: By whom.
-        note: Why.
-        expected_revision: The agent's revision that the decision rests on; `None` to write in any case.
-    """
-
-    author: str | None = None
-    note: str | None = None
-    expected_revision: int | None = None
-
-    def __post_init__(self) -> None:
-        check_optional(self.author, "author")
-        check_optional(self.note, "note", limit=MAX_NOTE_LENGTH)
 
 
 async def create(
@@ -78,7 +38,7 @@ async def create(
     new_status: bool = False,
     statuses: Collection[str] = (),
     exposed: Collection[str] | None = None,
-    intent: Intent = Intent(),
+    intent: Intent = NO_INTENT,
 ) -> EditResult:
     """Write a new version of an agent's text for a status.
 
@@ -115,7 +75,7 @@ async def create(
         exposed=exposed,
     )
 
-    async def write(db: BaseDBAsyncClient) -> EditResult:
+    async def write(db: Client) -> EditResult:
         locked = await _lock(db, target.agent or await _added(db, target.name, target.status_key), intent)
         # Looked up again under the lock: somebody may have added the status meanwhile, in another spelling.
         keys = StatusKeys(await repository.get_status_keys(db, locked.id))
@@ -147,7 +107,7 @@ async def activate(
     version: int,
     *,
     exposed: Collection[str] | None = None,
-    intent: Intent = Intent(),
+    intent: Intent = NO_INTENT,
 ) -> EditResult:
     """Make a version the active one of its agent and status; every process follows.
 
@@ -170,7 +130,7 @@ async def activate(
     status_key = wanted.status_key
     _check_servable(wanted, known, exposed)
 
-    async def write(db: BaseDBAsyncClient) -> EditResult:
+    async def write(db: Client) -> EditResult:
         locked = await _lock(db, known, intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
         active = await _set_active(db, locked, status_key, wanted, before, Action.ACTIVATED, intent)
@@ -185,7 +145,7 @@ async def rollback(
     status: Status,
     *,
     exposed: Collection[str] | None = None,
-    intent: Intent = Intent(),
+    intent: Intent = NO_INTENT,
 ) -> EditResult:
     """Activate the version that was active before the present one; said again, it goes back further.
 
@@ -207,7 +167,7 @@ async def rollback(
     known = await find_agent(database, agent)
     status_key = await find_status(database, known, status)
 
-    async def write(db: BaseDBAsyncClient) -> EditResult:
+    async def write(db: Client) -> EditResult:
         locked = await _lock(db, known, intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
         earlier = await version_before(db, locked, status_key, before)
@@ -218,7 +178,7 @@ async def rollback(
     return await database.transaction(write)
 
 
-async def deactivate(database: Database, agent: str, status: Status, *, intent: Intent = Intent()) -> EditResult:
+async def deactivate(database: Database, agent: str, status: Status, *, intent: Intent = NO_INTENT) -> EditResult:
     """Leave a status without an active version; its agents are served the primary status' text instead.
 
     Args:
@@ -235,7 +195,7 @@ async def deactivate(database: Database, agent: str, status: Status, *, intent: 
     known = await find_agent(database, agent)
     status_key = await find_status(database, known, status)
 
-    async def write(db: BaseDBAsyncClient) -> EditResult:
+    async def write(db: Client) -> EditResult:
         locked = await _lock(db, known, intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
         if before is None:
@@ -293,57 +253,8 @@ async def check(
     return target
 
 
-async def copy(
-    database: Database,
-    source: Prompt,
-    agent: str,
-    status: Status,
-    *,
-    activate: bool = False,
-    new_agent: bool = False,
-    new_status: bool = False,
-    statuses: Collection[str] = (),
-    exposed: Collection[str] | None = None,
-    intent: Intent = Intent(),
-) -> EditResult:
-    """Write a version's text as a new version of another agent or status.
-
-    Args:
-        database: An open database.
-        source: The version to copy; it may come from another database.
-        agent: The agent that gets it.
-        status: The status that gets it.
-        activate: Whether to activate it at once.
-        new_agent: Whether an unknown agent may be added.
-        new_status: Whether an unknown status may be added.
-        statuses: The statuses that the code declares, as far as it is here.
-        exposed: The variables that the text may use; `None` for the ones stored with the agent that gets it.
-        intent: Who writes, why, and on what assumption.
-
-    Raises:
-        InvalidPromptError: The text uses variables that the agent does not expose.
-        PromptNotFoundError: There is no such agent.
-        ConflictError: Somebody else wrote first.
-        DatabaseUnavailableError: The database cannot be written now.
-    """
-    return await create(
-        database,
-        agent,
-        status,
-        source.prompt_text,
-        format=source.format,
-        name=source.name,
-        activate=activate,
-        new_agent=new_agent,
-        new_status=new_status,
-        statuses=statuses,
-        exposed=exposed,
-        intent=intent,
-    )
-
-
 async def delete(
-    database: Database, agent: str, status: Status, version: int, *, intent: Intent = Intent()
+    database: Database, agent: str, status: Status, version: int, *, intent: Intent = NO_INTENT
 ) -> EditResult:
     """Delete a version that a person wrote and that is not active; what was done to it stays in the events.
 
@@ -365,7 +276,7 @@ async def delete(
     known = await find_agent(database, agent)
     status_key = (await find_version(database, known, status, version)).status_key
 
-    async def write(db: BaseDBAsyncClient) -> EditResult:
+    async def write(db: Client) -> EditResult:
         locked = await _lock(db, known, intent)
         active = await repository.get_active_prompt(db, locked.id, status_key)
         wanted = await repository.get_version(db, locked.id, status_key, version)
@@ -411,7 +322,7 @@ def _check_servable(prompt: Prompt, agent: AgentInfo, exposed: Collection[str] |
         raise
 
 
-async def _added(db: BaseDBAsyncClient, name: str, status_key: str) -> AgentInfo:
+async def _added(db: Client, name: str, status_key: str) -> AgentInfo:
     """Add an agent whose primary status is its first one; one that somebody else added meanwhile is that one."""
     await repository.add_agents(db, [AgentInfo(0, name, default_status_key=status_key)])
     added = await repository.get_agent(db, name)
@@ -420,7 +331,7 @@ async def _added(db: BaseDBAsyncClient, name: str, status_key: str) -> AgentInfo
     return added
 
 
-async def _lock(db: BaseDBAsyncClient, agent: AgentInfo, intent: Intent) -> AgentInfo:
+async def _lock(db: Client, agent: AgentInfo, intent: Intent) -> AgentInfo:
     """Raise the agent's revision, which is the lock, and compare it with what the caller expects."""
     locked = await repository.lock_agent(db, agent.id)
     if locked is None:
@@ -438,7 +349,7 @@ async def _lock(db: BaseDBAsyncClient, agent: AgentInfo, intent: Intent) -> Agen
 
 
 async def _set_active(
-    db: BaseDBAsyncClient,
+    db: Client,
     agent: AgentInfo,
     status_key: str,
     prompt: Prompt,
@@ -458,7 +369,7 @@ async def _set_active(
 
 
 async def _record(
-    db: BaseDBAsyncClient,
+    db: Client,
     agent: AgentInfo,
     status_key: str,
     action: Action,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from tortoise.backends.base.client import BaseDBAsyncClient
-
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.records import Action, AgentInfo, Prompt
 from automagik_prompts.editing.finding import find_agent, find_status
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage import repository
+from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
 
 _HISTORY_LIMIT = 10_000
@@ -25,14 +24,14 @@ async def find_earlier(database: Database, agent: str, status: Status) -> Prompt
     known = await find_agent(database, agent)
     status_key = await find_status(database, known, status)
 
-    async def read(db: BaseDBAsyncClient) -> Prompt:
+    async def read(db: Client) -> Prompt:
         present = await repository.get_active_prompt(db, known.id, status_key)
         return await version_before(db, known, status_key, present)
 
     return await database.run(read)
 
 
-async def version_before(db: BaseDBAsyncClient, agent: AgentInfo, status_key: str, present: Prompt | None) -> Prompt:
+async def version_before(db: Client, agent: AgentInfo, status_key: str, present: Prompt | None) -> Prompt:
     """Replay the events and return the version that was active before the present one.
 
     Raises:

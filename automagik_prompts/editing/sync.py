@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tortoise.backends.base.client import BaseDBAsyncClient
-
 from automagik_prompts.declaring.registry import DeclaredAgent, DeclaredPrompt
+from automagik_prompts.domain.edits import SyncResult
 from automagik_prompts.domain.keys import SpellingClash, StatusKeys
 from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.storage import repository
+from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.repository import CodeVersion, StatusHead
 
@@ -24,27 +24,6 @@ AUTHOR = "code"
 
 _BATCH = 50
 """Agents in one transaction, at most, so that people who write do not wait long."""
-
-
-@dataclass(frozen=True, slots=True)
-class SyncResult:
-    """One thing that seeding did or saw.
-
-    Attributes:
-        agent: The agent's name.
-        status_key: The status.
-        version: The version concerned; `None` for an orphan without one.
-        outcome: `created` (and activated), `drift` (created, not activated: a person's version or a person's
-            deactivation stands), `activated` (an earlier version of the code), `orphan` (no longer in code), or `alike`
-            (not written: the database has the status in a spelling that differs only in case or in Unicode form).
-        clash: Both spellings of the status, where it was not written.
-    """
-
-    agent: str
-    status_key: str
-    version: int | None
-    outcome: str
-    clash: SpellingClash | None = None
 
 
 async def seed(
@@ -107,7 +86,7 @@ async def seed(
 
 
 async def _seed_agents(
-    db: BaseDBAsyncClient, agents: Sequence[AgentInfo], code: Mapping[str, DeclaredAgent], exact: bool
+    db: Client, agents: Sequence[AgentInfo], code: Mapping[str, DeclaredAgent], exact: bool
 ) -> list[SyncResult]:
     """Seed some agents in one transaction."""
     locked = [agent for known in agents if (agent := await repository.lock_agent(db, known.id, notify=False))]
@@ -227,7 +206,7 @@ class _Plan:
         ]
 
 
-async def _write_facts(db: BaseDBAsyncClient, agent: AgentInfo, declared: DeclaredAgent, exact: bool) -> None:
+async def _write_facts(db: Client, agent: AgentInfo, declared: DeclaredAgent, exact: bool) -> None:
     """Write the primary status and the exposed variables, and point the agent to its active default prompt.
 
     A starting process only adds names, so that an old and a new release can run side by side.
@@ -242,7 +221,7 @@ async def _write_facts(db: BaseDBAsyncClient, agent: AgentInfo, declared: Declar
 
 
 async def _activate_reverted(
-    db: BaseDBAsyncClient,
+    db: Client,
     agent: AgentInfo,
     declared: DeclaredAgent,
     seen: Sequence[CodeVersion],
@@ -269,7 +248,7 @@ async def _activate_reverted(
 
 
 async def _to_activate(
-    db: BaseDBAsyncClient,
+    db: Client,
     agent: AgentInfo,
     declared: DeclaredAgent,
     seen: Sequence[CodeVersion],
@@ -293,7 +272,7 @@ async def _to_activate(
 
 
 async def _reverted(
-    db: BaseDBAsyncClient,
+    db: Client,
     agent: AgentInfo,
     declared: DeclaredAgent,
     seen: Sequence[CodeVersion],
@@ -314,7 +293,7 @@ async def _reverted(
     return found
 
 
-async def _activated_by_code(db: BaseDBAsyncClient, agent: AgentInfo, status_key: str) -> bool:
+async def _activated_by_code(db: Client, agent: AgentInfo, status_key: str) -> bool:
     """Say whether the present activation of a status was made by code."""
     actions = (Action.ACTIVATED, Action.ROLLED_BACK)
     last = await repository.get_events(db, agent.id, status_key, actions=actions, limit=1)
@@ -338,7 +317,7 @@ def _has_news(declared: DeclaredAgent, agent: AgentInfo, seen: Sequence[CodeVers
 
 
 async def _differs(
-    db: BaseDBAsyncClient,
+    db: Client,
     agent: AgentInfo,
     declared: DeclaredAgent,
     seen: Sequence[CodeVersion],

@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import Literal
 
 from automagik_prompts.declaring.registry import DeclaredAgent
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, PromptKey, StatusKeys
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.editing import commands, queries
-from automagik_prompts.editing.commands import Intent
 from automagik_prompts.editing.file_keys import with_agents, with_statuses
 from automagik_prompts.editing.files import (
     FoundFile,
@@ -26,6 +26,7 @@ from automagik_prompts.editing.files import (
     replace_file,
     write_file,
 )
+from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -256,12 +257,12 @@ async def carry_out(
     if plan.new_agents:
         await database.transaction(repository.add_agents, plan.new_agents)
     done: list[Step] = []
+    edits = DatabaseEdits(database)
     for step in plan.steps:
         prompt, version = step.file.prompt, step.version
-        why = Intent(intent.author, intent.note or f"imported from {step.file.path.name}")
+        note = intent.note or f"imported from {step.file.path.name}"
         if step.action == "create":
-            change = await commands.create(
-                database,
+            change = await edits.create(
                 prompt.agent,
                 prompt.status_key,
                 prompt.text,
@@ -269,11 +270,12 @@ async def carry_out(
                 name=prompt.name,
                 activate=activate,
                 new_status=True,  # as it was planned
-                intent=why,
+                author=intent.author,
+                note=note,
             )
             version = change.prompt.version if change.prompt is not None else None
         elif step.action == "activate" and version is not None:
-            await commands.activate(database, prompt.agent, prompt.status_key, version, intent=why)
+            await edits.activate(prompt.agent, prompt.status_key, version, author=intent.author, note=note)
         done.append(Step(step.file, step.action, step.active, version))
         if step.action in {"create", "activate"}:
             told(done[-1])

@@ -93,7 +93,7 @@ def _packed(content: ActiveSet) -> bytes:
     body = {
         "agents": _rows(AgentInfo, content.agents),
         "active": _rows(ActiveVersion, content.active),
-        "marker": asdict(content.marker),
+        "token": asdict(content.token),
     }
     text = json.dumps(body, ensure_ascii=True, separators=(",", ":"))
     return json.dumps({"kind": _KIND, "sha256": hashlib.sha256(text.encode()).hexdigest(), "body": text}).encode()
@@ -119,7 +119,7 @@ def _unpacked(envelope: Any) -> ActiveSet:
     body: Any = json.loads(text)
     agents = [AgentInfo(**{**agent, "variables": tuple(agent["variables"])}) for agent in body["agents"]]
     active = [ActiveVersion(**version) for version in body["active"]]
-    return ActiveSet(tuple(agents), tuple(active), ChangeToken(**body["marker"]))
+    return ActiveSet(tuple(agents), tuple(active), ChangeToken(**body["token"]))
 
 
 def _without_waiting(path: str, flags: int) -> int:

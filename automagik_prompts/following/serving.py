@@ -10,11 +10,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from automagik_prompts.domain.served import State
-from automagik_prompts.following.follower import Status
 from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.status import FollowerStatus
 
 logger = logging.getLogger("automagik_prompts")
 
@@ -23,6 +23,19 @@ _FORKED_IN_USE = (
     "This process was forked while its parent could not let go of the SQLite file, so it cannot use it safely. It "
     "serves what was read before and follows no change. Start this worker again, or start the plugin after forking."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What a process serves, and how fresh it is: one value, so that both always tell the same.
+
+    Attributes:
+        snapshot: What is served; `None` before the first load has ended in one way or another.
+        status: How the follower fares.
+    """
+
+    snapshot: Snapshot | None
+    status: FollowerStatus
 
 
 class RuntimeState:
@@ -35,7 +48,7 @@ class RuntimeState:
         changed: Is told the same when it is served.
 
     Attributes:
-        snapshot: What is served; `None` before the first load has ended in one way or another.
+        serving: What is served, and how fresh it is as far as the follower has said.
         closed: Whether nothing is followed.
     """
 
@@ -46,25 +59,28 @@ class RuntimeState:
         changing: Callable[[Snapshot, Snapshot], None],
         changed: Callable[[Snapshot, Snapshot], None],
     ) -> None:
-        self.snapshot: Snapshot | None = None
+        self.serving = Serving(None, FollowerStatus(State.STARTING, time.monotonic()))
         self.closed = False
         self._where = where
         self._from_code = from_code
         self._changing = changing
         self._changed = changed
         self._lock = threading.Lock()
-        self._status = Status(State.STARTING, time.monotonic())
         self._deadline = 0.0
         self._arrived = threading.Event()
         self._loaded = threading.Event()
         self._fallback: Snapshot | None = None
-        self._coming: Snapshot | None = None
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     @property
-    def status(self) -> Status:
-        """How the refresher stands; a thread that hangs cannot say so itself."""
-        status = self._status
+    def snapshot(self) -> Snapshot | None:
+        """What is served; `None` before the first load has ended in one way or another."""
+        return self.serving.snapshot
+
+    @property
+    def status(self) -> FollowerStatus:
+        """How the follower fares; a thread that hangs cannot say so itself."""
+        status = self.serving.status
         if status.due is None or time.monotonic() <= status.due:
             return status
         error = "The plugin's thread has not looked at the database when it was due; what was read last is served."
@@ -76,7 +92,7 @@ class RuntimeState:
             now = time.monotonic()
             self.closed = False
             self._deadline = now + startup_timeout
-            self._status = Status(State.STARTING, now, read_at=self._status.read_at)
+            self._set_status(FollowerStatus(State.STARTING, now, read_at=self.serving.status.read_at))
 
     def close(self, *, followed: bool) -> None:
         """Follow nothing from now on, and let nobody wait; what is served stays.
@@ -87,9 +103,9 @@ class RuntimeState:
         with self._lock:
             self.closed = True
             if followed:
-                known = self._status.state in {State.LIVE, State.STALE}
-                state = State.STALE if known else State.OFFLINE
-                self._status = Status(state, time.monotonic(), _CLOSED, self._status.read_at)
+                old = self.serving.status
+                state = State.STALE if old.state in {State.LIVE, State.STALE} else State.OFFLINE
+                self._set_status(FollowerStatus(state, time.monotonic(), _CLOSED, old.read_at))
         self._announce()
 
     def resume_child(self, *, safe: bool) -> None:
@@ -104,12 +120,13 @@ class RuntimeState:
         self._waiters.clear()
         if self.closed:
             return
-        now, read_at = time.monotonic(), self._status.read_at
+        now, read_at = time.monotonic(), self.serving.status.read_at
         if safe:
-            self._status = Status(State.STARTING, now, read_at=read_at)
+            self._set_status(FollowerStatus(State.STARTING, now, read_at=read_at))
             return
         self.closed = True
-        self._status = Status(State.OFFLINE if read_at is None else State.STALE, now, _FORKED_IN_USE, read_at)
+        state = State.OFFLINE if read_at is None else State.STALE
+        self._set_status(FollowerStatus(state, now, _FORKED_IN_USE, read_at))
         logger.warning("%s", _FORKED_IN_USE)
 
     # Those who wait for the first load.
@@ -164,35 +181,27 @@ class RuntimeState:
 
     # News, from the plugin's thread.
 
-    def take(self, snapshot: Snapshot) -> None:
-        """Take a new snapshot; it is served together with the status, which follows at once."""
-        if (old := self.snapshot) is not None:
-            self._changing(old, snapshot)
-        self._coming = snapshot
-
     def take_fallback(self, snapshot: Snapshot) -> None:
         """Keep the last known good texts from disk at hand, for when the first load does not come in time."""
         self._fallback = snapshot
 
-    def take_status(self, status: Status) -> None:
-        """Take the refresher's status, and with it the snapshot that came before it, so that they tell the same.
-
-        Where the first attempt failed nobody need wait any longer.
-        """
+    def take(self, serving: Serving) -> None:
+        """Take what the follower publishes. Where the first attempt failed nobody need wait any longer."""
+        coming, status, old = serving.snapshot, serving.status, self.snapshot
+        is_new = coming is not None and coming is not old
+        if is_new and old is not None and coming is not None:
+            self._changing(old, coming)
         with self._lock:
-            coming, self._coming = self._coming, None
-            if not self.closed:
-                self._status = status
             before = self.snapshot
-            if coming is not None:
-                self.snapshot = coming
-                if coming.is_loaded:
-                    self._loaded.set()
+            # What stood in for the first load stays until there is something better.
+            self.serving = Serving(coming or before, self.serving.status if self.closed else status)
+            if coming is not None and coming.is_loaded:
+                self._loaded.set()
         if status.state is State.OFFLINE:
             self._snapshot_or_fallback()
-        if coming is not None or status.state is State.OFFLINE:
+        if is_new or status.state is State.OFFLINE:
             self._announce()
-        if coming is not None and before is not None:
+        if is_new and before is not None and coming is not None:
             self._changed(before, coming)
 
     def _announce(self) -> None:
@@ -208,14 +217,18 @@ class RuntimeState:
         with self._lock:
             if self.snapshot is not None:
                 return self.snapshot
-            fallback = self._fallback
-            self.snapshot = settled = fallback if fallback is not None else self._from_code()
-            if self._status.state is not State.STARTING:
+            fallback, status = self._fallback, self.serving.status
+            settled = fallback if fallback is not None else self._from_code()
+            if status.state is not State.STARTING:
+                self.serving = Serving(settled, status)
                 return settled
             state, error = State.OFFLINE if fallback is None else State.STALE, _CLOSED
             if not self.closed:
                 error = f"The database {self._where} has not been read yet; it is tried until it works."
-            self._status = Status(state, time.monotonic(), error)
+            self.serving = Serving(settled, FollowerStatus(state, time.monotonic(), error))
         what = "code's" if fallback is None else "last known good"
         logger.warning("%s Meanwhile the %s prompts are served.", error, what)
         return settled
+
+    def _set_status(self, status: FollowerStatus) -> None:
+        self.serving = replace(self.serving, status=status)

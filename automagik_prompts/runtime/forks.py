@@ -1,4 +1,4 @@
-"""What the end and the forks of a process mean to the plugins in it."""
+"""What the end and the forks of a process mean: the one place that the interpreter calls."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import atexit
 import os
 import time
 import weakref
+from collections.abc import Callable
 from typing import Protocol
 
 from automagik_prompts.runtime.thread import Worker
@@ -15,7 +16,7 @@ _FORK_SECONDS = 2.0
 
 
 class ForkAware(Protocol):
-    """What is told of the end and of the forks of its process: a plugin."""
+    """What is called at the end and at the forks of its process."""
 
     def end(self) -> Worker | None:
         """Have the thread end, and return at once with what can be waited for."""
@@ -30,36 +31,44 @@ class ForkAware(Protocol):
         """Begin anew in a forked child, where the parent's threads do not exist."""
 
 
-_inhabitants: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+_members: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+_in_child: list[Callable[[], None]] = []
 
 
-def enter(inhabitant: ForkAware) -> None:
-    """Tell an object from now on, as long as it exists, when its process ends and forks."""
-    _inhabitants.add(inhabitant)
+def enter(member: ForkAware) -> None:
+    """Call an object from now on, as long as it exists, when its process ends and forks."""
+    _members.add(member)
+
+
+def register(*, child: Callable[[], None]) -> None:
+    """Call a function in each forked child, before any member: it makes anew what the parent's threads may hold."""
+    _in_child.append(child)
 
 
 def _end() -> None:
     """End every thread, waiting for all of them together no longer than anybody would notice."""
     deadline = time.monotonic() + _EXIT_SECONDS
-    for worker in [inhabitant.end() for inhabitant in tuple(_inhabitants)]:
+    for worker in [member.end() for member in tuple(_members)]:
         if worker is not None:
             worker.join(max(0.0, deadline - time.monotonic()))
 
 
 def _before_fork() -> None:
     deadline = time.monotonic() + _FORK_SECONDS
-    for inhabitant in tuple(_inhabitants):
-        inhabitant.prepare_fork(deadline)
+    for member in tuple(_members):
+        member.prepare_fork(deadline)
 
 
 def _after_fork_in_parent() -> None:
-    for inhabitant in tuple(_inhabitants):
-        inhabitant.resume_parent()
+    for member in tuple(_members):
+        member.resume_parent()
 
 
 def _after_fork_in_child() -> None:
-    for inhabitant in tuple(_inhabitants):
-        inhabitant.resume_child()
+    for renew in _in_child:
+        renew()
+    for member in tuple(_members):
+        member.resume_child()
 
 
 atexit.register(_end)

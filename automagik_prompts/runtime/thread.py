@@ -1,4 +1,4 @@
-"""The one thread of a plugin: it owns an event loop, the refresher, and through it every connection."""
+"""The one thread of a plugin: it owns an event loop, the follower, and through it every connection."""
 
 from __future__ import annotations
 
@@ -70,19 +70,19 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class Worker:
-    """Runs a refresher, and coroutines for callers on other threads and loops.
+    """Runs a follower, and coroutines for callers on other threads and loops.
 
     The thread is a daemon, so that a process can end in any state without closing anything.
 
     Args:
-        refresher: Makes the refresher; called on the thread.
+        follower: Makes the follower; called on the thread.
     """
 
-    def __init__(self, refresher: Callable[[], Follower]) -> None:
-        self._make = refresher
+    def __init__(self, follower: Callable[[], Follower]) -> None:
+        self._make = follower
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
-        self._refresher: Follower | None = None
+        self._follower: Follower | None = None
         self._ready = threading.Event()
         self._stopping = threading.Event()
         self._told: set[str] = set()
@@ -97,23 +97,23 @@ class Worker:
         self._thread.start()
 
     def call(self, function: Callable[[Follower], Coroutine[Any, Any, T]]) -> concurrent.futures.Future[T]:
-        """Run a coroutine function with the refresher, on the thread.
+        """Run a coroutine function with the follower, on the thread.
 
         Args:
-            function: Takes the refresher.
+            function: Takes the follower.
 
         Returns:
             The result, for the caller's thread or loop to wait for; a `WorkerEndedError` if there is nobody to do it.
         """
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
         self._ready.wait()
-        loop, refresher = self._loop, self._refresher
-        if loop is None or refresher is None:
+        loop, follower = self._loop, self._follower
+        if loop is None or follower is None:
             future.set_exception(WorkerEndedError())
             return future
 
         def begin() -> None:
-            task = loop.create_task(function(refresher))
+            task = loop.create_task(function(follower))
             task.add_done_callback(lambda done: _pass_on(done, future))
 
         try:
@@ -124,7 +124,7 @@ class Worker:
         return future
 
     def release(self, seconds: float) -> bool:
-        """Have the refresher close its database and keep it closed until `resume`, as the process is about to fork.
+        """Have the follower close its database and keep it closed until `resume`, as the process is about to fork.
 
         Args:
             seconds: How long to wait for what is under way.
@@ -135,7 +135,7 @@ class Worker:
         if self._thread.is_current or not self._ready.wait(seconds):
             return False
         try:
-            self.call(lambda refresher: refresher.release()).result(seconds)
+            self.call(lambda follower: follower.release()).result(seconds)
         except TimeoutError:
             return False
         except WorkerEndedError:
@@ -143,18 +143,18 @@ class Worker:
         return True
 
     def resume(self) -> None:
-        """Let the refresher open its database again; returns at once and never raises."""
-        loop, refresher = self._loop, self._refresher
-        if loop is not None and refresher is not None:
+        """Let the follower open its database again; returns at once and never raises."""
+        loop, follower = self._loop, self._follower
+        if loop is not None and follower is not None:
             with suppress(RuntimeError):  # the loop has ended: so has what was to be resumed
-                loop.call_soon_threadsafe(refresher.resume)
+                loop.call_soon_threadsafe(follower.resume)
 
     def wake(self) -> None:
-        """Have the refresher look at the database soon; returns at once and never raises."""
-        loop, refresher = self._loop, self._refresher
-        if loop is not None and refresher is not None:
+        """Have the follower look at the database soon; returns at once and never raises."""
+        loop, follower = self._loop, self._follower
+        if loop is not None and follower is not None:
             with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(refresher.wake)
+                loop.call_soon_threadsafe(follower.wake)
 
     def end(self) -> None:
         """Have the thread close its connections in order and end; returns at once."""
@@ -178,7 +178,7 @@ class Worker:
             except BaseException as error:  # noqa: BLE001  # `SystemExit` too must not end a thread that others rely on
                 self._tell(type(error).__name__)
             finally:
-                self._loop = self._refresher = None
+                self._loop = self._follower = None
                 self._ready.set()
             self._stopping.wait(RESTART)
 
@@ -193,10 +193,10 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(_DaemonThreads(max_workers=1))
         self._main = asyncio.current_task()
-        self._refresher = self._make()
+        self._follower = self._make()
         self._ready.set()
         if not self._stopping.is_set():  # `end` may have come too early to find the task
-            await self._refresher.run()
+            await self._follower.run()
 
 
 def _pass_on(task: asyncio.Task[T], future: concurrent.futures.Future[T]) -> None:

@@ -13,6 +13,9 @@ from automagik_prompts.storage.dialects.base import DatabaseReader, Engine
 from automagik_prompts.storage.dialects.postgres import PostgresEngine
 from automagik_prompts.storage.dialects.sqlite import SqliteEngine
 
+Client = BaseDBAsyncClient
+"""The connection that the queries of `storage.repository` take; those who only pass it on need not know the ORM."""
+
 _ENGINES: dict[Dialect, Engine] = {"sqlite": SqliteEngine(), "postgres": PostgresEngine()}
 _DIALECTS: dict[str, Dialect] = {"sqlite": "sqlite", "postgres": "postgres"}
 

@@ -12,9 +12,11 @@ import contextvars
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
@@ -31,7 +33,7 @@ from automagik_prompts.settings import (
     redacted_url,
     sqlite_path,
 )
-from automagik_prompts.storage.connection import engine_named
+from automagik_prompts.storage.connection import Client, engine_named
 from automagik_prompts.storage.driver_errors import translated
 from automagik_prompts.storage.models import APP_LABEL
 from automagik_prompts.storage.sqlite import FileClient
@@ -43,14 +45,27 @@ _models_lock = threading.Lock()
 """Held while Tortoise prepares the models, which are the whole process': two threads would find them half prepared."""
 
 
-def _renew_lock() -> None:
+_contexts: WeakKeyDictionary[Client, contextvars.Context] = WeakKeyDictionary()
+"""The context in which each connection works that was given away."""
+
+
+async def run_in_context(
+    function: Callable[Concatenate[Client, P], Awaitable[T]], db: Client, *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Call a query in the context of its connection, where that was given away by `Database.connection`."""
+    if (context := _contexts.get(db)) is None:
+        return await function(db, *args, **kwargs)
+
+    async def body() -> T:
+        return await function(db, *args, **kwargs)
+
+    return await asyncio.get_running_loop().create_task(body(), context=context)
+
+
+def renew_lock() -> None:
     """Have a lock that nobody holds in a forked child, where its holder does not exist."""
     global _models_lock
     _models_lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class _Silent(logging.Logger):
@@ -194,6 +209,32 @@ class Database:
     def is_outdated(self) -> bool:
         """Say whether it should be opened again: a file that could only be read may be written or changed since."""
         return isinstance(self._client, FileClient) and self._client.is_outdated()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Client]:
+        """Give a connection inside one transaction; an exception rolls it back.
+
+        The caller's context variables stay as they are: an application's own Tortoise goes on being its own.
+
+        Raises:
+            DatabaseUnavailableError: The database cannot be reached or refuses now.
+        """
+        client, context = self._client, self._context
+        if client is None or context is None:
+            raise DatabaseUnavailableError(f"The database {redacted_url(self.url)} is not open.")
+        own = context.copy()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(translated(self.url))
+            transaction = client._in_transaction()  # noqa: SLF001  # the public way needs the caller's context
+            loop = asyncio.get_running_loop()
+            connection = await loop.create_task(transaction.__aenter__(), context=own)
+
+            async def leave(*exc_info: Any) -> None:
+                await loop.create_task(transaction.__aexit__(*exc_info), context=own)
+
+            stack.push_async_exit(leave)
+            _contexts[connection] = own
+            yield connection
 
     async def _in_task(self, function: Callable[[BaseDBAsyncClient], Awaitable[T]]) -> T:
         client, context = self._client, self._context

@@ -20,6 +20,7 @@ from automagik_prompts.exceptions import (
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, redacted, redacted_url
 
 _UPGRADE = "automagik-prompts upgrade"
+_TOO_MANY_CONNECTIONS = "53300"
 _VALUES = re.compile(r"(\s*(?:DETAIL|CONTEXT): |(query argument \$\d+): ).*", re.DOTALL)
 """Where a driver's message begins to repeat values; what comes before an argument's value stays."""
 
@@ -89,3 +90,12 @@ def _sqlstate(error: BaseException) -> str:
     """Return a server's code for an error, also for one that Tortoise has wrapped; empty if there is none."""
     wrapped = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
     return str(getattr(error, "sqlstate", None) or getattr(wrapped, "sqlstate", None) or "")
+
+
+def is_refused_for_crowd(error: BaseException | None) -> bool:
+    """Return whether the server refused a connection because it has too many."""
+    while error is not None:
+        if getattr(error, "sqlstate", None) == _TOO_MANY_CONNECTIONS:
+            return True
+        error = error.__cause__
+    return False

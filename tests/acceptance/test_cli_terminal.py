@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.editing import commands
-from automagik_prompts.editing.commands import Intent
 from automagik_prompts.storage.database import Database
 from tests.operator import Operator, Terminal, fill
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts.following import follower, signals
+from automagik_prompts.following import follower, listening
 from automagik_prompts.settings import Settings
 from automagik_prompts.storage.dialects import postgres
 from tests.acceptance.commands import REPOSITORY
@@ -66,7 +66,7 @@ def _bounds() -> list[str]:
     first = Settings.model_fields["startup_timeout"].default
     file, server = (Settings(database_url=url).interval for url in ("sqlite://a", "postgresql://a/b"))
     wait, denied = follower.BACKOFF[1], follower.BACKOFF_DENIED[1]
-    most, share = postgres.POOL_SIZE + 1, signals.CROWDED * 100
+    most, share = postgres.POOL_SIZE + 1, listening.CROWDED * 100
     return [
         f"waits `startup_timeout` ({first:.0f} s) at most; no other run waits, ever",
         f"one poll interval: {file} s for SQLite, {server:.0f} s for a server",

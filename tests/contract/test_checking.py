@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.editing import checks, commands, sync, transfer
 from automagik_prompts.editing.checks import Kind
-from automagik_prompts.editing.commands import Intent
 from automagik_prompts.storage.database import Database
 
 

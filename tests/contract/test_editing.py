@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.domain.edits import EditResult, Intent
 from automagik_prompts.domain.records import AgentInfo
 from automagik_prompts.editing import commands, finding, queries
-from automagik_prompts.editing.commands import EditResult, Intent
+from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError, UnexposedVariableError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -389,7 +390,7 @@ async def test_copy(database: Database, agent: str) -> None:
         )
     ).prompt
     assert source is not None
-    copied = (await commands.copy(database, source, agent, "B", activate=True, new_status=True)).prompt
+    copied = (await DatabaseEdits(database).copy(source, agent, "B", activate=True, new_status=True)).prompt
     assert copied is not None
     assert (copied.prompt_text, copied.format, copied.name, copied.version, copied.is_active) == (
         "{{ verbatim",
@@ -398,7 +399,7 @@ async def test_copy(database: Database, agent: str) -> None:
         1,
         True,
     )
-    await commands.copy(database, source, f"{agent}-2", "A", new_agent=True, new_status=True)
+    await DatabaseEdits(database).copy(source, f"{agent}-2", "A", new_agent=True, new_status=True)
     assert await standing(database, f"{agent}-2", "A") == [(1, False)]
     await check_history(database, agent)
 

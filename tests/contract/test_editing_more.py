@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.records import Action, AgentInfo
 from automagik_prompts.editing import commands, history, queries, sync
-from automagik_prompts.editing.commands import Intent
+from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError, UnexposedVariableError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -42,7 +43,7 @@ async def test_copy(database: Database, agent: str) -> None:
         database, agent, "A", "{{verbatim}}", format="text", name="One", new_agent=True, new_status=True
     )
     source = await queries.get(database, agent, "A", 1)
-    change = await commands.copy(database, source, agent, "B", intent=Intent("ann", "why"), new_status=True)
+    change = await DatabaseEdits(database).copy(source, agent, "B", author="ann", note="why", new_status=True)
     assert change.prompt is not None
     assert (change.prompt.prompt_text, change.prompt.format, change.prompt.name, change.prompt.author) == (
         "{{verbatim}}",
@@ -51,7 +52,7 @@ async def test_copy(database: Database, agent: str) -> None:
         "ann",
     )
     assert change.active_version is None
-    again = await commands.copy(database, source, agent, "B", activate=True, new_status=True)
+    again = await DatabaseEdits(database).copy(source, agent, "B", activate=True, new_status=True)
     assert (again.active_version, await standing(database, agent, "A")) == (2, [(1, False)])
 
 
@@ -63,7 +64,7 @@ async def test_copy_to_an_agent_that_does_not_expose_its_variables(database: Dat
     await versions(database, agent, "plain")
     source = await queries.get(database, exposing.name, "A", 1)
     with pytest.raises(UnexposedVariableError):
-        await commands.copy(database, source, agent, "default", new_status=True)
+        await DatabaseEdits(database).copy(source, agent, "default", new_status=True)
     assert await standing(database, agent) == [(1, True)]
 
 

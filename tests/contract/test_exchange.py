@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.editing import commands, finding, queries, sync, transfer
-from automagik_prompts.editing.commands import Intent
 from automagik_prompts.editing.files import FoundFile, PromptFile, find_files, read_folder
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError, UnexposedVariableError
 from automagik_prompts.storage.database import Database

@@ -9,9 +9,10 @@ import pytest
 
 from automagik_prompts.declaring.decorators import prompt
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.edits import SyncResult
 from automagik_prompts.domain.served import Source, State
 from automagik_prompts.editing import commands
-from automagik_prompts.editing.sync import SyncResult, seed
+from automagik_prompts.editing.sync import seed
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.records import AgentInfo, Prompt, PromptCreate
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.editing import commands, finding
@@ -281,7 +282,7 @@ async def test_a_version_outlives_its_creation_unchanged(database: Database, age
         name="N",
         new_agent=True,
         new_status=True,
-        intent=commands.Intent("ann", "why"),
+        intent=Intent("ann", "why"),
     )
     written = change.prompt
     assert written is not None

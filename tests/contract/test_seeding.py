@@ -9,10 +9,10 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.declaring.decorators import prompt
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.editing import commands, finding, queries
 from automagik_prompts.editing import sync as seeding
-from automagik_prompts.editing.commands import Intent
 from automagik_prompts.exceptions import DatabaseUnavailableError, PromptNotFoundError, UnexposedVariableError
 from automagik_prompts.storage.database import Database
 from tests.contract.history import active_text, check_history, events_of, rows, standing, told

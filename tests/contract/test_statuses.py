@@ -11,10 +11,12 @@ import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.records import PromptCreate
 from automagik_prompts.editing import checks, commands, finding, history, queries, sync, transfer
 from automagik_prompts.editing.checks import Kind, Level
 from automagik_prompts.editing.files import FoundFile, PromptFile, read_folder
+from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -90,7 +92,7 @@ async def test_every_verb_finds_a_status(database: Database, agent: str, key: st
         assert await queries.find_key(database, agent, status) == (agent, key)
         assert (await commands.deactivate(database, agent, status)).status_key == key
         assert (await commands.delete(database, agent, status, version)).status_key == key
-        copied = await commands.copy(database, code, agent, status, activate=True)
+        copied = await DatabaseEdits(database).copy(code, agent, status, activate=True)
         assert copied.status_key == key
     assert await statuses(database, agent) == sorted(["NEW", key])
 
@@ -114,7 +116,7 @@ async def test_an_unknown_status_needs_a_word(database: Database, agent: str) ->
     tries: list[Callable[..., Awaitable[Any]]] = [
         lambda **more: commands.create(database, agent, "APROVED", "text", activate=True, **more),
         lambda **more: commands.check(database, agent, "APROVED", "text", **more),
-        lambda **more: commands.copy(database, source, agent, "APROVED", **more),
+        lambda **more: DatabaseEdits(database).copy(source, agent, "APROVED", **more),
     ]
     for attempt in tries:
         with pytest.raises(PromptNotFoundError, match=r"no status 'APROVED'\. Did you mean 'APPROVED'") as refused:
@@ -263,7 +265,7 @@ async def test_files_are_for_the_status_that_is_there(database: Database, agent:
     await declare(database, agent, "NEW", COMPOSED)
     plan = await transfer.plan_import(database, written(tmp_path, agent, "new", DECOMPOSED), activate=True)
     assert [step.file.prompt.status_key for step in plan.steps] == ["NEW", COMPOSED]
-    await transfer.carry_out(database, plan, activate=True, intent=commands.Intent(), told=lambda _step: None)
+    await transfer.carry_out(database, plan, activate=True, intent=Intent(), told=lambda _step: None)
     assert await standing(database, agent, COMPOSED) == [(1, False), (2, True)]
     for name, keys in ((agent, ("new", "NEW")), (f"{agent}-2", ("fresh", "FRESH"))):
         with pytest.raises(InvalidPromptError, match=r"two files, which spell it differently: .*0\.md and .*1\.md"):
@@ -279,7 +281,7 @@ async def test_files_of_unknown_statuses_are_all_named(database: Database, agent
     assert f"0.md: {agent} has no status 'APROVED'. Did you mean 'APPROVED'?" in refused.value.message
     assert f"1.md: {agent} has no status 'VIP'. Known statuses: APPROVED, NEW." in refused.value.message
     plan = await transfer.plan_import(database, files, activate=True, new_status=True)
-    await transfer.carry_out(database, plan, activate=True, intent=commands.Intent(), told=lambda _step: None)
+    await transfer.carry_out(database, plan, activate=True, intent=Intent(), told=lambda _step: None)
     assert await statuses(database, agent) == ["APPROVED", "APROVED", "NEW", "VIP"]
     registry.declare(agent, {"LATER": "Not written yet."}, where="here")
     later = written(tmp_path, agent, "later")

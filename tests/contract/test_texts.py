@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.editing import commands, queries, sync
 from automagik_prompts.exceptions import InvalidPromptError
-from automagik_prompts.following.snapshot import build_snapshot
+from automagik_prompts.following.builder import build_snapshot
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -93,7 +94,7 @@ async def test_the_longest_names(database: Database, agent: str) -> None:
         name="n" * 255,
         new_agent=True,
         new_status=True,
-        intent=commands.Intent("a" * 255, "b" * 255),
+        intent=Intent("a" * 255, "b" * 255),
     )
     (prompt,) = await queries.versions(database, name, "é" * 255)
     assert (prompt.name, prompt.author, prompt.note) == ("n" * 255, "a" * 255, "b" * 255)

@@ -8,8 +8,8 @@ from collections import Counter
 from multiprocessing.connection import Connection
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.editing import commands, finding, sync
-from automagik_prompts.editing.commands import Intent
 from automagik_prompts.exceptions import ConflictError, PromptNotFoundError
 from automagik_prompts.storage.database import Database
 

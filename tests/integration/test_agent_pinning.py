@@ -150,7 +150,7 @@ async def test_what_memory_does_not_have_is_in_the_history(
     assert told(listener) == ["Mine, Ada."]
     [used] = prompt_used(messages).requests[-1]
     assert used.version == 2
-    await until(lambda: other._recall.find(None, "stan", "OLD", 2), "the thread reads the version")
+    await until(lambda: other._life.versions.find(None, "stan", "OLD", 2), "the thread reads the version")
     await talk(agent, messages, name="Joan")
     assert told(listener)[-1] == "Mine, Joan."
 
@@ -221,14 +221,14 @@ async def test_without_pins_only_what_is_active_is_kept(
     plugin = make_plugin("sqlite://:memory:")
     for number in range(5):
         await plugin.create("stan", "default", f"Text {number}.", activate=True)
-    assert not plugin._recall._versions._kept
+    assert not plugin._life.versions._versions._kept
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
     """The versions that came first go first, by number and by size."""
     from automagik_prompts.domain.records import ActiveVersion
     from automagik_prompts.domain.served import Source
-    from automagik_prompts.following.snapshot import served_version
+    from automagik_prompts.following.builder import served_version
 
     del registry
     monkeypatch.setattr(pinning, "MAX_VERSIONS", 3)

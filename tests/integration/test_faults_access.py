@@ -14,7 +14,7 @@ from automagik_prompts.agent.capability import ActivePrompt
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source, State
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, DeclarationError
-from automagik_prompts.following import follower, signals
+from automagik_prompts.following import follower, listening
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
@@ -65,7 +65,7 @@ async def test_fault_43_password_stops_working(
         await plugin.create("a", "default", "second", activate=True)
         # The waits are real ones, made short; how long each would have been is noted.
         monkeypatch.setattr(follower, "backoff", soon)
-        monkeypatch.setattr(signals, "backoff", soon)
+        monkeypatch.setattr(listening, "backoff", soon)
         await execute(
             guarded.url,
             f"ALTER ROLE {ROLE} PASSWORD 'another-one'",
@@ -74,7 +74,7 @@ async def test_fault_43_password_stops_working(
         await until(lambda: "refuses the user or the password" in (plugin.health().error or ""), "it is refused")
         waits.clear()
         await until(lambda: waits[20:], "it was tried many times")
-        assert set(waits) <= {follower.BACKOFF_DENIED, signals.RETRY}
+        assert set(waits) <= {follower.BACKOFF_DENIED, listening.RETRY}
         assert follower.BACKOFF_DENIED in waits
         assert plugin.state is State.STALE
         assert await told(plugin, "a") == "second"

@@ -196,7 +196,7 @@ def test_fault_39_written_by_many_at_once(tmp_path: Path, launcher: Launcher) ->
         found = reader.load()
         if found is not None:
             assert {len(version.prompt_text) for version in found.active} == {20_000}
-            seen.add(found.marker.revisions)
+            seen.add(found.token.revisions)
     for child in children:
         assert child.answer() == "saved"
         child.close()

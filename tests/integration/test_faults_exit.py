@@ -60,7 +60,7 @@ until(lambda: plugin.state is State.LIVE)
 until(lambda: plugin.health().listening or {sqlite!r})
 print("live", flush=True)
 sys.stdin.readline()
-plugin._worker.wake()  # as a notification does
+plugin._life.worker.wake()  # as a notification does
 time.sleep(0.2)
 """,
     # Closed in order, and used again.

@@ -21,7 +21,7 @@ from automagik_prompts.agent.capability import ActivePrompt
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source, State
 from automagik_prompts.editing import commands
-from automagik_prompts.following import signals
+from automagik_prompts.following import listening
 from automagik_prompts.following.follower import Follower
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema.migrate import upgrade
@@ -153,7 +153,7 @@ async def test_fault_24_many_first_runs_with_a_healthy_store(
         await commands.create(database, "a", "default", "of a person", new_agent=True, new_status=True, activate=True)
     count = _counted(monkeypatch)
     # A plugin that does not listen: that its listening has begun would be a reason to read again.
-    monkeypatch.setattr(signals, "PROOF_TIMEOUT", 0.0)
+    monkeypatch.setattr(listening, "PROOF_TIMEOUT", 0.0)
     plugin = make_plugin(database_url, poll_interval=60, startup_timeout=30)
     agent, listener = _agent(plugin)
     await asyncio.gather(*(agent.run("hello") for _ in range(200)))

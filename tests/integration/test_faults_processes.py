@@ -15,7 +15,7 @@ import pytest
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import State
-from automagik_prompts.following import signals
+from automagik_prompts.following import listening
 from automagik_prompts.schema.migrate import all_migrations, upgrade
 from automagik_prompts.settings import sqlite_path
 from automagik_prompts.storage.database import Database
@@ -222,7 +222,7 @@ async def test_what_is_under_way_ends_before_the_connection_is_given_back(
     postgres_url: str, registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where connections become short while somebody edits, the edit is done, and on the connection it began with."""
-    monkeypatch.setattr(signals, "CROWD_INTERVAL", 0.1)
+    monkeypatch.setattr(listening, "CROWD_INTERVAL", 0.1)
     async with Database(postgres_url) as database:
         await upgrade(database)
     registry.declare("a", {"default": CODE}, where="here")
@@ -235,7 +235,7 @@ async def test_what_is_under_way_ends_before_the_connection_is_given_back(
             await holder.execute("LOCK TABLE aerich IN ACCESS EXCLUSIVE MODE")  # an edit looks at the schema first
             edit = asyncio.create_task(plugin.create("a", "default", "second", activate=True))
             await _until_waiting(holder)
-            monkeypatch.setattr(signals, "CROWDED", 0.0)
+            monkeypatch.setattr(listening, "CROWDED", 0.0)
             await until(lambda: not plugin.health().listening, "the process gives its connections back")
             assert not edit.done()
     finally:

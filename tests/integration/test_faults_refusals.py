@@ -15,7 +15,7 @@ from automagik_prompts.domain.served import Source, State
 from automagik_prompts.editing import commands
 from automagik_prompts.editing.sync import seed
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
-from automagik_prompts.following import follower
+from automagik_prompts.following import writer as writing
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
@@ -32,7 +32,7 @@ NEWER = "99_20990101000000_of_the_future.py"
 @pytest.fixture
 def retry_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has writing tried again often, so that a test need not wait for it."""
-    monkeypatch.setattr(follower, "WRITE_RETRY", 0.2)
+    monkeypatch.setattr(writing, "WRITE_RETRY", 0.2)
 
 
 @pytest.fixture
@@ -216,9 +216,9 @@ async def test_fault_27_schema_newer_than_the_code(
     assert plugin.state is State.LIVE
     assert NEWER in (plugin.health().unwritten or "")
     assert any(NEWER in note for note in plugin.explain("a").notes)
-    for writing in (plugin.create("a", "default", "never"), plugin.activate("a", "default", 1), plugin.sync()):
+    for edit in (plugin.create("a", "default", "never"), plugin.activate("a", "default", 1), plugin.sync()):
         with pytest.raises(SchemaError, match="Upgrade the package automagik-prompts") as refused:
-            await writing
+            await edit
         assert NEWER in refused.value.message
     assert [prompt.version for prompt in await plugin.history("a")] == [2, 1]
     assert len(lines(caplog, logging.WARNING)) == 1

@@ -302,7 +302,7 @@ def _holding(plugin: PromptPlugin, held: threading.Event) -> Iterator[None]:
     over = threading.Event()
 
     def hold() -> None:
-        with plugin._lock, plugin._present._lock:
+        with plugin._life._lock, plugin._life.state._lock:
             held.set()
             over.wait(5)
 

@@ -144,7 +144,7 @@ def _version(plugin: PromptPlugin) -> int | None:
 
 
 def _refused(plugin: PromptPlugin) -> set[int]:
-    snapshot = plugin._present.snapshot
+    snapshot = plugin._life.state.snapshot
     return {problem.prompt.version for problem in snapshot.problems} if snapshot is not None else set()
 
 

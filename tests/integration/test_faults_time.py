@@ -15,7 +15,7 @@ import pytest
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source, State
 from automagik_prompts.exceptions import PromptsError
-from automagik_prompts.following import follower, signals
+from automagik_prompts.following import follower, listening, loader, signals
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.runtime.thread import Worker
 from automagik_prompts.schema.migrate import upgrade
@@ -224,13 +224,13 @@ async def test_fault_38_thread_that_hangs(
     sqlite_url: str, registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that no longer does anything cannot say so; the state does, from when its report was due."""
-    monkeypatch.setattr(follower, "OPERATION_TIMEOUT", 0.1)
+    monkeypatch.setattr(loader, "OPERATION_TIMEOUT", 0.1)
     registry.declare("a", {"default": "first"}, where="here")
     plugin = make_plugin(sqlite_url, poll_interval=0.02)
     await plugin.ready()
     assert plugin.state is State.LIVE
     go_on = threading.Event()
-    worker = plugin._worker
+    worker = plugin._life.worker
     assert worker is not None
     assert worker._loop is not None
     worker._loop.call_soon_threadsafe(go_on.wait)
@@ -282,8 +282,8 @@ async def _outage(
     loop: SkippingLoop, plugin: PromptPlugin, proxy: Proxy | None, path: Path, caplog: pytest.LogCaptureFixture
 ) -> tuple[int, int]:
     # The refresher runs here, where the clock can be moved, and not on the thread that would do it otherwise.
-    plugin._worker = Worker(plugin._make_refresher)
-    following = plugin._make_refresher()
+    plugin._life.worker = Worker(plugin._life.make_follower)
+    following = plugin._life.make_follower()
     attempts = 0
     attempt = following._attempt
 
@@ -346,7 +346,7 @@ def _give_back(proxy: Proxy | None, path: Path) -> None:
 def test_fault_41_waits_stay_bounded_for_ever() -> None:
     """However many attempts have failed, the next one comes."""
     for attempt in (0, 1, 10, 1_000, 1_000_000):
-        for first, longest in (follower.BACKOFF, follower.BACKOFF_DENIED, signals.RETRY):
+        for first, longest in (follower.BACKOFF, follower.BACKOFF_DENIED, listening.RETRY):
             assert first / 2 <= signals.backoff(attempt, first, longest) <= longest
 
 

@@ -14,11 +14,12 @@ import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.served import Source, State
 from automagik_prompts.editing import commands
 from automagik_prompts.exceptions import ConflictError
-from automagik_prompts.following import follower
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following import loader
+from automagik_prompts.following.serving import Serving
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -57,7 +58,7 @@ async def test_fault_28_two_people_activate_different_versions(
             bob.activate("a", "default", 3, expected_revision=revision),
             return_exceptions=True,
         )
-        won = [result for result in results if isinstance(result, commands.EditResult)]
+        won = [result for result in results if isinstance(result, EditResult)]
         lost = [result for result in results if isinstance(result, ConflictError)]
         assert (len(won), len(lost)) == (1, 1), results
         assert (lost[0].agent, lost[0].expected, lost[0].actual) == ("a", revision, revision + 1)
@@ -90,13 +91,14 @@ async def test_fault_29_activation_that_rolls_back(
     if plugin.settings.dialect == "postgres":
         await until(lambda: plugin.health().listening, "notifications arrive")
     served: list[int | None] = []
-    take = plugin._present.take
+    take = plugin._life.state.take
 
-    def noting(snapshot: Snapshot) -> None:
-        served.append(snapshot.select("a", None).prompt.version)
-        take(snapshot)
+    def noting(serving: Serving) -> None:
+        if serving.snapshot is not None:
+            served.append(serving.snapshot.select("a", None).prompt.version)
+        take(serving)
 
-    plugin._present.take = noting  # type: ignore[method-assign]  # sees each snapshot, however short it lives
+    plugin._life.state.take = noting  # type: ignore[method-assign]  # sees each snapshot, however short it lives
     # The plugin's thread keeps what it was given when it started, so it starts anew.
     plugin.close()
     plugin.start()
@@ -181,7 +183,7 @@ async def test_fault_30_database_restored_from_a_backup(
     backup = await asyncio.to_thread(_copy, postgres, postgres_url)
     try:
         await plugin.create("a", "default", "second", activate=True)
-        monkeypatch.setattr(follower, "FULL_LOAD_INTERVAL", 1.0)
+        monkeypatch.setattr(loader, "FULL_LOAD_INTERVAL", 1.0)
         answered = _counting_reads(monkeypatch)
         await asyncio.to_thread(_swap, postgres, postgres_url, backup)
         before = len(answered)
@@ -210,7 +212,7 @@ async def test_fault_30_sqlite_file_replaced_by_an_older_one(
     await until(lambda: answered[before + 2 :], "the older file was read several times")
     assert plugin.resolve("a").version == 2
     assert await told(plugin, "a") == "second"
-    monkeypatch.setattr(follower, "FULL_LOAD_INTERVAL", 0.1)
+    monkeypatch.setattr(loader, "FULL_LOAD_INTERVAL", 0.1)
     await until(lambda: plugin.resolve("a").version == 1, "the older file is believed")
     assert_follows(plugin, "a", 1)
 
@@ -222,7 +224,7 @@ def _counting_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     async def noting(db: BaseDBAsyncClient) -> repository.ActiveSet:
         result = await read(db)
-        found.append(result.marker.revisions)
+        found.append(result.token.revisions)
         return result
 
     monkeypatch.setattr(repository, "get_active_set", noting)

@@ -13,10 +13,10 @@ import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.following import follower, signals
-from automagik_prompts.runtime import pressure
+from automagik_prompts.following import follower, listening, loader, signals
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.listener import NOTICE, Listener
 from automagik_prompts.storage.repository import CHANNEL
 from tests.conftest import MakePlugin
 from tests.faults import execute
@@ -47,10 +47,10 @@ async def test_an_idle_process_asks_two_statements_a_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One reads what is active, one proves that notifications arrive and looks how many connections there are."""
-    assert (signals.SAFETY_INTERVAL, follower.FULL_LOAD_INTERVAL) == (60, 60)
+    assert (listening.SAFETY_INTERVAL, loader.FULL_LOAD_INTERVAL) == (60, 60)
     for module, name in ((follower, "FULL_LOAD_INTERVAL"), (signals, "SAFETY_INTERVAL")):
         monkeypatch.setattr(module, name, MINUTE)
-    monkeypatch.setattr(signals, "CROWD_INTERVAL", MINUTE / 12)
+    monkeypatch.setattr(listening, "CROWD_INTERVAL", MINUTE / 12)
     url = await asyncio.to_thread(telling_server.create_database)
     async with Database(url) as database:
         await upgrade(database)
@@ -78,8 +78,8 @@ async def test_who_finds_a_crowd_tells_the_others(
     settled = make_plugin(postgres_url, startup_timeout=30)
     await settled.ready()
     await until(lambda: settled.health().listening, "notifications arrive")
-    monkeypatch.setattr(signals, "CROWDED", 0.0)
-    monkeypatch.setattr(signals, "CROWD_INTERVAL", 0.1)
+    monkeypatch.setattr(listening, "CROWDED", 0.0)
+    monkeypatch.setattr(listening, "CROWD_INTERVAL", 0.1)
     newcomer = make_plugin(postgres_url, startup_timeout=30)
     await newcomer.ready()
     took = await until(lambda: not settled.health().listening, "it gives its connections back")
@@ -92,15 +92,15 @@ async def test_a_server_that_does_not_tell_how_crowded_it_is(postgres_url: str) 
     role = f"limited_{uuid4().hex[:12]}"
     await execute(postgres_url, f"CREATE ROLE {role}", "REVOKE SELECT ON pg_stat_database FROM PUBLIC")
     connection = await asyncpg.connect(**credentials(postgres_url))
-    arrived: asyncio.Queue[object] = asyncio.Queue()
+    arrived: list[str] = []
+    listener = Listener(connection, arrived.append, lambda: None)
     try:
-        assert await pressure.prove_and_look(connection, CHANNEL, "unheard", 0.0)
-        await connection.add_listener(CHANNEL, lambda *notification: arrived.put_nowait(notification[-1]))
+        await connection.add_listener(CHANNEL, listener._received)
+        assert await listener.prove(10, limit=0.0)
+        await until(lambda: arrived == [NOTICE], "the others are told")
         await connection.execute(f"SET ROLE {role}")
-        assert not await pressure.prove_and_look(connection, CHANNEL, "heard", 0.0)
-        async with asyncio.timeout(10):
-            assert await arrived.get() == "heard"
-        assert arrived.empty()
+        assert not await listener.prove(10, limit=0.0)
+        assert arrived == [NOTICE]
     finally:
         await connection.close()
         await execute(postgres_url, f"DROP ROLE {role}")

@@ -169,7 +169,7 @@ async def test_one_that_hangs_hurts_nobody(plugin: PromptPlugin, monkeypatch: py
         assert listener.last.system == [f"Text {number}."]
         assert shown(await notes.next())[2] == number + 2
     assert hanging.is_set()
-    assert all(len(one._waiting) <= 5 for one in plugin._listeners._listeners)
+    assert all(len(one._waiting) <= 5 for one in plugin._life.callbacks._listeners)
     began = asyncio.get_running_loop().time()
     await asyncio.to_thread(plugin.close)
     assert asyncio.get_running_loop().time() - began < 5

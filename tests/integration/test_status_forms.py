@@ -162,8 +162,8 @@ async def test_the_plugins_verbs(plugin: PromptPlugin) -> None:
         assert (await plugin.activate("seller", status, version)).active_version == version
         assert len(await plugin.history("seller", status)) == version
         assert await plugin.diff("seller", status, 1, version)
-        assert (await plugin.find_version("seller", status, 1)).version == 1
-    assert plugin.status_keys("seller") == ("APPROVED", "NEW")
+        assert (await plugin.reader.find_version("seller", status, 1)).version == 1
+    assert plugin.reader.status_keys("seller") == ("APPROVED", "NEW")
 
 
 async def test_the_plugin_knows_the_codes_statuses(empty_url: str, registry: Registry, make_plugin: MakePlugin) -> None:
@@ -250,7 +250,7 @@ async def test_versions_and_replays_take_any_status(plugin: PromptPlugin) -> Non
     await replay(first.all_messages(), agent=agent, version=2, status_key=Words.APPROVED, deps=Contact("approved"))
     assert told(listener)[2:] == ["Draft."]
     with pytest.raises(PromptNotFoundError, match="no prompts for the status 'aproved'"):
-        await plugin.find_version("seller", "aproved", 1)
+        await plugin.reader.find_version("seller", "aproved", 1)
 
 
 # Two spellings.
@@ -307,7 +307,7 @@ async def test_pairs_from_before_are_served_as_they_are_spelt(plugin: PromptPlug
             await repository.set_prompt_active(db, info.id, written.id, "approved")
 
         await database.transaction(write)
-    await until(lambda: plugin.status_keys("seller") == ("APPROVED", "NEW", "approved"), "it is seen")
+    await until(lambda: plugin.reader.status_keys("seller") == ("APPROVED", "NEW", "approved"), "it is seen")
     listener = Listener()
     agent = agent_of(listener, plugin)
     for status in ("APPROVED", "approved", Status.APPROVED, Code.APPROVED):

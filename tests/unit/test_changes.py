@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from automagik_prompts.following.signals import ChangeSignals, Polling, backoff, spacing
+from automagik_prompts.following.listening import spacing
+from automagik_prompts.following.signals import ChangeSignals, Polling, backoff
 
 
 async def test_polling_waits_as_long_as_it_is_told() -> None:

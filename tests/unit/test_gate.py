@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from automagik_prompts.runtime.gate import Gate
+from automagik_prompts.following.gate import Gate
 
 
 async def test_open_gate_lets_everybody_in() -> None:

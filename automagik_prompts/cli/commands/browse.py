@@ -33,11 +33,11 @@ from automagik_prompts.cli.output.text import (
 )
 from automagik_prompts.cli.session import Session, command
 from automagik_prompts.domain.records import AgentInfo, Prompt
+from automagik_prompts.domain.summaries import StatusSummary
 from automagik_prompts.editing import queries
 from automagik_prompts.editing.queries import Match
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import StatusSummary
 
 NOTHING = "There are no prompts yet. Declare them in code and run: automagik-prompts sync"
 

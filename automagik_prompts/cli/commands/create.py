@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -28,15 +28,16 @@ from automagik_prompts.cli.output.schemas import Checked
 from automagik_prompts.cli.output.text import print_error, print_json, print_note
 from automagik_prompts.cli.session import Access, Session, command, with_code
 from automagik_prompts.declaring.registry import DeclaredAgent
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.records import Prompt
+from automagik_prompts.domain.summaries import StatusSummary
 from automagik_prompts.domain.text import content_hash, unified_diff
 from automagik_prompts.domain.validation import Format
-from automagik_prompts.editing import commands, finding, queries
-from automagik_prompts.editing.commands import Intent
+from automagik_prompts.editing import queries
 from automagik_prompts.editing.finding import Target
+from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError, PromptsError
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import StatusSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +203,7 @@ def _finish(session: Session, plan: CreatePlan, before: Before, intent: Intent, 
             # What was shown is what is meant.
             intent = Intent(intent.author, intent.note, before.target.agent.revision)
     change = session.run(
-        lambda database: commands.create(
-            database,
+        lambda database: DatabaseEdits(database).create(
             plan.agent,
             plan.status_key,
             plan.text,
@@ -212,7 +212,7 @@ def _finish(session: Session, plan: CreatePlan, before: Before, intent: Intent, 
             activate=plan.activate,
             new_agent=plan.new_agent,
             new_status=True,  # what it may be was looked at before
-            intent=intent,
+            **asdict(intent),
         ),
         Access.WRITE,
     )
@@ -255,7 +255,7 @@ async def _look(
 ) -> Before:
     """Read what is there; an unknown agent or status and a wrong name are refused before anybody edits."""
     statuses = code[agent].prompts if agent in code else ()
-    target = await finding.find_target(
+    target = await queries.find_target(
         database, agent, status, new_agent=new_agent, new_status=new_status, statuses=statuses
     )
     if target.agent is None:
@@ -269,8 +269,7 @@ async def _look(
 def _check(session: Session, plan: CreatePlan) -> None:
     """Check the finished text as writing it will, and write nothing."""
     session.run(
-        lambda database: commands.check(
-            database,
+        lambda database: DatabaseEdits(database).check(
             plan.agent,
             plan.status_key,
             plan.text,

@@ -9,7 +9,7 @@ from automagik_prompts.cli.output.warnings import warnings_as_notes
 from automagik_prompts.cli.session import Access, Session, command, import_modules
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.editing import queries
-from automagik_prompts.editing import sync as seeding
+from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.schema import migrate
 
 _OUTCOMES = {
@@ -25,7 +25,7 @@ _OUTCOMES = {
 def sync(session: Session, module: Modules = None) -> None:
     """Write what the code declares, as a release step."""
     found = import_modules(session, module)
-    done = session.run(lambda database: seeding.seed(database, registry.agents, exact=True), Access.CREATE)
+    done = session.run(lambda database: DatabaseEdits(database, registry.agents).sync(), Access.CREATE)
     if session.json:
         print_json(
             Synced(

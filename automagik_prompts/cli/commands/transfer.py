@@ -16,8 +16,8 @@ from automagik_prompts.cli.output.reports import Exported, ExportedLine, Importe
 from automagik_prompts.cli.output.text import is_terminal, plural, print_json, print_line, print_note
 from automagik_prompts.cli.session import FOUND, Access, Session, command, with_code
 from automagik_prompts.declaring.registry import DeclaredAgent
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.editing import transfer
-from automagik_prompts.editing.commands import Intent
 from automagik_prompts.editing.files import read_folder
 from automagik_prompts.editing.transfer import ImportPlan, Outdated
 from automagik_prompts.exceptions import ConfigurationError, ConflictError, InvalidPromptError

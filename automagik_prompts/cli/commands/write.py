@@ -7,6 +7,7 @@ the answer is about: if somebody else writes meanwhile, nothing is done.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -30,13 +31,14 @@ from automagik_prompts.cli.output.schemas import EditOutput, origin
 from automagik_prompts.cli.output.text import age, print_json, print_line, print_note
 from automagik_prompts.cli.session import Access, Session, command, with_code
 from automagik_prompts.declaring.registry import DeclaredAgent
+from automagik_prompts.domain.edits import EditResult, Intent
 from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.records import Action, Prompt
-from automagik_prompts.editing import commands, finding, history, queries
-from automagik_prompts.editing.commands import EditResult, Intent
+from automagik_prompts.domain.summaries import StatusSummary
+from automagik_prompts.editing import finding, queries
 from automagik_prompts.editing.finding import Target
+from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import StatusSummary
 
 Write = Callable[[Database, Intent], Awaitable[EditResult]]
 Preview = Callable[[Database], Awaitable[None]]
@@ -59,7 +61,7 @@ def activate(
         await _show_replacement(database, agent, await queries.get(database, agent, status, version))
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await commands.activate(database, agent, status, version, intent=intent)
+        return await DatabaseEdits(database).activate(agent, status, version, **asdict(intent))
 
     _do(session, agent, write, Intent(author, note, expect_revision), preview, "Activate it?", yes=yes)
 
@@ -80,10 +82,10 @@ def rollback(
     """
 
     async def preview(database: Database) -> None:
-        await _show_replacement(database, agent, await history.find_earlier(database, agent, status))
+        await _show_replacement(database, agent, await queries.find_earlier(database, agent, status))
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await commands.rollback(database, agent, status, intent=intent)
+        return await DatabaseEdits(database).rollback(agent, status, **asdict(intent))
 
     _do(session, agent, write, Intent(author, note, expect_revision), preview, "Go back to it?", yes=yes)
 
@@ -114,7 +116,7 @@ def deactivate(
             print_note(f"It is served version {primary.active} of {primary.status_key} from then on.")
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await commands.deactivate(database, agent, status, intent=intent)
+        return await DatabaseEdits(database).deactivate(agent, status, **asdict(intent))
 
     _do(session, agent, write, Intent(author, note, expect_revision), preview, "Deactivate it?", yes=yes)
 
@@ -183,14 +185,13 @@ def copy(
             print_note(audience(*to_key, summaries))
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await commands.copy(
-            database,
+        return await DatabaseEdits(database).copy(
             source,
             *to_key,
             activate=activate,
             new_agent=new_agent,
             new_status=True,  # what it may be was looked at before
-            intent=intent,
+            **asdict(intent),
         )
 
     intent = Intent(author, note or f"copied from {copied}", expect_revision)
@@ -221,7 +222,7 @@ def delete(
         print_note(f"{agent}/{wanted.status_key}: {_described(wanted)} is deleted. Its text cannot be brought back.")
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await commands.delete(database, agent, status, version, intent=intent)
+        return await DatabaseEdits(database).delete(agent, status, version, **asdict(intent))
 
     intent = Intent(author, note, expect_revision)
     _do(session, agent, write, intent, preview, "Delete it?", yes=yes, action=Action.DELETED)

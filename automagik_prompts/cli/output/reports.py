@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 from automagik_prompts.cli.output.schemas import Shape
+from automagik_prompts.domain.edits import SyncResult
 from automagik_prompts.editing.checks import Finding, Kind, Level
-from automagik_prompts.editing.sync import SyncResult
 from automagik_prompts.editing.transfer import ExportedFile, Planned, Step, Written
 
 

@@ -11,12 +11,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.records import Action, Event, Prompt
-from automagik_prompts.domain.served import Explanation, Source, State
+from automagik_prompts.domain.served import Explanation, ReasonCode, Source, State
+from automagik_prompts.domain.summaries import StatusSummary
 from automagik_prompts.domain.validation import Format
-from automagik_prompts.editing.commands import EditResult
 from automagik_prompts.editing.queries import Match
-from automagik_prompts.storage.repository import StatusSummary
 
 Origin = Literal["code", "person"]
 """Who wrote a version: the code's declaration, or a person."""
@@ -217,6 +217,7 @@ class Explained(Shape):
     version: int | None
     served_from: Source
     reason: str
+    reasons: list[ReasonCode]
     state: State
     error: str | None
     content_hash: str
@@ -233,6 +234,7 @@ class Explained(Shape):
             version=explanation.version,
             served_from=explanation.source,
             reason=explanation.reason,
+            reasons=[reason.code for reason in explanation.reasons],
             state=explanation.state,
             error=explanation.error,
             content_hash=explanation.content_hash,

@@ -40,14 +40,14 @@ async def get_active_set(db: BaseDBAsyncClient) -> ActiveSet:
                 format=read_label(row["format"]),
             )
             active.append(version)
-    marker = ChangeToken(
+    token = ChangeToken(
         agents=len(agents),
         revisions=sum(agent.revision for agent in agents.values()),
         active=len(active),
         active_ids=sum(version.prompt_id for version in active),
         active_versions=sum(version.version for version in active),
     )
-    return ActiveSet(tuple(agents.values()), tuple(active), marker)
+    return ActiveSet(tuple(agents.values()), tuple(active), token)
 
 
 async def get_change_token(db: BaseDBAsyncClient) -> ChangeToken:

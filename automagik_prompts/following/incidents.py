@@ -9,12 +9,11 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from tortoise.backends.base.client import BaseDBAsyncClient
-
 from automagik_prompts.domain.records import Action, EventCreate
 from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.following.snapshot import Problem
 from automagik_prompts.storage import repository
+from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
 
 logger = logging.getLogger("automagik_prompts")
@@ -104,12 +103,12 @@ class IncidentLog:
             self.unexpected(error, "keeps an event from being recorded")
 
 
-async def _is_recorded(db: BaseDBAsyncClient, event: EventCreate) -> bool:
+async def _is_recorded(db: Client, event: EventCreate) -> bool:
     found = await repository.get_events(db, event.agent_id, actions=(event.action,), prompt_id=event.prompt_id, limit=1)
     return bool(found)
 
 
-async def _record_once(db: BaseDBAsyncClient, event: EventCreate) -> None:
+async def _record_once(db: Client, event: EventCreate) -> None:
     """Append an event, unless another process has; the agent is locked, as many processes see the same at once."""
     if await repository.hold_agent(db, event.agent_id) is not None and not await _is_recorded(db, event):
         await repository.add_events(db, [event])

@@ -1,0 +1,152 @@
+"""Building snapshots: checking and compiling what the database has active, beside what the code declares."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
+
+from automagik_prompts.declaring.registry import DeclaredPrompt, Registry
+from automagik_prompts.domain.keys import PromptKey, SpellingClash, StatusKeys
+from automagik_prompts.domain.records import ActiveVersion, AgentInfo
+from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt, Source
+from automagik_prompts.domain.text import content_hash
+from automagik_prompts.domain.validation import check_format, check_text
+from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.following.choosing import agent_texts
+from automagik_prompts.following.snapshot import Problem, Snapshot
+from automagik_prompts.templating.template import check_exposed, compile_template
+
+
+def code_snapshot(registry: Registry) -> Snapshot:
+    """Return the snapshot that serves what the code declares, for a process that has read no database."""
+    return build_snapshot(registry, (), (), loaded_at=None)
+
+
+def build_snapshot(
+    registry: Registry,
+    agents: Iterable[AgentInfo],
+    active: Iterable[ActiveVersion],
+    *,
+    previous: Snapshot | None = None,
+    source: Source = Source.DATABASE,
+    loaded_at: float | None,
+) -> Snapshot:
+    """Compile and check the active versions and choose what is served for each agent and status.
+
+    Args:
+        registry: What the code declares.
+        agents: The agents in the database.
+        active: The active versions.
+        previous: The snapshot before; its compiled texts are reused, and its texts stand in for ones that cannot be
+            served.
+        source: Where the versions were read.
+        loaded_at: When they were read, on the monotonic clock.
+    """
+    declared = registry.agents
+    infos = {info.name: info for info in agents}
+    served: dict[PromptKey, ServedPrompt] = {}
+    unservable: dict[PromptKey, Reason] = {}
+    problems: list[Problem] = []
+    old = previous.served if previous is not None else {}
+    for item in active:
+        key = PromptKey(item.agent, item.status_key)
+        code = declared.get(item.agent)
+        exposed = code.exposed if code is not None else frozenset(_stored(infos, item.agent))
+        same = code.prompts.get(item.status_key) if code is not None else None
+        try:
+            served[key] = _compiled(item, exposed, source, old=old.get(key), declared=same)
+        except InvalidPromptError as error:
+            problems.append(Problem(item, error.message))
+            unservable[key] = Reason(ReasonCode.UNSERVABLE, item.status_key, item.version)
+            if key in old:
+                served[key] = old[key]
+    selections: dict[tuple[str, str], Selection] = {}
+    fallbacks: dict[str, Selection] = {}
+    primaries: dict[str, str] = {}
+    keys: dict[str, StatusKeys] = {}
+    clashes: list[SpellingClash] = []
+    by_agent: dict[str, dict[str, ServedPrompt]] = {}
+    for (name, status_key), prompt in served.items():
+        by_agent.setdefault(name, {})[status_key] = prompt
+    problems_by_agent: dict[str, dict[str, Reason]] = {}
+    for (name, status_key), reason in unservable.items():
+        problems_by_agent.setdefault(name, {})[status_key] = reason
+    for name in {*declared, *infos}:
+        one = agent_texts(
+            name, declared.get(name), infos.get(name), by_agent.get(name, {}), problems_by_agent.get(name, {})
+        )
+        primaries[name], keys[name] = one.primary, one.keys
+        clashes += one.clashes()
+        for status_key in dict.fromkeys((*one.keys, one.primary)):
+            selection = one.select(status_key)
+            if selection is not None:
+                selections[PromptKey(name, status_key)] = selection
+        if (fallback := one.select(None)) is not None:
+            fallbacks[name] = fallback
+    return Snapshot(
+        registry=registry,
+        selections=MappingProxyType(selections),
+        fallbacks=MappingProxyType(fallbacks),
+        primaries=MappingProxyType(primaries),
+        served=MappingProxyType(served),
+        keys=MappingProxyType(keys),
+        problems=tuple(problems),
+        clashes=tuple(sorted(clashes)),
+        revisions=MappingProxyType({name: info.revision for name, info in infos.items()}),
+        loaded_at=loaded_at,
+    )
+
+
+def served_version(prompt: ActiveVersion, exposed: Collection[str], source: Source) -> ServedPrompt:
+    """Check and compile a version that is not active, as if it were.
+
+    Raises:
+        InvalidPromptError: This process cannot serve it.
+    """
+    return _compiled(prompt, frozenset(exposed), source)
+
+
+def _compiled(
+    prompt: ActiveVersion,
+    exposed: frozenset[str],
+    source: Source,
+    *,
+    old: ServedPrompt | None = None,
+    declared: DeclaredPrompt | None = None,
+) -> ServedPrompt:
+    """Check and compile an active version as if it had just been typed: plain SQL may have written it.
+
+    Args:
+        prompt: The version.
+        exposed: The variables that it may use.
+        source: Where it was read.
+        old: What was served before; an equal text was checked and compiled then.
+        declared: What the code says, likewise.
+    """
+    where = {"agent": prompt.agent, "status_key": prompt.status_key}
+    for known in (old, declared):
+        if known is not None and known.text == prompt.prompt_text and known.format == prompt.format:
+            text, read_as, template, digest = known.text, known.format, known.template, known.content_hash
+            break
+    else:
+        text, read_as = check_text(prompt.prompt_text, **where), check_format(prompt.format)
+        template, digest = compile_template(text, read_as, **where), content_hash(text)
+    check_exposed(template, exposed, **where)
+    identity = (prompt.prompt_id, prompt.version, source)
+    if old is not None and old.template is template and (old.prompt_id, old.version, old.source) == identity:
+        return old
+    return ServedPrompt(
+        agent=prompt.agent,
+        status_key=prompt.status_key,
+        version=prompt.version,
+        prompt_id=prompt.prompt_id,
+        text=text,
+        format=read_as,
+        content_hash=digest,
+        source=source,
+        template=template,
+    )
+
+
+def _stored(infos: Mapping[str, AgentInfo], agent: str) -> tuple[str, ...]:
+    return infos[agent].variables if agent in infos else ()

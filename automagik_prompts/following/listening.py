@@ -1,0 +1,167 @@
+"""Notifications of PostgreSQL as a source of signals: proved to arrive, and given up where connections are short."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from contextlib import suppress
+
+from automagik_prompts.following.signals import Polling, backoff
+from automagik_prompts.settings import Settings, redacted
+from automagik_prompts.storage.driver_errors import is_refused_for_crowd
+from automagik_prompts.storage.listener import NOTICE, Listener
+
+logger = logging.getLogger("automagik_prompts")
+
+SAFETY_INTERVAL = 60.0
+"""Seconds between two looks at the database while notifications arrive; also, at least, between two proofs that they
+do. So an idle process asks two statements a minute."""
+
+SPREAD = 0.02
+"""Seconds over which processes spread their reading after a notification that reaches all of them at once."""
+
+PROOF_TIMEOUT = 5.0
+"""Seconds within which a notification to oneself must arrive."""
+
+CROWDED = 0.7
+"""The share of a server's connections in use from which on a process does not keep one for listening."""
+
+CROWD_INTERVAL = 5.0
+"""Seconds after which a process that begins to listen looks again at how many connections are in use, as does one that
+is told that they are short; later it looks ever more seldom."""
+
+RETRY = (0.5, 30.0)
+"""The first and the longest wait between two attempts to listen, in seconds."""
+
+
+_SELDOM = 10
+"""The number of failed attempts to listen after which the wait is the longest one."""
+
+
+def spacing(looks: int) -> float:
+    """Return how many seconds to rest between two looks at a server, after so many: ever longer, up to a minute or so.
+
+    Processes that start together may crowd a server only a while after each has begun; later that is rare, and whoever
+    finds it near_connection_limit tells the others.
+    """
+    return min(CROWD_INTERVAL * 4.0 ** min(looks, 30), SAFETY_INTERVAL) * random.uniform(1.0, 1.25)
+
+
+class Listening(Polling):
+    """Notifications of PostgreSQL, on a connection of its own; a connection from a pool would lose its listeners.
+
+    What is sent while nobody listens is never delivered, so each new connection ends a wait: read again. Whether
+    notifications arrive is proved, not assumed: a connection pooler may swallow them without a word. Where connections
+    are short, none is kept: those who cannot even read need them more.
+
+    Args:
+        settings: The plugin's settings.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.interval)
+        self._url = settings.database_url
+        self._proved = False
+        self._near_limit = False
+        self._reached = asyncio.Event()
+        self._stirred = asyncio.Event()
+        self._due = 0.0
+        self._task = asyncio.get_running_loop().create_task(self._listen())
+
+    @property
+    def interval(self) -> float:
+        """Seconds after which to look at the database in any case."""
+        return SAFETY_INTERVAL if self._proved else self._interval
+
+    @property
+    def listening(self) -> bool:
+        """Whether notifications are known to arrive."""
+        return self._proved
+
+    @property
+    def near_connection_limit(self) -> bool:
+        """Whether the server is short of connections."""
+        return self._near_limit
+
+    async def wait(self, seconds: float) -> bool:
+        """Return when notified, a little spread over the processes, and after so many seconds in any case."""
+        notified = await super().wait(seconds)
+        if notified:
+            await asyncio.sleep(random.uniform(0, SPREAD))
+        return notified
+
+    def reached(self) -> None:
+        """Let listening begin."""
+        self._reached.set()
+
+    def failed(self, error: BaseException) -> bool:
+        """Let nobody try to listen to a database that cannot be read; say whether it is short of connections."""
+        self._reached.clear()
+        refused = is_refused_for_crowd(error)
+        self._near_limit = self._near_limit or refused
+        return refused
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self._task.cancel()
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            self._proved = False
+
+    async def _listen(self) -> None:
+        """Listen for ever: connect, prove, and begin again when the connection is lost."""
+        attempt = 0
+        while True:
+            await self._reached.wait()
+            # Where connections are short, try as seldom as after many failures.
+            if self._near_limit:
+                await asyncio.sleep(backoff(_SELDOM, *RETRY))
+            try:
+                await self._listen_once()
+                attempt = 0
+            except Exception as error:  # noqa: BLE001  # polling goes on whatever happens here; the doctor tells
+                logger.debug("Listening failed: %s", redacted(f"{type(error).__name__}: {error}", self._url))
+                self._near_limit = self._near_limit or is_refused_for_crowd(error)
+                attempt += 1
+            if self._proved or self._near_limit:
+                # The refresher waits for the long safety interval; from now on it must look more often.
+                self._proved = False
+                self.wake()
+            await asyncio.sleep(backoff(attempt, *RETRY))
+
+    async def _listen_once(self) -> None:
+        """Listen on one connection until it is lost or no longer delivers."""
+        connection = await Listener.connect(
+            self._url, PROOF_TIMEOUT, notified=self._notified, lost=lambda: self._look_within(0.0)
+        )
+        try:
+            now, looks = asyncio.get_running_loop().time, 0
+            while not connection.is_closed:
+                # Before the look: what is told meanwhile may bring the next one forward.
+                self._due = now() + spacing(looks)
+                self._near_limit = await connection.prove(PROOF_TIMEOUT, CROWDED)
+                if self._near_limit:
+                    return
+                if not self._proved:
+                    self._proved = True
+                    self.wake()
+                while (left := self._due - now()) > 0:
+                    self._stirred.clear()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._stirred.wait(), left)
+                looks += 1
+        finally:
+            connection.terminate()
+
+    def _look_within(self, seconds: float) -> None:
+        """Bring the next look forward, if it was to come later."""
+        self._due = min(self._due, asyncio.get_running_loop().time() + seconds)
+        self._stirred.set()
+
+    def _notified(self, payload: str) -> None:
+        if payload == "":
+            self.wake()
+        elif payload == NOTICE:
+            self._look_within(CROWD_INTERVAL * random.uniform(0.5, 1.5))

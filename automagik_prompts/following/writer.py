@@ -1,0 +1,120 @@
+"""Writing what the code declares, while the database is followed; serving does not depend on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.keys import SpellingClash
+from automagik_prompts.editing import sync
+from automagik_prompts.exceptions import DatabaseUnavailableError, PromptsError
+from automagik_prompts.following import loader
+from automagik_prompts.following.incidents import IncidentLog
+from automagik_prompts.schema import migrate
+from automagik_prompts.settings import Settings
+from automagik_prompts.storage.database import Database
+
+logger = logging.getLogger("automagik_prompts")
+
+WRITE_RETRY = 10.0
+"""Seconds after which what the code declares is tried to be written again, where something blocked it."""
+
+UPGRADE_TIMEOUT = 60.0
+"""Seconds that bringing an embedded schema up to date may take besides, with waiting for another process that does."""
+
+
+class CodeWriter:
+    """Writes the code's texts that a database has not seen.
+
+    Args:
+        settings: The plugin's settings.
+        registry: What the code declares.
+        incidents: Takes what goes wrong.
+
+    Attributes:
+        blocker: What keeps the code's texts from being written; `None` if they are written.
+        clashes: The statuses that were not written, as the database spells them otherwise.
+    """
+
+    def __init__(self, settings: Settings, registry: Registry, incidents: IncidentLog) -> None:
+        self.blocker: PromptsError | None = None
+        self.clashes: tuple[SpellingClash, ...] = ()
+        self._registry = registry
+        self._incidents = incidents
+        self._is_on = settings.seed
+        self._now = asyncio.get_running_loop().time
+        self._generation = -1
+        self._again_at = 0.0
+        self._logged: str | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what the code declares may not be written yet, and it is time to try."""
+        declared = self._registry.generation != self._generation
+        return declared or (self.blocker is not None and self._now() >= self._again_at)
+
+    def reset(self) -> None:
+        """Take note that the connection was lost: what the code declares may not be written in this database yet."""
+        self._generation = -1
+
+    async def write(self, database: Database) -> None:
+        """Write what the code declares; what blocks it is kept in `blocker`.
+
+        Raises:
+            TimeoutError: The database did not answer while its schema was brought up to date.
+        """
+        self._generation, self._again_at = self._registry.generation, self._now() + WRITE_RETRY
+        self.blocker = None
+        if not self._is_on:
+            return
+        try:
+            await prepare_schema(database)
+            await self._seed(database)
+        except PromptsError as error:
+            self.blocker = error
+        except TimeoutError:
+            raise
+        except Exception as error:  # noqa: BLE001  # reported there; what can be read is served all the same
+            self.blocker = PromptsError(
+                self._incidents.unexpected(error, "keeps the code's prompts from being written")
+            )
+
+    def log(self) -> None:
+        """Log what blocks writing, once for as long as it is the same."""
+        words = self.blocker.message if self.blocker is not None else None
+        if words is not None and words != self._logged:
+            logger.warning("The code's prompts could not be written, serving goes on: %s", words)
+        self._logged = words
+
+    async def _seed(self, database: Database) -> None:
+        """Write the code's texts that the database has not seen.
+
+        Raises:
+            PromptsError: Something blocks it.
+        """
+        try:
+            async with asyncio.timeout(loader.OPERATION_TIMEOUT * 3):
+                done = await sync.seed(database, self._registry.agents)
+        except TimeoutError:
+            raise DatabaseUnavailableError("It took too long; it is tried again.") from None
+        self.clashes = tuple(item.clash for item in done if item.clash is not None)
+        for item in done:
+            if item.outcome == "drift":
+                logger.warning(
+                    "%s/%s: the code's text is version %s but was not activated, because a person decided otherwise. "
+                    "Compare and activate it with: automagik-prompts activate %s %s %s",
+                    *(item.agent, item.status_key, item.version, item.agent, item.status_key, item.version),
+                )
+
+
+async def prepare_schema(database: Database) -> None:
+    """Bring the embedded schema up to date by itself; on a server a person decides when.
+
+    Raises:
+        SchemaError: The schema is older or newer than this release.
+        TimeoutError: The database did not answer in time.
+    """
+    async with asyncio.timeout(loader.OPERATION_TIMEOUT + (UPGRADE_TIMEOUT if database.is_embedded else 0.0)):
+        await migrate.prepare(database)
+        await migrate.check_writable(database)

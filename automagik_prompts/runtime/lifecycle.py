@@ -1,0 +1,219 @@
+"""The life of one plugin in a process: its thread, what it publishes, and what is asked of it from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from automagik_prompts.agent import plugins
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError
+from automagik_prompts.following.builder import code_snapshot
+from automagik_prompts.following.changes import changes_between
+from automagik_prompts.following.follower import Follower
+from automagik_prompts.following.serving import RuntimeState
+from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.version_cache import VersionStore
+from automagik_prompts.runtime import forks
+from automagik_prompts.runtime.callbacks import Callbacks
+from automagik_prompts.runtime.thread import Worker
+from automagik_prompts.settings import Settings, redacted_url, sqlite_path
+from automagik_prompts.storage import database as storage
+from automagik_prompts.storage.database import Database
+
+T = TypeVar("T")
+
+logger = logging.getLogger("automagik_prompts")
+
+CALL_TIMEOUT = 30.0
+"""Seconds that an edit may take."""
+
+_CLOSE_SECONDS = 2.0
+
+forks.register(child=plugins.renew_lock)
+forks.register(child=storage.renew_lock)
+
+
+class Lifecycle:
+    """Starts and ends the thread that follows a database, survives forks, and hands work to the thread.
+
+    Args:
+        settings: The plugin's settings.
+        registry: What the code declares.
+
+    Attributes:
+        settings: The plugin's settings.
+        registry: What the code declares.
+        where: The database, for messages, without secrets.
+        state: What is served, and how fresh it is.
+        versions: Versions that are not active any more.
+        callbacks: What is called when something else is served.
+        worker: The thread, while there is one.
+    """
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.where = redacted_url(settings.database_url)
+        self.versions = VersionStore(registry)
+        self.callbacks = Callbacks()
+        self.state = RuntimeState(
+            self.where, lambda: code_snapshot(self.registry), self.versions.superseded, self._publish
+        )
+        self.worker: Worker | None = None
+        self._lock = threading.Lock()
+        self._forkable = True
+        self._threadless = False
+        registry.watch(self._declared)
+        forks.enter(self)
+
+    def start(self) -> None:
+        """Start the thread, unless it runs; returns at once."""
+        with self._lock:
+            if self.worker is None:
+                self.state.begin(self.settings.startup_timeout)
+                worker = Worker(self.make_follower)
+                try:
+                    worker.start()
+                except RuntimeError as error:
+                    self.state.close(followed=False)
+                    self._warn_no_thread(error)
+                else:
+                    self.worker = worker
+
+    def close(self) -> None:
+        """End the thread and its connections; what was served last stays in use."""
+        if (worker := self.end()) is not None:
+            worker.join(_CLOSE_SECONDS)
+
+    def end(self) -> Worker | None:
+        """Have the thread end, and return at once with what can be waited for; nothing is followed from now on."""
+        with self._lock:
+            worker, self.worker = self.worker, None
+            self.state.close(followed=worker is not None)
+        if worker is not None:
+            worker.end()
+        self.callbacks.end()
+        return worker
+
+    def make_follower(self) -> Follower:
+        """Return a new follower; to be called on the thread's event loop."""
+        state = self.state
+        return Follower(
+            self.settings, self.registry, state.take, state.take_fallback, state.snapshot, self.versions.read_ahead
+        )
+
+    # What is done on the thread.
+
+    async def edit(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+        """Write on the thread, and serve what was written here at once; other processes follow by themselves.
+
+        Raises:
+            PromptsError: As the function raises, or the database cannot be written now.
+        """
+
+        async def run(follower: Follower) -> T:
+            async with follower.opened(writing=True) as database:
+                done = await function(database)
+            try:
+                await follower.reload()
+            except PromptsError as error:
+                logger.warning("It was written, but reading it back failed: %s", error)
+                follower.wake()
+            return done
+
+        return await self._call(run)
+
+    async def read(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+        """Read on the thread.
+
+        Raises:
+            PromptsError: As the function raises, or the database cannot be read now.
+        """
+
+        async def run(follower: Follower) -> T:
+            async with follower.opened() as database:
+                return await function(database)
+
+        return await self._call(run)
+
+    def submit(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> Future[T] | None:
+        """Read on the thread, and return at once; `None` without a thread."""
+
+        async def run(follower: Follower) -> T:
+            async with follower.opened() as database:
+                return await function(database)
+
+        return self.worker.call(run) if self.worker is not None else None
+
+    async def _call(self, function: Callable[[Follower], Coroutine[Any, Any, T]]) -> T:
+        worker = self.worker
+        if worker is None:
+            raise ConfigurationError("The plugin is closed. Call start() first.")
+
+        async def bounded(follower: Follower) -> T:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                return await function(follower)
+
+        try:
+            return await asyncio.wrap_future(worker.call(bounded))
+        except TimeoutError:
+            raise DatabaseUnavailableError(
+                f"The database {self.where} did not answer within {CALL_TIMEOUT:.0f} s. Whether it was written is not "
+                "known; look before you try again."
+            ) from None
+
+    # Forks.
+
+    def prepare_fork(self, deadline: float) -> None:
+        """Have an SQLite file closed while the process forks.
+
+        SQLite keeps track of a process' locks in its memory, which a child inherits, while the locks themselves stay
+        with the parent. A child that opens a file which was open when it was forked takes no lock of its own: others
+        then remove the write-ahead log under its hands, and it sees no change any more.
+        """
+        worker = self.worker
+        self._forkable = True
+        if worker is not None and sqlite_path(self.settings.database_url) is not None:
+            self._forkable = worker.release(max(0.0, deadline - time.monotonic()))
+
+    def resume_parent(self) -> None:
+        """Go on after a fork, in the parent."""
+        if self.worker is not None:
+            self.worker.resume()
+
+    def resume_child(self) -> None:
+        """Begin anew without a thread in a forked child, where the parent's does not exist; what is served stays."""
+        self._lock = threading.Lock()
+        self.callbacks.resume_child()
+        # Kept, as closing what belongs to the parent would hang.
+        _abandoned.append(self.worker)
+        self.worker = None
+        self.state.resume_child(safe=self._forkable)
+
+    def _warn_no_thread(self, error: RuntimeError) -> None:
+        if not self._threadless:
+            self._threadless = True
+            logger.warning(
+                "The database is not followed: %s, and the plugin needs a thread of the operating system. What is on "
+                "disk or in code is served.",
+                error,
+            )
+
+    def _declared(self) -> None:
+        """Look at what the code declares now: a module that was loaded again may declare another text."""
+        if (worker := self.worker) is not None:
+            worker.wake()
+
+    def _publish(self, old: Snapshot, new: Snapshot) -> None:
+        if self.callbacks:
+            self.callbacks.tell(changes_between(old, new))
+
+
+_abandoned: list[Worker | None] = []
+"""The threads' objects of the processes that this one was forked from."""

@@ -1,0 +1,266 @@
+"""What agent runs ask of a plugin: memory only, and word of what they could not do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from automagik_prompts.agent import overrides, plugins
+from automagik_prompts.domain.keys import Status, StatusKeys, new_key
+from automagik_prompts.domain.served import MissingMode, Selection, ServedPrompt
+from automagik_prompts.domain.text import closest, nearest
+from automagik_prompts.domain.validation import normalized
+from automagik_prompts.exceptions import (
+    ConfigurationError,
+    DatabaseUnavailableError,
+    NoActivePromptError,
+)
+from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.runtime.lifecycle import Lifecycle
+from automagik_prompts.runtime.notices import Notices
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
+
+if TYPE_CHECKING:
+    from automagik_prompts.domain.protocols import DefaultPlugin
+
+logger = logging.getLogger("automagik_prompts")
+
+
+class Reader:
+    """Reads what one plugin serves, and takes note of what agent runs report.
+
+    Args:
+        plugin: The plugin that is read; the first one that is used becomes the default.
+        life: Its thread and what it publishes.
+
+    Attributes:
+        missing: What a missing value becomes.
+        notices: What was reported, each thing once.
+        resolved: The agents whose prompts were asked for without an agent run.
+    """
+
+    def __init__(self, plugin: DefaultPlugin, life: Lifecycle) -> None:
+        self.missing: MissingMode = life.settings.missing
+        self.notices = Notices()
+        self.resolved: set[str] = set()
+        self._plugin = plugin
+        self._life = life
+        self._reported: set[tuple[str, str, int | None]] = set()
+
+    def snapshot(self) -> Snapshot | None:
+        """Return the present snapshot; `None` before the first load has ended in one way or another."""
+        life = self._life
+        if life.worker is None and not life.state.closed:
+            plugins.offer(self._plugin)
+            life.start()
+        return life.state.serving.snapshot
+
+    async def ready(self) -> Snapshot:
+        """Wait for the first load, `startup_timeout` at most and once per process, and return what is served then.
+
+        Raises:
+            ConfigurationError: No asyncio event loop runs here, as under trio.
+        """
+        _check_asyncio()
+        if (snapshot := self.snapshot()) is not None:
+            return snapshot
+        return await self._life.state.ready()
+
+    async def loaded(self) -> Snapshot | None:
+        """Wait until the database has been read, `startup_timeout` after the start at most; `None` if it was not."""
+        return await self._life.state.loaded()
+
+    @property
+    def unread(self) -> str:
+        """Why the database has not been read yet, for messages."""
+        life = self._life
+        return life.state.status.error or f"The database {life.where} did not answer in time; it is tried again."
+
+    def status_keys(self, agent: str) -> tuple[str, ...]:
+        """Return the statuses of an agent that have a text of their own here; starts nothing."""
+        snapshot, declared = self._life.state.snapshot, self._life.registry.agents.get(agent)
+        served = snapshot.keys.get(agent, ()) if snapshot is not None else ()
+        return tuple(sorted(StatusKeys(served, declared.prompts if declared is not None else ())))
+
+    def select(self, agent: str, status: Status | None, *, serving: bool = True) -> tuple[str, Selection]:
+        """Choose what is served outside a run, and return it with the key of the status that was asked for.
+
+        Args:
+            agent: The agent's name.
+            status: The status; `None` for the primary one.
+            serving: Whether the text is to be used, and not only to be looked at.
+
+        Raises:
+            NoActivePromptError: Neither the database nor the code has anything to serve.
+        """
+        state = self._life.state
+        if (snapshot := self.snapshot()) is None:
+            snapshot = state.wait()
+        agent = normalized(agent)
+        if serving and agent not in self.resolved:
+            self.resolved.add(agent)
+            self.notices.drop(("unbound", agent))
+        key = snapshot.status_key(agent, status)
+        try:
+            selection = overrides.choose(snapshot, agent, key, overrides.in_force())
+        except NoActivePromptError as error:
+            if snapshot.is_loaded:
+                raise
+            if (loaded := state.wait_loaded()) is None:
+                raise NoActivePromptError(f"{error.message} {self.unread}", agent=agent, status_key=key) from error
+            snapshot, key = loaded, loaded.status_key(agent, status)
+            selection = overrides.choose(snapshot, agent, key, overrides.in_force())
+        if key is None:
+            return snapshot.status_key(agent, selection.prompt.status_key) or selection.prompt.status_key, selection
+        if serving and selection.prompt.status_key != key:
+            self.report_fallback(agent, key)
+        return key, selection
+
+    def recall(self, agent: str, status_key: str, version: int | None, content_hash: str) -> ServedPrompt | None:
+        """Return a version that a conversation was sent before, from memory; what is not there is read meanwhile.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status.
+            version: Its number; `None` for a text that had none.
+            content_hash: The hash of its text: a version of another database is another one.
+        """
+        versions = self._life.versions
+        found = versions.find_text(agent, status_key, content_hash)
+        if version is None:
+            return found
+        known = versions.find(self._life.state.snapshot, agent, status_key, version)
+        if known is not None:
+            return known if known.content_hash == content_hash else None
+        if found is not None:
+            return replace(found, version=version)
+        if self._life.worker is not None and (read := versions.wanted(agent, status_key, version)) is not None:
+            self._life.submit(read)
+        return None
+
+    async def find_version(self, agent: str, status_key: Status, version: int) -> ServedPrompt:
+        """Return a version by its number, reading it if need be, within `startup_timeout` or one second.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status, a string or an enum member.
+            version: Its number.
+
+        Raises:
+            PromptNotFoundError: There is no such agent, status or version.
+            InvalidPromptError: This process cannot serve it.
+            DatabaseUnavailableError: It cannot be read now.
+        """
+        life = self._life
+        snapshot = self.snapshot()
+        key = (snapshot.status_key(agent, status_key) if snapshot is not None else None) or new_key(status_key)
+        if (found := life.versions.find(snapshot, agent, key, version)) is not None:
+            return found
+        try:
+            async with asyncio.timeout(max(life.settings.startup_timeout, 1.0)):
+                await self.ready()
+                return await life.read(lambda database: life.versions.load(database, agent, status_key, version))
+        except TimeoutError:
+            raise DatabaseUnavailableError(
+                f"Version {version} of {agent}/{key} could not be read in time. Try again, or serve the active one.",
+                agent=agent,
+                status_key=key,
+            ) from None
+
+    # Reports: each returns at once and never raises.
+
+    def report_render_failure(self, prompt: ServedPrompt, error: Exception) -> None:
+        """Log and record, once per version, that it could not be rendered."""
+        key = (prompt.agent, prompt.status_key, prompt.version)
+        if key in self._reported:
+            return
+        self._reported.add(key)
+        logger.error(
+            "%s/%s: version %s could not be rendered, the code's text is served: %s "
+            "Run: automagik-prompts rollback %s %s",
+            *(prompt.agent, prompt.status_key, prompt.version, error, prompt.agent, prompt.status_key),
+        )
+        worker = self._life.worker
+        if worker is not None and prompt.prompt_id is not None:
+            worker.call(lambda follower: follower.record_failure(prompt, str(error)))
+
+    def report_fallback(self, agent: str, status_key: str) -> None:
+        """Log, once, that a status is unknown to the code and to the database."""
+        key = ("status", agent, status_key)
+        if not self.notices.note(key):
+            return
+        declared = self._life.registry.agents.get(agent)
+        known = set(declared.prompts) if declared is not None else set()
+
+        async def look(database: Database) -> None:
+            if (info := await database.run(repository.get_agent, agent)) is not None:
+                known.update(await database.run(repository.get_status_keys, info.id))
+
+        def report(done: Future[None] | None) -> None:
+            if StatusKeys(known).find(status_key) is None:
+                unread = " (the database could not be asked)" if done is None or done.exception() is not None else ""
+                near = nearest(status_key, known, "statuses")
+                self.notices.tell(
+                    key,
+                    f"The status {status_key!r} of {agent} has no prompt: neither the code nor the "
+                    f"database{unread} knows it, so another status' text is sent. {near}",
+                )
+
+        if (asked := self._life.submit(look)) is None:
+            report(None)
+        else:
+            asked.add_done_callback(report)
+
+    def report_missing(
+        self, prompt: ServedPrompt, names: Sequence[str], available: Callable[[], Iterable[str]]
+    ) -> None:
+        """Log, once per version and name, that a variable had no value."""
+        for name in names:
+            key = ("variable", prompt.agent, prompt.status_key, prompt.version, name)
+            if not self.notices.note(key):
+                continue
+            which = f"version {prompt.version}" if prompt.version is not None else "the code's text"
+            close = closest(name, available())
+            hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
+            instead = f"[No data for {name}]" if self.missing == "marker" else "nothing"
+            self.notices.tell(
+                key,
+                f"{prompt.agent}/{prompt.status_key}, {which}: the variable {name!r} had no value in a run, so the "
+                f"model was sent {instead!r} in its place. {hint}Give it in deps or "
+                "variables=, or take it out of the text.",
+            )
+
+    def report_first_run(self) -> None:
+        """Log which declared agents no agent of this process was given the prompts of."""
+        from automagik_prompts.agent import autoinstall  # loaded already: an agent has run
+
+        late = autoinstall.late_agents(self._plugin)
+        for name in late:
+            words = f"The agent {name!r} was built before install(), so it has no prompt. Build it afterwards."
+            self.notices.tell(("late", name), words)
+        for name in sorted(self._life.registry.agents.keys() - plugins.bound.keys() - self.resolved - {*late}):
+            self.notices.tell(
+                ("unbound", name),
+                f"The prompts of {name!r} are declared, and no agent of this process was given them. Give an agent "
+                f"ActivePrompt({name!r}) or, with install(), the name {name!r}.",
+            )
+
+
+def _check_asyncio() -> None:
+    """Make sure that a coroutine runs where it can wait for the plugin's thread.
+
+    Raises:
+        ConfigurationError: No asyncio event loop runs here, as under trio.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "This coroutine needs a running asyncio event loop, and there is none here. Call it from asyncio, or use "
+            "resolve, render, explain or health, which read memory."
+        ) from None

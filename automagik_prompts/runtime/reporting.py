@@ -1,0 +1,98 @@
+"""What a plugin says of itself: `explain` for one prompt, `health` for the whole process; memory only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from automagik_prompts.agent import plugins
+from automagik_prompts.domain.keys import PromptKey, SpellingClash, Status
+from automagik_prompts.domain.protocols import DefaultPlugin
+from automagik_prompts.domain.served import Explanation, Health
+from automagik_prompts.domain.text import nearest
+from automagik_prompts.following.snapshot import Problem
+from automagik_prompts.runtime.lifecycle import Lifecycle
+from automagik_prompts.runtime.reader import Reader
+
+
+def explain(life: Lifecycle, reader: Reader, agent: str, status: Status | None) -> Explanation:
+    """Return which version is served for an agent and status, from where, why, and how old the snapshot is.
+
+    Raises:
+        NoActivePromptError: Neither the database nor the code has anything to serve.
+    """
+    (asked, selection), following = reader.select(agent, status, serving=False), life.state.status
+    prompt, now = selection.prompt, time.monotonic()
+    agent = prompt.agent
+    return Explanation(
+        agent=agent,
+        status_key=asked,
+        served_status_key=prompt.status_key,
+        version=prompt.version,
+        source=prompt.source,
+        reason=selection.reason or "it is the active version of this status",
+        state=following.state,
+        state_age=now - following.since,
+        snapshot_age=None if following.read_at is None else now - following.read_at,
+        error=following.error,
+        content_hash=prompt.content_hash,
+        variables=prompt.variables,
+        notes=(
+            *(
+                f"{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
+                for problem in _problems(life)
+                if problem.agent == agent
+            ),
+            *(str(clash) for clash in _clashes(life) if clash.agent == agent),
+            *_unknown_to_code(life, agent, asked),
+            *((f"what the code declares is not written: {following.unwritten}",) if following.unwritten else ()),
+        ),
+        reasons=selection.reasons,
+    )
+
+
+def health(life: Lifecycle, reader: Reader, plugin: DefaultPlugin) -> Health:
+    """Return how a plugin fares."""
+    snapshot, following, now = life.state.snapshot, life.state.status, time.monotonic()
+    is_ready = snapshot is not None and (
+        snapshot.is_loaded or all(snapshot.knows(name) for name in plugins.needed_by(plugin))
+    )
+    return Health(
+        ready=is_ready,
+        state=following.state,
+        state_age=now - following.since,
+        snapshot_age=None if following.read_at is None else now - following.read_at,
+        error=following.error,
+        listening=following.listening,
+        unwritten=following.unwritten,
+        agents=len({*life.registry.agents, *(snapshot.fallbacks if snapshot is not None else ())}),
+        problems=(
+            *(
+                f"{problem.agent}/{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
+                for problem in _problems(life)
+            ),
+            *map(str, _clashes(life)),
+            *reader.notices.problems,
+        ),
+    )
+
+
+def _problems(life: Lifecycle) -> tuple[Problem, ...]:
+    snapshot = life.state.snapshot
+    return snapshot.problems if snapshot is not None else ()
+
+
+def _clashes(life: Lifecycle) -> list[SpellingClash]:
+    """Return the statuses that the code spells otherwise than the database, by agent."""
+    snapshot = life.state.snapshot
+    return sorted({*(snapshot.clashes if snapshot is not None else ()), *life.state.status.clashes})
+
+
+def _unknown_to_code(life: Lifecycle, agent: str, status_key: str) -> Iterator[str]:
+    """Yield a note about a status that only the database has, for an agent that the code declares."""
+    declared, snapshot = life.registry.agents.get(agent), life.state.snapshot
+    if declared is None or snapshot is None or declared.keys.find(status_key) is not None:
+        return
+    if PromptKey(agent, status_key) in snapshot.served:
+        near = nearest(status_key, declared.prompts, "statuses")
+        yield f"the code does not declare the status {status_key!r}. {near}"

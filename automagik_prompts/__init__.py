@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from automagik_prompts.declaring.decorators import prompt, prompts
     from automagik_prompts.declaring.packages import prompts_from_package
     from automagik_prompts.default import default_plugin, install, render, resolve, uninstall
+    from automagik_prompts.domain.edits import EditResult, SyncResult
     from automagik_prompts.domain.records import Prompt
-    from automagik_prompts.domain.served import Explanation, PromptChange, ServedPrompt, Source, State
+    from automagik_prompts.domain.served import Explanation, Health, PromptChange, ServedPrompt, Source, State
     from automagik_prompts.exceptions import (
         AccessDeniedError,
         ConfigurationError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         SchemaError,
         UnexposedVariableError,
     )
+    from automagik_prompts.following.snapshot import Snapshot
     from automagik_prompts.plugin import PromptPlugin
     from automagik_prompts.replaying import Replay, ReplayedTurn, prompt_version, replay
 
@@ -44,7 +46,9 @@ __all__ = [
     "ConflictError",
     "DatabaseUnavailableError",
     "DeclarationError",
+    "EditResult",
     "Explanation",
+    "Health",
     "InvalidPromptError",
     "NoActivePromptError",
     "Prompt",
@@ -58,8 +62,10 @@ __all__ = [
     "ReplayedTurn",
     "SchemaError",
     "ServedPrompt",
+    "Snapshot",
     "Source",
     "State",
+    "SyncResult",
     "UnexposedVariableError",
     "UsedPrompt",
     "default_plugin",
@@ -81,8 +87,10 @@ _MODULES = {
     "declaring.decorators": ("prompt", "prompts"),
     "declaring.packages": ("prompts_from_package",),
     "default": ("default_plugin", "install", "render", "resolve", "uninstall"),
+    "domain.edits": ("EditResult", "SyncResult"),
     "domain.records": ("Prompt",),
-    "domain.served": ("Explanation", "PromptChange", "ServedPrompt", "Source", "State"),
+    "domain.served": ("Explanation", "Health", "PromptChange", "ServedPrompt", "Source", "State"),
+    "following.snapshot": ("Snapshot",),
     "plugin": ("PromptPlugin",),
     "replaying": ("Replay", "ReplayedTurn", "prompt_version", "replay"),
 }

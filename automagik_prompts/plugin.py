@@ -10,7 +10,8 @@ from typing import Any, Self, TypeVar
 
 from automagik_prompts.agent import plugins
 from automagik_prompts.declaring import discovery
-from automagik_prompts.declaring.registry import DeclaredAgent, Registry
+from automagik_prompts.declaring.declared import DeclaredAgent
+from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.declaring.registry import registry as default_registry
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.protocols import Values

@@ -15,7 +15,7 @@ from pydantic_ai.capabilities import AbstractCapability, WrapperCapability
 from pydantic_ai.messages import ToolCallPart, ToolReturnPart, UserPromptPart, repair_messages
 
 from automagik_prompts.agent import overrides
-from automagik_prompts.agent.capability import ActivePrompt
+from automagik_prompts.agent.capability import ActivePrompt, InstalledPrompt
 from automagik_prompts.agent.overrides import Override
 from automagik_prompts.agent.provenance import UsedPrompt, prompt_used
 from automagik_prompts.default import default_plugin
@@ -264,8 +264,10 @@ def _own_prompt(agent: AbstractAgent[Any, Any], name: str | None) -> ActivePromp
         names = ", ".join(repr(one.agent) for one in prompts)
         raise ConfigurationError(f"The agent has several prompts: {names}. Say which is replayed with name=....")
     if prompts:
-        own = replace(prompts[0], pin=None, version=None)
-        return replace(own, automatic=False, id=ActivePrompt.id) if own.automatic else own
+        own = prompts[0]
+        if isinstance(own, InstalledPrompt):
+            return ActivePrompt(own.agent, plugin=own.plugin)
+        return replace(own, pin=None, version=None)
     if name is None:
         raise ConfigurationError("The agent has no ActivePrompt. Say whose prompt is replayed with name=....")
     return ActivePrompt(name)

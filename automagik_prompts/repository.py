@@ -35,15 +35,33 @@ find_code_default_prompt = _public(_repository.find_code_default_prompt)
 
 
 @_public
-@wraps(_repository.create_prompt)
 async def create_prompt(db: Client, data: PromptCreate) -> Prompt:
+    """Write a new version with the next number of its agent and status; the agent is locked meanwhile.
+
+    Args:
+        db: The connection of a transaction.
+        data: What to write.
+
+    Raises:
+        InvalidPromptError: The text or a name cannot be kept.
+    """
     await _repository.lock_agent(db, data.agent_id)  # so that the numbers have no gap, and other processes notice
     return await _repository.create_prompt(db, data)
 
 
 @_public
-@wraps(_repository.set_prompt_active)
 async def set_prompt_active(db: Client, agent_id: int, prompt_id: int | None, status_key: str) -> Prompt | None:
+    """Make one version the active one of its agent and status, or none; the agent is locked meanwhile.
+
+    Args:
+        db: The connection of a transaction.
+        agent_id: The agent's id.
+        prompt_id: The version's id, or `None` to leave the status without an active version.
+        status_key: The status.
+
+    Returns:
+        The active version, or `None` if there is none now or the id belongs to another agent or status.
+    """
     await _repository.lock_agent(db, agent_id)  # as above
     return await _repository.set_prompt_active(db, agent_id, prompt_id, status_key)
 

@@ -18,10 +18,10 @@ from automagik_prompts.declaring.registry import registry as default_registry
 from automagik_prompts.domain.keys import Status, StatusKeys, new_key
 from automagik_prompts.domain.served import ServedPrompt, Source
 from automagik_prompts.domain.text import content_hash, nearest
-from automagik_prompts.domain.validation import Format, check_format, check_name, check_text, normalized
+from automagik_prompts.domain.validation import Format, check_name, normalized
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.templating.template import check_exposed, compile_template
+from automagik_prompts.templating.content import PromptContent
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
@@ -82,10 +82,8 @@ def begin_override(
     """
     agent = check_name(agent, "agent name")
     key = _known_status(agent, status_key, registry, new_status=new_status)
-    check_text(text, agent=agent, status_key=key)
-    template = compile_template(text, check_format(format), agent=agent, status_key=key)
-    if (declared := registry.agents.get(agent)) is not None:
-        check_exposed(template, declared.exposed, agent=agent, status_key=key)
+    declared, content = registry.agents.get(agent), PromptContent(text, format)
+    template = content.validate(declared.exposed if declared is not None else None, agent=agent, status_key=key)
     return overrides.begin(
         ServedPrompt(
             agent=agent,
@@ -94,7 +92,7 @@ def begin_override(
             prompt_id=None,
             text=text,
             format=format,
-            content_hash=content_hash(text),
+            content_hash=content.digest,
             source=Source.OVERRIDE,
             template=template,
         )

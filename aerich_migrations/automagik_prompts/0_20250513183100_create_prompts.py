@@ -8,8 +8,7 @@ is run here and not returned: aerich runs a returned script outside the transact
 from tortoise import BaseDBAsyncClient
 
 from automagik_prompts.schema.legacy import adopt, archive, backup
-from automagik_prompts.storage.connection import Connection
-from automagik_prompts.storage.introspection import columns, is_unique, refers_to
+from automagik_prompts.schema.legacy.frozen import Connection, columns, is_unique, refers_to
 
 RUN_IN_TRANSACTION = True
 

@@ -7,8 +7,7 @@ An agent that still has a text in `system_prompt` gets it as a version of the st
 from tortoise import BaseDBAsyncClient
 
 from automagik_prompts.schema.legacy import adopt, archive, backup
-from automagik_prompts.storage.connection import Connection
-from automagik_prompts.storage.introspection import refers_to
+from automagik_prompts.schema.legacy.frozen import Connection, refers_to
 
 RUN_IN_TRANSACTION = True
 

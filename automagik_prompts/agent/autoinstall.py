@@ -15,7 +15,7 @@ from pydantic_ai import Agent
 from pydantic_ai.capabilities import AbstractCapability, CombinedCapability
 
 from automagik_prompts.agent import overrides
-from automagik_prompts.agent.capability import ActivePrompt
+from automagik_prompts.agent.capability import ActivePrompt, InstalledPrompt
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.protocols import PromptSource
 from automagik_prompts.domain.validation import normalized
@@ -173,7 +173,7 @@ def _hooked_override(original: Callable[..., Any]) -> Callable[..., Any]:
             if _is_given(root.capabilities, prompt.name):
                 yield
                 return
-            others = [one for one in root.capabilities if not (isinstance(one, ActivePrompt) and one.automatic)]
+            others = [one for one in root.capabilities if not isinstance(one, InstalledPrompt)]
             option: Any = type(self._override_name.get())
             reset = variable.set(option(CombinedCapability([*others, prompt])))
             try:
@@ -187,9 +187,7 @@ def _hooked_override(original: Callable[..., Any]) -> Callable[..., Any]:
 def _give(agent: Agent[Any, Any], name: str) -> None:
     """Give an agent that is there already the prompt of its name, in the place of one that it had by another name."""
     root, name = agent.root_capability, normalized(name)
-    kept = [
-        one for one in root.capabilities if not (isinstance(one, ActivePrompt) and one.automatic and one.agent != name)
-    ]
+    kept = [one for one in root.capabilities if not (isinstance(one, InstalledPrompt) and one.agent != name)]
     prompt = _prompt_for(name)
     if prompt is not None and not _is_given(kept, name):
         vars(agent)["_root_capability"] = CombinedCapability([*kept, prompt])
@@ -203,7 +201,7 @@ def _prompt_for(name: str) -> ActivePrompt[Any] | None:
     installed, name = _installed, normalized(name)
     if installed is None or name not in installed.registry.agents:
         return None
-    return ActivePrompt(name, plugin=installed.plugin, automatic=True)
+    return InstalledPrompt(name, plugin=installed.plugin)
 
 
 def _is_given(capabilities: Iterable[object], name: str) -> bool:

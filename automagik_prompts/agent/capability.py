@@ -10,22 +10,20 @@ came in. The snapshot is pinned when the run begins, so a deploy does not change
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from inspect import signature
-from operator import is_
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from urllib.parse import quote
 
-from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering, WrapperCapability
-from pydantic_ai.messages import CapabilityInstructionSource, InstructionId, InstructionPart
+from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering
 from pydantic_ai.tools import AgentDepsT, RunContext
 
-from automagik_prompts.agent import features, overrides, pinning, plugins, telemetry
+from automagik_prompts.agent import dynamic, features, overrides, pinning, plugins, telemetry
 from automagik_prompts.agent import run as runs
-from automagik_prompts.agent.messages import Placement, is_placed, without_declared
+from automagik_prompts.agent.messages import put_right, without_declared
 from automagik_prompts.agent.provenance import UsedPrompt, last_used, record_provenance
 from automagik_prompts.agent.rendering import RenderCache, RenderedPrompt, fill
 from automagik_prompts.agent.run import Run
@@ -53,7 +51,6 @@ OnChange = Literal["rewrite", "append"]
 Pin = Literal["conversation"]
 
 _DEFAULT_ID = "active_prompt"
-_INSTRUCTION = "prompt"
 
 
 @dataclass
@@ -80,14 +77,14 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     found in `deps`; only those that the text uses are read."""
 
     inject: Inject = "system_prompt"
-    """Where the model is told: in a system prompt at the head of the history, or in the request's instructions."""
+    """Where the model is rendered: in a system prompt at the head of the history, or in the request's instructions."""
 
     on_change: OnChange = "rewrite"
     """What happens to a text in the history that is not the active one any more: it is rewritten, or it stays and the
     new one is appended as its replacement, which keeps the provider's prompt cache."""
 
     pin: Pin | None = None
-    """`"conversation"`: a conversation goes on with the version that its history says it was told last, until its
+    """`"conversation"`: a conversation goes on with the version that its history says it was rendered last, until its
     status changes. By default each run takes the versions that are active when it begins. Trust the history that you
     pin by: whoever can write it chooses the version."""
 
@@ -101,8 +98,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     id: str | None = _DEFAULT_ID
     """Unique among an agent's capabilities; made from the name of the prompts."""
 
-    automatic: bool = field(default=False, repr=False)
-    """Whether `install()` gave it to the agent; it gives way to one that an agent or a run was given explicitly."""
+    _suffix: ClassVar[str] = ""
 
     _memory: RenderCache = field(default_factory=RenderCache, init=False, repr=False, compare=False)
 
@@ -111,7 +107,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             self.agent = check_name(self.agent, "agent name")
             if self.id == _DEFAULT_ID:
                 # A colon separates the parts of an id of Pydantic AI's.
-                self.id = f"{_DEFAULT_ID}-{quote(self.agent, safe=' /@+')}{'-installed' if self.automatic else ''}"
+                self.id = f"{_DEFAULT_ID}-{quote(self.agent, safe=' /@+')}{self._suffix}"
         for name, value, allowed in (
             ("inject", self.inject, ("system_prompt", "instructions")),
             ("on_change", self.on_change, ("rewrite", "append")),
@@ -173,7 +169,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             if any(replace(other, agent=bound.agent) != bound for other in rivals):
                 raise _two_for(bound.agent)
             if bound.inject == "system_prompt" and rivals[0] is self:
-                bound.register(agent)
+                dynamic.register_system_prompt(bound, agent)
         plugins.bind(bound.name, self.plugin)
         if bound.pin is not None:
             pinning.keep(bound.name)
@@ -185,23 +181,14 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     @cached_property
     def _instructions(self) -> Callable[[RunContext[AgentDepsT]], Any]:
-        async def active_prompt(ctx: RunContext[AgentDepsT]) -> InstructionPart:
-            run = runs.find(ctx, self.name) or self._begin_quickly() or await self._begin()
-            told = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
-            if told is None:
-                told = run.prepare(await self.tell(ctx, run), ctx.run_step)
-            return InstructionPart(told.text, name=_INSTRUCTION, dynamic=True, on_change=self.on_change)
-
-        # Pydantic AI looks for it in each run, and takes long to find it out.
-        active_prompt.__signature__ = signature(active_prompt)  # type: ignore[attr-defined]  # `inspect` knows it
-        return active_prompt
+        return dynamic.instructions_of(self)
 
     async def wrap_run(self, ctx: RunContext[AgentDepsT], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
         """Keep to one snapshot for the run; only the first run of a process may have to wait for it."""
         name = self.name
-        if self.automatic and self._is_replaced(ctx):
+        if self._suffix and self._is_replaced(ctx):
             return await handler()
-        run = self._begin_quickly() or await self._begin()
+        run = self.begin_at_once() or await self.begin()
         if self.pin is not None:
             run.pinned = last_used(ctx.messages, name)
         runs.begin(ctx, name, run)
@@ -222,15 +209,15 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             return await handler(request_context)
         try:
             step = ctx.run_step
-            told = run.prepared_for(step, earliest=step - 1)
-            if told is None and self.inject == "system_prompt":
-                told = await self.tell(ctx, run)
-            if told is None:
+            rendered = run.prepared_for(step, earliest=step - 1)
+            if rendered is None and self.inject == "system_prompt":
+                rendered = await self.render(ctx, run)
+            if rendered is None:
                 return await handler(request_context)
-            run.prepare(told, step)
+            run.prepare(rendered, step)
             if run.span is None:
                 return await handler(request_context)
-            with telemetry.baggage_set(telemetry.attributes_of(_used(ctx, told))):
+            with telemetry.baggage_set(telemetry.attributes_of(_used(ctx, rendered))):
                 return await handler(request_context)
         finally:
             run.prepared = None
@@ -240,47 +227,30 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     ) -> ModelRequestContext:
         """Put the messages right: this agent's active prompt once, everything else as it was."""
         name = self.name
-        run = runs.find(ctx, name) or await self._begin()
+        run = runs.find(ctx, name) or await self.begin()
         if run.capability is not self:
             return request_context
-        told = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
-        if told is None and self.inject == "system_prompt":
-            told = await self.tell(ctx, run)
+        rendered = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
+        if rendered is None and self.inject == "system_prompt":
+            rendered = await self.render(ctx, run)
         declared = run.snapshot.code_texts(name)
-        text = told.text if told is not None and self.inject == "system_prompt" else None
-        self._place(ctx, request_context, text, declared)
-        if told is None:
+        text = rendered.text if rendered is not None and self.inject == "system_prompt" else None
+        put_right(request_context, ctx.messages, self.ref, text, declared, self._context_id)
+        if rendered is None:
             return request_context  # the agent's instructions were overridden for this run, the prompt with them
         parameters = request_context.model_request_parameters
         if parameters.instruction_parts or self.inject == "instructions":
             parts = list(parameters.instruction_parts or ())
             kept = without_declared(parts, declared)
-            if self.inject == "instructions" and not self._is_among(kept):
-                kept.append(self._instruction(told.text))  # a hook has made the instructions anew
+            if self.inject == "instructions" and not dynamic.is_among(kept, self.id):
+                # A hook has made the instructions anew.
+                kept.append(dynamic.instruction(rendered.text, self.id, self.on_change))
             if kept != parts:
                 request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
-        record_provenance(told.entry, ctx.run_id, request_context.messages, ctx.messages)
+        record_provenance(rendered.entry, ctx.run_id, request_context.messages, ctx.messages)
         if run.span is not None:
-            run.trace(_used(ctx, told))
+            run.trace(_used(ctx, rendered))
         return request_context
-
-    def _place(
-        self, ctx: RunContext[Any], request_context: ModelRequestContext, text: str | None, declared: frozenset[str]
-    ) -> None:
-        """Put the text where it belongs in the messages of the request, and in those of the run."""
-        sent, kept = request_context.messages, ctx.messages
-        ref, context_id = self.ref, self._context_id
-        # Mostly both lists hold the same messages, and those are right already.
-        is_same = len(sent) == len(kept) and all(map(is_, sent, kept))
-        if is_placed(sent, ref, text, declared, context_id) and (
-            is_same or is_placed(kept, ref, text, declared, context_id)
-        ):
-            return
-        place = Placement(ref, text, declared, context_id)
-        if (messages := place.apply(sent)) is not None:
-            request_context.messages = messages
-        if (messages := place.apply(kept)) is not None:
-            kept[:] = messages
 
     async def wrap_tool_execute(
         self,
@@ -291,11 +261,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         **_call: Any,
     ) -> Any:
         """Name the prompt on the span of a tool call, and on whatever the tool calls."""
-        run = runs.find(ctx, self.name)
-        if run is None or run.capability is not self or run.attributes is None or run.lead is not None:
-            return await handler(args)
-        telemetry.set_span_attributes(run.attributes)
-        with telemetry.baggage_set(run.attributes):
+        with self._traced(ctx):
             return await handler(args)
 
     async def wrap_output_process(
@@ -307,14 +273,20 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         handler: WrapOutputProcessHandler,
     ) -> Any:
         """Name the prompt on the span of an output function, and on whatever that calls."""
+        # Without a function there is no span for it.
+        with self._traced(ctx) if output_context.has_function else nullcontext():
+            return await handler(output)
+
+    @contextmanager
+    def _traced(self, ctx: RunContext[AgentDepsT]) -> Iterator[None]:
+        """Name the prompt on the present span, and on whatever begins inside."""
         run = runs.find(ctx, self.name)
         if run is None or run.capability is not self or run.attributes is None or run.lead is not None:
-            return await handler(output)
-        if not output_context.has_function:
-            return await handler(output)  # there is no span for it
+            yield
+            return
         telemetry.set_span_attributes(run.attributes)
         with telemetry.baggage_set(run.attributes):
-            return await handler(output)
+            yield
 
     @property
     def reader(self) -> PromptReader:
@@ -342,45 +314,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         """The id under which Pydantic AI lets a later statement replace an earlier one."""
         return f"system_prompt:{self.id}" if self.on_change == "append" else None
 
-    @cached_property
-    def _instruction_id(self) -> InstructionId | None:
-        if self.id is None:
-            return None
-        return InstructionId(CapabilityInstructionSource(self.id), name=_INSTRUCTION)
-
-    def _is_among(self, parts: Sequence[InstructionPart]) -> bool:
-        """Say whether the prompt is among the instructions."""
-        return any(part.name == _INSTRUCTION and part.id == self._instruction_id for part in parts)
-
-    def _instruction(self, text: str) -> InstructionPart:
-        return InstructionPart(text, name=_INSTRUCTION, id=self._instruction_id, dynamic=True, on_change=self.on_change)
-
-    def register(self, agent: AbstractAgent[AgentDepsT, Any]) -> None:
-        """Register the dynamic system prompt."""
-        register = getattr(agent, "system_prompt", None)
-        if register is None:
-            return  # a wrapper: what it wraps was built with its own capabilities
-
-        async def system_prompt(ctx: RunContext[AgentDepsT]) -> str:
-            run = runs.find(ctx, self.name)
-            if run is None:
-                # In a run without this prompt, the agent's capabilities were overridden, this one with them.
-                return "" if ctx.run_id is not None else (await self.tell(ctx, await self._begin())).text
-            if run.capability.inject != "system_prompt":
-                return ""  # a capability for this run only has taken over, and puts it elsewhere
-            if (
-                ctx.run_id is None
-            ):  # `Agent.system_prompt_parts()` in the middle of a run: the step it gives is not true
-                return (run.prepared or await run.capability.tell(ctx, run)).text
-            told = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
-            if told is None:
-                told = run.prepare(await run.capability.tell(ctx, run), ctx.run_step)
-            return told.text
-
-        system_prompt.__qualname__ = self.ref
-        register(dynamic=True, **features.registration(self.id, self.on_change))(system_prompt)
-
-    async def tell(self, ctx: RunContext[AgentDepsT], run: Run) -> RenderedPrompt:
+    async def render(self, ctx: RunContext[AgentDepsT], run: Run) -> RenderedPrompt:
         """Return the text for the present status, filled."""
         name = self.name
         if not run.snapshot.is_loaded and run.is_plain and not run.snapshot.knows(name):
@@ -388,36 +322,39 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         given = self.status if self.status is not None else run.snapshot.default_status(name)
         status_key = await read_status(ctx, run.snapshot, name, given) if given is not None else None
         snapshot, memory = run.snapshot, self._memory
-        if run.is_plain and (told := memory.told(snapshot, status_key)) is not None:
-            return told
+        if run.is_plain and (rendered := memory.rendered(snapshot, status_key)) is not None:
+            return rendered
         selection = run.selections.get(status_key) or await choose(ctx, run, name, status_key)
         return await fill(ctx, run.snapshot, selection, status_key, run.reader, self.variables, memory)
 
     def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
-        """Say whether the run has another capability for the same prompts, also one that was made for this run."""
+        """Return whether the run has another capability for the same prompts, also one that was made for this run."""
         found: list[AbstractCapability[AgentDepsT]] = []
         if ctx.root_capability is not None:
             ctx.root_capability.apply(found.append)
-        for capability in found:
-            while isinstance(capability, WrapperCapability):
-                capability = capability.wrapped
-            if isinstance(capability, ActivePrompt) and not capability.automatic and capability.agent == self.agent:
-                return True
-        return False
+        own = [one for one in map(dynamic.unwrapped, found) if isinstance(one, ActivePrompt)]
+        return any(not isinstance(one, InstalledPrompt) and one.agent == self.agent for one in own)
 
-    async def _begin(self) -> Run:
+    async def begin(self) -> Run:
+        """Begin a run, waiting for the first load if need be."""
         reader = self.reader
         return Run(self, reader, reader.snapshot() or await reader.ready(), overrides.in_force())
 
-    def _begin_quickly(self) -> Run | None:
+    def begin_at_once(self) -> Run | None:
         """Begin without waiting, as every run but the first ones of a process can."""
         reader = self.reader
         snapshot = reader.snapshot()
         return Run(self, reader, snapshot, overrides.in_force()) if snapshot is not None else None
 
 
-def _used(ctx: RunContext[Any], told: RenderedPrompt) -> UsedPrompt:
-    return UsedPrompt.of(told.prompt, told.asked_status_key, ctx.run_id)
+class InstalledPrompt(ActivePrompt[AgentDepsT]):
+    """What `install()` gives to agents; it gives way to an `ActivePrompt` that an agent or a run was given."""
+
+    _suffix = "-installed"
+
+
+def _used(ctx: RunContext[Any], rendered: RenderedPrompt) -> UsedPrompt:
+    return UsedPrompt.of(rendered.prompt, rendered.asked_status_key, ctx.run_id)
 
 
 def _two_for(agent: str | None) -> DeclarationError:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeGuard
+from operator import is_
+from typing import TYPE_CHECKING, TypeGuard
 
 from pydantic_ai.messages import InstructionPart, ModelMessage, ModelRequest, ModelRequestPart, SystemPromptPart
 
 from automagik_prompts.agent.features import context, context_id_of
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import ModelRequestContext
 
 
 @dataclass(slots=True, eq=False)
@@ -198,3 +202,35 @@ def _without_block(content: str, text: str) -> str:
     while (block := f"\n\n{text}\n\n") in framed:
         framed = framed.replace(block, "\n\n", 1)
     return framed.strip("\n") if framed.strip("\n") != content.strip("\n") else content
+
+
+def put_right(
+    request: ModelRequestContext,
+    kept: list[ModelMessage],
+    ref: str,
+    text: str | None,
+    declared: frozenset[str],
+    context_id: str | None,
+) -> None:
+    """Put the text where it belongs in the messages of a request, and in those of its run.
+
+    Args:
+        request: The request.
+        kept: The messages of the run.
+        ref: As for `Placement`, likewise the rest.
+        text: The text.
+        declared: The agent's texts as its code declares them.
+        context_id: The id under which a later statement replaces an earlier one.
+    """
+    sent = request.messages
+    # Mostly both lists hold the same messages, and those are right already.
+    is_same = len(sent) == len(kept) and all(map(is_, sent, kept))
+    if is_placed(sent, ref, text, declared, context_id) and (
+        is_same or is_placed(kept, ref, text, declared, context_id)
+    ):
+        return
+    place = Placement(ref, text, declared, context_id)
+    if (messages := place.apply(sent)) is not None:
+        request.messages = messages
+    if (messages := place.apply(kept)) is not None:
+        kept[:] = messages

@@ -20,7 +20,7 @@ from automagik_prompts.templating.values import ABSENT, BUILTINS, builtin_value,
 
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """What a model is told.
+    """A filled text.
 
     Attributes:
         text: The text, filled.
@@ -43,13 +43,13 @@ class CacheEntry:
         snapshot: From which it was chosen.
         selection: The choice.
         entry: What histories say about it, but for the run.
-        told: What is told, if no value goes into it.
+        rendered: What is sent, if no value goes into it.
     """
 
     snapshot: SnapshotReader
     selection: Selection
     entry: ProvenanceEntry
-    told: RenderedPrompt | None
+    rendered: RenderedPrompt | None
 
 
 @dataclass(slots=True, eq=False)
@@ -62,13 +62,13 @@ class RenderCache:
 
     entries: dict[str | None, CacheEntry] = field(default_factory=dict)
 
-    def told(self, snapshot: SnapshotReader, status_key: str | None) -> RenderedPrompt | None:
-        """Return what is told for a status, if a snapshot serves a text of the status' own that takes no value."""
+    def rendered(self, snapshot: SnapshotReader, status_key: str | None) -> RenderedPrompt | None:
+        """Return what is sent for a status, if a snapshot serves a text of the status' own that takes no value."""
         known = self.entries.get(status_key)
         # With a reason, another text stands in, which may change with what the code declares.
         if known is None or known.snapshot is not snapshot or known.selection.reasons:
             return None
-        return known.told
+        return known.rendered
 
     def keep(
         self, snapshot: SnapshotReader, status_key: str | None, selection: Selection, reader: PromptReader
@@ -80,13 +80,15 @@ class RenderCache:
         prompt = selection.prompt
         asked = status_key or prompt.status_key
         entry = entry_of(prompt, asked)
-        told = None
+        rendered = None
         if not prompt.template.variables:
             with suppress(RenderError):  # a helper may fail without a variable: `fill` deals with that
-                told = RenderedPrompt(prompt.template.render(_no_values, missing=reader.missing), prompt, asked, entry)
+                rendered = RenderedPrompt(
+                    prompt.template.render(_no_values, missing=reader.missing), prompt, asked, entry
+                )
         if len(self.entries) >= _REMEMBERED:
             self.entries.clear()  # a status function can return anything
-        self.entries[status_key] = made = CacheEntry(snapshot, selection, entry, told)
+        self.entries[status_key] = made = CacheEntry(snapshot, selection, entry, rendered)
         return made
 
 
@@ -121,8 +123,8 @@ async def fill(
     known = memory.entries.get(status_key)
     if known is None or known.selection is not selection or known.snapshot is not snapshot:
         known = memory.keep(snapshot, status_key, selection, reader)
-    if known.told is not None:
-        return known.told
+    if known.rendered is not None:
+        return known.rendered
     prompt, entry = selection.prompt, known.entry
     asked = entry["asked_status_key"]
     given: Any = variables

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from opentelemetry.trace import Span
 from pydantic_ai.tools import RunContext
@@ -36,8 +36,26 @@ class RunCapability(Protocol):
     def ref(self) -> str:
         """The reference under which the text stands in histories."""
 
-    async def tell(self, ctx: RunContext[Any], run: Run) -> RenderedPrompt:
+    @property
+    def name(self) -> str:
+        """The name of the prompts."""
+
+    @property
+    def id(self) -> str | None:
+        """Its id among the agent's capabilities."""
+
+    @property
+    def on_change(self) -> Literal["rewrite", "append"]:
+        """What happens to a text in the history that is not the active one any more."""
+
+    async def render(self, ctx: RunContext[Any], run: Run) -> RenderedPrompt:
         """Return the filled text for the present status."""
+
+    async def begin(self) -> Run:
+        """Begin a run, waiting for the first load if need be."""
+
+    def begin_at_once(self) -> Run | None:
+        """Begin a run without waiting, or return `None`."""
 
 
 @dataclass(eq=False)

@@ -16,8 +16,9 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 import typer
 
 from automagik_prompts.declaring import discovery
+from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.discovery import PromptModule
-from automagik_prompts.declaring.registry import DeclaredAgent, registry
+from automagik_prompts.declaring.registry import registry
 from automagik_prompts.exceptions import DatabaseUnavailableError, DeclarationError, PromptNotFoundError
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings, redacted_url

@@ -9,7 +9,8 @@ from enum import Enum
 from types import FrameType
 from typing import TypeVar
 
-from automagik_prompts.declaring.registry import INTERACTIVE, PromptText, Registry, Site, registry
+from automagik_prompts.declaring.declared import INTERACTIVE, PromptText, Site
+from automagik_prompts.declaring.registry import Registry, registry
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, Status
 from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, Format, check_format, check_optional, check_text

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from automagik_prompts.declaring.registry import DeclaredPrompt
+from automagik_prompts.declaring.declared import DeclaredPrompt
 from automagik_prompts.domain.validation import normalized
 
 

@@ -8,8 +8,9 @@ from importlib.resources import files
 from pkgutil import iter_modules
 from types import ModuleType
 
+from automagik_prompts.declaring.declared import PromptText, Site
 from automagik_prompts.declaring.front_matter import split_details
-from automagik_prompts.declaring.registry import PromptText, Registry, Site, registry
+from automagik_prompts.declaring.registry import Registry, registry
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, Format, check_format, check_optional, normalized

@@ -107,3 +107,18 @@ class SyncResult:
     version: int | None
     outcome: str
     clash: SpellingClash | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a text would be written to.
+
+    Attributes:
+        agent: The agent; `None` if there is none yet.
+        name: Its name.
+        status_key: The status key, as it is spelt.
+    """
+
+    agent: AgentInfo | None
+    name: str
+    status_key: str

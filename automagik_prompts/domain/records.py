@@ -52,7 +52,24 @@ class AgentInfo:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One version of one text, as the database holds it."""
+    """One version of one text, as the database holds it.
+
+    Attributes:
+        id: The row's id.
+        agent_id: The agent's id.
+        status_key: The status.
+        version: Its number among the versions of the status, from 1.
+        prompt_text: The text, as it was written.
+        format: How it is read: `"handlebars"` or `"text"`.
+        is_active: Whether it is the active version of its status.
+        is_default_from_code: Whether it came from a declaration in code.
+        name: Its name for people.
+        content_hash: The SHA-256 of the text, hexadecimal.
+        author: Who wrote it.
+        note: Why.
+        created_at: When it was written.
+        updated_at: When it was last activated or deactivated.
+    """
 
     id: int
     agent_id: int

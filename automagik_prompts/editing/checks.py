@@ -6,84 +6,22 @@ Nothing is written, not even a missing migration.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.declaring.locations import Place, place_of
-from automagik_prompts.declaring.registry import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.domain.keys import PromptKey, SpellingClash, StatusKeys, spelt_alike
 from automagik_prompts.domain.records import AgentInfo
 from automagik_prompts.domain.text import closest
-from automagik_prompts.domain.validation import check_format, check_text
-from automagik_prompts.editing import queries, transfer
-from automagik_prompts.editing.files import FoundFile, find_files, is_prompt, read_bytes, read_file
+from automagik_prompts.editing import queries
+from automagik_prompts.editing.findings import Finding, Kind
+from automagik_prompts.editing.sync_plan import find_same
 from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
-from automagik_prompts.schema import migrate
+from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.repository import CodeVersion, StatusSummary
-from automagik_prompts.templating.template import check_exposed, compile_template
-
-
-class Kind(StrEnum):
-    """What does not fit."""
-
-    MIGRATIONS = "migrations"
-    DRIFT = "drift"
-    INACTIVE = "inactive"
-    UNEXPOSED = "unexposed"
-    INVALID = "invalid"
-    UNSYNCED = "unsynced"
-    ORPHAN = "orphan"
-    UNDECLARED = "undeclared"
-    UNKNOWN_STATUS = "unknown-status"
-    ALIKE = "alike"
-    FILE_DIFFERS = "file-differs"
-    FILE_MISSING = "file-missing"
-    FILE_PASSED_OVER = "file-passed-over"
-
-
-class Level(StrEnum):
-    """How bad it is: an error needs a decision, a warning may be meant."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-_WARNINGS = frozenset(
-    {Kind.UNSYNCED, Kind.ORPHAN, Kind.UNDECLARED, Kind.UNKNOWN_STATUS, Kind.FILE_DIFFERS, Kind.FILE_MISSING}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that does not fit.
-
-    Attributes:
-        kind: What it is.
-        message: What it is in words.
-        agent: The agent concerned.
-        status_key: The status concerned.
-        version: The version concerned.
-        place: Where in code or files.
-        command: The command that shows more or helps.
-    """
-
-    kind: Kind
-    message: str
-    agent: str | None = None
-    status_key: str | None = None
-    version: int | None = None
-    place: Place | None = None
-    command: str | None = None
-
-    @property
-    def level(self) -> Level:
-        """How bad it is."""
-        return Level.WARNING if self.kind in _WARNINGS else Level.ERROR
-
+from automagik_prompts.templating.content import PromptContent
 
 Agents = Mapping[str, DeclaredAgent]
 
@@ -105,7 +43,7 @@ async def check_database(database: Database, declared: Agents, only: Collection[
         return [
             Finding(
                 Kind.MIGRATIONS,
-                f"The database lacks {len(missing)} of {len(migrate.all_migrations())} migrations, from "
+                f"The database lacks {len(missing)} of {len(migrations.all_migrations())} migrations, from "
                 f"{missing[0].version}.",
                 command="automagik-prompts upgrade",
             )
@@ -138,41 +76,6 @@ async def check_database(database: Database, declared: Agents, only: Collection[
                 version=prompt.version,
                 place=place_of(code.prompts[key]) if code is not None and key is not None else None,
             )
-    return found
-
-
-async def check_files(
-    folder: Path, declared: Agents, database: Database | None, only: Collection[str] | None = None
-) -> list[Finding]:
-    """Compare a folder of files with the code and, where one is given, with the database.
-
-    Args:
-        folder: What an export wrote.
-        declared: What the code declares.
-        database: An open database with the schema of this release; `None` to look at files and code alone.
-        only: Only these agents.
-
-    Raises:
-        InvalidPromptError: There is no such folder.
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    files, found = _read(folder)
-    files = [file for file in files if only is None or file.prompt.agent in only]
-    stored = {info.name: info.variables for info in await queries.agents(database)} if database is not None else {}
-    for file in files:
-        prompt, code = file.prompt, declared.get(file.prompt.agent)
-        exposed = code.exposed if code is not None else stored.get(prompt.agent)
-        found += _unservable(
-            prompt.key,
-            prompt.text,
-            prompt.format,
-            exposed,
-            where="The text",
-            version=None,
-            place=Place(file.path, prompt.first_line),
-        )
-    if database is not None:
-        found += await _compared_with_files(database, files, only)
     return found
 
 
@@ -213,8 +116,7 @@ def _compared_with_code(
             if keys.find(status_key) not in {None, status_key}:
                 continue  # the database spells it otherwise, which is a finding of its own
             key = PromptKey(name, status_key)
-            match = _match(prompt, seen.get(key, ()))
-            yield from _one_compared(prompt, summaries.get(key), match)
+            yield from _one_compared(prompt, summaries.get(key), find_same(prompt, seen.get(key, ())))
 
 
 def _one_compared(
@@ -353,83 +255,10 @@ def _unservable(
     """Yield why a text could not be served, if so; the names it uses are compared where the exposed ones are known."""
     agent, status_key = key
     try:
-        template = compile_template(
-            check_text(text, agent=agent, status_key=status_key),
-            check_format(format),
-            agent=agent,
-            status_key=status_key,
-        )
-        if exposed is not None:
-            check_exposed(template, exposed, agent=agent, status_key=status_key)
+        PromptContent(text, format).validate(exposed, agent=agent, status_key=status_key)
     except InvalidPromptError as error:
         kind = Kind.UNEXPOSED if isinstance(error, UnexposedVariableError) else Kind.INVALID
         line = re.search(r"line (\d+)", error.message)
         if place is not None and place.line > 1 and line is not None and kind is Kind.INVALID:
             place = Place(place.path, place.line + int(line.group(1)) - 1)
         yield Finding(kind, f"{where} cannot be served. {error.message}", agent, status_key, version, place)
-
-
-async def _compared_with_files(
-    database: Database, files: Sequence[FoundFile], only: Collection[str] | None
-) -> list[Finding]:
-    found = []
-    present = {prompt.key: (prompt, version) for prompt, version in await transfer.read_prompts(database)}
-    stored = _status_keys(await queries.summaries(database))
-    for file in files:
-        prompt = file.prompt
-        keys = stored.get(prompt.agent, StatusKeys(()))
-        active = present.pop(PromptKey(prompt.agent, keys.find(prompt.status_key) or prompt.status_key), None)
-        if active is not None and (active[0].text, active[0].format, active[0].name) == (
-            prompt.text,
-            prompt.format,
-            prompt.name,
-        ):
-            continue
-        is_active = f"version {active[1]} is active" if active is not None else "no version is active"
-        found.append(
-            Finding(
-                Kind.FILE_DIFFERS,
-                f"The file of {prompt.agent}/{prompt.status_key} is not what the database serves: {is_active}.",
-                prompt.agent,
-                prompt.status_key,
-                active[1] if active is not None else None,
-                Place(file.path, prompt.first_line),
-                "automagik-prompts import --dry-run --activate DIR",
-            )
-        )
-    for (agent, status_key), (_, version) in present.items():
-        if only is None or agent in only:
-            message = f"{agent}/{status_key} has an active version and no file."
-            command = "automagik-prompts export DIR"
-            found.append(Finding(Kind.FILE_MISSING, message, agent, status_key, version, command=command))
-    return found
-
-
-def _read(folder: Path) -> tuple[list[FoundFile], list[Finding]]:
-    """Read what can be read, and report the rest."""
-    files: dict[PromptKey, FoundFile] = {}
-    found: list[Finding] = []
-    for path in find_files(folder):
-        try:
-            content = read_bytes(path)
-            if not is_prompt(path, content):
-                message = f"{path} has no front matter and is passed over: it is no prompt until it has one."
-                found.append(Finding(Kind.FILE_PASSED_OVER, message, place=Place(path)))
-                continue
-            prompt = read_file(content, str(path))
-        except InvalidPromptError as error:
-            line = re.search(r", line (\d+)", error.message)
-            found.append(Finding(Kind.INVALID, error.message, place=Place(path, int(line.group(1)) if line else 1)))
-            continue
-        if (other := files.get(prompt.key)) is not None:
-            message = f"{prompt.agent}/{prompt.status_key} has two files, the other is {other.path}. Keep one."
-            found.append(Finding(Kind.INVALID, message, *prompt.key, place=Place(path)))
-            continue
-        files[prompt.key] = FoundFile(path, prompt)
-    return list(files.values()), found
-
-
-def _match(prompt: DeclaredPrompt, seen: Sequence[CodeVersion]) -> CodeVersion | None:
-    """Return the newest version of the code that equals its present text."""
-    wanted = (prompt.content_hash, prompt.format)
-    return next((one for one in reversed(seen) if (one.content_hash, one.format) == wanted), None)

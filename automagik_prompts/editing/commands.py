@@ -7,22 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent
+from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent, Target
 from automagik_prompts.domain.keys import Status, StatusKeys
-from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate
+from automagik_prompts.domain.records import Action, AgentInfo, Prompt, PromptCreate
 from automagik_prompts.domain.validation import (
     Format,
-    check_format,
     check_optional,
-    check_text,
 )
-from automagik_prompts.editing.finding import Target, find_agent, find_status, find_target, find_version
+from automagik_prompts.editing.finding import find_agent, find_status, find_target, find_version
 from automagik_prompts.editing.history import version_before
-from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
+from automagik_prompts.editing.recording import _added, _lock, _record, _result, _set_active
+from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
-from automagik_prompts.templating.template import check_exposed, compile_template
+from automagik_prompts.templating.content import PromptContent
 
 
 async def create(
@@ -244,12 +243,10 @@ async def check(
         DatabaseUnavailableError: The database cannot be read now.
     """
     target = await find_target(database, agent, status, new_agent=new_agent, new_status=new_status, statuses=statuses)
-    where = {"agent": target.name, "status_key": target.status_key}
-    check_text(text, **where)
     check_optional(name, "prompt name")
-    template = compile_template(text, check_format(format), **where)
-    stored = target.agent.variables if target.agent is not None else ()
-    check_exposed(template, stored if exposed is None else exposed, **where)
+    if exposed is None:
+        exposed = target.agent.variables if target.agent is not None else ()
+    PromptContent(text, format).validate(exposed, agent=target.name, status_key=target.status_key)
     return target
 
 
@@ -311,94 +308,12 @@ def _check_deletable(prompt: Prompt, agent: str) -> None:
 
 def _check_servable(prompt: Prompt, agent: AgentInfo, exposed: Collection[str] | None) -> None:
     """Refuse a version that could not be served; it may have been written by plain SQL or for another release."""
-    where = {"agent": agent.name, "status_key": prompt.status_key}
+    content = PromptContent(prompt.prompt_text, prompt.format)
     try:
-        check_text(prompt.prompt_text, **where)
-        template = compile_template(prompt.prompt_text, check_format(prompt.format), **where)
-        check_exposed(template, agent.variables if exposed is None else exposed, **where)
+        content.validate(
+            agent.variables if exposed is None else exposed, agent=agent.name, status_key=prompt.status_key
+        )
     except InvalidPromptError as error:
         error.message = f"Version {prompt.version} cannot be activated. {error.message}"
         error.args = (error.message,)
         raise
-
-
-async def _added(db: Client, name: str, status_key: str) -> AgentInfo:
-    """Add an agent whose primary status is its first one; one that somebody else added meanwhile is that one."""
-    await repository.add_agents(db, [AgentInfo(0, name, default_status_key=status_key)])
-    added = await repository.get_agent(db, name)
-    if added is None:
-        raise PromptNotFoundError(f"The agent {name!r} was deleted meanwhile.", agent=name)
-    return added
-
-
-async def _lock(db: Client, agent: AgentInfo, intent: Intent) -> AgentInfo:
-    """Raise the agent's revision, which is the lock, and compare it with what the caller expects."""
-    locked = await repository.lock_agent(db, agent.id)
-    if locked is None:
-        raise PromptNotFoundError(f"The agent {agent.name!r} was deleted meanwhile.", agent=agent.name)
-    expected, actual = intent.expected_revision, locked.revision - 1
-    if expected is not None and expected != actual:
-        raise ConflictError(
-            f"The agent {agent.name!r} has revision {actual}, not {expected}: somebody else wrote to it. Look at the "
-            "present state and decide again.",
-            expected=expected,
-            actual=actual,
-            agent=agent.name,
-        )
-    return locked
-
-
-async def _set_active(
-    db: Client,
-    agent: AgentInfo,
-    status_key: str,
-    prompt: Prompt,
-    before: Prompt | None,
-    action: Action,
-    intent: Intent,
-) -> Prompt:
-    active = await repository.set_prompt_active(db, agent.id, prompt.id, status_key)
-    if active is None:
-        raise PromptNotFoundError(
-            f"Version {prompt.version} of {agent.name}/{status_key} was deleted meanwhile.",
-            agent=agent.name,
-            status_key=status_key,
-        )
-    await _record(db, agent, status_key, action, intent, to=active, before=before)
-    return active
-
-
-async def _record(
-    db: Client,
-    agent: AgentInfo,
-    status_key: str,
-    action: Action,
-    intent: Intent,
-    *,
-    to: Prompt,
-    before: Prompt | None,
-) -> None:
-    event = EventCreate(
-        agent_id=agent.id,
-        status_key=status_key,
-        action=action,
-        revision=agent.revision,
-        prompt_id=to.id,
-        version=to.version,
-        from_version=before.version if before is not None else None,
-        author=intent.author,
-        note=intent.note,
-    )
-    await repository.add_events(db, [event])
-
-
-def _result(
-    agent: AgentInfo, status_key: str, prompt: Prompt | None, active: Prompt | None, before: Prompt | None
-) -> EditResult:
-    return EditResult(
-        agent=agent,
-        status_key=status_key,
-        prompt=prompt,
-        active_version=active.version if active is not None else None,
-        previous_version=before.version if before is not None else None,
-    )

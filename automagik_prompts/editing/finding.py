@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
+from automagik_prompts.domain.edits import Target
 from automagik_prompts.domain.keys import Status, StatusKeys, new_key
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import nearest
@@ -12,21 +12,6 @@ from automagik_prompts.domain.validation import check_name, normalized
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a text would be written to.
-
-    Attributes:
-        agent: The agent; `None` if there is none yet.
-        name: Its name.
-        status_key: The status key, as it is spelt.
-    """
-
-    agent: AgentInfo | None
-    name: str
-    status_key: str
 
 
 async def find_agent(database: Database, agent: str) -> AgentInfo:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from automagik_prompts.declaring.registry import DeclaredAgent
+from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import Actor, EditResult, Intent, Policy, Request, SyncResult, allow_all
 from automagik_prompts.domain.keys import PromptKey, Status, new_key
 from automagik_prompts.domain.records import Action, Prompt

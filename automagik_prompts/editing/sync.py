@@ -5,22 +5,27 @@ Any number of processes may seed at once: the agent's lock lets one of them writ
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 
-from automagik_prompts.declaring.registry import DeclaredAgent, DeclaredPrompt
+from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import SyncResult
-from automagik_prompts.domain.keys import SpellingClash, StatusKeys
-from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate
+from automagik_prompts.domain.records import Action, AgentInfo, EventCreate
+from automagik_prompts.editing.sync_plan import (
+    AUTHOR,
+    _by_agent,
+    _has_news,
+    _new_agent,
+    _orphans,
+    _Plan,
+    _statuses,
+    _writable,
+    find_same,
+)
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.repository import CodeVersion, StatusHead
-
-AUTHOR = "code"
-"""The author of versions and events that come from code."""
 
 _BATCH = 50
 """Agents in one transaction, at most, so that people who write do not wait long."""
@@ -105,7 +110,7 @@ async def _seed_agents(
         (agent, prompt)
         for agent in locked
         for prompt in declared[agent.name].prompts.values()
-        if _match(prompt, seen[agent.id]) is None
+        if find_same(prompt, seen[agent.id]) is None
     ]
     last = await repository.get_last_actions(db, {agent.id for agent, _ in unseen})
     plans = [
@@ -130,80 +135,6 @@ async def _seed_agents(
             done += await _activate_reverted(db, agent, declared[agent.name], seen[agent.id], heads)
             done += _orphans(agent, code[agent.name], seen[agent.id])
     return done
-
-
-def _statuses(heads: Iterable[tuple[int, str]]) -> defaultdict[int, list[str]]:
-    found: defaultdict[int, list[str]] = defaultdict(list)
-    for agent_id, status_key in heads:
-        found[agent_id].append(status_key)
-    return found
-
-
-def _writable(declared: DeclaredAgent, stored: Iterable[str]) -> tuple[DeclaredAgent, list[SyncResult]]:
-    """Leave out the statuses that the database spells otherwise, as the other spelling would be a status beside them.
-
-    Args:
-        declared: What the code says of an agent.
-        stored: The agent's statuses in the database.
-    """
-    keys = StatusKeys(stored)
-    found = {key: other for key in declared.prompts if (other := keys.find(key) or key) != key}
-    if not found:
-        return declared, []
-    prompts = {key: prompt for key, prompt in declared.prompts.items() if key not in found}
-    primary = found.get(declared.primary, declared.primary)
-    clashes = [SpellingClash(declared.name, key, other) for key, other in found.items()]
-    return (
-        replace(declared, prompts=prompts, primary=primary),
-        [SyncResult(clash.agent, clash.declared, None, "alike", clash) for clash in clashes],
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What becomes of one text that was never seen."""
-
-    agent: AgentInfo
-    prompt: DeclaredPrompt
-    head: StatusHead | None
-    last: Action | None
-
-    @property
-    def activates(self) -> bool:
-        """A person's version stays active, and what a person deactivated stays without one."""
-        if self.head is None:
-            # Never written, or all versions are gone: deactivated and deleted by a person, or taken away by plain SQL.
-            return self.last is not Action.DEACTIVATED
-        return self.head.active_from_code if self.head.active is not None else self.last is None
-
-    def version(self) -> PromptCreate:
-        return PromptCreate(
-            agent_id=self.agent.id,
-            status_key=self.prompt.status_key,
-            prompt_text=self.prompt.text,
-            format=self.prompt.format,
-            is_default_from_code=True,
-            is_active=self.activates,
-            name=self.prompt.name,
-            author=AUTHOR,
-            note=self.prompt.note,
-        )
-
-    def events(self, written: Prompt) -> list[EventCreate]:
-        actions = [Action.CREATED, Action.ACTIVATED if self.activates else Action.DRIFT]
-        return [
-            EventCreate(
-                agent_id=self.agent.id,
-                status_key=written.status_key,
-                action=action,
-                revision=self.agent.revision,
-                prompt_id=written.id,
-                version=written.version,
-                from_version=self.head.active if self.head is not None and action is not Action.CREATED else None,
-                author=AUTHOR,
-            )
-            for action in actions
-        ]
 
 
 async def _write_facts(db: Client, agent: AgentInfo, declared: DeclaredAgent, exact: bool) -> None:
@@ -262,7 +193,7 @@ async def _to_activate(
     last: dict[tuple[int, str], Action] | None = None
     for prompt in declared.prompts.values():
         key = (agent.id, prompt.status_key)
-        match, head = _match(prompt, seen), heads.get(key)
+        match, head = find_same(prompt, seen), heads.get(key)
         if match is None or head is None or head.active is not None:
             continue
         last = last if last is not None else await repository.get_last_actions(db, [agent.id])
@@ -281,7 +212,7 @@ async def _reverted(
     """Return the versions that equal the code's texts where another version of the code is active, with that one."""
     found: list[tuple[CodeVersion, int]] = []
     for prompt in declared.prompts.values():
-        match, head = _match(prompt, seen), heads.get((agent.id, prompt.status_key))
+        match, head = find_same(prompt, seen), heads.get((agent.id, prompt.status_key))
         if match is None or head is None or head.active is None or not head.active_from_code:
             continue
         if head.active == match.version:
@@ -300,22 +231,6 @@ async def _activated_by_code(db: Client, agent: AgentInfo, status_key: str) -> b
     return bool(last) and last[0].author == AUTHOR
 
 
-def _orphans(agent: AgentInfo, declared: DeclaredAgent, seen: Sequence[CodeVersion]) -> list[SyncResult]:
-    """Return the statuses that came from code and that the code no longer mentions; nothing is deleted."""
-    newest = {version.status_key: version.version for version in seen}
-    return [
-        SyncResult(agent.name, status_key, version, "orphan")
-        for status_key, version in newest.items()
-        if declared.keys.find(status_key) is None
-    ]
-
-
-def _has_news(declared: DeclaredAgent, agent: AgentInfo, seen: Sequence[CodeVersion]) -> bool:
-    if not declared.exposed.issubset(agent.variables):
-        return True
-    return any(_match(prompt, seen) is None for prompt in declared.prompts.values())
-
-
 async def _differs(
     db: Client,
     agent: AgentInfo,
@@ -327,25 +242,3 @@ async def _differs(
     if agent.default_status_key != declared.primary or agent.variables != tuple(sorted(declared.exposed)):
         return True
     return bool(await _to_activate(db, agent, declared, seen, heads))
-
-
-def _match(prompt: DeclaredPrompt, seen: Sequence[CodeVersion]) -> CodeVersion | None:
-    """Return the newest version of the code that equals a text."""
-    wanted = (prompt.status_key, prompt.content_hash, prompt.format)
-    for version in reversed(seen):
-        if (version.status_key, version.content_hash, version.format) == wanted:
-            return version
-    return None
-
-
-def _new_agent(declared: DeclaredAgent) -> AgentInfo:
-    return AgentInfo(
-        id=0, name=declared.name, default_status_key=declared.primary, variables=tuple(sorted(declared.exposed))
-    )
-
-
-def _by_agent(versions: Sequence[CodeVersion]) -> defaultdict[int, list[CodeVersion]]:
-    grouped: defaultdict[int, list[CodeVersion]] = defaultdict(list)
-    for version in versions:
-        grouped[version.agent_id].append(version)
-    return grouped

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
-from automagik_prompts.declaring.registry import DeclaredPrompt, Registry
+from automagik_prompts.declaring.declared import DeclaredPrompt
+from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.keys import PromptKey, SpellingClash, StatusKeys
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
-from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt, Source
-from automagik_prompts.domain.text import content_hash
-from automagik_prompts.domain.validation import check_format, check_text
+from automagik_prompts.domain.served import Reason, ReasonCode, Renderable, Selection, ServedPrompt, Source
+from automagik_prompts.domain.validation import check_format
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.following.choosing import agent_texts
 from automagik_prompts.following.snapshot import Problem, Snapshot
-from automagik_prompts.templating.template import check_exposed, compile_template
+from automagik_prompts.templating.content import PromptContent
+from automagik_prompts.templating.exposure import check_exposed
 
 
 def code_snapshot(registry: Registry) -> Snapshot:
@@ -124,13 +125,15 @@ def _compiled(
         declared: What the code says, likewise.
     """
     where = {"agent": prompt.agent, "status_key": prompt.status_key}
+    template: Renderable
     for known in (old, declared):
         if known is not None and known.text == prompt.prompt_text and known.format == prompt.format:
             text, read_as, template, digest = known.text, known.format, known.template, known.content_hash
             break
     else:
-        text, read_as = check_text(prompt.prompt_text, **where), check_format(prompt.format)
-        template, digest = compile_template(text, read_as, **where), content_hash(text)
+        content = PromptContent(prompt.prompt_text, prompt.format)
+        text, template, digest = content.text, content.validate(**where), content.digest
+        read_as = check_format(content.format)
     check_exposed(template, exposed, **where)
     identity = (prompt.prompt_id, prompt.version, source)
     if old is not None and old.template is template and (old.prompt_id, old.version, old.source) == identity:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from automagik_prompts.declaring.registry import DeclaredAgent, DeclaredPrompt
+from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, SpellingClash, StatusKeys
 from automagik_prompts.domain.records import AgentInfo
 from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt, Source

@@ -18,10 +18,9 @@ from automagik_prompts.following.gate import Gate
 from automagik_prompts.following.incidents import IncidentLog
 from automagik_prompts.following.listening import Listening
 from automagik_prompts.following.loader import Loader, ReadAhead
-from automagik_prompts.following.serving import Serving
+from automagik_prompts.following.serving import FollowerStatus, Serving
 from automagik_prompts.following.signals import ChangeSignals, Polling, backoff
 from automagik_prompts.following.snapshot import Snapshot
-from automagik_prompts.following.status import FollowerStatus
 from automagik_prompts.following.writer import CodeWriter, prepare_schema
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import Settings, redacted_url

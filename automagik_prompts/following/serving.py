@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from automagik_prompts.domain.keys import SpellingClash
 from automagik_prompts.domain.served import State
 from automagik_prompts.following.snapshot import Snapshot
-from automagik_prompts.following.status import FollowerStatus
 
 logger = logging.getLogger("automagik_prompts")
 
@@ -23,6 +23,31 @@ _FORKED_IN_USE = (
     "This process was forked while its parent could not let go of the SQLite file, so it cannot use it safely. It "
     "serves what was read before and follows no change. Start this worker again, or start the plugin after forking."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class FollowerStatus:
+    """How a follower fares.
+
+    Attributes:
+        state: How fresh what is served is.
+        since: When that state began, on the monotonic clock.
+        error: What keeps the database from being read, without secrets; `None` while it is read.
+        read_at: When the database was last read, on the monotonic clock; `None` if it never was.
+        listening: Whether notifications are known to arrive.
+        unwritten: What stands against writing what the code declares, without secrets; `None` if it is written.
+        due: When the next report is due at the latest, on the monotonic clock; `None` if there is no telling.
+        clashes: The statuses whose texts were not written, as the database spells them otherwise.
+    """
+
+    state: State
+    since: float
+    error: str | None = None
+    read_at: float | None = None
+    listening: bool = False
+    unwritten: str | None = None
+    due: float | None = None
+    clashes: tuple[SpellingClash, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import importlib.util
 import sqlite3
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import cast
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
-from automagik_prompts.schema.legacy.adopt import LOCK_TIMEOUT, TABLE_TIMEOUT, adopt_texts, adopting, begin
+from automagik_prompts.schema.legacy.adopt import adopt_texts, adopting
 from automagik_prompts.schema.legacy.backup import host_columns
+from automagik_prompts.schema.legacy.locks import LOCK_TIMEOUT, TABLE_TIMEOUT, begin
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
+from automagik_prompts.schema.migrations import Migration, all_migrations, applied_versions, read_applied
 from automagik_prompts.settings import redacted_url
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
@@ -36,68 +35,7 @@ from automagik_prompts.storage.models import APP_LABEL
 CREATE, CHANGE, DROP = 0, 1, 2
 """The steps that create prompts, change agents, and drop the text column."""
 
-_PACKAGE = Path(__file__).resolve().parents[1]
 Migrate = Callable[[BaseDBAsyncClient], Awaitable[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One step of the history.
-
-    Attributes:
-        version: The file's name, as aerich's table has it.
-        number: Its place in the order.
-        path: The file.
-    """
-
-    version: str
-    number: int
-    path: Path
-
-    def load(self) -> ModuleType:
-        """Import the file."""
-        spec = importlib.util.spec_from_file_location(f"{APP_LABEL}_migration_{self.number}", self.path)
-        if spec is None or spec.loader is None:
-            raise SchemaError(f"The migration {self.path} cannot be read. Install the package again.")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-
-def migrations_folder() -> Path:
-    """Return the folder of the migration files: inside an installed package, or beside it in the repository."""
-    for folder in (_PACKAGE / "_migrations" / APP_LABEL, _PACKAGE.parent / "aerich_migrations" / APP_LABEL):
-        if folder.is_dir():
-            return folder
-    raise SchemaError("The migration files are not there. Install the package automagik-prompts again.")
-
-
-def all_migrations() -> tuple[Migration, ...]:
-    """Return every step that this release knows, in order."""
-    found = []
-    for path in migrations_folder().glob("*.py"):
-        number, _, name = path.stem.partition("_")
-        if number.isdigit() and name:
-            found.append(Migration(path.name, int(number), path))
-    return tuple(sorted(found, key=lambda migration: migration.number))
-
-
-async def applied_versions(db: BaseDBAsyncClient) -> tuple[str, ...]:
-    """Return the versions in aerich's history table, in the order in which they were applied."""
-    return await read_applied(Connection(db))
-
-
-async def read_applied(db: DatabaseReader) -> tuple[str, ...]:
-    """Return the same as `applied_versions`, through any connection."""
-    if not await columns(db, "aerich"):
-        return ()
-    rows = await db.rows("SELECT version FROM aerich WHERE app = ? ORDER BY id", APP_LABEL)
-    return tuple(str(row["version"]) for row in rows)
-
-
-def missing_versions(applied: Sequence[str]) -> tuple[str, ...]:
-    """Return the versions that are missing besides those that were applied."""
-    return tuple(migration.version for migration in all_migrations() if migration.version not in applied)
 
 
 async def pending(database: Database) -> tuple[Migration, ...]:
@@ -300,7 +238,7 @@ async def _explain_lock_timeout() -> AsyncIterator[None]:
 async def _locked(database: Database) -> AsyncIterator[None]:
     """Let one upgrade run at a time; the system frees the lock when its process dies.
 
-    On a server the lock is the transaction's own, taken by `adoption.begin`: no second connection, so that fifty
+    On a server the lock is the transaction's own, taken by `locks.begin`: no second connection, so that fifty
     processes at once do not need a hundred.
     """
     if database.path is None:

@@ -25,7 +25,17 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Other versions": ("automagik_prompts", ("prompt_version", "replay", "Replay", "ReplayedTurn")),
     "Values": (
         "automagik_prompts",
-        ("Prompt", "ServedPrompt", "Source", "State", "Explanation", "PromptChange"),
+        (
+            *("Prompt", "EditResult", "SyncResult", "ServedPrompt", "Source", "State", "Snapshot", "Explanation"),
+            *("Health", "PromptChange"),
+        ),
+    ),
+    "With a connection of your own": (
+        "automagik_prompts.repository",
+        (
+            *("get_prompts_by_agent_id", "get_prompt_by_id", "get_active_prompt", "get_latest_version_for_status"),
+            *("create_prompt", "set_prompt_active", "find_code_default_prompt", "PromptCreate"),
+        ),
     ),
     "Errors": (
         "automagik_prompts",
@@ -93,7 +103,7 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
         yield f"A subclass of {', '.join(f'`{ast.unparse(base)}`' for base in node.bases)}.\n"
     yield _text(ast.get_docstring(node) or "")
     yield from _fields(node)
-    for one in node.body:
+    for one in [*node.body, *_inherited(node)]:
         if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and not one.name.startswith("_"):
             decorators = {ast.unparse(decorator) for decorator in one.decorator_list}
             if _is_hook(node, one):
@@ -103,6 +113,15 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
                 yield f"#### {node.name}.{one.name}\n\n{doc}"
             else:
                 yield f"#### {node.name}.{one.name}\n\n```python\n{_signature(one)}\n```\n\n{doc}"
+
+
+def _inherited(node: ast.ClassDef) -> list[ast.stmt]:
+    """Return what a class has from another one of this package that is not public itself."""
+    if [ast.unparse(base) for base in node.bases] != ["EditService"]:
+        return []
+    source = PACKAGE / "editing" / "service.py"
+    classes = [one for one in ast.parse(source.read_text()).body if isinstance(one, ast.ClassDef)]
+    return next(one.body for one in classes if one.name == "EditService")
 
 
 def _fields(node: ast.ClassDef) -> Iterator[str]:
@@ -135,8 +154,7 @@ def _is_hook(node: ast.ClassDef, method: ast.FunctionDef | ast.AsyncFunctionDef)
     """Say whether a method is there for Pydantic AI or for this package's own modules to call."""
     if node.name == "ActivePrompt":
         return True
-    internal = {"prepare_fork", "resume_parent", "resume_child", "end", "recall", "report_render_failure"}
-    return node.name == "PromptPlugin" and method.name in internal
+    return node.name == "PromptPlugin" and method.name in {"is_chosen", "is_started", "identity", "where"}
 
 
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str | None = None) -> str:

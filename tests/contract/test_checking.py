@@ -6,8 +6,10 @@ from pathlib import Path
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.edits import Intent
-from automagik_prompts.editing import checks, commands, sync, transfer
-from automagik_prompts.editing.checks import Kind
+from automagik_prompts.editing import checks, commands, sync
+from automagik_prompts.editing.files import exporting
+from automagik_prompts.editing.files.checks import check_files
+from automagik_prompts.editing.findings import Kind
 from automagik_prompts.storage.database import Database
 
 
@@ -92,15 +94,15 @@ async def test_a_check_compares_files_with_code_and_database(
     """Files that are changed, broken, doubled or missing are found, with the line where the text is wrong."""
     registry.declare(agent, {"A": "a {{name}}", "B": "b", "C": "c", "D": "d"}, where="here", primary="A")
     await sync.seed(database, registry.agents)
-    transfer.export(await transfer.read_prompts(database, [agent]), tmp_path, agents=[agent])
+    exporting.export(await exporting.read_prompts(database, [agent]), tmp_path, agents=[agent])
     folder = tmp_path / agent
-    assert await checks.check_files(tmp_path, registry.agents, database, {agent}) == []
+    assert await check_files(tmp_path, registry.agents, database, {agent}) == []
     (folder / "A.md").write_bytes((folder / "A.md").read_bytes().replace(b"{{name}}", b"{{secret}}"))
     (folder / "B.md").write_bytes((folder / "B.md").read_bytes() + b"\n{{#if\n")
     (folder / "C.md").unlink()
     (folder / "copy.md").write_bytes((folder / "D.md").read_bytes())
     (folder / "broken.md").write_text("---\nagent: x\n---\n")
-    found = await checks.check_files(tmp_path, registry.agents, database, {agent})
+    found = await check_files(tmp_path, registry.agents, database, {agent})
     seen = {(finding.kind, finding.status_key, finding.place.path.name if finding.place else None) for finding in found}
     assert seen == {
         (Kind.UNEXPOSED, "A", "A.md"),
@@ -114,5 +116,5 @@ async def test_a_check_compares_files_with_code_and_database(
     broken = next(finding for finding in found if finding.kind is Kind.INVALID and finding.status_key == "B")
     assert broken.place is not None
     assert (folder / "B.md").read_text().split("\n")[broken.place.line - 1] == "{{#if"
-    alone = await checks.check_files(tmp_path, registry.agents, None, {agent})
+    alone = await check_files(tmp_path, registry.agents, None, {agent})
     assert {finding.kind for finding in alone} == {Kind.UNEXPOSED, Kind.INVALID}

@@ -18,7 +18,7 @@ from automagik_prompts.declaring.decorators import prompt
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source
 from automagik_prompts.domain.text import content_hash
-from automagik_prompts.editing import checks, commands, queries, sync
+from automagik_prompts.editing import checks, commands, findings, queries, sync
 from automagik_prompts.editing.sync import seed
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.plugin import PromptPlugin
@@ -432,7 +432,7 @@ def test_a_status_that_was_never_active_is_activated_by_sync(empty_url: str, reg
     host.insert("prompts", columns, [(1, "Ask.", 1, True, True, "NEW"), (1, "Quote.", 1, False, True, "APPROVED")])
     registry.declare("stan", {"NEW": "Ask.", "APPROVED": "Quote."}, where="here", primary="NEW")
 
-    async def work() -> list[checks.Finding]:
+    async def work() -> list[findings.Finding]:
         async with Database(empty_url) as database:
             await migrate.upgrade(database)
             assert await sync.seed(database, registry.agents) == ()  # a start changes nothing
@@ -446,7 +446,7 @@ def test_a_status_that_was_never_active_is_activated_by_sync(empty_url: str, reg
             return await checks.check_database(database, {"other": registry.agents["stan"]})
 
     undeclared = asyncio.run(work())
-    told = [finding for finding in undeclared if finding.kind is checks.Kind.UNDECLARED]
+    told = [finding for finding in undeclared if finding.kind is findings.Kind.UNDECLARED]
     assert [(finding.agent, finding.command) for finding in told] == [("stan", None)]
 
 

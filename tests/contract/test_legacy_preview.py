@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from automagik_prompts.exceptions import DatabaseUnavailableError
-from automagik_prompts.schema import migrate
+from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.schema.legacy import preview as legacy
 from automagik_prompts.schema.legacy.plan import Outcome
 from automagik_prompts.schema.legacy.preview import Preview
@@ -199,7 +199,7 @@ def test_nothing_to_preview(empty_url: str, tmp_path: Path) -> None:
         with pytest.raises(DatabaseUnavailableError, match="There is no database file"):
             preview(host)
         host.run("VACUUM")
-    assert preview(host) == Preview(pending=tuple(step.version for step in migrate.all_migrations()))
+    assert preview(host) == Preview(pending=tuple(step.version for step in migrations.all_migrations()))
     upgrade(host.url)
     assert preview(host) == Preview()
     assert not list(tmp_path.glob("*-wal"))

@@ -13,7 +13,7 @@ import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
-from automagik_prompts.schema import migrate
+from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.schema.legacy import preview as legacy
 from automagik_prompts.settings import sqlite_path
 from automagik_prompts.storage.database import Database
@@ -288,7 +288,7 @@ def test_aerich_refuses_as_well(host: Host) -> None:
 
     async def first_step() -> None:
         async with Database(host.url) as database:
-            await database.transaction(migrate.all_migrations()[0].load().upgrade)
+            await database.transaction(migrations.all_migrations()[0].load().upgrade)
 
     with pytest.raises(SchemaError, match=MESSAGE):
         asyncio.run(first_step())
@@ -310,7 +310,7 @@ def test_a_column_of_prompts_that_no_version_could_fill(host: Host, preset: str,
 
 def test_a_table_that_somebody_holds(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An upgrade does not queue for long behind a long transaction, as everybody else would queue behind it."""
-    monkeypatch.setattr("automagik_prompts.schema.legacy.adopt.TABLE_TIMEOUT", 0.2)
+    monkeypatch.setattr("automagik_prompts.schema.legacy.locks.TABLE_TIMEOUT", 0.2)
     host = Host(postgres_url)
     make_agents(host)
     fill_agents(host, TEXTS)

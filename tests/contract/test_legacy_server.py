@@ -12,7 +12,7 @@ import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
-from automagik_prompts.schema import migrate
+from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.schema.legacy import preview
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
@@ -151,7 +151,7 @@ def test_timeouts_of_ordinary_work(host: Host) -> None:
 
 def test_a_row_that_somebody_holds(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """An application that holds one row of `agents` is not waited for without end, neither by aerich's step."""
-    monkeypatch.setattr("automagik_prompts.schema.legacy.adopt.TABLE_TIMEOUT", 0.2)
+    monkeypatch.setattr("automagik_prompts.schema.legacy.locks.TABLE_TIMEOUT", 0.2)
     before = host.shape(), host.content()
 
     async def both() -> None:
@@ -161,7 +161,7 @@ def test_a_row_that_somebody_holds(host: Host, monkeypatch: pytest.MonkeyPatch) 
                 await holder.execute("SELECT 1 FROM agents WHERE name = 'plain' FOR UPDATE")
                 with pytest.raises(DatabaseUnavailableError, match="has held the table agents or prompts for more"):
                     await migrate.upgrade(database)
-                first = migrate.all_migrations()[0].load()
+                first = migrations.all_migrations()[0].load()
                 with pytest.raises(DatabaseUnavailableError, match="lock timeout"):
                     await database.transaction(first.upgrade)
         finally:

@@ -22,7 +22,7 @@ from tortoise.context import TortoiseContext
 from tortoise.utils import generate_schema_for_client
 
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
-from automagik_prompts.schema import migrate
+from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database, tortoise_config
 from automagik_prompts.storage.introspection import foreign_keys, indexes, table_columns
@@ -439,7 +439,7 @@ def test_a_step_that_somebody_else_has_just_applied_is_refused(empty_url: str) -
     upgrade(host.url)
 
     async def again(client: BaseDBAsyncClient) -> None:
-        await migrate.all_migrations()[1].load().upgrade(client)
+        await migrations.all_migrations()[1].load().upgrade(client)
 
     with pytest.raises(SchemaError, match=r"Another upgrade has just applied 1_.*Run the upgrade again"):
         on(host.url, lambda database: database.transaction(again))
@@ -447,7 +447,7 @@ def test_a_step_that_somebody_else_has_just_applied_is_refused(empty_url: str) -
 
 def test_a_lock_that_nobody_frees_is_told(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An upgrade that waits too long for another one says so, and what to look at."""
-    monkeypatch.setattr("automagik_prompts.schema.legacy.adopt.LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr("automagik_prompts.schema.legacy.locks.LOCK_TIMEOUT", 0.2)
     monkeypatch.setattr("automagik_prompts.schema.migrate.LOCK_TIMEOUT", 0.2)
 
     async def both() -> None:

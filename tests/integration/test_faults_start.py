@@ -18,7 +18,8 @@ import pytest
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source, State
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.schema.migrate import all_migrations, upgrade
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.schema.migrations import all_migrations
 from automagik_prompts.storage.database import Database
 from tests.conftest import ENGINES, MakePlugin
 from tests.faults import assert_follows, assert_silent, execute, lines, locked, told

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from automagik_prompts.schema.migrate import all_migrations
+from automagik_prompts.schema.migrations import all_migrations
 from tests.hosts import Host, make_first_shape, upgrade
 from tests.processes import Launcher
 

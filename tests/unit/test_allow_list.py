@@ -18,7 +18,8 @@ from pydantic_handlebars._parser import parse
 from automagik_prompts.agent.capability import ActivePrompt
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
-from automagik_prompts.templating.template import check_exposed, compile_template
+from automagik_prompts.templating.exposure import check_exposed
+from automagik_prompts.templating.template import compile_template
 from automagik_prompts.templating.values import BUILTINS, get
 from tests.conftest import MakePlugin
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.validation import check_name, check_text
-from automagik_prompts.editing.files import PromptFile, file_paths, find_files, read_file, read_folder, write_file
+from automagik_prompts.editing.files.folder import file_paths, find_files, read_folder
+from automagik_prompts.editing.files.text import PromptFile, read_file, write_file
 from automagik_prompts.exceptions import InvalidPromptError
 
 STRANGE = [

@@ -12,7 +12,7 @@ from automagik_prompts.cli.output.diffs import word_diff
 from automagik_prompts.cli.output.reports import FindingLine
 from automagik_prompts.cli.output.tables import columns, terminal_lines
 from automagik_prompts.cli.output.text import age, plural, visible
-from automagik_prompts.editing.checks import Kind, Level
+from automagik_prompts.editing.findings import Kind, Level
 
 
 @pytest.mark.parametrize("name", COMMANDS)

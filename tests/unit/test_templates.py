@@ -7,8 +7,9 @@ import pytest
 
 from automagik_prompts.domain.served import MissingMode
 from automagik_prompts.exceptions import InvalidPromptError, RenderError, UnexposedVariableError
-from automagik_prompts.templating import template
-from automagik_prompts.templating.template import check_exposed, check_variable_name, compile_template
+from automagik_prompts.templating import engine
+from automagik_prompts.templating.exposure import check_exposed, check_variable_name
+from automagik_prompts.templating.template import compile_template
 from automagik_prompts.templating.values import ABSENT
 
 
@@ -205,7 +206,7 @@ def test_in_mode_error_a_missing_value_may_be_tested(text: str) -> None:
 
 def test_what_comes_out_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loops within loops multiply; a text that grows beyond all measure is an error and no outage."""
-    monkeypatch.setattr(template, "MAX_OUTPUT_LENGTH", 10_000)
+    monkeypatch.setattr(engine, "MAX_OUTPUT_LENGTH", 10_000)
     rows = {"rows": list(range(100))}
     assert len(fill("{{#each rows}}{{#each ../rows}}.{{/each}}{{/each}}", rows)) == 10_000
     with pytest.raises(RenderError, match="Output size exceeds maximum of 10000"):
@@ -214,7 +215,7 @@ def test_what_comes_out_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_loops_that_print_nothing_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A text cannot occupy the process with loops that show nothing."""
-    monkeypatch.setattr(template, "MAX_BLOCKS", 10_200)
+    monkeypatch.setattr(engine, "MAX_BLOCKS", 10_200)
     rows = {"rows": list(range(100))}
     assert fill("{{#each rows}}{{#each ../rows}}{{/each}}{{/each}}", rows) == ""
     with pytest.raises(RenderError, match="go round more than 10200 times"):

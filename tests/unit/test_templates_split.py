@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from automagik_prompts.domain.served import MissingMode
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
+from automagik_prompts.templating import engine
 from automagik_prompts.templating import template as templates
 from automagik_prompts.templating.template import Template, compile_template
 from automagik_prompts.templating.values import ABSENT
@@ -106,7 +107,7 @@ def test_a_variable_is_read_once_however_often_it_is_named() -> None:
 
 def test_what_comes_out_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value that would make the text too long is refused as the engine refuses it."""
-    monkeypatch.setattr(templates, "MAX_OUTPUT_LENGTH", 10)
+    monkeypatch.setattr(engine, "MAX_OUTPUT_LENGTH", 10)
     text = "{{name}}, {{name}}"
     refused = [
         _outcome(template, "marker") for template in (compile_template(text, "handlebars"), templates._compile(text))

@@ -16,7 +16,8 @@ from automagik_prompts.cli.output.text import plural, print_item, print_json, pr
 from automagik_prompts.cli.session import FOUND, Access, Session, command, import_modules
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.editing import checks
-from automagik_prompts.editing.checks import Finding, Kind, Level
+from automagik_prompts.editing.files.checks import check_files
+from automagik_prompts.editing.findings import Finding, Kind, Level
 from automagik_prompts.storage.database import Database
 
 _STYLES = {Level.ERROR: "red", Level.WARNING: "yellow"}
@@ -89,11 +90,11 @@ def _find(session: Session, files: Path | None, agents: Collection[str] | None, 
         found = await checks.check_database(database, declared, agents)
         if files is not None:
             usable = all(finding.kind is not Kind.MIGRATIONS for finding in found)
-            found += await checks.check_files(files, declared, database if usable else None, agents)
+            found += await check_files(files, declared, database if usable else None, agents)
         return found
 
     if no_database and files is not None:
-        return asyncio.run(checks.check_files(files, declared, None, agents))
+        return asyncio.run(check_files(files, declared, None, agents))
     return session.run(work, Access.AS_IS)
 
 

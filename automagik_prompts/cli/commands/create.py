@@ -27,14 +27,13 @@ from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.schemas import Checked
 from automagik_prompts.cli.output.text import print_error, print_json, print_note
 from automagik_prompts.cli.session import Access, Session, command, with_code
-from automagik_prompts.declaring.registry import DeclaredAgent
-from automagik_prompts.domain.edits import Intent
+from automagik_prompts.declaring.declared import DeclaredAgent
+from automagik_prompts.domain.edits import Intent, Target
 from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.summaries import StatusSummary
 from automagik_prompts.domain.text import content_hash, unified_diff
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.editing import queries
-from automagik_prompts.editing.finding import Target
 from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError, PromptsError
 from automagik_prompts.storage.database import Database

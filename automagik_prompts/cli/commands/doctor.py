@@ -22,7 +22,7 @@ from automagik_prompts.domain.served import State
 from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.following.cache_file import DiskSnapshot
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.schema import migrate
+from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, redacted_url
 from automagik_prompts.storage.database import Database
 
@@ -115,7 +115,7 @@ async def _connection(session: Session, began: float) -> list[Diagnosed]:
 
 
 async def _schema(database: Database) -> Diagnosed:
-    known = len(migrate.all_migrations())
+    known = len(migrations.all_migrations())
     try:
         await migrate.check_writable(database)
     except PromptsError as error:

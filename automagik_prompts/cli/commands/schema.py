@@ -10,7 +10,7 @@ from automagik_prompts.cli.session import Access, Session, command, import_modul
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.editing import queries
 from automagik_prompts.editing.service import DatabaseEdits
-from automagik_prompts.schema import migrate
+from automagik_prompts.schema import migrate, migrations
 
 _OUTCOMES = {
     "created": "version {} is written and active",
@@ -53,7 +53,7 @@ def upgrade(session: Session, adopt: Adopt = False) -> None:
         applied = session.run(lambda database: migrate.upgrade(database, adopt=adopt), Access.MIGRATE)
     summaries = session.run(queries.summaries) if applied else []
     inactive = [f"{one.agent}/{one.status_key}" for one in summaries if one.active is None]
-    last = migrate.all_migrations()[-1].version
+    last = migrations.all_migrations()[-1].version
     if session.json:
         print_json(Upgraded(database=session.place, applied=list(applied), revision=last, inactive=inactive))
         return

@@ -15,11 +15,11 @@ from automagik_prompts.cli.output.progress import progress
 from automagik_prompts.cli.output.reports import Exported, ExportedLine, Imported, ImportedLine
 from automagik_prompts.cli.output.text import is_terminal, plural, print_json, print_line, print_note
 from automagik_prompts.cli.session import FOUND, Access, Session, command, with_code
-from automagik_prompts.declaring.registry import DeclaredAgent
+from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import Intent
-from automagik_prompts.editing import transfer
-from automagik_prompts.editing.files import read_folder
-from automagik_prompts.editing.transfer import ImportPlan, Outdated
+from automagik_prompts.editing.files import exporting, importing
+from automagik_prompts.editing.files.folder import read_folder
+from automagik_prompts.editing.files.importing import ImportPlan, Outdated
 from automagik_prompts.exceptions import ConfigurationError, ConflictError, InvalidPromptError
 from automagik_prompts.storage.database import Database
 
@@ -44,9 +44,9 @@ def export(
     A file that is right already is not touched, so that git shows only what has changed.
     """
     session = session.at(source)
-    prompts = session.run(lambda database: transfer.read_prompts(database, agent or None))
+    prompts = session.run(lambda database: exporting.read_prompts(database, agent or None))
     try:
-        files = transfer.export(prompts, folder, agents=agent or None, prune=prune)
+        files = exporting.export(prompts, folder, agents=agent or None, prune=prune)
     except OSError as error:
         raise _no_folder(folder, error) from error
     lines = [ExportedLine.of(file) for file in files]
@@ -100,7 +100,7 @@ def import_files(
 
     def make_plan(code: Mapping[str, DeclaredAgent]) -> ImportPlan:
         return session.run(
-            lambda database: transfer.plan_import(
+            lambda database: importing.plan_import(
                 database, files, activate=activate, new_status=new_status, declared=code
             ),
             access,
@@ -148,7 +148,7 @@ def _carry_out(session: Session, plan: ImportPlan, intent: Intent, *, activate: 
     with progress("importing", len(plan.work)) as advance:
 
         async def work(database: Database) -> ImportPlan:
-            return await transfer.carry_out(
+            return await importing.carry_out(
                 database, plan, activate=activate, intent=intent, told=lambda _step: advance()
             )
 

@@ -30,13 +30,12 @@ from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.schemas import EditOutput, origin
 from automagik_prompts.cli.output.text import age, print_json, print_line, print_note
 from automagik_prompts.cli.session import Access, Session, command, with_code
-from automagik_prompts.declaring.registry import DeclaredAgent
-from automagik_prompts.domain.edits import EditResult, Intent
+from automagik_prompts.declaring.declared import DeclaredAgent
+from automagik_prompts.domain.edits import EditResult, Intent, Target
 from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.records import Action, Prompt
 from automagik_prompts.domain.summaries import StatusSummary
-from automagik_prompts.editing import finding, queries
-from automagik_prompts.editing.finding import Target
+from automagik_prompts.editing import queries
 from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.storage.database import Database
 
@@ -166,7 +165,7 @@ def copy(
     def find(code: Mapping[str, DeclaredAgent]) -> Target:
         statuses = code[to_agent].prompts if to_agent in code else ()
         return session.run(
-            lambda database: finding.find_target(
+            lambda database: queries.find_target(
                 database, to_agent, to_status, new_agent=new_agent, new_status=new_status, statuses=statuses
             )
         )
@@ -244,7 +243,7 @@ def _do(
     if can_ask():
 
         async def look(database: Database) -> int | None:
-            known = await finding.get_agent(database, agent)
+            known = await queries.get_agent(database, agent)
             await preview(database)
             return known.revision if known is not None else None
 

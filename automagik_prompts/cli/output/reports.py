@@ -9,8 +9,9 @@ from typing import Literal
 
 from automagik_prompts.cli.output.schemas import Shape
 from automagik_prompts.domain.edits import SyncResult
-from automagik_prompts.editing.checks import Finding, Kind, Level
-from automagik_prompts.editing.transfer import ExportedFile, Planned, Step, Written
+from automagik_prompts.editing.files.exporting import ExportedFile, Written
+from automagik_prompts.editing.files.importing import Planned, Step
+from automagik_prompts.editing.findings import Finding, Kind, Level
 
 
 class FindingLine(Shape):

@@ -5,32 +5,27 @@ Everything here runs inside a migration's transaction, whoever started it: this 
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Collection, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from pathlib import Path
 
-from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.exceptions import OperationalError
-
-from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
-from automagik_prompts.domain.records import Action, EventCreate
-from automagik_prompts.domain.text import content_hash
-from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
+from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.schema.legacy import archive, backup
 from automagik_prompts.schema.legacy.checks import find_blockers
+from automagik_prompts.schema.legacy.frozen import Action, content_hash
 from automagik_prompts.schema.legacy.plan import (
-    AUTHOR,
-    MIGRATED_NAME,
     AgentPlan,
     Outcome,
-    PlannedVersion,
     adopted_versions,
     plan_texts,
 )
-from automagik_prompts.schema.legacy.privileges import missing_rights
+from automagik_prompts.schema.legacy.rows import (
+    _event,
+    _write_events,
+    _write_facts,
+    _write_text_events,
+    _write_versions,
+)
 from automagik_prompts.schema.legacy.tables import (
     ARCHIVED_AGENTS,
     POINTER,
@@ -42,102 +37,8 @@ from automagik_prompts.schema.legacy.tables import (
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.introspection import columns
-from automagik_prompts.storage.models import APP_LABEL
 
 logger = logging.getLogger("automagik_prompts")
-
-LOCK_TIMEOUT = 60.0
-"""Seconds that an upgrade waits for another one to end."""
-
-TABLE_TIMEOUT = 5.0
-"""Seconds that an upgrade waits for a table on a server: everybody who wants the table queues behind it meanwhile."""
-
-ADVISORY_LOCK = 0x6175746F
-"""The number of the advisory lock on PostgreSQL."""
-
-_AERICH = """
-CREATE TABLE IF NOT EXISTS "aerich" (
-    "id" {id},
-    "version" VARCHAR(255) NOT NULL,
-    "app" VARCHAR(100) NOT NULL,
-    "content" {json} NOT NULL
-)"""
-_AERICH_TYPES = {
-    "sqlite": {"id": "INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL", "json": "JSON"},
-    "postgres": {"id": "SERIAL NOT NULL PRIMARY KEY", "json": "JSONB"},
-}
-
-
-async def begin(client: BaseDBAsyncClient, applying: str | None = None) -> Connection:
-    """Begin a migration: be the only one, and let the first statement be a write.
-
-    SQLite refuses a transaction that reads before it writes while somebody else writes.
-
-    Args:
-        client: Tortoise's connection, inside the migration's transaction.
-        applying: The file of the migration that is being applied, to make sure that nobody has done so meanwhile.
-
-    Raises:
-        SchemaError: Another upgrade has applied this migration meanwhile.
-        DatabaseUnavailableError: Another upgrade holds the lock for too long, or the server takes no writes.
-    """
-    db = Connection(client)
-    if db.dialect == "postgres":
-        await _lock_server(db)
-        await _settle_server(db)
-        if not await columns(db, "aerich"):
-            if missing := await missing_rights(db):
-                raise SchemaError(f"Nothing was changed, as no table can be created: {'; '.join(missing)}.")
-            await db.run(_AERICH.format(**_AERICH_TYPES["postgres"]))
-    else:
-        try:
-            await db.run("UPDATE aerich SET app = app WHERE 1 = 0")
-        except OperationalError as error:
-            if "no such table" not in str(error):
-                raise
-            await db.run(_AERICH.format(**_AERICH_TYPES["sqlite"]))
-    version = Path(applying).name if applying is not None else None
-    if version and await db.rows("SELECT id FROM aerich WHERE app = ? AND version = ?", APP_LABEL, version):
-        raise SchemaError(f"Another upgrade has just applied {version}. Run the upgrade again for what is left.")
-    return db
-
-
-async def _lock_server(db: Connection) -> None:
-    """Take the lock of upgrades, which the transaction's end or its process' death frees."""
-    await _set_lock_timeout(db, LOCK_TIMEOUT)
-    try:
-        await db.run(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
-    except Exception as error:
-        # asyncpg is optional, so its exception is known by its text.
-        if "lock timeout" not in str(error):
-            raise
-        raise DatabaseUnavailableError(
-            f"Another upgrade has held the lock for {LOCK_TIMEOUT:.0f} s. See who does: SELECT * FROM pg_locks JOIN "
-            "pg_stat_activity USING (pid) WHERE locktype = 'advisory'"
-        ) from error
-    await _set_lock_timeout(db, TABLE_TIMEOUT)
-
-
-async def _settle_server(db: Connection) -> None:
-    """Let nothing that a server or a role has set for ordinary work cut a migration short or hide rows from it."""
-    if await db.rows("SELECT 1 WHERE current_setting('transaction_read_only') = 'on'"):
-        raise DatabaseUnavailableError(
-            "The server takes no writes for this user (transaction_read_only is on), as a standby does. Nothing was "
-            "changed; upgrade on the primary, or correct the setting default_transaction_read_only."
-        )
-    # How long it waits for others is limited all the same, and a process that dies loses its connection.
-    await db.run(
-        "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN "
-        "('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
-    )
-    # A text in a row that this user does not see would be dropped: rather fail.
-    await db.run("SELECT set_config('row_security', 'off', true)")
-    # A deferred check of the host's own, still pending, would keep its table from being altered.
-    await db.run("SET CONSTRAINTS ALL IMMEDIATE")
-
-
-async def _set_lock_timeout(db: Connection, seconds: float) -> None:
-    await db.run(f"SELECT set_config('lock_timeout', '{int(seconds * 1000)}', true)")
 
 
 adopting: ContextVar[bool] = ContextVar("automagik_prompts_adopting", default=False)
@@ -276,132 +177,3 @@ async def drop_text_column(db: Connection) -> None:
         )
     await backup.note_texts(db)
     await db.run(f'ALTER TABLE "agents" DROP COLUMN "{TEXT_COLUMN}"')
-
-
-async def _write_versions(db: Connection, new: Sequence[AgentPlan], moved: Sequence[AgentPlan]) -> None:
-    now = datetime.now(UTC)
-    # First nothing is active, then the new one is: at no moment are there two.
-    await db.run_many(
-        'UPDATE "prompts" SET "is_active" = ?, "updated_at" = ? WHERE "agent_id" = ? AND "status_key" = ?'
-        ' AND "version" = ?',
-        [(False, now, plan.agent_id, plan.status_key, plan.from_version) for plan in moved if plan.from_version],
-    )
-    await db.run_many(
-        'UPDATE "prompts" SET "is_active" = ?, "updated_at" = ? WHERE "id" = ?',
-        [(True, now, plan.version_id) for plan in moved if plan.version_id],
-    )
-    await db.run_many(
-        'INSERT INTO "prompts" ("agent_id", "status_key", "version", "prompt_text", "format", "is_active",'
-        ' "is_default_from_code", "name", "content_hash", "author", "note", "created_at", "updated_at")'
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                *(plan.agent_id, plan.status_key, plan.version, plan.text, plan.format),
-                *(plan.outcome is Outcome.CREATED, True, MIGRATED_NAME, content_hash(plan.text or "")),
-                *(AUTHOR, _note(plan), now, now),
-            )
-            for plan in new
-        ],
-    )
-
-
-async def _write_facts(
-    db: Connection, plans: Sequence[AgentPlan], written: Collection[int | None], *, first: bool
-) -> None:
-    """Write what `agents` says: the exposed names, the primary status and its active version, the write counter."""
-    adopted = [plan for plan in plans if first and plan.primary is not None]
-    known = {row["id"]: row["variables"] for row in await db.rows('SELECT "id", "variables" FROM "agents"')}
-    exposed = {
-        plan.agent_id: sorted({*plan.variables, *_names(known[plan.agent_id])})
-        for plan in plans
-        if plan.agent_id in written or plan in adopted
-    }
-    await db.run_many(
-        'UPDATE "agents" SET "variables" = ? WHERE "id" = ?',
-        [(json.dumps(names), agent_id) for agent_id, names in exposed.items() if names],
-    )
-    await db.run_many(
-        'UPDATE "agents" SET "default_status_key" = ? WHERE "id" = ?',
-        [(plan.primary, plan.agent_id) for plan in adopted if plan.primary != DEFAULT_STATUS_KEY],
-    )
-    await db.run_many(
-        'UPDATE "agents" SET "revision" = "revision" + 1 WHERE "id" = ?', [(agent_id,) for agent_id in written]
-    )
-    if first:
-        await db.run(
-            'UPDATE "agents" SET "revision" = 1 WHERE "revision" = 0 AND "id" IN (SELECT "agent_id" FROM "prompts")'
-        )
-    # Only rows that change: a host may have triggers on its table.
-    active = await db.rows(
-        'SELECT a."id", a."active_default_prompt_id" AS told, p."id" AS active FROM "agents" AS a LEFT JOIN "prompts"'
-        ' AS p ON p."agent_id" = a."id" AND p."status_key" = a."default_status_key" AND p."is_active" = true'
-    )
-    await db.run_many(
-        'UPDATE "agents" SET "active_default_prompt_id" = ? WHERE "id" = ?',
-        [(row["active"], row["id"]) for row in active if row["active"] != row["told"]],
-    )
-
-
-async def _write_text_events(db: Connection, new: Sequence[AgentPlan], moved: Sequence[AgentPlan]) -> None:
-    if not new and not moved:
-        return
-    rows = await db.rows('SELECT "id", "agent_id", "status_key", "version" FROM "prompts"')
-    ids = {(row["agent_id"], row["status_key"], row["version"]): row["id"] for row in rows}
-    revisions = {row["id"]: row["revision"] for row in await db.rows('SELECT "id", "revision" FROM "agents"')}
-    done = [(plan, Action.CREATED) for plan in new] + [(plan, Action.ACTIVATED) for plan in moved]
-    await _write_events(
-        db,
-        [
-            EventCreate(
-                agent_id=agent_id,
-                status_key=plan.status_key,
-                action=action,
-                prompt_id=ids[agent_id, plan.status_key, version],
-                version=version,
-                from_version=plan.from_version if action is Action.ACTIVATED else None,
-                author=AUTHOR,
-                note=_note(plan),
-                revision=revisions[agent_id],
-            )
-            for plan, action in sorted(done, key=lambda pair: pair[0].agent)
-            if (agent_id := plan.agent_id) is not None and (version := plan.version) is not None
-        ],
-    )
-
-
-async def _write_events(db: Connection, events: Sequence[EventCreate]) -> None:
-    now = datetime.now(UTC)
-    await db.run_many(
-        'INSERT INTO "prompt_events" ("agent_id", "status_key", "action", "prompt_id", "version", "from_version",'
-        ' "author", "note", "revision", "created_at") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-        [
-            (
-                *(event.agent_id, event.status_key, event.action.value, event.prompt_id, event.version),
-                *(event.from_version, event.author, event.note, event.revision, now),
-            )
-            for event in events
-        ],
-    )
-
-
-def _event(version: PlannedVersion, action: Action, *, note: str) -> EventCreate:
-    return EventCreate(
-        agent_id=version.agent_id,
-        status_key=version.status_key,
-        action=action,
-        revision=1,
-        prompt_id=version.id,
-        version=version.version,
-        author=AUTHOR,
-        note=note,
-    )
-
-
-def _note(plan: AgentPlan) -> str:
-    return f"from agents.{TEXT_COLUMN}" + (f"; {plan.reason}" if plan.reason else "")
-
-
-def _names(variables: object) -> list[str]:
-    """Return the stored names; one driver gives JSON as text."""
-    found = json.loads(variables) if isinstance(variables, str) else variables
-    return [str(name) for name in found] if isinstance(found, list) else []

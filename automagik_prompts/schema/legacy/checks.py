@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection
 from datetime import datetime
 
-from automagik_prompts.domain.validation import MAX_NAME_LENGTH
+from automagik_prompts.schema.legacy.frozen import MAX_NAME_LENGTH
 from automagik_prompts.schema.legacy.plan import refusal
 from automagik_prompts.schema.legacy.privileges import foreign_owner, hidden_tables, missing_rights, unseen_rows
 from automagik_prompts.schema.legacy.tables import POINTER, TEXT_COLUMN, read_agents, read_versions, shown

@@ -12,11 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
-from automagik_prompts.domain.validation import Format, check_text
-from automagik_prompts.exceptions import InvalidPromptError
-from automagik_prompts.templating.template import compile_template
-from automagik_prompts.templating.values import BUILTINS
+from automagik_prompts.schema.legacy.frozen import DEFAULT_STATUS_KEY, Format, text_refusal
+from automagik_prompts.schema.legacy.text_format import format_of
 
 MIGRATED_NAME = "Migrated Default Prompt"
 """The name of versions that come from a text column."""
@@ -189,25 +186,11 @@ class AgentPlan:
         return f" ({self.reason})" if self.reason else ""
 
 
-def format_of(text: str) -> tuple[Format, tuple[str, ...], str]:
-    """Return how a text is to be read, the variables that it uses, and why it is no template, where it is none."""
-    try:
-        template = compile_template(text, "handlebars")
-    except InvalidPromptError as error:
-        reason = error.message.removeprefix("The prompt ").partition(" To serve a text verbatim")[0]
-        return "text", (), f"no valid template: {reason.removeprefix('is not a valid template: ').rstrip('.')}"
-    return "handlebars", tuple(sorted(template.variables - BUILTINS)), ""
-
-
 def refusal(text: str) -> str:
     """Return why a text cannot be kept on every engine, or nothing."""
     if _NO_UTF8.search(text):
         return "its bytes are no valid UTF-8"
-    try:
-        check_text(text)
-    except InvalidPromptError as error:
-        return error.message
-    return ""
+    return text_refusal(text)
 
 
 def adopted_versions(

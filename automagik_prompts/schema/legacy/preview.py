@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from automagik_prompts.schema import migrate
+from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.schema.legacy import archive
 from automagik_prompts.schema.legacy.adopt import is_foreign
 from automagik_prompts.schema.legacy.checks import find_blockers
@@ -54,8 +54,8 @@ async def preview(database_url: str) -> Preview:
 
 
 async def _preview(db: DatabaseReader) -> Preview:
-    pending = migrate.missing_versions(await migrate.read_applied(db))
-    if len(pending) == len(migrate.all_migrations()) and (found := await find_blockers(db)):
+    pending = migrations.missing_versions(await migrations.read_applied(db))
+    if len(pending) == len(migrations.all_migrations()) and (found := await find_blockers(db)):
         return Preview(pending=pending, blockers=found)
     if not pending or not await migrate.has_host_tables(db):
         return Preview(pending=pending)
@@ -76,7 +76,7 @@ async def _preview(db: DatabaseReader) -> Preview:
         doubled=_doubled(versions, adopted, names),
         restored=len(plan),
         without_texts=bool(agents) and TEXT_COLUMN not in await columns(db, "agents"),
-        foreign=len(pending) == len(migrate.all_migrations()) and await is_foreign(db),
+        foreign=len(pending) == len(migrations.all_migrations()) and await is_foreign(db),
         inactive=tuple(f"{names.get(agent_id, agent_id)}/{status_key}" for agent_id, status_key in sorted(inactive)),
         versions=_present(adopted, names),
     )

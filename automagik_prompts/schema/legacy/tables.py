@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from automagik_prompts.domain.validation import Format
+from automagik_prompts.schema.legacy.frozen import Format
 from automagik_prompts.schema.legacy.plan import LegacyAgent, PlannedVersion, SourceText
 from automagik_prompts.storage.dialects.base import DatabaseReader, quoted
 from automagik_prompts.storage.introspection import columns

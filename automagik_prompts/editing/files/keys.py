@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from automagik_prompts.declaring.registry import DeclaredAgent
+from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.keys import PromptKey, StatusKeys, folded
 from automagik_prompts.domain.records import AgentInfo
 from automagik_prompts.domain.text import nearest
 from automagik_prompts.domain.validation import normalized
-from automagik_prompts.editing.files import FoundFile
+from automagik_prompts.editing.files.folder import FoundFile
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 
 

@@ -1,0 +1,1 @@
+"""Prompts as Markdown files: exporting, importing, and comparing them with code and database."""

@@ -1,0 +1,91 @@
+"""Writing a change: the lock, what becomes active, and the event that tells of it."""
+
+from __future__ import annotations
+
+from automagik_prompts.domain.edits import EditResult, Intent
+from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt
+from automagik_prompts.exceptions import ConflictError, PromptNotFoundError
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.connection import Client
+
+
+async def _added(db: Client, name: str, status_key: str) -> AgentInfo:
+    """Add an agent whose primary status is its first one; one that somebody else added meanwhile is that one."""
+    await repository.add_agents(db, [AgentInfo(0, name, default_status_key=status_key)])
+    added = await repository.get_agent(db, name)
+    if added is None:
+        raise PromptNotFoundError(f"The agent {name!r} was deleted meanwhile.", agent=name)
+    return added
+
+
+async def _lock(db: Client, agent: AgentInfo, intent: Intent) -> AgentInfo:
+    """Raise the agent's revision, which is the lock, and compare it with what the caller expects."""
+    locked = await repository.lock_agent(db, agent.id)
+    if locked is None:
+        raise PromptNotFoundError(f"The agent {agent.name!r} was deleted meanwhile.", agent=agent.name)
+    expected, actual = intent.expected_revision, locked.revision - 1
+    if expected is not None and expected != actual:
+        raise ConflictError(
+            f"The agent {agent.name!r} has revision {actual}, not {expected}: somebody else wrote to it. Look at the "
+            "present state and decide again.",
+            expected=expected,
+            actual=actual,
+            agent=agent.name,
+        )
+    return locked
+
+
+async def _set_active(
+    db: Client,
+    agent: AgentInfo,
+    status_key: str,
+    prompt: Prompt,
+    before: Prompt | None,
+    action: Action,
+    intent: Intent,
+) -> Prompt:
+    active = await repository.set_prompt_active(db, agent.id, prompt.id, status_key)
+    if active is None:
+        raise PromptNotFoundError(
+            f"Version {prompt.version} of {agent.name}/{status_key} was deleted meanwhile.",
+            agent=agent.name,
+            status_key=status_key,
+        )
+    await _record(db, agent, status_key, action, intent, to=active, before=before)
+    return active
+
+
+async def _record(
+    db: Client,
+    agent: AgentInfo,
+    status_key: str,
+    action: Action,
+    intent: Intent,
+    *,
+    to: Prompt,
+    before: Prompt | None,
+) -> None:
+    event = EventCreate(
+        agent_id=agent.id,
+        status_key=status_key,
+        action=action,
+        revision=agent.revision,
+        prompt_id=to.id,
+        version=to.version,
+        from_version=before.version if before is not None else None,
+        author=intent.author,
+        note=intent.note,
+    )
+    await repository.add_events(db, [event])
+
+
+def _result(
+    agent: AgentInfo, status_key: str, prompt: Prompt | None, active: Prompt | None, before: Prompt | None
+) -> EditResult:
+    return EditResult(
+        agent=agent,
+        status_key=status_key,
+        prompt=prompt,
+        active_version=active.version if active is not None else None,
+        previous_version=before.version if before is not None else None,
+    )

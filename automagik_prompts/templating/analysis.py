@@ -1,0 +1,208 @@
+"""Finding out which variables a template can reach, whatever its syntax."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pydantic_handlebars import HandlebarsParseError
+from pydantic_handlebars._ast_nodes import (
+    BlockStatement,
+    CommentStatement,
+    ContentStatement,
+    Expression,
+    MustacheStatement,
+    PathExpression,
+    Program,
+    Statement,
+    SubExpression,
+)
+from pydantic_handlebars._parser import parse
+
+from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.templating.engine import BLOCKS, INLINE, RESERVED
+
+KEY = "@key"
+_SEGMENT = re.compile(r"[^\W_][\w-]*")
+
+Path = tuple[str, ...]
+
+
+def _says_something(statement: Statement) -> bool:
+    """Say whether a part of a text could show; what a variable shows is not known here."""
+    if isinstance(statement, ContentStatement):
+        return bool(statement.value.strip())
+    return not isinstance(statement, CommentStatement)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """A block's view, the way the engine has it: every block opens one, `each` and `with` change the context."""
+
+    context: Path
+    parent: _Scope | None = None
+    block_params: Mapping[str, Path] = field(default_factory=dict)
+
+    def bound(self, name: str) -> Path | None:
+        """Look a block parameter up, as the engine does: in this scope, then outwards."""
+        scope: _Scope | None = self
+        while scope is not None:
+            if name in scope.block_params:
+                return scope.block_params[name]
+            scope = scope.parent
+        return None
+
+    def loops(self) -> Iterator[Path]:
+        """Yield the path of the items of each loop around this scope, whichever of them `@key` means."""
+        scope: _Scope | None = self
+        while scope is not None:
+            if scope.context[-1:] == ("[]",):
+                yield scope.context
+            scope = scope.parent
+
+
+def analyse(text: str) -> tuple[Program, frozenset[tuple[Path, bool]]]:
+    """Parse a text, and return it with (path, is printed) for each variable that it uses.
+
+    Raises:
+        InvalidPromptError: It is no template, or it uses what could not be bounded.
+    """
+    try:
+        program = parse(text)
+    except HandlebarsParseError as error:
+        raise InvalidPromptError(f"is not a valid template: {error}.") from error
+    except RecursionError as error:
+        raise InvalidPromptError("is not a valid template: its blocks are nested too deeply.") from error
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # The engine takes what looks like a number for one, such as {{-²}} or one of 5000 digits; one text that it
+        # cannot read must be a problem of that text alone.
+        raise InvalidPromptError(
+            "is not a valid template: something in it looks like a number or a name and is none."
+        ) from error
+    uses = frozenset(_Walker().walk(program))
+    if not uses and not any(_says_something(statement) for statement in program.body):
+        raise InvalidPromptError("has nothing but comments and blanks. Write at least one visible character.")
+    return program, uses
+
+
+class _Walker:
+    """Yields (path, is printed) for each variable in a syntax tree, and refuses what could not be bounded."""
+
+    def walk(self, program: Program) -> Iterator[tuple[Path, bool]]:
+        yield from self._program(program, _Scope(()))
+
+    def _program(self, program: Program, scope: _Scope) -> Iterator[tuple[Path, bool]]:
+        for statement in program.body:
+            if isinstance(statement, MustacheStatement):
+                yield from self._mustache(statement, scope)
+            elif isinstance(statement, BlockStatement):
+                yield from self._block(statement, scope)
+
+    def _mustache(self, statement: MustacheStatement, scope: _Scope) -> Iterator[tuple[Path, bool]]:
+        path = statement.path
+        arguments = [*statement.params, *statement.hash_pairs.values()]
+        if not isinstance(path, PathExpression):
+            yield from self._expression(path, scope)
+        elif arguments:
+            self._helper(path.original, block=False)
+        else:
+            if path.original in RESERVED:
+                raise InvalidPromptError(f"uses {{{{{path.original}}}}} as a variable, but it is a helper's name.")
+            yield from self._expression(path, scope)
+        for argument in arguments:
+            yield from self._expression(argument, scope)
+
+    def _block(self, statement: BlockStatement, scope: _Scope) -> Iterator[tuple[Path, bool]]:
+        name = statement.path.original if isinstance(statement.path, PathExpression) else ""
+        self._helper(name, block=True)
+        if len(statement.params) != 1 or statement.hash_pairs:
+            raise InvalidPromptError(f"has a block {{{{#{name}}}}} that does not have exactly one argument.")
+        argument = statement.params[0]
+        inner = _Scope(scope.context, scope)
+        if name in {"if", "unless"}:
+            yield from self._expression(argument, scope, printed=False)
+        else:
+            if not isinstance(argument, PathExpression):
+                raise InvalidPromptError(f"has a block {{{{#{name}}}}} whose argument is not a variable.")
+            path = self._resolve(argument, scope)
+            if path is None:
+                raise InvalidPromptError(f"has a block {{{{#{name} {argument.original}}}}} over no variable.")
+            yield path, False
+            context = (*path, "[]") if name == "each" else path
+            # Names beyond these the engine leaves unbound: they mean what they mean outside the block.
+            given = (context, (*context, KEY)) if name == "each" else (context,)
+            inner = _Scope(context, scope, dict(zip(statement.block_params, given, strict=False)))
+        yield from self._program(statement.body, inner)
+        if statement.inverse is not None:
+            first = next(iter(statement.inverse.body), None)
+            chained = isinstance(first, BlockStatement) and first.chained
+            # The engine renders `{{else if}}` in the scope of the block itself.
+            yield from self._program(statement.inverse, scope if chained else _Scope(scope.context, scope))
+
+    def _expression(
+        self, expression: Expression, scope: _Scope, *, printed: bool = True
+    ) -> Iterator[tuple[Path, bool]]:
+        if isinstance(expression, SubExpression):
+            name = expression.path.original
+            self._helper(name, block=False)
+            # In a condition these tell only whether something is there.
+            printed = name != "not" and (printed or name not in {"and", "or"})
+            for argument in [*expression.params, *expression.hash_pairs.values()]:
+                yield from self._expression(argument, scope, printed=printed)
+        elif isinstance(expression, PathExpression) and expression.data and expression.parts[:1] == ["key"]:
+            for loop in scope.loops():
+                yield (*loop, KEY), True
+        elif isinstance(expression, PathExpression) and (path := self._resolve(expression, scope)) is not None:
+            yield path, printed
+
+    def _helper(self, name: str, *, block: bool) -> None:
+        if name in (BLOCKS if block else INLINE):
+            return
+        if block:
+            raise InvalidPromptError(
+                f"has a block {{{{#{name}}}}}, which is not one of {', '.join(sorted(BLOCKS))}; "
+                f"write {{{{#if {name}}}}} or {{{{#each {name}}}}}."
+            )
+        raise InvalidPromptError(
+            f"calls {{{{{name} ...}}}}, which is not one of the helpers {', '.join(sorted(INLINE))}."
+        )
+
+    def _resolve(self, expression: PathExpression, scope: _Scope) -> Path | None:
+        """Return the path from the root that an expression means, `None` for loop data such as `@index`."""
+        base, parts = self._base(expression, scope)
+        if base is None:
+            return None
+        for part in parts:
+            if not _SEGMENT.fullmatch(part):
+                raise InvalidPromptError(
+                    f"uses the name {part!r}. A name has letters, digits, hyphens and underscores and does not "
+                    "begin with an underscore."
+                )
+        path = (*base, *parts)
+        if not path:
+            raise InvalidPromptError(f"uses {{{{{expression.original}}}}} outside a block; name a variable instead.")
+        return path
+
+    def _base(self, expression: PathExpression, scope: _Scope) -> tuple[Path | None, Path]:
+        """Return the path where an expression starts, and its parts from there, the way the engine resolves it."""
+        parts = tuple(expression.parts)
+        if expression.data:
+            return ((), parts[1:]) if parts[:1] == ("root",) else (None, ())
+        if expression.depth:
+            outer: _Scope | None = scope
+            for _ in range(expression.depth):
+                outer = outer.parent if outer is not None else None
+            if outer is None:
+                raise InvalidPromptError(f"uses {{{{{expression.original}}}}}, which leads out of the template.")
+            return outer.context, parts
+        if parts and not expression.is_this:
+            bound = scope.bound(parts[0])
+            if bound is not None:
+                return bound, parts[1:]
+        return scope.context, parts
+
+
+def written(path: Path) -> str:
+    """Write a path in the notation of this module."""
+    return ".".join(path).replace(".[]", "[]")

@@ -1,0 +1,72 @@
+"""The allow-list: which variables a template may use, as the code exposes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from automagik_prompts.domain.served import Renderable
+from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
+from automagik_prompts.templating.values import BUILTINS
+
+_EXPOSABLE = re.compile(r"[^\W_][\w-]*(\[\])*(\.[^\W_][\w-]*(\[\])*)*(\.\*|\?|(?<=\])\.@key)?")
+
+
+def check_exposed(
+    template: Renderable, exposed: Collection[str], *, agent: str | None = None, status_key: str | None = None
+) -> None:
+    """Refuse a template that uses a variable which the agent's code does not expose.
+
+    Args:
+        template: The compiled text.
+        exposed: The names that the code exposes.
+        agent: The agent it is for, for the message.
+        status_key: The status it is for, for the message.
+
+    Raises:
+        UnexposedVariableError: It uses another name; the message lists the names that may be used.
+    """
+    if not template.variables:
+        return
+    refused = tuple(sorted(name for name in template.variables if not _is_exposed(name, exposed)))
+    if not refused:
+        return
+    where = f"The prompt for {agent}/{status_key}" if agent else "The prompt"
+    known = ", ".join(sorted({*exposed, *BUILTINS}))
+    names = ", ".join(name.rstrip("?") for name in refused)
+    raise UnexposedVariableError(
+        f"{where} uses {names}, which the agent's code does not expose. Exposed are: {known}. Use one of these, or "
+        "expose the name in code with variables=[...].",
+        names=refused,
+        agent=agent,
+        status_key=status_key,
+    )
+
+
+def check_variable_name(name: object) -> str:
+    """Return a name that code wants to expose, or refuse it.
+
+    Raises:
+        InvalidPromptError: It is not written in the notation of this module; names that begin with an underscore
+            can never be exposed.
+    """
+    if not isinstance(name, str) or not _EXPOSABLE.fullmatch(name):
+        raise InvalidPromptError(
+            f"{name!r} cannot be exposed as a variable. Write a name such as 'name', 'contact.name', 'items[].price' "
+            "or 'contact.*'; a part may not begin with an underscore."
+        )
+    return name
+
+
+def _is_exposed(name: str, exposed: Collection[str]) -> bool:
+    """Say whether a variable that a template uses is covered by the exposed names."""
+    path = name.removesuffix("?")
+    if path in exposed or path in BUILTINS:
+        return True
+    for known in exposed:
+        if known.endswith(".*") and path.startswith((known[:-1], f"{known[:-2]}[]")):
+            return True
+        # What may be printed or looked into may be tested: a test tells only whether it is there.
+        if name.endswith("?") and (known.startswith((f"{path}.", f"{path}[")) or known.removesuffix("?") == path):
+            return True
+    return False

@@ -7,7 +7,7 @@ is run here and not returned: aerich runs a returned script outside the transact
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts.schema.legacy import adopt, archive, backup
+from automagik_prompts.schema.legacy import adopt, archive, backup, locks
 from automagik_prompts.schema.legacy.frozen import Connection, columns, is_unique, refers_to
 
 RUN_IN_TRANSACTION = True
@@ -106,7 +106,7 @@ FOREIGN_KEY = "fk_prompts_agent_id"
 async def upgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    db = await adopt.begin(client, __file__)
+    db = await locks.begin(client, __file__)
     types = TYPES[db.dialect]
     await adopt.take_over_tables(db)
     await db.run(AGENTS.format(**types))
@@ -125,7 +125,7 @@ async def upgrade(client: BaseDBAsyncClient) -> str:
 async def downgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    db = await adopt.begin(client)
+    db = await locks.begin(client)
     # The note of what is the host's goes last. Where it is gone, and the events too, what is there now is the host's.
     if await columns(db, "prompt_events"):
         await archive.archive_versions(db)

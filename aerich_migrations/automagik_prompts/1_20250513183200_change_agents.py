@@ -6,7 +6,7 @@ An agent that still has a text in `system_prompt` gets it as a version of the st
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts.schema.legacy import adopt, archive, backup
+from automagik_prompts.schema.legacy import adopt, archive, backup, locks
 from automagik_prompts.schema.legacy.frozen import Connection, refers_to
 
 RUN_IN_TRANSACTION = True
@@ -42,7 +42,7 @@ TRIGGER = "trg_prompts_active_default_prompt_id"
 async def upgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    db = await adopt.begin(client, __file__)
+    db = await locks.begin(client, __file__)
     await backup.forget_empty_note(db)
     await backup.note_pointers(db)
     added = await backup.add_columns(db, "agents", COLUMNS[db.dialect])
@@ -60,7 +60,7 @@ async def upgrade(client: BaseDBAsyncClient) -> str:
 async def downgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    db = await adopt.begin(client)
+    db = await locks.begin(client)
     await archive.archive_agents(db)
     if db.dialect == "postgres":
         await db.run(f'ALTER TABLE "agents" DROP CONSTRAINT IF EXISTS "{FOREIGN_KEY}"')

@@ -5,7 +5,7 @@ What stood there, NULL and blank texts too, is kept aside for the way back.
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts.schema.legacy import adopt, backup
+from automagik_prompts.schema.legacy import adopt, backup, locks
 
 RUN_IN_TRANSACTION = True
 
@@ -13,14 +13,14 @@ RUN_IN_TRANSACTION = True
 async def upgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    await adopt.drop_text_column(await adopt.begin(client, __file__))
+    await adopt.drop_text_column(await locks.begin(client, __file__))
     return "SELECT 1"
 
 
 async def downgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    await backup.give_texts_back(await adopt.begin(client))
+    await backup.give_texts_back(await locks.begin(client))
     return "SELECT 1"
 
 

@@ -6,7 +6,7 @@ has the defaults from its first statement on, and one that exists already stays 
 
 from tortoise import BaseDBAsyncClient
 
-from automagik_prompts.schema.legacy import adopt, backup
+from automagik_prompts.schema.legacy import backup, locks
 
 RUN_IN_TRANSACTION = True
 
@@ -16,7 +16,7 @@ DEFAULTS = {"version": "1", "is_active": "false", "is_default_from_code": "false
 async def upgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    db = await adopt.begin(client, __file__)
+    db = await locks.begin(client, __file__)
     if db.dialect == "postgres":
         for name, value in DEFAULTS.items():
             await db.run(f'ALTER TABLE "prompts" ALTER COLUMN "{name}" SET DEFAULT {value}')
@@ -26,7 +26,7 @@ async def upgrade(client: BaseDBAsyncClient) -> str:
 async def downgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
-    db = await adopt.begin(client)
+    db = await locks.begin(client)
     if db.dialect == "postgres":
         host = await backup.host_columns(db, "prompts")
         for name in DEFAULTS:

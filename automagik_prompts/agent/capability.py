@@ -10,7 +10,7 @@ came in. The snapshot is pinned when the run begins, so a deploy does not change
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum
@@ -28,7 +28,8 @@ from automagik_prompts.agent.provenance import UsedPrompt, last_used, record_pro
 from automagik_prompts.agent.rendering import RenderCache, RenderedPrompt, fill
 from automagik_prompts.agent.run import Run
 from automagik_prompts.agent.selection import choose, read_status, wait_for_database
-from automagik_prompts.domain.protocols import PromptReader, PromptSource, StatusFunction, Values, VariablesFunction
+from automagik_prompts.domain.keys import Status
+from automagik_prompts.domain.protocols import PromptReader, PromptSource, Values
 from automagik_prompts.domain.validation import check_name, normalized
 from automagik_prompts.exceptions import DeclarationError
 
@@ -64,7 +65,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     agent: str | None = None
     """The name under which the prompts are declared; the Pydantic AI agent's own name by default."""
 
-    status: str | Enum | StatusFunction | None = None
+    status: str | Enum | Callable[[RunContext[AgentDepsT]], Status | Awaitable[Status | None] | None] | None = None
     """The present status: a string, an enum member (by its value, then by its name), or a sync or async function of the
     run context that returns one of these; upper or lower case does not matter. It is read again before every model
     request. By default the function given to `@prompts`, else the primary status. What the function raises ends the
@@ -72,7 +73,9 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     _: KW_ONLY
 
-    variables: Values | VariablesFunction | None = field(default=None, repr=False)
+    variables: Values | Callable[[RunContext[AgentDepsT]], Values | Awaitable[Values]] | None = field(
+        default=None, repr=False
+    )
     """Values of variables, or a sync or async function of the run context that returns them. They come before values
     found in `deps`; only those that the text uses are read."""
 

@@ -24,7 +24,7 @@ from automagik_prompts.schema.legacy import preview as legacy
 from automagik_prompts.schema.legacy.adopt import FOREIGN
 from automagik_prompts.schema.legacy.archive import ARCHIVED_VERSIONS
 from automagik_prompts.schema.legacy.importer import TextSource
-from automagik_prompts.schema.legacy.plan import AgentPlan, Outcome
+from automagik_prompts.schema.legacy.planned import AgentPlan, Outcome
 from automagik_prompts.schema.legacy.preview import Preview
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.settings import redacted_url

@@ -13,12 +13,8 @@ from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.schema.legacy import archive, backup
 from automagik_prompts.schema.legacy.checks import find_blockers
 from automagik_prompts.schema.legacy.frozen import Action, content_hash
-from automagik_prompts.schema.legacy.plan import (
-    AgentPlan,
-    Outcome,
-    adopted_versions,
-    plan_texts,
-)
+from automagik_prompts.schema.legacy.plan import adopted_versions, plan_texts
+from automagik_prompts.schema.legacy.planned import AgentPlan, Outcome
 from automagik_prompts.schema.legacy.rows import (
     _event,
     _write_events,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automagik_prompts.schema.legacy.backup import LEGACY_PROMPTS, host_columns
-from automagik_prompts.schema.legacy.plan import PlannedVersion
+from automagik_prompts.schema.legacy.planned import PlannedVersion
 from automagik_prompts.schema.legacy.tables import ARCHIVED_AGENTS, TEXT_COLUMN
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.dialects.base import DatabaseReader, quoted

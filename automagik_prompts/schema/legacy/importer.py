@@ -12,15 +12,8 @@ from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
 from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, PromptCreate
 from automagik_prompts.domain.validation import check_name
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError
-from automagik_prompts.schema.legacy.plan import (
-    AUTHOR,
-    MIGRATED_NAME,
-    AgentPlan,
-    Outcome,
-    PlannedVersion,
-    SourceText,
-    plan_text,
-)
+from automagik_prompts.schema.legacy.plan import AUTHOR, MIGRATED_NAME, plan_text
+from automagik_prompts.schema.legacy.planned import AgentPlan, Outcome, PlannedVersion, SourceText
 from automagik_prompts.schema.legacy.tables import read_agents, read_source_versions, read_texts, read_versions, shown
 from automagik_prompts.settings import redacted_url, sqlite_path
 from automagik_prompts.storage import repository

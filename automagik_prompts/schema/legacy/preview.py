@@ -10,7 +10,8 @@ from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.schema.legacy import archive
 from automagik_prompts.schema.legacy.adopt import is_foreign
 from automagik_prompts.schema.legacy.checks import find_blockers
-from automagik_prompts.schema.legacy.plan import AgentPlan, Outcome, PlannedVersion, adopted_versions, plan_texts
+from automagik_prompts.schema.legacy.plan import adopted_versions, plan_texts
+from automagik_prompts.schema.legacy.planned import AgentPlan, Outcome, PlannedVersion
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN, read_agents, read_versions
 from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.introspection import columns

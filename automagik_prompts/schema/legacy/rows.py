@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from automagik_prompts.schema.legacy.frozen import DEFAULT_STATUS_KEY, Action, Event, content_hash
-from automagik_prompts.schema.legacy.plan import AUTHOR, MIGRATED_NAME, AgentPlan, Outcome, PlannedVersion
+from automagik_prompts.schema.legacy.plan import AUTHOR, MIGRATED_NAME
+from automagik_prompts.schema.legacy.planned import AgentPlan, Outcome, PlannedVersion
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.storage.connection import Connection
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from automagik_prompts.schema.legacy.frozen import Format
-from automagik_prompts.schema.legacy.plan import LegacyAgent, PlannedVersion, SourceText
+from automagik_prompts.schema.legacy.planned import LegacyAgent, PlannedVersion, SourceText
 from automagik_prompts.storage.dialects.base import DatabaseReader, quoted
 from automagik_prompts.storage.introspection import columns
 

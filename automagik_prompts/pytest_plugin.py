@@ -42,7 +42,7 @@ def prompt_override() -> Iterator[Callable[..., ServedPrompt]]:
 
 @pytest.fixture
 def assert_prompt_used() -> Callable[..., Any]:
-    """Makes sure that a model was told a prompt; see `testing.assert_prompt_used`."""
+    """Makes sure that a model was sent a prompt; see `testing.assert_prompt_used`."""
     from automagik_prompts.testing import assert_prompt_used
 
     return assert_prompt_used

@@ -36,7 +36,7 @@ class prompt_version:  # noqa: N801  # used like a function: `with prompt_versio
     """Serves one version, in this context only: for previews.
 
     `with` waits for the version to be read, which blocks the thread for a moment the first time; on an event loop use
-    `async with`. Runs that begin inside tell this version for the status, whatever is active; other tasks and threads
+    `async with`. Runs that begin inside send this version for the status, whatever is active; other tasks and threads
     do not. `resolve`, `render` and `explain` see it as well.
 
     Args:
@@ -155,7 +155,7 @@ async def replay(
 
     Args:
         messages: The conversation, for example from `result.all_messages()`, also through JSON.
-        agent: The agent; its own `ActivePrompt` says how the prompt is told.
+        agent: The agent; its own `ActivePrompt` says how the prompt is sent.
         version: The version to try; `None` for what is active now.
         status_key: The status whose version is tried; may be left out where the conversation had only one. Other
             statuses keep the versions that the conversation had.
@@ -163,19 +163,19 @@ async def replay(
         deps: The agent's dependencies.
         tools: `"recorded"`: no tool is run; a call that the conversation holds, with the same arguments, gets the
             answer that it got then, and each request has the status that it had then. `"run"`: tools run, with all
-            that they do, and the agent's own status function tells the status.
+            that they do, and the agent's own status function gives the status.
         arguments: Further arguments of `Agent.run`, such as `model`.
 
     Returns:
         Both sides, turn by turn.
 
     Raises:
-        ConfigurationError: It cannot be told which agent's prompt or which status is meant.
+        ConfigurationError: It is not known which agent's prompt or which status is meant.
         PromptNotFoundError: There is no such version.
         DatabaseUnavailableError: A version cannot be read now.
     """
     own = _own_prompt(agent, name)
-    used = [told for request in prompt_used(messages).requests for told in request if told.agent == own.name]
+    used = [sent for request in prompt_used(messages).requests for sent in request if sent.agent == own.name]
     if status_key is not None:
         status_key = StatusKeys(one.status_key for one in used).find(status_key) or status_key
     forced = await _forced(own, used, status_key, version)
@@ -276,7 +276,7 @@ def _own_prompt(agent: AbstractAgent[Any, Any], name: str | None) -> ActivePromp
 async def _forced(
     own: ActivePrompt[Any], used: Sequence[UsedPrompt], status_key: Status | None, version: int | None
 ) -> list[ServedPrompt]:
-    """Return the versions that the replay tells: the one to try, and for other statuses the recorded ones."""
+    """Return the versions that the replay sends: the one to try, and for other statuses the recorded ones."""
     recorded = {one.status_key: one for one in used}
     if status_key is None and version is not None:
         if len(recorded) != 1:
@@ -301,7 +301,7 @@ def _status_as(
 ) -> Callable[[RunContext[Any]], str] | Any:
     """Return the status of each request of a turn as it was then; the last one for requests beyond."""
     statuses = [
-        told.asked_status_key for request in prompt_used(before).requests for told in request if told.agent == own.name
+        sent.asked_status_key for request in prompt_used(before).requests for sent in request if sent.agent == own.name
     ]
     if not statuses:
         return status_key if status_key is not None else own.status

@@ -29,7 +29,7 @@ _SECRET_OPTION = re.compile(r"[?&][^=&]*(?:pass|secret|token|key)[^=&]*=([^&#]+)
 
 
 class Settings(BaseSettings):
-    """What a plugin can be told.
+    """Plugin configuration.
 
     Attributes:
         database_url: `sqlite://file` (relative to the working directory; `sqlite:///absolute/file`) or
@@ -199,7 +199,8 @@ def redacted(message: str, url: str) -> str:
 def _server_parts(url: str) -> SplitResult | None:
     """Return the parts of a server's URL, or `None` where it cannot be taken apart without doubt.
 
-    A `/`, `?` or `#` in a password that is not percent-encoded ends the host, and the rest would pass for a path.
+    A `/`, `?` or `#` in a password that is not percent-encoded ends the application, and the rest would pass for a
+    path.
     """
     try:
         parts = urlsplit(url)
@@ -217,7 +218,7 @@ def _secrets(url: str) -> set[str]:
     if (parts := _server_parts(url)) is not None:
         found.append(parts.password or "")
     elif not url.lower().startswith("sqlite://"):
-        # It cannot be told where the password ends, so each piece of it counts.
+        # It is not known where the password ends, so each piece of it counts.
         password = url.rpartition("://")[2].partition(":")[2]
         password = password.rpartition("@")[0] or password
         found += [password, *re.split(r"[/?#@:\[\]]", password)]

@@ -1,4 +1,4 @@
-"""For tests of applications: texts for one test, a database in memory, and what an agent was told.
+"""For tests of applications: texts for one test, a database in memory, and what an agent was sent.
 
 The fixtures of the pytest plugin are made of these; they serve other test frameworks just as well.
 """
@@ -45,7 +45,7 @@ def override(
     """Serve a text instead of whatever is active, in this context only.
 
     A context is this task or thread and what it starts: tests that run at the same time do not see it. Runs that begin
-    inside tell the text; `resolve`, `render` and `explain` see it as well.
+    inside send the text; `resolve`, `render` and `explain` see it as well.
 
     Args:
         agent: The agent's name.
@@ -166,7 +166,7 @@ def assert_prompt_used(
     text: str | None = None,
     source: Source | str | None = None,
 ) -> UsedPrompt:
-    """Make sure that a model was told a prompt, and return what identifies it.
+    """Make sure that a model was sent a prompt, and return what identifies it.
 
     Args:
         result_or_messages: The result of a run, or a history.
@@ -177,7 +177,7 @@ def assert_prompt_used(
         source: Where it came from.
 
     Raises:
-        AssertionError: No request told it; the message says what the requests told.
+        AssertionError: No request sent it; the message says what the requests sent.
     """
     from automagik_prompts.agent.provenance import prompt_used  # loads Pydantic AI, which `override` does not need
 
@@ -188,17 +188,17 @@ def assert_prompt_used(
         "source": Source(source) if source is not None else None,
     }
     wanted = {name: value for name, value in wanted.items() if value is not None}
-    told = [used for request in prompt_used(_messages(result_or_messages)).requests for used in request]
-    for used in told:
+    sent = [used for request in prompt_used(_messages(result_or_messages)).requests for used in request]
+    for used in sent:
         if status_key is not None and StatusKeys([used.status_key]).find(status_key) is None:
             continue
         if all(getattr(used, name) == value for name, value in wanted.items()):
             return used
     if status_key is not None:
         wanted["status_key"] = new_key(status_key)
-    shown = "\n".join(f"  {used}, {used.content_hash[:12]}" for used in told) or "  nothing: no managed agent sent one"
+    shown = "\n".join(f"  {used}, {used.content_hash[:12]}" for used in sent) or "  nothing: no managed agent sent one"
     asked = ", ".join(f"{name}={value!s}" for name, value in wanted.items())
-    raise AssertionError(f"No request told the prompt with {asked}. The requests told:\n{shown}")
+    raise AssertionError(f"No request sent the prompt with {asked}. The requests sent:\n{shown}")
 
 
 def _messages(result_or_messages: Any) -> Sequence[ModelMessage]:

@@ -79,7 +79,7 @@ def numbers(samples: Samples) -> dict[str, Any]:
 
 
 def differing(control: Sequence[float], case: Sequence[float]) -> str:
-    """Say how much two equal cases differ."""
+    """Return how much two equal cases differ."""
     found = ratio(control, case)
     return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 

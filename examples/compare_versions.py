@@ -51,7 +51,7 @@ class OneWord(Evaluator[str, str]):
     """Checks that the agent answers with the name of a team and nothing else."""
 
     def evaluate(self, ctx: EvaluatorContext[str, str]) -> bool:
-        """Say whether the answer is one of the teams."""
+        """Return whether the answer is one of the teams."""
         return ctx.output in {"sales", "billing", "support"}
 
 

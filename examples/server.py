@@ -43,6 +43,6 @@ async def answer(agent: str, message: str = "Hello.", name: str = "Ana", status:
 
 @app.get("/health")
 def health() -> dict[str, Any]:
-    """Say how fresh the prompts are, for a load balancer and for people."""
+    """Return how fresh the prompts are, for a load balancer and for people."""
     found = plugin.health()
     return {"ready": found.ready, "state": found.state, "problems": found.problems}

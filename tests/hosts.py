@@ -177,7 +177,7 @@ class Host:
         return value
 
     def has_table(self, name: str) -> bool:
-        """Say whether there is a table."""
+        """Return whether there is a table."""
         if self.dialect == "sqlite":
             return bool(self.rows(f"SELECT 1 FROM sqlite_master WHERE name = '{name}'"))
         return self.one(f"SELECT to_regclass('{name}')::text") is not None

@@ -61,7 +61,7 @@ class Child:
         return value
 
     def has_answered(self) -> bool:
-        """Say whether `answer` would return at once."""
+        """Return whether `answer` would return at once."""
         return self._connection.poll()
 
     def forked(self) -> tuple[Child, ...]:

@@ -2,10 +2,10 @@
 
 It reads snapshots through a protocol and imports nothing that could reach the database, so an agent run cannot either.
 
-How it works: while the agent is built, a dynamic system prompt is registered, so that Pydantic AI itself tells fresh
-runs, `Agent.system_prompt_parts()` and realtime sessions. Before each model request, after all other capabilities and
-history processors, the messages are put right: the text for the present status is there exactly once, whatever history
-came in. The snapshot is pinned when the run begins, so a deploy does not change the texts of a run under way.
+How it works: while the agent is built, a dynamic system prompt is registered, so that Pydantic AI itself sends it to
+fresh runs, `Agent.system_prompt_parts()` and realtime sessions. Before each model request, after all other capabilities
+and history processors, the messages are put right: the text for the present status is there exactly once, whatever
+history came in. The snapshot is pinned when the run begins, so a deploy does not change the texts of a run under way.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _DEFAULT_ID = "active_prompt"
 
 @dataclass
 class ActivePrompt(AbstractCapability[AgentDepsT]):
-    """Tells the model the active prompt for an agent's present status, on every request.
+    """Sends the model the active prompt for an agent's present status, on every request.
 
     Raises:
         DeclarationError: The arguments cannot be right, or the agent is given two different ones for one prompt.
@@ -179,7 +179,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         return bound
 
     def get_instructions(self) -> Callable[[RunContext[AgentDepsT]], Any] | None:
-        """Return the function that tells the instructions, in that mode."""
+        """Return the function that sends the instructions, in that mode."""
         return self._instructions if self.inject == "instructions" else None
 
     @cached_property
@@ -206,7 +206,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     async def wrap_model_request(
         self, ctx: RunContext[AgentDepsT], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
     ) -> ModelResponse:
-        """Find out, once for each request, what it tells."""
+        """Find out, once for each request, what it sends."""
         run = runs.find(ctx, self.name)
         if run is None or run.capability is not self:
             return await handler(request_context)

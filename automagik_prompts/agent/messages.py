@@ -24,7 +24,7 @@ class Placement:
 
     Attributes:
         ref: What histories call this prompt (`SystemPromptPart.dynamic_ref`).
-        text: The text that the model shall be told; `None` to take the prompt out.
+        text: The text that the model is sent; `None` to take the prompt out.
         declared: The agent's texts as its code declares them: one that stands there as a static system prompt, from
             the time before this library, is this prompt too.
         context_id: The id under which a later statement replaces an earlier one, or `None` where changes are written
@@ -58,8 +58,8 @@ class Placement:
         same = len(changed) == len(messages) and all(new is old for new, old in zip(changed, messages, strict=True))
         return None if same else changed
 
-    def told(self, messages: Sequence[ModelMessage]) -> str | None:
-        """Return what the messages tell of this prompt, the latest statement if there are several."""
+    def sent_text(self, messages: Sequence[ModelMessage]) -> str | None:
+        """Return what the messages send of this prompt, the latest statement if there are several."""
         for message in reversed(messages):
             if isinstance(message, ModelRequest):
                 for part in reversed(message.parts):
@@ -147,7 +147,7 @@ def is_placed(
     declared: frozenset[str] = frozenset(),
     context_id: str | None = None,
 ) -> bool:
-    """Say whether a prompt stands at the head of the first request and nowhere else, as it mostly does.
+    """Return whether a prompt stands at the head of the first request and nowhere else, as it mostly does.
 
     The arguments are those of `Placement`, which puts right what is not.
     """

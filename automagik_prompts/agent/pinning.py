@@ -16,7 +16,7 @@ _pinning: set[str] = set()
 
 
 def keep(agent: str) -> None:
-    """Say that conversations with an agent may go on with versions that are active no more."""
+    """Note that conversations with an agent may go on with versions that are active no more."""
     _pinning.add(agent)
 
 

@@ -45,7 +45,7 @@ def needed_by(plugin: object) -> list[str]:
 
 
 def register(make: Callable[[], DefaultPlugin]) -> None:
-    """Say how a default plugin is made where none was started."""
+    """Return how a default plugin is made where none was started."""
     global _make
     _make = make
 

@@ -1,4 +1,4 @@
-"""Which prompt a model was told: written into the history with each request, and read from it again."""
+"""Which prompt a model was sent: written into the history with each request, and read from it again."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pydantic_ai.messages import ModelMessage, ModelRequest
 from automagik_prompts.domain.served import ServedPrompt, Source
 
 ProvenanceEntry = Mapping[str, Any]
-"""What a history says about a prompt that was told, as plain values for JSON; the run is added where it is written."""
+"""What a history says about a prompt that was sent, as plain values for JSON; the run is added where it is written."""
 
 METADATA_KEY = "automagik_prompts"
-"""Where `ModelRequest.metadata` holds it: a mapping of agent names to what was told. It is never sent to a model."""
+"""Where `ModelRequest.metadata` holds it: a mapping of agent names to what was sent. It is never sent to a model."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsedPrompt:
-    """A prompt that a model was told, by what identifies it; the text itself is in the history's system prompt.
+    """A prompt that a model was sent, by what identifies it; the text itself is in the history's system prompt.
 
     Attributes:
         agent: The agent's name.
@@ -29,7 +29,7 @@ class UsedPrompt:
         source: Where it came from.
         content_hash: The SHA-256 of the text before it was filled, hexadecimal.
         asked_status_key: The status of the run; another one than `status_key` where that had no text of its own.
-        run_id: The run that told it.
+        run_id: The run that sent it.
     """
 
     agent: str
@@ -85,10 +85,10 @@ class UsedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class PromptsUsed:
-    """The prompts that the requests of a history told.
+    """The prompts that the requests of a history sent.
 
     Attributes:
-        requests: For each model request of the history, in order, what it told; empty for one that no managed agent
+        requests: For each model request of the history, in order, what it sent; empty for one that no managed agent
             sent, and more than one entry for an agent with several prompts.
     """
 
@@ -96,17 +96,17 @@ class PromptsUsed:
 
     @property
     def runs(self) -> dict[str, tuple[UsedPrompt, ...]]:
-        """The different prompts that each run told, by run id, in the order of their first use."""
+        """The different prompts that each run sent, by run id, in the order of their first use."""
         found: dict[str, dict[UsedPrompt, None]] = {}
-        for told in self.requests:
-            for used in told:
+        for sent in self.requests:
+            for used in sent:
                 found.setdefault(used.run_id or "", {})[used] = None
         return {run_id: tuple(prompts) for run_id, prompts in found.items()}
 
     @property
     def last(self) -> UsedPrompt | None:
-        """What the last request of a managed agent told; of several prompts, the last one."""
-        return next((told[-1] for told in reversed(self.requests) if told), None)
+        """What the last request of a managed agent sent; of several prompts, the last one."""
+        return next((sent[-1] for sent in reversed(self.requests) if sent), None)
 
 
 class _Result(Protocol):
@@ -114,13 +114,13 @@ class _Result(Protocol):
 
 
 def prompt_used(result_or_messages: _Result | Sequence[ModelMessage]) -> PromptsUsed:
-    """Say which prompts a model was told, per request and per run.
+    """Return which prompts a model was sent, per request and per run.
 
     Args:
         result_or_messages: The result of a run, streamed or not, a run under way, or a history.
 
     Returns:
-        What the requests told; empty where no managed agent sent one.
+        What the requests sent; empty where no managed agent sent one.
     """
     given = result_or_messages
     messages = given if isinstance(given, Sequence) else given.all_messages()
@@ -128,7 +128,7 @@ def prompt_used(result_or_messages: _Result | Sequence[ModelMessage]) -> Prompts
 
 
 def entry_of(prompt: ServedPrompt, asked_status_key: str) -> ProvenanceEntry:
-    """Return what histories say about a prompt that is told for a status."""
+    """Return what histories say about a prompt that is sent for a status."""
     return {
         "agent": prompt.agent,
         "status_key": prompt.status_key,
@@ -141,7 +141,7 @@ def entry_of(prompt: ServedPrompt, asked_status_key: str) -> ProvenanceEntry:
 
 
 def last_used(messages: Sequence[ModelMessage], agent: str) -> UsedPrompt | None:
-    """Return what an agent's model was told last in a history, or `None`."""
+    """Return what an agent's model was sent last in a history, or `None`."""
     for message in reversed(messages):
         if isinstance(message, ModelRequest) and message.metadata is not None:
             for used in _told(message):
@@ -151,7 +151,7 @@ def last_used(messages: Sequence[ModelMessage], agent: str) -> UsedPrompt | None
 
 
 def record_provenance(entry: ProvenanceEntry, run_id: str | None, *histories: Sequence[ModelMessage]) -> None:
-    """Write on the request that is being sent, in each list of messages that ends with it, what it tells.
+    """Write on the request that is being sent, in each list of messages that ends with it, what it sends.
 
     Pydantic AI makes this request anew for each step of a run and records on it in the same way. Its metadata may still
     be the caller's, so that is replaced and not written into.
@@ -165,7 +165,7 @@ def record_provenance(entry: ProvenanceEntry, run_id: str | None, *histories: Se
 
 
 def _signed(metadata: Mapping[str, Any] | None, entry: ProvenanceEntry) -> dict[str, Any]:
-    """Return a request's metadata with what this run tells; what another run told with the same request goes."""
+    """Return a request's metadata with what this run sends; what another run sent with the same request goes."""
     if not metadata:
         return {METADATA_KEY: {entry["agent"]: entry}}
     known = metadata.get(METADATA_KEY)

@@ -1,4 +1,4 @@
-"""What belongs to one agent run: the capability in charge, the snapshot that it keeps to, and what was told."""
+"""What belongs to one agent run: the capability in charge, the snapshot that it keeps to, and what was sent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RunCapability(Protocol):
 
     @property
     def inject(self) -> str:
-        """Where the model is told."""
+        """Where the model is sent it."""
 
     @property
     def ref(self) -> str:
@@ -67,15 +67,15 @@ class Run:
         reader: The plugin that it reads from.
         snapshot: What the plugin served when the run began; a deploy in the middle changes nothing.
         overrides: The prompts in force in the context that began the run.
-        pinned: What the conversation's last run told, where this one is to go on with it.
+        pinned: What the conversation's last run sent, where this one is to go on with it.
         selections: What was chosen for each status, so that a status that comes back finds the same text.
-        prepared: What the next request tells, if that was found out before the request.
+        prepared: What the next request sends, if that was found out before the request.
         prepared_at: The step of the run at which it was found out.
         run_id: The id of the run.
         deps: The run's dependencies.
         span: The span of the agent's run, if there is one that records.
         lead: The run of the agent's first prompt, for another one of the same agent.
-        labels: What was told so far, in the order of first use.
+        labels: What was sent so far, in the order of first use.
         attributes: What spans say about the latest request.
     """
 
@@ -97,21 +97,21 @@ class Run:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the run tells what the snapshot serves: no override, no version asked for, no conversation's."""
+        """Whether the run sends what the snapshot serves: no override, no version asked for, no conversation's."""
         capability = self.capability
         return capability.version is None and capability.pin is None and not self.overrides
 
-    def prepare(self, told: RenderedPrompt, step: int) -> RenderedPrompt:
-        """Keep what the next request tells."""
-        self.prepared, self.prepared_at = told, step
-        return told
+    def prepare(self, sent: RenderedPrompt, step: int) -> RenderedPrompt:
+        """Keep what the next request sends."""
+        self.prepared, self.prepared_at = sent, step
+        return sent
 
     def prepared_for(self, step: int, *, earliest: int) -> RenderedPrompt | None:
         """Return what was found out for a step already; what was found out before `earliest` is too old."""
         return self.prepared if earliest <= self.prepared_at <= step else None
 
     def trace(self, used: UsedPrompt) -> None:
-        """Write on the present span, that of a model request, what is told."""
+        """Write on the present span, that of a model request, what is sent."""
         self.attributes = telemetry.attributes_of(used)
         leading = self.lead or self
         if (label := telemetry.label_of(used)) not in leading.labels:
@@ -143,7 +143,7 @@ def begin(ctx: RunContext[Any], name: str, run: Run) -> None:
 
 
 def end(name: str, run: Run) -> None:
-    """Forget a run, and write on its span what it told."""
+    """Forget a run, and write on its span what it sent."""
     key = (run.run_id or "", name)
     if _runs.get(key) is run:
         del _runs[key]

@@ -1,4 +1,4 @@
-"""Which prompt a run tells for a status: one in force, the version asked for, the conversation's, or the active one."""
+"""Which prompt a run sends for a status: one in force, the version asked for, the conversation's, or the active one."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _as_pinned(ctx: RunContext[Any], run: Run, pinned: UsedPrompt, selection: Se
     found = run.reader.recall(pinned.agent, pinned.status_key, pinned.version, pinned.content_hash)
     if found is None and run.capability.inject == "system_prompt":
         # This process does not have it yet. The history does, filled with the values of then.
-        text = Placement(run.capability.ref, None).told(ctx.messages)
+        text = Placement(run.capability.ref, None).sent_text(ctx.messages)
         found = _as_told(pinned, text) if text else None
     if found is None:
         return selection
@@ -111,7 +111,7 @@ def _as_pinned(ctx: RunContext[Any], run: Run, pinned: UsedPrompt, selection: Se
 
 
 def _as_told(used: UsedPrompt, text: str) -> ServedPrompt:
-    """Return a prompt as a history has it, to be told word for word."""
+    """Return a prompt as a history has it, to be sent word for word."""
     return ServedPrompt(
         agent=used.agent,
         status_key=used.status_key,

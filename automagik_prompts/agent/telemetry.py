@@ -1,7 +1,7 @@
-"""What OpenTelemetry spans and baggage say about the prompt that was told: names and numbers, never a text or a value.
+"""What OpenTelemetry spans and baggage say about the prompt that was sent: names and numbers, never a text or a value.
 
 Pydantic AI's own instrumentation decides whether there are spans. Where it is off nothing here is computed, and spans
-that belong to the host are never written to.
+that belong to the application are never written to.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SOURCE = "automagik_prompts.source"
 CONTENT_HASH = "automagik_prompts.content_hash"
 
 PROMPTS = "automagik_prompts.prompts"
-"""All that was told so far, in the order of first use, as `agent/status@version`."""
+"""All that was sent so far, in the order of first use, as `agent/status@version`."""
 
 Attributes = Mapping[str, str | int]
 
@@ -68,7 +68,7 @@ def set_span_attributes(attributes: Attributes) -> None:
 
 
 def summarize(span: Span, attributes: Attributes, prompts: Sequence[str]) -> None:
-    """Write on the span of a run the prompt that it ended with, and all that it told."""
+    """Write on the span of a run the prompt that it ended with, and all that it sent."""
     span.set_attributes({**attributes, PROMPTS: list(prompts)})
 
 

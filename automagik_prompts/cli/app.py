@@ -73,7 +73,7 @@ COMMANDS = {
     "show": CommandEntry("browse", "show", "Show one version and its text.", "See"),
     "history": CommandEntry("history", "history", "List the versions of an agent's texts, newest first.", "See"),
     "events": CommandEntry("history", "events", "List what was done, by whom and why, newest first.", "See"),
-    "explain": CommandEntry("explain", "explain", "Say which version is served, from where and why.", "See"),
+    "explain": CommandEntry("explain", "explain", "Show which version is served, from where and why.", "See"),
     "diff": CommandEntry("diff", "diff", "Show the difference between two versions.", "See"),
     "search": CommandEntry("browse", "search", "Find the lines in which words stand.", "See"),
     "create": CommandEntry("create", "create", "Write a new version of a text.", "Change"),
@@ -165,7 +165,7 @@ def main() -> None:
         elif isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character gets its number instead of an error.
             stream.reconfigure(errors="backslashreplace")
-    # What goes wrong is told once, by the command; the library's log is for applications.
+    # What goes wrong is printed once, by the command; the library's log is for applications.
     logging.getLogger("automagik_prompts").addHandler(logging.NullHandler())
     sys.exit(run(sys.argv[1:]))
 

@@ -43,7 +43,7 @@ def _login() -> str | None:
 
 
 def can_ask() -> bool:
-    """Say whether a person sits at a terminal: they type there, and see what is asked."""
+    """Return whether a person sits at a terminal: they type there, and see what is asked."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
@@ -102,7 +102,7 @@ class Editor:
         return text
 
     def keep(self) -> None:
-        """Tell where the text is, as it was not written."""
+        """Print where the text is, as it was not written."""
         print_note(f"Your text is kept in {self.path}")
 
     def discard(self) -> None:

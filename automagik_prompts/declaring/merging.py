@@ -14,7 +14,7 @@ from automagik_prompts.exceptions import DeclarationError
 from automagik_prompts.templating.template import compile_template
 
 
-def _declared(agent: str, status_key: str, text: str, format: Format, where: str, site: Site) -> DeclaredPrompt:
+def declared_prompt(agent: str, status_key: str, text: str, format: Format, where: str, site: Site) -> DeclaredPrompt:
     """Check and compile one text."""
     check_text(text, agent=agent, status_key=status_key)
     details = text if isinstance(text, PromptText) else None
@@ -34,7 +34,7 @@ def _declared(agent: str, status_key: str, text: str, format: Format, where: str
     )
 
 
-def _merge(
+def merged(
     agent: str, known: DeclaredAgent | None, declared: Mapping[str, DeclaredPrompt], site: Site
 ) -> dict[str, DeclaredPrompt]:
     """Join new declarations with the agent's earlier ones; the same text twice is one declaration.
@@ -80,7 +80,7 @@ def _merge(
     return merged
 
 
-def _is_again(known: DeclaredAgent | None, declared: Mapping[str, DeclaredPrompt], site: Site) -> bool:
+def is_again(known: DeclaredAgent | None, declared: Mapping[str, DeclaredPrompt], site: Site) -> bool:
     """Return whether a place declares once more what it declared before, its primary status with it."""
     places = {new.where for new in declared.values()}
     return (
@@ -90,13 +90,13 @@ def _is_again(known: DeclaredAgent | None, declared: Mapping[str, DeclaredPrompt
     )
 
 
-def _with_enums(known: DeclaredAgent | None, enums: Collection[type[Enum]]) -> tuple[type[Enum], ...]:
+def with_enums(known: DeclaredAgent | None, enums: Collection[type[Enum]]) -> tuple[type[Enum], ...]:
     """Return an agent's enum classes with new ones; one that is defined again takes the place of what it was."""
     classes = [*(known.enums if known is not None else ()), *enums]
     return tuple({(one.__module__, one.__qualname__): one for one in classes}.values())
 
 
-def _check_members(agent: str, enums: Collection[type[Enum]], merged: Mapping[str, DeclaredPrompt], where: str) -> None:
+def check_members(agent: str, enums: Collection[type[Enum]], merged: Mapping[str, DeclaredPrompt], where: str) -> None:
     """Refuse an enum with a member that is one status by its value and another one by its name."""
     keys = StatusKeys(merged)
     for member in [member for one in enums for member in one.__members__.values()]:
@@ -111,7 +111,7 @@ def _check_members(agent: str, enums: Collection[type[Enum]], merged: Mapping[st
             )
 
 
-def _primary(
+def primary_of(
     agent: str,
     known: DeclaredAgent | None,
     merged: Mapping[str, DeclaredPrompt],

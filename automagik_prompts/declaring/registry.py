@@ -13,7 +13,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt, Site
-from automagik_prompts.declaring.merging import _check_members, _declared, _is_again, _merge, _primary, _with_enums
+from automagik_prompts.declaring.merging import check_members, declared_prompt, is_again, merged, primary_of, with_enums
 from automagik_prompts.domain.keys import Status, new_key
 from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.validation import Format, check_name
@@ -95,7 +95,7 @@ class Registry:
                 key = check_name(given, "status key")
                 if key in declared:
                     raise InvalidPromptError(f"The status {key!r} of agent {agent!r} is declared twice. Keep one.")
-                declared[key] = _declared(agent, key, text, format, places.get(key, where), site)
+                declared[key] = declared_prompt(agent, key, text, format, places.get(key, where), site)
         except InvalidPromptError as error:
             place = places.get(error.status_key or "", where)
             raise DeclarationError(
@@ -104,13 +104,13 @@ class Registry:
         exposed |= {name for prompt in declared.values() for name in prompt.template.variables}
         with self._lock:
             known = self._agents.get(agent)
-            merged = _merge(agent, known, declared, site)
-            named = _with_enums(known, [*enums, *([type(primary)] if isinstance(primary, Enum) else [])])
-            _check_members(agent, named, merged, where)
+            prompts = merged(agent, known, declared, site)
+            named = with_enums(known, [*enums, *([type(primary)] if isinstance(primary, Enum) else [])])
+            check_members(agent, named, prompts, where)
             entry = DeclaredAgent(
                 name=agent,
-                primary=_primary(agent, None if _is_again(known, declared, site) else known, merged, primary, where),
-                prompts=MappingProxyType(merged),
+                primary=primary_of(agent, None if is_again(known, declared, site) else known, prompts, primary, where),
+                prompts=MappingProxyType(prompts),
                 exposed=frozenset(exposed | (known.exposed if known else frozenset())),
                 status=status or (known.status if known else None),
                 explicit_primary=primary is not None or (known is not None and known.explicit_primary),
@@ -119,9 +119,9 @@ class Registry:
             if known is None or entry != known:
                 self._agents = MappingProxyType({**self._agents, agent: entry})
                 self.generation += 1
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for watcher in tuple(self._watchers):
             if (changed := watcher()) is None:
                 self._watchers.remove(watcher)

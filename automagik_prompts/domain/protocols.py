@@ -75,7 +75,7 @@ class PromptReader(Protocol):
         ...
 
     def recall(self, agent: str, status_key: str, version: int | None, content_hash: str) -> ServedPrompt | None:
-        """Return a version that a conversation was told before, from memory; what is not there is read meanwhile."""
+        """Return a version that a conversation was sent before, from memory; what is not there is read meanwhile."""
         ...
 
     def status_keys(self, agent: str) -> Sequence[str]:

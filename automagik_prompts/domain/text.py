@@ -26,7 +26,7 @@ def content_hash(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str], what: str) -> str:
-    """Say which names exist, as a sentence: those that are spelt most like one, or else the first ten.
+    """Return which names exist, as a sentence: those that are spelt most like one, or else the first ten.
 
     Args:
         name: What was asked for.

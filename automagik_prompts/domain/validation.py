@@ -127,7 +127,7 @@ def check_format(value: str) -> Format:
 
 
 def _unstorable(text: str) -> str | None:
-    """Say which character no database could keep, and where it stands; `None` if there is none."""
+    """Return which character no database could keep, and where it stands; `None` if there is none."""
     # The usual text is told apart without looking at each of its characters.
     if text.isascii() and "\0" not in text:
         return None
@@ -145,7 +145,7 @@ def _unstorable(text: str) -> str | None:
 
 
 def _is_blank(text: str) -> bool:
-    """Say whether a text shows nothing: only spaces, control characters, or marks such as a zero-width space."""
+    """Return whether a text shows nothing: only spaces, control characters, or marks such as a zero-width space."""
     if text[:1].isalnum():
         return False  # without looking at each of its characters
     return not any(not char.isspace() and unicodedata.category(char) not in {"Cc", "Cf"} for char in text)

@@ -67,7 +67,7 @@ async def check_database(database: Database, declared: Agents, only: Collection[
             code = wanted.get(info.name)
             where = f"The active version {prompt.version} of {info.name}/{prompt.status_key}"
             key = code.keys.find(prompt.status_key) if code is not None else None
-            found += _unservable(
+            found += unservable(
                 PromptKey(info.name, prompt.status_key),
                 prompt.prompt_text,
                 prompt.format,
@@ -98,7 +98,7 @@ def _compared_with_code(
     seen: Mapping[PromptKey, list[CodeVersion]],
 ) -> Iterator[Finding]:
     """Yield where the code's present text is not what the database has from code."""
-    stored = _status_keys(summaries.values())
+    stored = status_keys_of(summaries.values())
     for name, agent in sorted(declared.items()):
         info = infos.get(name)
         keys = stored.get(name, StatusKeys(()))
@@ -164,14 +164,14 @@ def _orphans(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[F
     Neither says that the text is not needed: another process may declare it, or it may be served from the database
     alone. So no command is named that would leave anybody without a prompt.
     """
-    told: set[str] = set()
+    reported: set[str] = set()
     for summary in summaries:
         agent = declared.get(summary.agent)
         if summary.code_version is None or (agent is not None and agent.keys.find(summary.status_key) is not None):
             continue
         if agent is None:
-            if summary.agent not in told:
-                told.add(summary.agent)
+            if summary.agent not in reported:
+                reported.add(summary.agent)
                 yield Finding(
                     Kind.UNDECLARED,
                     f"{summary.agent} is not declared by the modules that were found; its prompts are served all the "
@@ -210,7 +210,7 @@ def _unknown(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[F
 
 def _alike(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[Finding]:
     """Yield keys of one agent that people take for one: each serves its exact spelling, and no other."""
-    stored = _status_keys(summaries)
+    stored = status_keys_of(summaries)
     for agent, keys in sorted(stored.items()):
         for first, *others in spelt_alike(keys):
             for other in others:
@@ -234,7 +234,7 @@ def _alike(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[Fin
                 )
 
 
-def _status_keys(summaries: Iterable[StatusSummary]) -> dict[str, StatusKeys]:
+def status_keys_of(summaries: Iterable[StatusSummary]) -> dict[str, StatusKeys]:
     """Return the statuses in the database, by agent."""
     found: dict[str, list[str]] = {}
     for summary in summaries:
@@ -242,7 +242,7 @@ def _status_keys(summaries: Iterable[StatusSummary]) -> dict[str, StatusKeys]:
     return {agent: StatusKeys(keys) for agent, keys in found.items()}
 
 
-def _unservable(
+def unservable(
     key: PromptKey,
     text: str,
     format: str,

@@ -1,4 +1,4 @@
-"""What people do: create, activate, roll back, deactivate, look back and compare; for the command line, web and API.
+"""The transactions behind the verbs of `service`, where their arguments and errors are described.
 
 Everything is checked before anything is written, and each change is one transaction that leaves its event.
 """
@@ -16,7 +16,7 @@ from automagik_prompts.domain.validation import (
 )
 from automagik_prompts.editing.finding import find_agent, find_status, find_target, find_version
 from automagik_prompts.editing.history import version_before
-from automagik_prompts.editing.recording import _added, _lock, _record, _result, _set_active
+from automagik_prompts.editing.recording import ensure_agent, lock_agent, record, result_of, set_active
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
@@ -39,28 +39,7 @@ async def create(
     exposed: Collection[str] | None = None,
     intent: Intent = NO_INTENT,
 ) -> EditResult:
-    """Write a new version of an agent's text for a status.
-
-    Args:
-        database: An open database.
-        agent: The agent's name.
-        status: The status, a string or an enum member.
-        text: The text, kept byte for byte.
-        format: `"handlebars"`, or `"text"` to serve it verbatim.
-        name: A name for people.
-        activate: Whether to activate it at once.
-        new_agent: Whether an unknown agent may be added; otherwise a misspelt name would make one.
-        new_status: Whether a status may be added that neither the code nor the database knows, likewise.
-        statuses: The statuses that the code declares, as far as it is here.
-        exposed: The variables that the text may use; `None` for the ones stored with the agent.
-        intent: Who writes, why, and on what assumption.
-
-    Raises:
-        InvalidPromptError: The text, a name or the template is refused.
-        PromptNotFoundError: There is no such agent or status, and none is to be added.
-        ConflictError: Somebody else wrote first.
-        DatabaseUnavailableError: The database cannot be written now.
-    """
+    """Write a new version of an agent's text for a status."""
     target = await check(
         database,
         agent,
@@ -75,7 +54,7 @@ async def create(
     )
 
     async def write(db: Client) -> EditResult:
-        locked = await _lock(db, target.agent or await _added(db, target.name, target.status_key), intent)
+        locked = await lock_agent(db, target.agent or await ensure_agent(db, target.name, target.status_key), intent)
         # Looked up again under the lock: somebody may have added the status meanwhile, in another spelling.
         keys = StatusKeys(await repository.get_status_keys(db, locked.id))
         status_key = keys.find(target.status_key) or target.status_key
@@ -90,11 +69,11 @@ async def create(
             note=intent.note,
         )
         written = await repository.create_prompt(db, data)
-        await _record(db, locked, status_key, Action.CREATED, intent, to=written, before=None)
+        await record(db, locked, status_key, Action.CREATED, intent, to=written, before=None)
         if not activate:
-            return _result(locked, status_key, written, before, before)
-        active = await _set_active(db, locked, status_key, written, before, Action.ACTIVATED, intent)
-        return _result(locked, status_key, active, active, before)
+            return result_of(locked, status_key, written, before, before)
+        active = await set_active(db, locked, status_key, written, before, Action.ACTIVATED, intent)
+        return result_of(locked, status_key, active, active, before)
 
     return await database.transaction(write)
 
@@ -108,32 +87,17 @@ async def activate(
     exposed: Collection[str] | None = None,
     intent: Intent = NO_INTENT,
 ) -> EditResult:
-    """Make a version the active one of its agent and status; every process follows.
-
-    Args:
-        database: An open database.
-        agent: The agent's name.
-        status: The status, a string or an enum member.
-        version: The version's number.
-        exposed: The variables that the text may use; `None` for the ones stored with the agent.
-        intent: Who writes, why, and on what assumption.
-
-    Raises:
-        InvalidPromptError: The version could not be served: it is blank, no template, or uses unexposed variables.
-        PromptNotFoundError: There is no such agent, status or version.
-        ConflictError: Somebody else wrote first.
-        DatabaseUnavailableError: The database cannot be written now.
-    """
+    """Make a version the active one of its agent and status; every process follows."""
     known = await find_agent(database, agent)
     wanted = await find_version(database, known, status, version)
     status_key = wanted.status_key
     _check_servable(wanted, known, exposed)
 
     async def write(db: Client) -> EditResult:
-        locked = await _lock(db, known, intent)
+        locked = await lock_agent(db, known, intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
-        active = await _set_active(db, locked, status_key, wanted, before, Action.ACTIVATED, intent)
-        return _result(locked, status_key, active, active, before)
+        active = await set_active(db, locked, status_key, wanted, before, Action.ACTIVATED, intent)
+        return result_of(locked, status_key, active, active, before)
 
     return await database.transaction(write)
 
@@ -149,60 +113,35 @@ async def rollback(
     """Activate the version that was active before the present one; said again, it goes back further.
 
     After a deactivation it brings back the version that was deactivated.
-
-    Args:
-        database: An open database.
-        agent: The agent's name.
-        status: The status, a string or an enum member.
-        exposed: The variables that the text may use; `None` for the ones stored with the agent.
-        intent: Who writes, why, and on what assumption.
-
-    Raises:
-        InvalidPromptError: The earlier version could not be served.
-        PromptNotFoundError: There is no such agent or status, or no version was active before.
-        ConflictError: Somebody else wrote first.
-        DatabaseUnavailableError: The database cannot be written now.
     """
     known = await find_agent(database, agent)
     status_key = await find_status(database, known, status)
 
     async def write(db: Client) -> EditResult:
-        locked = await _lock(db, known, intent)
+        locked = await lock_agent(db, known, intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
         earlier = await version_before(db, locked, status_key, before)
         _check_servable(earlier, locked, exposed)
-        active = await _set_active(db, locked, status_key, earlier, before, Action.ROLLED_BACK, intent)
-        return _result(locked, status_key, active, active, before)
+        active = await set_active(db, locked, status_key, earlier, before, Action.ROLLED_BACK, intent)
+        return result_of(locked, status_key, active, active, before)
 
     return await database.transaction(write)
 
 
 async def deactivate(database: Database, agent: str, status: Status, *, intent: Intent = NO_INTENT) -> EditResult:
-    """Leave a status without an active version; its agents are served the primary status' text instead.
-
-    Args:
-        database: An open database.
-        agent: The agent's name.
-        status: The status, a string or an enum member.
-        intent: Who writes, why, and on what assumption.
-
-    Raises:
-        PromptNotFoundError: There is no such agent or status, or no active version.
-        ConflictError: Somebody else wrote first.
-        DatabaseUnavailableError: The database cannot be written now.
-    """
+    """Leave a status without an active version; its agents are served the primary status' text instead."""
     known = await find_agent(database, agent)
     status_key = await find_status(database, known, status)
 
     async def write(db: Client) -> EditResult:
-        locked = await _lock(db, known, intent)
+        locked = await lock_agent(db, known, intent)
         before = await repository.get_active_prompt(db, locked.id, status_key)
         if before is None:
             message = f"{agent}/{status_key} has no active version; there is nothing to deactivate."
             raise PromptNotFoundError(message, agent=agent, status_key=status_key)
         await repository.set_prompt_active(db, locked.id, None, status_key)
-        await _record(db, locked, status_key, Action.DEACTIVATED, intent, to=before, before=before)
-        return _result(locked, status_key, None, None, before)
+        await record(db, locked, status_key, Action.DEACTIVATED, intent, to=before, before=before)
+        return result_of(locked, status_key, None, None, before)
 
     return await database.transaction(write)
 
@@ -220,28 +159,7 @@ async def check(
     statuses: Collection[str] = (),
     exposed: Collection[str] | None = None,
 ) -> Target:
-    """Check a text as `create` does, and write nothing.
-
-    Args:
-        database: An open database.
-        agent: The agent's name.
-        status: The status, a string or an enum member.
-        text: The text.
-        format: How it is read.
-        name: A name for people.
-        new_agent: Whether the agent may be unknown.
-        new_status: Whether the status may be unknown.
-        statuses: The statuses that the code declares, as far as it is here.
-        exposed: The variables that the text may use; `None` for the ones stored with the agent.
-
-    Returns:
-        What would be written to.
-
-    Raises:
-        InvalidPromptError: The text, a name or the template is refused.
-        PromptNotFoundError: There is no such agent or status, and none is to be added.
-        DatabaseUnavailableError: The database cannot be read now.
-    """
+    """Check a text as `create` does, and write nothing."""
     target = await find_target(database, agent, status, new_agent=new_agent, new_status=new_status, statuses=statuses)
     check_optional(name, "prompt name")
     if exposed is None:
@@ -256,25 +174,12 @@ async def delete(
     """Delete a version that a person wrote and that is not active; what was done to it stays in the events.
 
     Its number is never given again, so that no event can mean another text.
-
-    Args:
-        database: An open database.
-        agent: The agent's name.
-        status: The status, a string or an enum member.
-        version: The version's number.
-        intent: Who deletes, why, and on what assumption.
-
-    Raises:
-        InvalidPromptError: The version is active or came from code.
-        PromptNotFoundError: There is no such agent, status or version.
-        ConflictError: Somebody else wrote first.
-        DatabaseUnavailableError: The database cannot be written now.
     """
     known = await find_agent(database, agent)
     status_key = (await find_version(database, known, status, version)).status_key
 
     async def write(db: Client) -> EditResult:
-        locked = await _lock(db, known, intent)
+        locked = await lock_agent(db, known, intent)
         active = await repository.get_active_prompt(db, locked.id, status_key)
         wanted = await repository.get_version(db, locked.id, status_key, version)
         if wanted is None:
@@ -283,8 +188,8 @@ async def delete(
             )
         _check_deletable(wanted, agent)
         await repository.delete_prompt(db, wanted.id)
-        await _record(db, locked, status_key, Action.DELETED, intent, to=wanted, before=None)
-        return _result(locked, status_key, wanted, active, active)
+        await record(db, locked, status_key, Action.DELETED, intent, to=wanted, before=None)
+        return result_of(locked, status_key, wanted, active, active)
 
     return await database.transaction(write)
 

@@ -96,7 +96,8 @@ async def find_target(
     status_key = check_name(new_key(status), "status key")
     known = await get_agent(database, agent) if new_agent else await find_agent(database, agent)
     stored = await database.run(repository.get_status_keys, known.id) if known is not None else []
-    # What is stored comes first: a spelling that only the code has is told by `check`, and makes no second status here.
+    # What is stored comes first: a spelling that only the code has is reported by `check`, and makes no second status
+    # here.
     keys = StatusKeys(stored, [*statuses, *([known.default_status_key] if known is not None else [])])
     found = keys.find(status)
     if found is None and (stored or statuses) and not new_status:

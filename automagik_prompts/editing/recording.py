@@ -9,7 +9,7 @@ from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
 
 
-async def _added(db: Client, name: str, status_key: str) -> AgentInfo:
+async def ensure_agent(db: Client, name: str, status_key: str) -> AgentInfo:
     """Add an agent whose primary status is its first one; one that somebody else added meanwhile is that one."""
     await repository.add_agents(db, [AgentInfo(0, name, default_status_key=status_key)])
     added = await repository.get_agent(db, name)
@@ -18,7 +18,7 @@ async def _added(db: Client, name: str, status_key: str) -> AgentInfo:
     return added
 
 
-async def _lock(db: Client, agent: AgentInfo, intent: Intent) -> AgentInfo:
+async def lock_agent(db: Client, agent: AgentInfo, intent: Intent) -> AgentInfo:
     """Raise the agent's revision, which is the lock, and compare it with what the caller expects."""
     locked = await repository.lock_agent(db, agent.id)
     if locked is None:
@@ -35,7 +35,7 @@ async def _lock(db: Client, agent: AgentInfo, intent: Intent) -> AgentInfo:
     return locked
 
 
-async def _set_active(
+async def set_active(
     db: Client,
     agent: AgentInfo,
     status_key: str,
@@ -44,6 +44,7 @@ async def _set_active(
     action: Action,
     intent: Intent,
 ) -> Prompt:
+    """Make a version the active one, and append the event that tells of it."""
     active = await repository.set_prompt_active(db, agent.id, prompt.id, status_key)
     if active is None:
         raise PromptNotFoundError(
@@ -51,11 +52,11 @@ async def _set_active(
             agent=agent.name,
             status_key=status_key,
         )
-    await _record(db, agent, status_key, action, intent, to=active, before=before)
+    await record(db, agent, status_key, action, intent, to=active, before=before)
     return active
 
 
-async def _record(
+async def record(
     db: Client,
     agent: AgentInfo,
     status_key: str,
@@ -65,6 +66,7 @@ async def _record(
     to: Prompt,
     before: Prompt | None,
 ) -> None:
+    """Append an event."""
     event = EventCreate(
         agent_id=agent.id,
         status_key=status_key,
@@ -79,9 +81,10 @@ async def _record(
     await repository.add_events(db, [event])
 
 
-def _result(
+def result_of(
     agent: AgentInfo, status_key: str, prompt: Prompt | None, active: Prompt | None, before: Prompt | None
 ) -> EditResult:
+    """Return what an edit did."""
     return EditResult(
         agent=agent,
         status_key=status_key,

@@ -12,14 +12,14 @@ from automagik_prompts.domain.edits import SyncResult
 from automagik_prompts.domain.records import Action, AgentInfo, EventCreate
 from automagik_prompts.editing.sync_plan import (
     AUTHOR,
-    _by_agent,
-    _has_news,
-    _new_agent,
-    _orphans,
-    _Plan,
-    _statuses,
-    _writable,
+    TextPlan,
+    by_agent,
     find_same,
+    has_news,
+    new_agent_of,
+    orphans_of,
+    statuses_by_agent,
+    writable_part,
 )
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.storage import repository
@@ -46,33 +46,34 @@ async def seed(
         What was done, in the order of agents and statuses.
 
     Raises:
-        SchemaError: The table `agents` is a host's and does not let a new agent be added; all others were seeded.
+        SchemaError: The table `agents` is an application's and does not let a new agent be added; all others were
+        seeded.
         DatabaseUnavailableError: The database cannot be written now.
     """
     if not agents:
         return ()
     known = {agent.name: agent for agent in await database.run(repository.get_agents, agents)}
     refused: SchemaError | None = None
-    if new := [_new_agent(agents[name]) for name in sorted(agents) if name not in known]:
+    if new := [new_agent_of(agents[name]) for name in sorted(agents) if name not in known]:
         try:
             await database.transaction(repository.add_agents, new)
         except SchemaError as error:
-            refused = error  # told in the end: it must not keep the other agents from being seeded
+            refused = error  # raised in the end: it must not keep the other agents from being seeded
         known = {agent.name: agent for agent in await database.run(repository.get_agents, agents)}
     ids = [agent.id for agent in known.values()]
-    seen = _by_agent(await database.run(repository.get_code_versions, ids))
+    seen = by_agent(await database.run(repository.get_code_versions, ids))
     # Whatever is there of a status that never came from code may be another spelling of one that is new.
     unsure = [
         one.id for one in known.values() if agents[one.name].prompts.keys() - {v.status_key for v in seen[one.id]}
     ]
     heads = await database.run(repository.get_heads, ids if exact else unsure)
-    stored = _statuses(heads)
+    stored = statuses_by_agent(heads)
     work: list[AgentInfo] = []
     done: list[SyncResult] = []
     for name, agent in known.items():
         versions = seen[agent.id]
-        declared, clashes = _writable(agents[name], stored[agent.id])
-        if _has_news(declared, agent, versions) or (
+        declared, clashes = writable_part(agents[name], stored[agent.id])
+        if has_news(declared, agent, versions) or (
             exact and await database.run(_differs, agent, declared, versions, heads)
         ):
             work.append(agent)
@@ -80,7 +81,7 @@ async def seed(
         # Nothing is written: raising the revision would be a conflict for a person who is editing.
         done += clashes
         if exact:
-            done += _orphans(agent, agents[name], versions)
+            done += orphans_of(agent, agents[name], versions)
     # In the order of the ids, so that two processes that seed never wait for each other in a circle.
     work.sort(key=lambda agent: agent.id)
     for start in range(0, len(work), _BATCH):
@@ -98,13 +99,13 @@ async def _seed_agents(
     await repository.notify_listeners(db)
     # Read again under the lock: another process may have written the same meanwhile.
     ids = [agent.id for agent in locked]
-    seen = _by_agent(await repository.get_code_versions(db, ids))
+    seen = by_agent(await repository.get_code_versions(db, ids))
     heads = await repository.get_heads(db, ids)
-    stored = _statuses(heads)
+    stored = statuses_by_agent(heads)
     declared: dict[str, DeclaredAgent] = {}
     done: list[SyncResult] = []
     for agent in locked:
-        declared[agent.name], clashes = _writable(code[agent.name], stored[agent.id])
+        declared[agent.name], clashes = writable_part(code[agent.name], stored[agent.id])
         done += clashes
     unseen = [
         (agent, prompt)
@@ -114,7 +115,7 @@ async def _seed_agents(
     ]
     last = await repository.get_last_actions(db, {agent.id for agent, _ in unseen})
     plans = [
-        _Plan(agent, prompt, heads.get(key), last.get(key))
+        TextPlan(agent, prompt, heads.get(key), last.get(key))
         for agent, prompt in unseen
         for key in [(agent.id, prompt.status_key)]
     ]
@@ -133,7 +134,7 @@ async def _seed_agents(
         await _write_facts(db, agent, declared[agent.name], exact)
         if exact:
             done += await _activate_reverted(db, agent, declared[agent.name], seen[agent.id], heads)
-            done += _orphans(agent, code[agent.name], seen[agent.id])
+            done += orphans_of(agent, code[agent.name], seen[agent.id])
     return done
 
 
@@ -225,7 +226,7 @@ async def _reverted(
 
 
 async def _activated_by_code(db: Client, agent: AgentInfo, status_key: str) -> bool:
-    """Say whether the present activation of a status was made by code."""
+    """Return whether the present activation of a status was made by code."""
     actions = (Action.ACTIVATED, Action.ROLLED_BACK)
     last = await repository.get_events(db, agent.id, status_key, actions=actions, limit=1)
     return bool(last) and last[0].author == AUTHOR
@@ -238,7 +239,7 @@ async def _differs(
     seen: Sequence[CodeVersion],
     heads: Mapping[tuple[int, str], StatusHead],
 ) -> bool:
-    """Say whether something other than a new text would have to be written for the code to be met exactly."""
+    """Return whether something other than a new text would have to be written for the code to be met exactly."""
     if agent.default_status_key != declared.primary or agent.variables != tuple(sorted(declared.exposed)):
         return True
     return bool(await _to_activate(db, agent, declared, seen, heads))

@@ -13,14 +13,15 @@ from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Pro
 from automagik_prompts.storage.repository import CodeVersion, StatusHead
 
 
-def _statuses(heads: Iterable[tuple[int, str]]) -> defaultdict[int, list[str]]:
+def statuses_by_agent(heads: Iterable[tuple[int, str]]) -> defaultdict[int, list[str]]:
+    """Return the statuses that have versions, by the agent's id."""
     found: defaultdict[int, list[str]] = defaultdict(list)
     for agent_id, status_key in heads:
         found[agent_id].append(status_key)
     return found
 
 
-def _writable(declared: DeclaredAgent, stored: Iterable[str]) -> tuple[DeclaredAgent, list[SyncResult]]:
+def writable_part(declared: DeclaredAgent, stored: Iterable[str]) -> tuple[DeclaredAgent, list[SyncResult]]:
     """Leave out the statuses that the database spells otherwise, as the other spelling would be a status beside them.
 
     Args:
@@ -41,7 +42,7 @@ def _writable(declared: DeclaredAgent, stored: Iterable[str]) -> tuple[DeclaredA
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class TextPlan:
     """What becomes of one text that was never seen."""
 
     agent: AgentInfo
@@ -58,6 +59,7 @@ class _Plan:
         return self.head.active_from_code if self.head.active is not None else self.last is None
 
     def version(self) -> PromptCreate:
+        """Return the version to write."""
         return PromptCreate(
             agent_id=self.agent.id,
             status_key=self.prompt.status_key,
@@ -71,6 +73,7 @@ class _Plan:
         )
 
     def events(self, written: Prompt) -> list[EventCreate]:
+        """Return the events that tell of it."""
         actions = [Action.CREATED, Action.ACTIVATED if self.activates else Action.DRIFT]
         return [
             EventCreate(
@@ -87,7 +90,7 @@ class _Plan:
         ]
 
 
-def _orphans(agent: AgentInfo, declared: DeclaredAgent, seen: Sequence[CodeVersion]) -> list[SyncResult]:
+def orphans_of(agent: AgentInfo, declared: DeclaredAgent, seen: Sequence[CodeVersion]) -> list[SyncResult]:
     """Return the statuses that came from code and that the code no longer mentions; nothing is deleted."""
     newest = {version.status_key: version.version for version in seen}
     return [
@@ -97,7 +100,8 @@ def _orphans(agent: AgentInfo, declared: DeclaredAgent, seen: Sequence[CodeVersi
     ]
 
 
-def _has_news(declared: DeclaredAgent, agent: AgentInfo, seen: Sequence[CodeVersion]) -> bool:
+def has_news(declared: DeclaredAgent, agent: AgentInfo, seen: Sequence[CodeVersion]) -> bool:
+    """Return whether the code has a text or a variable that the database has not seen."""
     if not declared.exposed.issubset(agent.variables):
         return True
     return any(find_same(prompt, seen) is None for prompt in declared.prompts.values())
@@ -112,13 +116,15 @@ def find_same(prompt: DeclaredPrompt, seen: Sequence[CodeVersion]) -> CodeVersio
     return None
 
 
-def _new_agent(declared: DeclaredAgent) -> AgentInfo:
+def new_agent_of(declared: DeclaredAgent) -> AgentInfo:
+    """Return an agent as it is added."""
     return AgentInfo(
         id=0, name=declared.name, default_status_key=declared.primary, variables=tuple(sorted(declared.exposed))
     )
 
 
-def _by_agent(versions: Sequence[CodeVersion]) -> defaultdict[int, list[CodeVersion]]:
+def by_agent(versions: Sequence[CodeVersion]) -> defaultdict[int, list[CodeVersion]]:
+    """Return versions by the agent's id."""
     grouped: defaultdict[int, list[CodeVersion]] = defaultdict(list)
     for version in versions:
         grouped[version.agent_id].append(version)

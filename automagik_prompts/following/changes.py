@@ -18,7 +18,7 @@ def changes_between(old: Snapshot, new: Snapshot) -> tuple[PromptChange, ...]:
 
 
 def _is_same(one: ServedPrompt | None, other: ServedPrompt | None) -> bool:
-    """Say whether two prompts are the same version, or the same text where one of them has no version yet."""
+    """Return whether two prompts are the same version, or the same text where one of them has no version yet."""
     if one is None or other is None:
         return one is other
     if (one.status_key, one.content_hash, one.format) != (other.status_key, other.content_hash, other.format):

@@ -1,4 +1,4 @@
-"""Telling what goes wrong, once: in the log, and in the events of the version that it is about."""
+"""Logging what goes wrong, once: in the log, and in the events of the version that it is about."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RECORD_TIMEOUT = 10.0
 
 
 class IncidentLog:
-    """Tells what goes wrong in one process, each thing once.
+    """Logs what goes wrong in one process, each thing once.
 
     Args:
         writable: Gives the database, open for writing.

@@ -29,7 +29,7 @@ CROWDED = 0.7
 
 CROWD_INTERVAL = 5.0
 """Seconds after which a process that begins to listen looks again at how many connections are in use, as does one that
-is told that they are short; later it looks ever more seldom."""
+is notified that they are short; later it looks ever more seldom."""
 
 RETRY = (0.5, 30.0)
 """The first and the longest wait between two attempts to listen, in seconds."""
@@ -43,7 +43,7 @@ def spacing(looks: int) -> float:
     """Return how many seconds to rest between two looks at a server, after so many: ever longer, up to a minute or so.
 
     Processes that start together may crowd a server only a while after each has begun; later that is rare, and whoever
-    finds it near_connection_limit tells the others.
+    finds it crowded notifies the others.
     """
     return min(CROWD_INTERVAL * 4.0 ** min(looks, 30), SAFETY_INTERVAL) * random.uniform(1.0, 1.25)
 
@@ -121,7 +121,7 @@ class Listening(Polling):
             try:
                 await self._listen_once()
                 attempt = 0
-            except Exception as error:  # noqa: BLE001  # polling goes on whatever happens here; the doctor tells
+            except Exception as error:  # noqa: BLE001  # polling goes on whatever happens here; `doctor` reports it
                 logger.debug("Listening failed: %s", redacted(f"{type(error).__name__}: {error}", self._url))
                 self._near_limit = self._near_limit or is_refused_for_crowd(error)
                 attempt += 1
@@ -139,7 +139,7 @@ class Listening(Polling):
         try:
             now, looks = asyncio.get_running_loop().time, 0
             while not connection.is_closed:
-                # Before the look: what is told meanwhile may bring the next one forward.
+                # Before the look: a notification meanwhile may bring the next one forward.
                 self._due = now() + spacing(looks)
                 self._near_limit = await connection.prove(PROOF_TIMEOUT, CROWDED)
                 if self._near_limit:

@@ -129,7 +129,7 @@ class Loader:
         try:
             return await database.run(repository.get_active_set)
         except SchemaError:
-            # The migrations tell better what is wrong, and what to do.
+            # The migrations know better what is wrong, and what to do.
             await migrate.check_writable(database)
             raise
 

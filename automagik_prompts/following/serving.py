@@ -36,7 +36,7 @@ class FollowerStatus:
         read_at: When the database was last read, on the monotonic clock; `None` if it never was.
         listening: Whether notifications are known to arrive.
         unwritten: What stands against writing what the code declares, without secrets; `None` if it is written.
-        due: When the next report is due at the latest, on the monotonic clock; `None` if there is no telling.
+        due: When the next report is due at the latest, on the monotonic clock; `None` if that is not known.
         clashes: The statuses whose texts were not written, as the database spells them otherwise.
     """
 
@@ -52,7 +52,7 @@ class FollowerStatus:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What a process serves, and how fresh it is: one value, so that both always tell the same.
+    """What a process serves, and how fresh it is: one value, so that both always agree.
 
     Attributes:
         snapshot: What is served; `None` before the first load has ended in one way or another.
@@ -67,10 +67,10 @@ class RuntimeState:
     """Holds what is served, and says how fresh it is.
 
     Args:
-        where: The database, as it may be told.
+        where: The database, as it may be shown.
         from_code: Makes the snapshot that is served where nothing else came in time.
-        changing: Is told of each snapshot that will take the place of another, with both, before it is served.
-        changed: Is told the same when it is served.
+        changing: Called with each snapshot that will take the place of another, with both, before it is served.
+        changed: Called with the same when it is served.
 
     Attributes:
         serving: What is served, and how fresh it is as far as the follower has said.

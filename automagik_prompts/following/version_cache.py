@@ -113,7 +113,7 @@ class VersionStore:
                 try:
                     served.append(self._served(info, prompt))
                 except InvalidPromptError as error:
-                    logger.debug("%s", error)  # it is not active; whoever activates it is told
+                    logger.debug("%s", error)  # it is not active; whoever activates it sees it
             self._versions.add(reversed(served))
         self._read_ahead |= agents
 

@@ -1,4 +1,4 @@
-"""Telling programs that something else is served now, away from agent runs and from the thread that follows changes.
+"""Calling programs when something else is served, away from agent runs and from the thread that follows changes.
 
 Each callback has a thread of its own, so that one that hangs or raises hurts neither the others nor anybody else.
 """
@@ -46,14 +46,14 @@ class Callbacks:
                 listener.end()
         self._listeners = tuple(listener for listener in self._listeners if listener.callback != callback)
 
-    def tell(self, changes: Iterable[PromptChange]) -> None:
+    def call(self, changes: Iterable[PromptChange]) -> None:
         """Have every callback called, in order; returns at once."""
         for change in changes:
             for listener in self._listeners:
-                listener.tell(change)
+                listener.call(change)
 
     def end(self) -> None:
-        """End the threads once they have told what there is; a later change begins anew."""
+        """End the threads once they have made the calls there are; a later change begins anew."""
         for listener in self._listeners:
             listener.end()
 
@@ -63,7 +63,7 @@ class Callbacks:
 
 
 class _Listener:
-    """One callback, what it is still to be told, and the thread that does it; there is one while there is work."""
+    """One callback, its waiting calls, and the thread that makes them while there are any."""
 
     def __init__(self, callback: OnChangeCallback) -> None:
         self.callback = callback
@@ -71,7 +71,7 @@ class _Listener:
         self._thread: NativeThread | None = None
         self._is_behind = False
 
-    def tell(self, change: PromptChange | None) -> None:
+    def call(self, change: PromptChange | None) -> None:
         if self._waiting.put(change):
             self._fall_behind()
         if change is not None and (self._thread is None or not self._thread.is_alive):
@@ -81,7 +81,7 @@ class _Listener:
 
     def end(self) -> None:
         if self._thread is not None:
-            self.tell(None)
+            self.call(None)
             # What comes later is for another thread.
             self._thread, self._waiting = None, Mailbox(MAX_WAITING)
 

@@ -212,7 +212,7 @@ class Lifecycle:
 
     def _publish(self, old: Snapshot, new: Snapshot) -> None:
         if self.callbacks:
-            self.callbacks.tell(changes_between(old, new))
+            self.callbacks.call(changes_between(old, new))
 
 
 _abandoned: list[Worker | None] = []

@@ -1,4 +1,4 @@
-"""What a process tells once: things that do no harm to a run and that a developer did not mean."""
+"""What a process logs once: things that do no harm to a run and that a developer did not mean."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ MAX_NOTICES = 1000
 
 
 class Notices:
-    """Notices, each told once per process: in the log, and in `health().problems`."""
+    """Notices, each logged once per process: in the log, and in `health().problems`."""
 
     def __init__(self) -> None:
-        self._told: dict[Hashable, str] = {}
+        self._logged: dict[Hashable, str] = {}
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._told or len(self._told) >= MAX_NOTICES
+        return key in self._logged or len(self._logged) >= MAX_NOTICES
 
     def note(self, key: Hashable) -> bool:
         """Return whether a key is new, and keep it; without words, it was looked at and is as it should be."""
         if key in self:
             return False
-        self._told[key] = ""
+        self._logged[key] = ""
         return True
 
-    def tell(self, key: Hashable, words: str) -> None:
+    def log(self, key: Hashable, words: str) -> None:
         """Log a sentence and keep it."""
-        if self._told.get(key) != words:
-            self._told[key] = words
+        if self._logged.get(key) != words:
+            self._logged[key] = words
             logger.warning("%s", words)
 
     def drop(self, key: Hashable) -> None:
         """Forget a notice that is true no more."""
-        self._told.pop(key, None)
+        self._logged.pop(key, None)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What was told."""
-        return tuple(words for words in tuple(self._told.values()) if words)
+        """What was logged."""
+        return tuple(words for words in tuple(self._logged.values()) if words)

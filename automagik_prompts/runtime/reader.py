@@ -205,7 +205,7 @@ class Reader:
             if StatusKeys(known).find(status_key) is None:
                 unread = " (the database could not be asked)" if done is None or done.exception() is not None else ""
                 near = nearest(status_key, known, "statuses")
-                self.notices.tell(
+                self.notices.log(
                     key,
                     f"The status {status_key!r} of {agent} has no prompt: neither the code nor the "
                     f"database{unread} knows it, so another status' text is sent. {near}",
@@ -228,7 +228,7 @@ class Reader:
             close = closest(name, available())
             hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
             instead = f"[No data for {name}]" if self.missing == "marker" else "nothing"
-            self.notices.tell(
+            self.notices.log(
                 key,
                 f"{prompt.agent}/{prompt.status_key}, {which}: the variable {name!r} had no value in a run, so the "
                 f"model was sent {instead!r} in its place. {hint}Give it in deps or "
@@ -242,9 +242,9 @@ class Reader:
         late = autoinstall.late_agents(self._plugin)
         for name in late:
             words = f"The agent {name!r} was built before install(), so it has no prompt. Build it afterwards."
-            self.notices.tell(("late", name), words)
+            self.notices.log(("late", name), words)
         for name in sorted(self._life.registry.agents.keys() - plugins.bound.keys() - self.resolved - {*late}):
-            self.notices.tell(
+            self.notices.log(
                 ("unbound", name),
                 f"The prompts of {name!r} are declared, and no agent of this process was given them. Give an agent "
                 f"ActivePrompt({name!r}) or, with install(), the name {name!r}.",

@@ -186,7 +186,7 @@ class Worker:
         """Log, once for each kind, what has ended the event loop."""
         if what not in self._told and not self._stopping.is_set():
             self._told.add(what)
-            with suppress(Exception):  # the host's own logging may be what has failed
+            with suppress(Exception):  # the application's own logging may be what has failed
                 logger.error("The plugin's event loop was ended by %s; it begins anew.", what)
 
     async def _serve(self) -> None:

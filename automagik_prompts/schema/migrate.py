@@ -1,8 +1,8 @@
 """Bringing the schema up and down: aerich's files and aerich's history table, applied under a lock.
 
 The files are in aerich's format and `aerich upgrade` applies them as well. In a running application aerich's own
-command is not used: it works on whatever Tortoise context the host has, and closes the host's connections. It takes no
-lock either, so that two upgrades at once can fail or run a step twice.
+command is not used: it works on whatever Tortoise context the application has, and closes the application's
+connections. It takes no lock either, so that two upgrades at once can fail or run a step twice.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ async def check_writable(database: Database) -> None:
 
 
 async def prepare(database: Database) -> None:
-    """Bring an embedded schema up to date by itself; on a server, and where it would change a host's tables, refuse.
+    """Bring an embedded schema up to date; refuse on a server, and where it would change an application's tables.
 
     Raises:
         SchemaError: Steps are missing, and a person has to decide when; the message names the command.
@@ -173,7 +173,7 @@ async def _downgrade(db: BaseDBAsyncClient, number: int) -> tuple[str, ...]:
 
 
 async def _is_in_effect(db: Connection, migration: Migration) -> bool:
-    """Say whether a step that is recorded as applied has left its mark."""
+    """Return whether a step that is recorded as applied has left its mark."""
     if migration.number == CREATE:
         return bool(await columns(db, "prompt_events"))
     if migration.number == CHANGE:
@@ -193,7 +193,7 @@ async def _run(step: Migrate, db: BaseDBAsyncClient) -> None:
 
 
 async def has_host_tables(db: DatabaseReader) -> bool:
-    """Say whether missing steps would change tables that were there before this library."""
+    """Return whether missing steps would change tables that were there before this library."""
     if await read_applied(db):
         return bool(await host_columns(db, "agents"))
     return bool(await columns(db, "agents") or await columns(db, "prompts"))
@@ -221,7 +221,7 @@ def _models_state(module: ModuleType) -> str:
 
 @asynccontextmanager
 async def _explain_lock_timeout() -> AsyncIterator[None]:
-    """Say what to do where a table on a server could not be had in time."""
+    """Return what to do where a table on a server could not be had in time."""
     try:
         yield
     except DatabaseUnavailableError as error:

@@ -1,8 +1,8 @@
 """The database: its Tortoise context and its connections.
 
-The host may use Tortoise too. So nothing here calls `Tortoise.init`: a context of our own is active only inside our own
-tasks, under an app label and a connection alias that nobody else has, and what Tortoise keeps for the whole process
-(time zone variables, router) is never touched.
+The application may use Tortoise too. So nothing here calls `Tortoise.init`: a context of our own is active only inside
+our own tasks, under an app label and a connection alias that nobody else has, and what Tortoise keeps for the whole
+process (time zone variables, router) is never touched.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class _Silent(logging.Logger):
 class _Context(TortoiseContext):
     """A context that leaves alone what Tortoise keeps for the whole process: not even for a moment is it ours.
 
-    The host's threads go on while this library connects, so putting things back afterwards would be too late.
+    The application's threads go on while this library connects, so putting things back afterwards would be too late.
     """
 
     def _init_timezone(self, use_tz: bool, timezone: str) -> None:
@@ -207,7 +207,7 @@ class Database:
             )
 
     def is_outdated(self) -> bool:
-        """Say whether it should be opened again: a file that could only be read may be written or changed since."""
+        """Return whether it should be opened again: a file that could only be read may be written or changed since."""
         return isinstance(self._client, FileClient) and self._client.is_outdated()
 
     @asynccontextmanager

@@ -38,7 +38,7 @@ async def indexes(db: DatabaseReader, table: str) -> tuple[Index, ...]:
 
 
 async def is_unique(db: DatabaseReader, table: str, names: Sequence[str]) -> bool:
-    """Say whether the database itself keeps some columns unique."""
+    """Return whether the database itself keeps some columns unique."""
     wanted = set(names)
     return any(
         index.unique and not index.partial and set(index.columns) == wanted for index in await indexes(db, table)
@@ -51,7 +51,7 @@ async def foreign_keys(db: DatabaseReader, table: str) -> tuple[ForeignKey, ...]
 
 
 async def refers_to(db: DatabaseReader, table: str, column: str, target: str) -> bool:
-    """Say whether a column has a foreign key to a table."""
+    """Return whether a column has a foreign key to a table."""
     return any(key.columns == (column,) and key.table == target for key in await foreign_keys(db, table))
 
 

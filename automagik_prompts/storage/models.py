@@ -21,7 +21,7 @@ APP_LABEL = "automagik_prompts"
 
 
 class UtcField(fields.DatetimeField[datetime]):
-    """A moment in UTC, whatever time zone the host application has chosen for its own models.
+    """A moment in UTC, whatever time zone the application application has chosen for its own models.
 
     Tortoise's own field follows settings that hold for the whole process.
     """
@@ -181,7 +181,7 @@ class _Meta(MetaInfo):
         """As above."""
 
     def _generate_db_fields(self) -> None:
-        """Say which columns of a row are converted and how: the same for each engine.
+        """Return which columns of a row are converted and how: the same for each engine.
 
         Tortoise goes by the database that was opened last, and empties these lists to fill them again, while another
         thread may be reading rows by them.

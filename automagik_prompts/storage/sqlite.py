@@ -1,4 +1,4 @@
-"""The SQLite client that Tortoise is told to use: it also reads what it may not write, and what is no text.
+"""The SQLite client that Tortoise is made to use: it also reads what it may not write, and what is no text.
 
 Tortoise's own switches each connection to write-ahead logging. A file that this process may only read refuses that,
 and a file in a folder that it may only read cannot even be read that way, although nothing stands against serving it:
@@ -37,7 +37,7 @@ class FileClient(SqliteClient):
     """The file's stamp where it was opened as one that does not change; SQLite takes no notice of changes then."""
 
     def is_outdated(self) -> bool:
-        """Say whether a new connection would be better: it could write, or could see what was written since."""
+        """Return whether a new connection would be better: it could write, or could see what was written since."""
         path = Path(self.filename)
         if self._read_only and _may_be_written(path):
             return True

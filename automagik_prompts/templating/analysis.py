@@ -30,7 +30,7 @@ Path = tuple[str, ...]
 
 
 def _says_something(statement: Statement) -> bool:
-    """Say whether a part of a text could show; what a variable shows is not known here."""
+    """Return whether a part of a text could show; what a variable shows is not known here."""
     if isinstance(statement, ContentStatement):
         return bool(statement.value.strip())
     return not isinstance(statement, CommentStatement)

@@ -59,7 +59,7 @@ def check_variable_name(name: object) -> str:
 
 
 def _is_exposed(name: str, exposed: Collection[str]) -> bool:
-    """Say whether a variable that a template uses is covered by the exposed names."""
+    """Return whether a variable that a template uses is covered by the exposed names."""
     path = name.removesuffix("?")
     if path in exposed or path in BUILTINS:
         return True

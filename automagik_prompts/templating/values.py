@@ -1,8 +1,8 @@
-"""What a template may know of the host's values: reading them, and reducing them to what a text uses.
+"""What a template may know of the application's values: reading them, and reducing them to what a text uses.
 
-Nothing that the host owns reaches the template engine: strings, numbers, truth values, and lists and dictionaries of
-them that hold only the parts that the text names. What cannot be read counts as missing, so that a text which somebody
-edits cannot make a run fail.
+Nothing that the application owns reaches the template engine: strings, numbers, truth values, and lists and
+dictionaries of them that hold only the parts that the text names. What cannot be read counts as missing, so that a text
+which somebody edits cannot make a run fail.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Items(list[object]):
 
 
 class _Number(float):
-    """A number that compares like one and prints as the host's own, such as a `Decimal` with all of its digits."""
+    """A number that compares like one and prints as the original, such as a `Decimal` with all of its digits."""
 
     def __new__(cls, value: Decimal | float, text: str) -> Self:
         made = super().__new__(cls, value)
@@ -195,10 +195,10 @@ def _is_list(value: object) -> TypeGuard[Collection[object]]:
 
 
 def _members(value: object, read: Callable[[], Iterable[T]]) -> list[T]:
-    """Return what a collection of the host holds; none where it raises, as one that loads from a database may."""
+    """Return what a collection holds; nothing where it raises, as one that loads from a database may."""
     try:
         return list(read())
-    except Exception as error:  # noqa: BLE001  # the host's collection may raise anything; it is reported
+    except Exception as error:  # noqa: BLE001  # the application's collection may raise anything; it is reported
         _report_unreadable(value, "the items", error)
         return []
 
@@ -223,7 +223,7 @@ def get(container: object, name: str) -> object:
         if isinstance(container, Mapping):
             return cast("Mapping[str, object]", container).get(name, ABSENT)
         value = getattr(container, name, ABSENT)
-    except Exception as error:  # noqa: BLE001  # the host's property may raise anything; it is reported
+    except Exception as error:  # noqa: BLE001  # the application's property may raise anything; it is reported
         _report_unreadable(container, name, error)
         return ABSENT
     if type(value) is str:
@@ -261,7 +261,7 @@ def _scalar(value: object) -> object:
         return _converted(value)
     except RecursionError:
         raise
-    except Exception as error:  # noqa: BLE001  # the host's `__str__` may raise anything; it is reported
+    except Exception as error:  # noqa: BLE001  # the application's `__str__` may raise anything; it is reported
         _report_unreadable(value, "__str__", error)
         return ABSENT
 
@@ -298,7 +298,7 @@ def _joined(value: Collection[object]) -> object:
 
 
 def _report_unreadable(value: object, name: str, error: Exception) -> None:
-    """Tell that the host's own object raised while a value was read."""
+    """Log that the application's own object raised while a value was read."""
     _warn_unreadable(type(value).__name__, name, type(error).__name__)
 
 

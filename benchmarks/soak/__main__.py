@@ -98,7 +98,7 @@ class Soak:
         return not self._failures
 
     def _judge(self) -> None:
-        """Say what happened on each side, and compare what its models were told with what was active."""
+        """Return what happened on each side, and compare what its models were told with what was active."""
         for side in self.sides:
             side.reports += [(child.pid, child.ask("report")) for child in side.children]
             try:

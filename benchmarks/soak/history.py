@@ -52,7 +52,7 @@ async def read(url: str) -> list[State]:
 
 
 def deviation(states: Sequence[State], seen: Iterable[Seen], began: Mapping[int, float]) -> str | None:
-    """Say where a worker was told what was not active, or what was active only before; `None` where it never was.
+    """Return where a worker was told what was not active, or what was active only before; `None` where it never was.
 
     Args:
         states: What was active, in order.

@@ -151,7 +151,7 @@ def _default(value: ast.expr | None) -> str:
 
 
 def _is_hook(node: ast.ClassDef, method: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Say whether a method is there for Pydantic AI or for this package's own modules to call."""
+    """Return whether a method is there for Pydantic AI or for this package's own modules to call."""
     if node.name == "ActivePrompt":
         return True
     return node.name == "PromptPlugin" and method.name in {"is_chosen", "is_started", "identity", "where"}

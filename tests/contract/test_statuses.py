@@ -268,7 +268,7 @@ async def test_files_are_for_the_status_that_is_there(database: Database, agent:
     await declare(database, agent, "NEW", COMPOSED)
     plan = await importing.plan_import(database, written(tmp_path, agent, "new", DECOMPOSED), activate=True)
     assert [step.file.prompt.status_key for step in plan.steps] == ["NEW", COMPOSED]
-    await importing.carry_out(database, plan, activate=True, intent=Intent(), told=lambda _step: None)
+    await importing.carry_out(database, plan, activate=True, intent=Intent(), progress=lambda _step: None)
     assert await standing(database, agent, COMPOSED) == [(1, False), (2, True)]
     for name, keys in ((agent, ("new", "NEW")), (f"{agent}-2", ("fresh", "FRESH"))):
         with pytest.raises(InvalidPromptError, match=r"two files, which spell it differently: .*0\.md and .*1\.md"):
@@ -284,7 +284,7 @@ async def test_files_of_unknown_statuses_are_all_named(database: Database, agent
     assert f"0.md: {agent} has no status 'APROVED'. Did you mean 'APPROVED'?" in refused.value.message
     assert f"1.md: {agent} has no status 'VIP'. Known statuses: APPROVED, NEW." in refused.value.message
     plan = await importing.plan_import(database, files, activate=True, new_status=True)
-    await importing.carry_out(database, plan, activate=True, intent=Intent(), told=lambda _step: None)
+    await importing.carry_out(database, plan, activate=True, intent=Intent(), progress=lambda _step: None)
     assert await statuses(database, agent) == ["APPROVED", "APROVED", "NEW", "VIP"]
     registry.declare(agent, {"LATER": "Not written yet."}, where="here")
     later = written(tmp_path, agent, "later")

@@ -20,7 +20,7 @@ from automagik_prompts.exceptions import (
     NoActivePromptError,
     UnexposedVariableError,
 )
-from automagik_prompts.following import follower, signals
+from automagik_prompts.following import listening, loader
 from automagik_prompts.plugin import PromptPlugin
 from tests.conftest import MakePlugin
 from tests.faults import assert_silent, execute, lines, notification, told
@@ -187,7 +187,7 @@ async def test_fault_07_text_changed_in_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A text that SQL changes under the active version's number is found by the full reading that comes each minute."""
-    for module, name in ((follower, "FULL_LOAD_INTERVAL"), (signals, "SAFETY_INTERVAL")):
+    for module, name in ((loader, "FULL_LOAD_INTERVAL"), (listening, "SAFETY_INTERVAL")):
         assert getattr(module, name) == 60
         monkeypatch.setattr(module, name, 0.3)
     registry.declare("a", {"default": CODE}, where="here")

@@ -222,9 +222,9 @@ def test_what_is_waiting_is_bounded(caplog: pytest.LogCaptureFixture, monkeypatc
     all_of_them.add(slow)
     changes = [PromptChange("stan", str(number), None, None) for number in range(10)]
     with caplog.at_level(logging.WARNING, "automagik_prompts"):
-        all_of_them.tell(changes[:1])
+        all_of_them.call(changes[:1])
         assert begun.wait(30)
-        all_of_them.tell(changes[1:])
+        all_of_them.call(changes[1:])
         release.set()
         assert done.wait(30)
     assert told == ["0", "7", "8", "9"]

@@ -85,4 +85,4 @@ async def edit(plugin: PromptPlugin) -> None:
     health: Health = plugin.health()
     async with plugin.connection() as db:
         active: Prompt | None = await repository.get_active_prompt(db, result.agent.id, "NEW")
-    print(written, synced, snapshot, served, health, active)  # noqa: T201  # so that each is used
+    print(written, synced, snapshot, served, health, active)  # so that each is used

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from automagik_prompts.cli.commands.write import audience, tell
+from automagik_prompts.cli.commands.write import audience, report
 from automagik_prompts.cli.interaction import Editor, can_ask, confirm, find_author
 from automagik_prompts.cli.options import (
     Agent,
@@ -215,7 +215,7 @@ def _finish(session: Session, plan: CreatePlan, before: Before, intent: Intent, 
         ),
         Access.WRITE,
     )
-    tell(session, change)
+    report(session, change)
 
 
 def _old(plan: CreatePlan, before: Before) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from automagik_prompts.cli.session import Session, command, try_modules
 
 @command
 def explain(session: Session, agent: Agent, status: OptionalStatus = None, module: Modules = None) -> None:
-    """Say which version is served, from where and why.
+    """Show which version is served, from where and why.
 
     It is what a process with the installed prompt modules would serve now, also while the database is down.
     """

@@ -74,6 +74,6 @@ def _event_row(agent: str, event: Event) -> tuple[str, ...]:
 
 
 def _tell_more(more: bool, limit: int) -> None:
-    """Say that there is more, where a person reads along."""
+    """Print that there is more, where a person reads along."""
     if more and is_terminal():
         print_note(f"These are the newest {limit}; see more with --limit.")

@@ -230,7 +230,7 @@ def _report(
 
 
 def _summary(plans: Sequence[AgentPlan]) -> str:
-    """Say in one line what becomes of all texts."""
+    """Return in one line what becomes of all texts."""
     count = Counter(plan.outcome for plan in plans)
     new, verbatim = count[Outcome.CREATED] + count[Outcome.INACTIVE], sum(plan.verbatim for plan in plans)
     parts = [

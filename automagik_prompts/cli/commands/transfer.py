@@ -149,7 +149,7 @@ def _carry_out(session: Session, plan: ImportPlan, intent: Intent, *, activate: 
 
         async def work(database: Database) -> ImportPlan:
             return await importing.carry_out(
-                database, plan, activate=activate, intent=intent, told=lambda _step: advance()
+                database, plan, activate=activate, intent=intent, progress=lambda _step: advance()
             )
 
         return session.run(work, Access.WRITE)

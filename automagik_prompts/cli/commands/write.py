@@ -1,6 +1,6 @@
 """The commands that change what is served or kept: `activate`, `rollback`, `deactivate`, `copy`, `delete`.
 
-On a terminal each shows first what changes and for whom, and asks, unless it is told `--yes`. What was shown is what
+On a terminal each shows first what changes and for whom, and asks, unless `--yes` is given. What was shown is what
 the answer is about: if somebody else writes meanwhile, nothing is done.
 """
 
@@ -238,7 +238,7 @@ def _do(
     yes: bool,
     action: Action | None = None,
 ) -> None:
-    """Show and ask where somebody sits at a terminal, then write and tell."""
+    """Show and ask where somebody sits at a terminal, then write and report."""
     intent = Intent(find_author(intent.author, session.settings), intent.note, intent.expected_revision)
     if can_ask():
 
@@ -252,7 +252,7 @@ def _do(
             confirm(question)
         if intent.expected_revision is None:
             intent = Intent(intent.author, intent.note, revision)
-    tell(session, session.run(lambda database: write(database, intent), Access.WRITE), action)
+    report(session, session.run(lambda database: write(database, intent), Access.WRITE), action)
 
 
 async def _show_replacement(database: Database, agent: str, wanted: Prompt) -> None:
@@ -274,7 +274,7 @@ async def _show_replacement(database: Database, agent: str, wanted: Prompt) -> N
 
 
 def audience(agent: str, status: str, summaries: Sequence[StatusSummary]) -> str:
-    """Say who is served the active version of a status."""
+    """Return who is served the active version of a status."""
     words = f"It is served to every run of the agent {agent} in the status {status}"
     if any(summary.primary and summary.status_key == status for summary in summaries):
         without = [summary.status_key for summary in summaries if summary.active is None]
@@ -288,7 +288,7 @@ def _described(prompt: Prompt) -> str:
     return f"version {prompt.version} ({by}, {age(prompt.created_at)} ago)"
 
 
-def tell(session: Session, change: EditResult, action: Action | None = None) -> None:
+def report(session: Session, change: EditResult, action: Action | None = None) -> None:
     """Print what a write did."""
     if session.json:
         print_json(EditOutput.of(change))

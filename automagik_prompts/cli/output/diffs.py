@@ -52,7 +52,7 @@ def print_diff(old: str, new: str, old_label: str, new_label: str, *, stderr: bo
 
 
 def has_colour(out: Console) -> bool:
-    """Say whether colours reach the reader; without them, changes need marks."""
+    """Return whether colours reach the reader; without them, changes need marks."""
     return out.color_system is not None and not out.no_color and not out.is_dumb_terminal
 
 

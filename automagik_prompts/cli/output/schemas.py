@@ -300,7 +300,7 @@ class Checked(Shape):
 
 
 def origin(from_code: bool) -> Origin:
-    """Say who wrote a version."""
+    """Return who wrote a version."""
     return "code" if from_code else "person"
 
 

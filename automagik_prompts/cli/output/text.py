@@ -29,7 +29,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def is_terminal(*, stderr: bool = False) -> bool:
-    """Say whether a person reads along."""
+    """Return whether a person reads along."""
     stream = sys.stderr if stderr else sys.stdout
     return stream is not None and stream.isatty()
 
@@ -71,7 +71,7 @@ def print_text(text: str) -> None:
 
 
 def print_note(text: str) -> None:
-    """Tell a person something that is not the result; on a terminal the lines are broken between words."""
+    """Print for a person something that is not the result; on a terminal the lines are broken between words."""
     if not is_terminal(stderr=True):
         sys.stderr.write(visible(text) + "\n")
         return
@@ -96,7 +96,7 @@ def _picture(char: str) -> str:
 
 
 def age(moment: datetime, now: datetime | None = None) -> str:
-    """Say how long ago something was, in the largest unit that fits: `5s`, `12m`, `3h`, `40d`, `2y`."""
+    """Return how long ago something was, in the largest unit that fits: `5s`, `12m`, `3h`, `40d`, `2y`."""
     seconds = max(0.0, ((now or datetime.now(UTC)) - moment).total_seconds())
     for unit, size in (("y", 365 * 86400), ("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= size:

@@ -9,7 +9,7 @@ from pathlib import Path
 from automagik_prompts.declaring.locations import Place
 from automagik_prompts.domain.keys import PromptKey, StatusKeys
 from automagik_prompts.editing import queries
-from automagik_prompts.editing.checks import Agents, _status_keys, _unservable
+from automagik_prompts.editing.checks import Agents, status_keys_of, unservable
 from automagik_prompts.editing.files import exporting
 from automagik_prompts.editing.files.folder import FoundFile, find_files, is_prompt, read_bytes
 from automagik_prompts.editing.files.text import read_file
@@ -39,7 +39,7 @@ async def check_files(
     for file in files:
         prompt, code = file.prompt, declared.get(file.prompt.agent)
         exposed = code.exposed if code is not None else stored.get(prompt.agent)
-        found += _unservable(
+        found += unservable(
             prompt.key,
             prompt.text,
             prompt.format,
@@ -58,7 +58,7 @@ async def _compared_with_files(
 ) -> list[Finding]:
     found = []
     present = {prompt.key: (prompt, version) for prompt, version in await exporting.read_prompts(database)}
-    stored = _status_keys(await queries.summaries(database))
+    stored = status_keys_of(await queries.summaries(database))
     for file in files:
         prompt = file.prompt
         keys = stored.get(prompt.agent, StatusKeys(()))

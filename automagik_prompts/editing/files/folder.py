@@ -26,7 +26,7 @@ _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*%]|^[.~]|[. ]$')
 
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))})
 _SUFFIXES = frozenset({".md", ".markdown", ".txt", ".hbs"})
-"""What prompts may be kept in; only Markdown with a front matter is imported, the rest is told."""
+"""What prompts may be kept in; only Markdown with a front matter is imported, the rest is reported."""
 
 _MAX_BYTES = MAX_TEXT_LENGTH * 4 + 100_000
 """The largest file that a prompt can need."""

@@ -137,7 +137,7 @@ async def _outdated(database: Database, agent: AgentInfo | None, step: Step) -> 
 
 
 async def carry_out(
-    database: Database, plan: ImportPlan, *, activate: bool, intent: Intent, told: Callable[[Step], None]
+    database: Database, plan: ImportPlan, *, activate: bool, intent: Intent, progress: Callable[[Step], None]
 ) -> ImportPlan:
     """Write what a plan says; each file is a change of its own, so an import that was interrupted can be said again.
 
@@ -146,7 +146,7 @@ async def carry_out(
         plan: What to do.
         activate: Whether to activate what is written.
         intent: Who imports and why.
-        told: Called after each change.
+        progress: Called after each change.
 
     Returns:
         The plan, with the versions that were written.
@@ -179,7 +179,7 @@ async def carry_out(
             await edits.activate(prompt.agent, prompt.status_key, version, author=intent.author, note=note)
         done.append(Step(step.file, step.action, step.active, version))
         if step.action in {"create", "activate"}:
-            told(done[-1])
+            progress(done[-1])
     return ImportPlan(tuple(done), plan.new_agents)
 
 

@@ -1,4 +1,4 @@
-"""What the migrations do besides their DDL: take the lock, adopt the host's rows, and guard the drop.
+"""What the migrations do besides their DDL: take the lock, adopt the application's rows, and guard the drop.
 
 Everything here runs inside a migration's transaction, whoever started it: this library's command or aerich's.
 """
@@ -16,11 +16,11 @@ from automagik_prompts.schema.legacy.frozen import Action, content_hash
 from automagik_prompts.schema.legacy.plan import adopted_versions, plan_texts
 from automagik_prompts.schema.legacy.planned import AgentPlan, Outcome
 from automagik_prompts.schema.legacy.rows import (
-    _event,
-    _write_events,
-    _write_facts,
-    _write_text_events,
     _write_versions,
+    event_of,
+    write_events,
+    write_facts,
+    write_text_events,
 )
 from automagik_prompts.schema.legacy.tables import (
     ARCHIVED_AGENTS,
@@ -57,7 +57,7 @@ async def is_foreign(db: DatabaseReader) -> bool:
 
 
 async def take_over_tables(db: Connection) -> None:
-    """Look at the host's tables before anything is changed, and note what they are.
+    """Look at the application's tables before anything is changed, and note what they are.
 
     Where that is noted already, an engine without transactions for DDL was interrupted: what is there now is partly
     this library's own.
@@ -78,7 +78,7 @@ async def take_over_tables(db: Connection) -> None:
 
 
 async def _lock_host_tables(db: Connection) -> None:
-    """Shut the host's application out, from `agents` first.
+    """Shut the application's application out, from `agents` first.
 
     An application that holds `agents` and wants `prompts` would else wait for a step that waits for it.
     """
@@ -116,11 +116,14 @@ async def adopt_versions(db: Connection) -> None:
     after = {version.id for version in adopted if version.is_active}
     losers = [version for version in adopted if version.id in before - after]
     winners = [version for version in adopted if version.id in after]
-    await _write_events(
+    await write_events(
         db,
         [
-            *(_event(version, Action.DEACTIVATED, note="one of two active versions in prompts") for version in losers),
-            *(_event(version, Action.ACTIVATED, note="the active version in prompts") for version in winners),
+            *(
+                event_of(version, Action.DEACTIVATED, note="one of two active versions in prompts")
+                for version in losers
+            ),
+            *(event_of(version, Action.ACTIVATED, note="the active version in prompts") for version in winners),
         ],
     )
 
@@ -141,8 +144,8 @@ async def adopt_texts(db: Connection, *, first: bool = True) -> tuple[AgentPlan,
     new = [plan for plan in plans if plan.outcome in {Outcome.CREATED, Outcome.INACTIVE}]
     moved = [plan for plan in plans if plan.outcome in {Outcome.CREATED, Outcome.ACTIVATED}]
     await _write_versions(db, new, moved)
-    await _write_facts(db, plans, {plan.agent_id for plan in (*new, *moved)}, first=first)
-    await _write_text_events(db, new, moved)
+    await write_facts(db, plans, {plan.agent_id for plan in (*new, *moved)}, first=first)
+    await write_text_events(db, new, moved)
     if verbatim := [plan.agent for plan in plans if plan.verbatim]:
         logger.warning("Texts that are no valid templates are kept verbatim (format text): %s", shown(verbatim))
     return plans

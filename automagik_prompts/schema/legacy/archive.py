@@ -26,7 +26,7 @@ _TYPES = {
 }
 
 _OWN_IDS = {"sqlite": "", "postgres": "OVERRIDING SYSTEM VALUE"}
-"""How a row is written with an id of its own, also where the host's table is told to number them always."""
+"""How a row is written with an id of its own, also where the application's table is told to number them always."""
 
 _VERSION = (
     *("id", "status_key", "version", "prompt_text", "format", "is_active", "is_default_from_code", "name"),
@@ -44,7 +44,7 @@ _TIMES = ("created_at", "updated_at")
 
 
 async def archive_agents(db: Connection) -> None:
-    """Put aside what `agents` says besides the host's own columns, unless that was done already."""
+    """Put aside what `agents` says besides the application's own columns, unless that was done already."""
     types, host, present = _TYPES[db.dialect], await host_columns(db, "agents"), await columns(db, "agents")
     if not present.issuperset(_FACTS) or not await db.rows('SELECT "id" FROM "agents" LIMIT 1'):
         return
@@ -74,7 +74,7 @@ async def restore_own_agents(db: Connection) -> None:
 
 
 async def restore_facts(db: Connection) -> None:
-    """Bring back what `agents` said besides the host's own columns."""
+    """Bring back what `agents` said besides the application's own columns."""
     if not await columns(db, ARCHIVED_AGENTS):
         return
     host = await host_columns(db, "agents")
@@ -99,7 +99,7 @@ class Archived:
 
     Attributes:
         agent: The agent's name.
-        was_host: Whether it is a row of the host's own table, which has it now as well.
+        was_host: Whether it is a row of the application's own table, which has it now as well.
         was_active: Whether it was active there.
         version: The version as it was; its `agent_id` is the one that the agent had.
         row: All its columns.
@@ -138,7 +138,7 @@ async def archive_versions(db: Connection) -> None:
         f'CREATE TABLE IF NOT EXISTS "{ARCHIVED_VERSIONS}" ("agent_name" TEXT NOT NULL, "agent_id" INT NOT NULL, '
         f'"was_host" {types["bool"]} NOT NULL, "was_active" {types["bool"]}, "id" INT NOT NULL, '
         '"status_key" VARCHAR(255) NOT NULL, "version" INT NOT NULL, "prompt_text" TEXT NOT NULL, '
-        # Columns that may be the host's own hold what the host's own types let in.
+        # Columns that may be the application's own hold what the application's own types let in.
         f'"format" TEXT NOT NULL, "is_active" {types["bool"]} NOT NULL, '
         f'"is_default_from_code" {types["bool"]} NOT NULL, "name" TEXT, "content_hash" TEXT NOT NULL, '
         f'"author" TEXT, "note" TEXT, "created_at" {types["time"]} NOT NULL, '
@@ -200,10 +200,11 @@ async def read_archive(db: DatabaseReader) -> list[Archived]:
 def plan_restore(
     archived: Iterable[Archived], agents: Mapping[str, int], present: Iterable[PlannedVersion]
 ) -> list[Restored]:
-    """Say how archived versions come back.
+    """Return how archived versions come back.
 
-    Where the host's own table has a status as the downgrade left it, it becomes again what it was before. Where it was
-    changed meanwhile, the present rows stand, and archived texts that are not among them follow as inactive versions.
+    Where the application's own table has a status as the downgrade left it, it becomes again what it was before. Where
+    it was changed meanwhile, the present rows stand, and archived texts that are not among them follow as inactive
+    versions.
 
     Args:
         archived: The versions in the archive; those of agents that do not exist stay there.

@@ -1,4 +1,4 @@
-"""What a host's tables were: noted before an upgrade changes it, and given back by the downgrade.
+"""What an application's tables were: noted before an upgrade changes it, and given back by the downgrade.
 
 The notes are tables of their own, `automagik_prompts_legacy_*`. Together with `archive` they make both ways of a
 migration lead back to exactly what was there.
@@ -15,13 +15,13 @@ from automagik_prompts.storage.dialects.base import Column, DatabaseReader, quot
 from automagik_prompts.storage.introspection import columns, table_columns
 
 LEGACY_COLUMNS = "automagik_prompts_legacy_columns"
-"""The columns that the host's tables had; there is no such table where this library made all tables itself."""
+"""The columns that the application's tables had; there is no such table where this library made all tables itself."""
 
 LEGACY_PROMPTS = "automagik_prompts_legacy_prompts"
-"""The host's table `prompts` as it was."""
+"""The application's table `prompts` as it was."""
 
 LEGACY_POINTERS = "automagik_prompts_legacy_pointers"
-"""What stood in the host's own `active_default_prompt_id`, stale or not."""
+"""What stood in the application's own `active_default_prompt_id`, stale or not."""
 
 LEGACY_TEXTS = "automagik_prompts_legacy_texts"
 """What stood in `system_prompt` when it was dropped: texts, NULL, empty and blank."""
@@ -32,11 +32,11 @@ _LIMITED = re.compile(r"character varying\((\d+)\)")
 _CONSTANT = re.compile(r"NULL|[-+]?[0-9.]+|'(?:[^']|'')*'", re.IGNORECASE)
 
 
-# The columns of the host's tables.
+# The columns of the application's tables.
 
 
 async def note_host_columns(db: Connection) -> None:
-    """Note the columns of the tables that are the host's, before anything is changed; an empty note means none."""
+    """Note which columns are the application's, before anything is changed; an empty note means none."""
     await db.run(
         f'CREATE TABLE "{LEGACY_COLUMNS}" ("table_name" VARCHAR(16) NOT NULL, "column_name" VARCHAR(255) '
         f'NOT NULL, "type" TEXT NOT NULL, "not_null" {_BOOL[db.dialect]} NOT NULL, "preset" TEXT, '
@@ -54,13 +54,13 @@ async def note_host_columns(db: Connection) -> None:
 
 
 async def forget_empty_note(db: Connection) -> None:
-    """Drop the note where it says that no table was the host's."""
+    """Drop the note where it says that no table was the application's."""
     if await columns(db, LEGACY_COLUMNS) and not await host_columns(db, "agents"):
         await db.run(f'DROP TABLE "{LEGACY_COLUMNS}"')
 
 
 async def host_columns(db: DatabaseReader, table: str) -> dict[str, Column]:
-    """Return the columns that a table had before the first upgrade; none if the host had no such table."""
+    """Return the columns that a table had before the first upgrade; none if the application had no such table."""
     if not await columns(db, LEGACY_COLUMNS):
         return {}
     found = await db.rows(
@@ -94,18 +94,18 @@ async def add_columns(db: Connection, table: str, wanted: Mapping[str, str]) -> 
 
 
 async def drop_columns(db: Connection, table: str, names: Iterable[str]) -> None:
-    """Drop those of some columns that are not the host's own."""
+    """Drop those of some columns that are not the application's own."""
     present, kept = await columns(db, table), await host_columns(db, table)
     for name in names:
         if name in present and name not in kept:
             await db.run(f"ALTER TABLE {quoted(table)} DROP COLUMN {quoted(name)}")
 
 
-# The host's own rows.
+# The application's own rows.
 
 
 async def copy_host_prompts(db: Connection) -> None:
-    """Copy the host's table `prompts` as it is."""
+    """Copy the application's table `prompts` as it is."""
     if not await columns(db, LEGACY_PROMPTS):
         await db.run(f'CREATE TABLE "{LEGACY_PROMPTS}" AS SELECT * FROM "prompts"')
         await db.run(f'CREATE UNIQUE INDEX "{LEGACY_PROMPTS}_id" ON "{LEGACY_PROMPTS}" ("id")')
@@ -127,14 +127,14 @@ async def give_host_prompts_back(db: Connection) -> None:
 
 
 async def note_pointers(db: Connection) -> None:
-    """Note what stands in the host's own `active_default_prompt_id`."""
+    """Note what stands in the application's own `active_default_prompt_id`."""
     if POINTER in await host_columns(db, "agents") and not await columns(db, LEGACY_POINTERS):
         await db.run(f'CREATE TABLE "{LEGACY_POINTERS}" ("agent_id" INT PRIMARY KEY, "name" TEXT, "{POINTER}" BIGINT)')
         await db.run(f'INSERT INTO "{LEGACY_POINTERS}" SELECT "id", "name", "{POINTER}" FROM "agents"')
 
 
 async def give_pointers_back(db: Connection) -> None:
-    """Put back what stood in the host's own `active_default_prompt_id`; agents that came later have NULL."""
+    """Put back what stood in the application's own `active_default_prompt_id`; agents that came later have NULL."""
     if await columns(db, LEGACY_POINTERS):
         await db.run(
             f'UPDATE "agents" SET "{POINTER}" = (SELECT "was"."{POINTER}" FROM "{LEGACY_POINTERS}" AS "was" '

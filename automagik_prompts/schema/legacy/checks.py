@@ -1,4 +1,4 @@
-"""What keeps a host's tables from being adopted: looked at before the first change, and told all at once.
+"""What keeps an application's tables from being adopted: looked at before the first change, and told all at once.
 
 Everything that could fail later is looked at here, so that an upgrade that cannot work changes nothing.
 """
@@ -46,7 +46,7 @@ _WRITTEN = frozenset(
 
 
 async def find_blockers(db: DatabaseReader) -> tuple[str, ...]:
-    """Return what keeps the host's tables from being adopted, each with what to do; none means that it will work."""
+    """Return what keeps the application's tables from being adopted, each with what to do."""
     found = [*await missing_rights(db), *await hidden_tables(db)]
     if await kind_of(db, "prompt_events") is not None:
         found.append("there is a table prompt_events already, which is not this library's: rename it")

@@ -29,7 +29,7 @@ _BATCH = 200
 _WRITTEN = frozenset({Outcome.CREATED, Outcome.INACTIVE, Outcome.ACTIVATED})
 
 Progress = Callable[[int], Callable[[], None]]
-"""Told how many texts there are; returns what is called after each."""
+"""Called with how many texts there are; returns what is called after each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ async def import_texts(
     Args:
         database: An open database with the schema of this release.
         source: Where the texts are.
-        progress: Told how far it is.
+        progress: Called with how far it is.
 
     Returns:
         What became of each text, by name.

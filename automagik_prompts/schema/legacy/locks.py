@@ -104,7 +104,7 @@ async def _settle_server(db: Connection) -> None:
     )
     # A text in a row that this user does not see would be dropped: rather fail.
     await db.run("SELECT set_config('row_security', 'off', true)")
-    # A deferred check of the host's own, still pending, would keep its table from being altered.
+    # A deferred check of the application's own, still pending, would keep its table from being altered.
     await db.run("SET CONSTRAINTS ALL IMMEDIATE")
 
 

@@ -59,7 +59,7 @@ def adopted_versions(
 
 
 def plan_texts(agents: Sequence[LegacyAgent], versions: Iterable[PlannedVersion]) -> tuple[AgentPlan, ...]:
-    """Say what becomes of each agent's text.
+    """Return what becomes of each agent's text.
 
     Args:
         agents: The agents with their texts.
@@ -82,7 +82,7 @@ def plan_text(
     is_active: bool = True,
     format: Format | None = None,
 ) -> AgentPlan:
-    """Say what becomes of one text, given the versions of its agent.
+    """Return what becomes of one text, given the versions of its agent.
 
     Args:
         agent_id: The agent's id, if it exists.
@@ -133,7 +133,7 @@ def plan_text(
 
 
 def _plan(agent: LegacyAgent, versions: Sequence[PlannedVersion]) -> AgentPlan:
-    """Say what becomes of an agent of the host's table."""
+    """Return what becomes of an agent of the application's table."""
     unchanged = agent.archived and agent.text == agent.archived_text
     same = max((version for version in versions if version.text == agent.text), key=_number, default=None)
     if unchanged and same is not None:

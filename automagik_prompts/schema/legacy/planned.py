@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LegacyAgent:
-    """An agent as the host's table has it.
+    """An agent as the application's table has it.
 
     Attributes:
         id: The row's id.
@@ -118,7 +118,7 @@ class AgentPlan:
         reason: Why it is kept verbatim, is not activated, or is refused.
         uses: The variables that the text uses.
         variables: All names that the agent's versions use, to be exposed.
-        primary: The primary status that the host's pointer tells, `None` to leave it as it is.
+        primary: The primary status that the application's pointer tells, `None` to leave it as it is.
         text: The text.
         source: Where the text came from, in an import.
     """

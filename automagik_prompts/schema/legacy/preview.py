@@ -28,7 +28,7 @@ class Preview:
         pending: The migrations that would be applied.
         doubled: Statuses of which two versions are active, and which one would stay so.
         restored: How many versions would come back from the archive of a downgrade.
-        without_texts: The host's table `agents` has no column with texts.
+        without_texts: The application's table `agents` has no column with texts.
         foreign: The table `agents` may be about something else, and must be said to be meant.
         inactive: Statuses with versions of which none would be active.
         versions: What the table `prompts` has already, a line for each status.
@@ -46,7 +46,7 @@ class Preview:
 
 
 async def preview(database_url: str) -> Preview:
-    """Say what `migrations.upgrade` would do to a database, without writing anything.
+    """Return what `migrations.upgrade` would do to a database, without writing anything.
 
     Raises:
         DatabaseUnavailableError: The database cannot be read.
@@ -84,7 +84,7 @@ async def _preview(db: DatabaseReader) -> Preview:
 
 
 def _present(versions: Sequence[PlannedVersion], names: Mapping[int, str]) -> tuple[str, ...]:
-    """Say which versions the statuses have already, and which one is active."""
+    """Return which versions the statuses have already, and which one is active."""
     found: defaultdict[tuple[int, str], list[PlannedVersion]] = defaultdict(list)
     for version in versions:
         found[version.agent_id, version.status_key].append(version)
@@ -100,7 +100,7 @@ def _present(versions: Sequence[PlannedVersion], names: Mapping[int, str]) -> tu
 def _doubled(
     before: Sequence[PlannedVersion], after: Sequence[PlannedVersion], names: Mapping[int, str]
 ) -> tuple[str, ...]:
-    """Say of which statuses two versions are active, and which one stays so."""
+    """Return of which statuses two versions are active, and which one stays so."""
     active: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     for version in before:
         if version.is_active:

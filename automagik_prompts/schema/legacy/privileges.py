@@ -77,7 +77,7 @@ async def unseen_rows(db: DatabaseReader, table: str) -> list[str]:
 
 
 async def foreign_owner(db: DatabaseReader, table: str) -> list[str]:
-    """Say whether the user may not alter a table."""
+    """Return whether the user may not alter a table."""
     if db.dialect == "sqlite":
         return []
     rows = await db.rows(

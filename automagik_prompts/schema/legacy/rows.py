@@ -40,7 +40,7 @@ async def _write_versions(db: Connection, new: Sequence[AgentPlan], moved: Seque
     )
 
 
-async def _write_facts(
+async def write_facts(
     db: Connection, plans: Sequence[AgentPlan], written: Collection[int | None], *, first: bool
 ) -> None:
     """Write what `agents` says: the exposed names, the primary status and its active version, the write counter."""
@@ -77,14 +77,15 @@ async def _write_facts(
     )
 
 
-async def _write_text_events(db: Connection, new: Sequence[AgentPlan], moved: Sequence[AgentPlan]) -> None:
+async def write_text_events(db: Connection, new: Sequence[AgentPlan], moved: Sequence[AgentPlan]) -> None:
+    """Append the events of adopted texts."""
     if not new and not moved:
         return
     rows = await db.rows('SELECT "id", "agent_id", "status_key", "version" FROM "prompts"')
     ids = {(row["agent_id"], row["status_key"], row["version"]): row["id"] for row in rows}
     revisions = {row["id"]: row["revision"] for row in await db.rows('SELECT "id", "revision" FROM "agents"')}
     done = [(plan, Action.CREATED) for plan in new] + [(plan, Action.ACTIVATED) for plan in moved]
-    await _write_events(
+    await write_events(
         db,
         [
             Event(
@@ -104,7 +105,8 @@ async def _write_text_events(db: Connection, new: Sequence[AgentPlan], moved: Se
     )
 
 
-async def _write_events(db: Connection, events: Sequence[Event]) -> None:
+async def write_events(db: Connection, events: Sequence[Event]) -> None:
+    """Append events."""
     now = datetime.now(UTC)
     await db.run_many(
         'INSERT INTO "prompt_events" ("agent_id", "status_key", "action", "prompt_id", "version", "from_version",'
@@ -119,7 +121,8 @@ async def _write_events(db: Connection, events: Sequence[Event]) -> None:
     )
 
 
-def _event(version: PlannedVersion, action: Action, *, note: str) -> Event:
+def event_of(version: PlannedVersion, action: Action, *, note: str) -> Event:
+    """Return the event of an adopted version."""
     return Event(
         agent_id=version.agent_id,
         status_key=version.status_key,

@@ -21,7 +21,7 @@ POINTER = "active_default_prompt_id"
 """The column of `agents` that names the active version of the primary status."""
 
 ARCHIVED_AGENTS = "automagik_prompts_archive_agents"
-"""Where a downgrade puts what `agents` said besides the host's own columns."""
+"""Where a downgrade puts what `agents` said besides the application's own columns."""
 
 _SHOWN = 20
 """How many agents or rows a message names, at most."""

@@ -26,7 +26,8 @@ class SqliteEngine:
     def configuration(self, url: str) -> dict[str, Any]:
         """Return Tortoise's configuration of one connection."""
         path = sqlite_path(url)
-        # aiosqlite logs each statement with its values at level DEBUG; an explicit level of the host's own stays.
+        # aiosqlite logs each statement with its values at level DEBUG; an explicit level of the application's own
+        # stays.
         driver = logging.getLogger("aiosqlite")
         if driver.level == logging.NOTSET:
             driver.setLevel(logging.INFO)
@@ -127,7 +128,7 @@ def _rehearsed_drop(schema: Sequence[tuple[str, str, str]], table: str, column: 
             try:
                 copy.execute(statement)
             except sqlite3.Error as error:
-                # SQLite's own tables, and modules or functions of the host that do not exist here.
+                # SQLite's own tables, and modules or functions of the application that do not exist here.
                 if kind in {"view", "trigger"}:
                     found.append(f"the {kind} {name}, which SQLite refuses here ({error})")
         while True:

@@ -22,7 +22,7 @@ CHANNEL = "automagik_prompts"
 """The channel on which PostgreSQL notifies; an empty payload means that there is news."""
 
 _NOW = "CURRENT_TIMESTAMP"
-"""The time in `agents`: the database's own, which fits a host's column whatever its type is."""
+"""The time in `agents`: the database's own, which fits an application's column whatever its type is."""
 
 _AGENT_FIELDS = ("id", "name", "default_status_key", "active_default_prompt_id", "variables", "revision")
 _AGENT_COLUMNS = frozenset({"name", "default_status_key", "variables", "revision", "created_at", "updated_at"})
@@ -49,7 +49,7 @@ async def add_agents(db: BaseDBAsyncClient, agents: Sequence[AgentInfo]) -> None
     """Write agents that do not exist yet; one that somebody else wrote meanwhile stays as it is.
 
     Raises:
-        SchemaError: The table is a host's, and its own columns do not let a row be added without them.
+        SchemaError: The table is an application's, and its own columns do not let a row be added without them.
     """
     connection, engine = Connection(db), engine_of(db)
     if not engine.fails_softly:
@@ -127,7 +127,7 @@ async def lock_agents(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> list[A
 
 
 async def notify_listeners(db: BaseDBAsyncClient) -> None:
-    """Have PostgreSQL tell the listening processes, when this transaction is committed, that there is news."""
+    """Have PostgreSQL notify the listening processes when this transaction is committed."""
     await engine_of(db).notify(db, CHANNEL)
 
 
@@ -178,5 +178,5 @@ def _named(agents: Sequence[AgentInfo]) -> str:
 
 
 def _agents() -> QuerySet[AgentRow]:
-    """Return the query of agents without their times: a host's table may keep these in a form of its own."""
+    """Return the query of agents without their times: an application's table may keep these in a form of its own."""
     return AgentRow.all().only(*_AGENT_FIELDS)

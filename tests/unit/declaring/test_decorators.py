@@ -18,7 +18,7 @@ from automagik_prompts.domain.text import content_hash
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.exceptions import DeclarationError
 
-HERE = "test_constants.py:"
+HERE = "test_decorators.py:"
 
 
 def texts(registry: Registry, agent: str) -> dict[str, str]:

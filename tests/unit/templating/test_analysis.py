@@ -168,7 +168,7 @@ class Writer:
         return start + chance.choice((*wholes, *wholes, "name", "contact.name", "open.name"))
 
     def is_wild(self) -> bool:
-        """Say whether to write something arbitrary now."""
+        """Return whether to write something arbitrary now."""
         return self.random.random() * 100 < self.wild
 
 

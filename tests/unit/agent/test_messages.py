@@ -160,9 +160,9 @@ def test_what_was_told_last() -> None:
         ModelRequest(parts=[SystemPromptPart(OLD, dynamic_ref=REF)]),
         ModelRequest(parts=[SystemPromptPart(TEXT, dynamic_ref=REF), SystemPromptPart("x", dynamic_ref="other")]),
     ]
-    assert place().told(history) == TEXT
-    assert place().told(history[:1]) == OLD
-    assert place().told([]) is None
+    assert place().sent_text(history) == TEXT
+    assert place().sent_text(history[:1]) == OLD
+    assert place().sent_text([]) is None
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ DATABASE = {"tortoise", "aerich", "asyncpg", "aiosqlite", "sqlite3", "pypika_tor
 QUERIES = {"storage", "schema"}
 
 
-# Longer, as they are what people read: the verbs of editing, the facade, the capability, with their documentation.
-LONGEST = {"service.py": 360, "plugin.py": 370, "capability.py": 380}
+# Longer, as they are what people read: the verbs of editing, the facade, the capability, the shapes of JSON.
+LONGEST = {"service.py": 360, "plugin.py": 370, "capability.py": 380, "schemas.py": 330}
 
 QUERYING = {
     "execute_query",

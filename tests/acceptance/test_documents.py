@@ -11,7 +11,12 @@ from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings
 from tests.acceptance.commands import REPOSITORY
 
 ARCHITECTURE = REPOSITORY / "docs" / "architecture.md"
-DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("**/*.md"))]
+DOCUMENTS = [
+    REPOSITORY / "README.md",
+    REPOSITORY / "CHANGELOG.md",
+    REPOSITORY / "CONTRIBUTING.md",
+    *sorted((REPOSITORY / "docs").glob("**/*.md")),
+]
 
 
 def test_architecture_lists_every_module() -> None:

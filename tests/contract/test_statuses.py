@@ -105,7 +105,7 @@ async def test_agents_are_named_in_one_form(database: Database, agent: str) -> N
     await commands.create(database, f"{agent}-{DECOMPOSED}", "NEW", "text", new_agent=True)
     await commands.create(database, f"{agent}-{DECOMPOSED}", "NEW", "text", new_agent=True)
     assert len(await queries.versions(database, f"{agent}-caf\u00e9")) == 2
-    with pytest.raises(PromptNotFoundError, match="There is no agent"):
+    with pytest.raises(PromptNotFoundError):
         await queries.versions(database, f"{agent}-CAF\u00c9")
 
 

@@ -267,7 +267,7 @@ async def test_what_must_be_said(plugin: PromptPlugin) -> None:
     two: Agent[object, str] = Agent(TestModel(), capabilities=[ActivePrompt(name, plugin=plugin) for name in names])
     with pytest.raises(ConfigurationError, match="several prompts: 'stan', 'rules'"):
         await replay(messages, agent=two, version=3)
-    with pytest.raises(PromptNotFoundError, match="has no version 9"):
+    with pytest.raises(PromptNotFoundError):
         await replay(messages, agent=two, version=9, status_key="NEW", name="stan")
 
 

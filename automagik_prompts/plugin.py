@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from automagik_prompts.agent import plugins
+from automagik_prompts.agent.filling import fill_text
 from automagik_prompts.declaring import discovery
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.registry import Registry
@@ -19,7 +20,7 @@ from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.served import Explanation, Health, MissingMode, ServedPrompt, State
 from automagik_prompts.editing import queries
 from automagik_prompts.editing.service import EditService
-from automagik_prompts.exceptions import ConfigurationError, RenderError
+from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.following.snapshot import Snapshot
 from automagik_prompts.runtime import reporting
 from automagik_prompts.runtime.callbacks import OnChangeCallback
@@ -30,7 +31,7 @@ from automagik_prompts.schema import migrate
 from automagik_prompts.settings import identity_of, load_settings, redacted_url
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
-from automagik_prompts.templating.values import ABSENT, builtin_value
+from automagik_prompts.templating.access import ABSENT, builtin_value
 
 T = TypeVar("T")
 CallbackT = TypeVar("CallbackT", bound=OnChangeCallback)
@@ -47,6 +48,9 @@ class PromptPlugin(EditService):
         startup_timeout: Seconds that the first agent run waits for the first load, at most.
         poll_interval: Seconds between two looks at the database.
         missing: What a missing variable becomes: `"marker"`, `"empty"` or `"error"`.
+        max_value_length: The longest value of a variable, in characters; a run with a longer one is sent the code's
+            text.
+        max_items: The longest list, in items, likewise.
         disk_snapshot: Whether the last known good texts are kept in a file for the next start.
         cache_dir: The folder of that file; by default the user's cache folder.
         modules: Modules with prompts to import, besides those of installed packages.
@@ -70,6 +74,8 @@ class PromptPlugin(EditService):
         startup_timeout: float | None = None,
         poll_interval: float | None = None,
         missing: MissingMode | None = None,
+        max_value_length: int | None = None,
+        max_items: int | None = None,
         disk_snapshot: bool | None = None,
         cache_dir: Path | None = None,
         modules: tuple[str, ...] | list[str] | None = None,
@@ -82,6 +88,8 @@ class PromptPlugin(EditService):
             startup_timeout=startup_timeout,
             poll_interval=poll_interval,
             missing=missing,
+            max_value_length=max_value_length,
+            max_items=max_items,
             disk_snapshot=disk_snapshot,
             cache_dir=cache_dir,
             modules=modules,
@@ -240,19 +248,13 @@ class PromptPlugin(EditService):
         """
         asked, selection = self.reader.select(agent, status_key)
         given: Mapping[str, object] = values or {}
-        agent, missing = selection.prompt.agent, self.reader.missing
+        agent = selection.prompt.agent
 
         def lookup(name: str) -> object:
             value = given.get(name, ABSENT)
             return value if value is not ABSENT else builtin_value(name, agent, asked, None)
 
-        try:
-            return selection.prompt.template.render(lookup, missing=missing)
-        except RenderError as error:
-            self.reader.report_render_failure(selection.prompt, error)
-            if selection.code is None or selection.code.text == selection.prompt.text:
-                raise
-            return selection.code.template.render(lookup, missing=missing)
+        return fill_text(self.reader, selection, lookup)[0]
 
     def explain(self, agent: str, status_key: Status | None = None) -> Explanation:
         """Return which version is served for an agent and status, from where, why, and how old the snapshot is.

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
         startup_timeout: Seconds that the first agent run of a process waits for the first load, at most.
         poll_interval: Seconds between two looks at the database. By default 0.25 for SQLite and 1 for a server.
         missing: What a missing variable becomes: `marker` (`[No data for name]`), `empty` or `error`.
+        max_value_length: The longest value of a variable, in characters; a run with a longer one is sent the code's
+            text.
+        max_items: The longest list, in items, likewise.
         disk_snapshot: Whether the last known good texts are kept in a file, so that a process which starts while the
             database is down serves them.
         cache_dir: The folder of that file; by default the user's cache folder of the platform.
@@ -52,6 +55,8 @@ class Settings(BaseSettings):
     startup_timeout: float = Field(default=1.0, ge=0, le=60)
     poll_interval: float | None = Field(default=None, ge=0.01, le=3600)
     missing: MissingMode = "marker"
+    max_value_length: int = Field(default=200_000, ge=1, le=4_000_000)
+    max_items: int = Field(default=1_000, ge=1, le=1_000_000)
     disk_snapshot: bool = True
     cache_dir: Path | None = None
     modules: Annotated[tuple[str, ...], NoDecode] = ()

@@ -11,11 +11,12 @@ from typing import Any
 
 from pydantic_ai.tools import RunContext
 
+from automagik_prompts.agent.filling import fill_text
 from automagik_prompts.agent.provenance import ProvenanceEntry, entry_of
 from automagik_prompts.domain.protocols import PromptReader, SnapshotReader, Values, VariablesFunction
-from automagik_prompts.domain.served import Selection, ServedPrompt, Source
+from automagik_prompts.domain.served import Selection, ServedPrompt
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
-from automagik_prompts.templating.values import ABSENT, BUILTINS, builtin_value, get, names_in
+from automagik_prompts.templating.access import ABSENT, BUILTINS, builtin_value, get, names_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,28 +134,8 @@ async def fill(
         if inspect.isawaitable(given):
             given = await given
     lookup = _lookup(ctx, given or {}, prompt.agent, asked)
-    absent: list[str] = []
-    try:
-        text = prompt.template.render(lookup, missing=reader.missing, absent=absent)
-        if absent and prompt.source is not Source.OVERRIDE:
-            reader.report_missing(prompt, absent, partial(names_in, given or {}, ctx.deps))
-        return RenderedPrompt(text, prompt, asked, entry)
-    except RenderError as error:
-        if prompt.source is not Source.OVERRIDE:
-            reader.report_render_failure(prompt, error)
-        code = selection.code
-        if code is None or (code.text, code.format) == (prompt.text, prompt.format):
-            raise _located(error, prompt) from error
-    try:
-        return RenderedPrompt(code.template.render(lookup, missing=reader.missing), code, asked, entry_of(code, asked))
-    except RenderError as error:
-        raise _located(error, code) from error
-
-
-def _located(error: RenderError, prompt: ServedPrompt) -> RenderError:
-    which = f"version {prompt.version}" if prompt.version is not None else f"the text from {prompt.source.value}"
-    where = f"{prompt.agent}/{prompt.status_key}, {which}"
-    return RenderError(f"{where}: {error.message}", agent=prompt.agent, status_key=prompt.status_key)
+    text, filled = fill_text(reader, selection, lookup, partial(names_in, given or {}, ctx.deps))
+    return RenderedPrompt(text, filled, asked, entry if filled is prompt else entry_of(filled, asked))
 
 
 def _no_values(_name: str) -> object:

@@ -29,7 +29,7 @@ def declared_prompt(agent: str, status_key: str, text: str, format: Format, wher
         note=details.prompt_note if details is not None else None,
         where=where,
         site=site,
-        template=compile_template(plain, chosen, agent=agent, status_key=status_key),
+        template=compile_template(plain, chosen, agent=agent, status_key=status_key, bounded=False),
         content_hash=content_hash(plain),
     )
 

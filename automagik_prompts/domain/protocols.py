@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from automagik_prompts.domain.keys import Status
-from automagik_prompts.domain.served import MissingMode, Selection, ServedPrompt
+from automagik_prompts.domain.served import Gap, Limits, MissingMode, Selection, ServedPrompt
 
 Values = Mapping[str, object]
 """Names and values that fill a template."""
@@ -90,10 +90,17 @@ class PromptReader(Protocol):
         """Take note that a status has no text of its own; returns at once and never raises."""
         ...
 
-    def report_missing(
-        self, prompt: ServedPrompt, names: Sequence[str], available: Callable[[], Iterable[str]]
-    ) -> None:
-        """Take note that variables had no value, and which names had one; returns at once and never raises."""
+    @property
+    def limits(self) -> Limits:
+        """How large the values of a run may be."""
+        ...
+
+    def report_gaps(self, prompt: ServedPrompt, gaps: Sequence[Gap], available: Callable[[], Iterable[str]]) -> None:
+        """Take note of variables without a usable value, and which names had one; returns at once and never raises."""
+        ...
+
+    def report_large_value(self, prompt: ServedPrompt, name: str, words: str) -> None:
+        """Take note that a value of a run was too large for a text; returns at once and never raises."""
         ...
 
     def report_first_run(self) -> None:

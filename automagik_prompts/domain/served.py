@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -37,6 +37,48 @@ MissingMode = Literal["marker", "empty", "error"]
 """What a missing value becomes: `[No data for name]`, nothing, or an error."""
 
 
+class GapKind(StrEnum):
+    """Why a variable could not be printed or gone over."""
+
+    MISSING = "missing"
+    NO_TEXT = "no_text"
+    NO_LIST = "no_list"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A variable that a run had no usable value for.
+
+    Attributes:
+        name: The variable.
+        kind: Why.
+    """
+
+    name: str
+    kind: GapKind
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large the values of one text may be, and how much work it may be to fill.
+
+    Attributes:
+        value_length: The longest value, in characters.
+        items: The longest list, in items.
+        units: The most work, in units: tags, helper calls, and rounds of loops.
+    """
+
+    value_length: int = 200_000
+    items: int = 1_000
+    units: int = 20_000
+
+
+DEFAULT_LIMITS = Limits()
+
+UNLIMITED = Limits(10**9, 10**9, 10**9)
+"""For the code's own text, which is never refused in a run."""
+
+
 class Renderable(Protocol):
     """A compiled text that can be filled with values."""
 
@@ -50,9 +92,15 @@ class Renderable(Protocol):
         lookup: Callable[[str], object],
         *,
         missing: MissingMode = "marker",
-        absent: list[str] | None = None,
+        gaps: list[Gap] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        lenient: bool = False,
     ) -> str:
-        """Fill the text; `absent` takes the variables that had no value."""
+        """Fill the text; `gaps` takes the variables that had no usable value."""
+        ...
+
+    def opened(self, exposed: Collection[str]) -> Renderable:
+        """Return the text as it reads the values of an agent whose code exposes these names."""
         ...
 
 

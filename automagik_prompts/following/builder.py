@@ -135,6 +135,7 @@ def _compiled(
         text, template, digest = content.text, content.validate(**where), content.digest
         read_as = check_format(content.format)
     check_exposed(template, exposed, **where)
+    template = template.opened(exposed)
     identity = (prompt.prompt_id, prompt.version, source)
     if old is not None and old.template is template and (old.prompt_id, old.version, old.source) == identity:
         return old

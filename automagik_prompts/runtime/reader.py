@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from automagik_prompts.agent import overrides, plugins
 from automagik_prompts.domain.keys import Status, StatusKeys, new_key
-from automagik_prompts.domain.served import MissingMode, Selection, ServedPrompt
+from automagik_prompts.domain.served import Gap, GapKind, Limits, MissingMode, Selection, ServedPrompt
 from automagik_prompts.domain.text import closest, nearest
 from automagik_prompts.domain.validation import normalized
 from automagik_prompts.exceptions import (
@@ -40,12 +40,14 @@ class Reader:
 
     Attributes:
         missing: What a missing value becomes.
+        limits: How large the values of a run may be.
         notices: What was reported, each thing once.
         resolved: The agents whose prompts were asked for without an agent run.
     """
 
     def __init__(self, plugin: DefaultPlugin, life: Lifecycle) -> None:
         self.missing: MissingMode = life.settings.missing
+        self.limits = Limits(life.settings.max_value_length, life.settings.max_items)
         self.notices = Notices()
         self.resolved: set[str] = set()
         self._plugin = plugin
@@ -216,23 +218,34 @@ class Reader:
         else:
             asked.add_done_callback(report)
 
-    def report_missing(
-        self, prompt: ServedPrompt, names: Sequence[str], available: Callable[[], Iterable[str]]
-    ) -> None:
-        """Log, once per version and name, that a variable had no value."""
-        for name in names:
-            key = ("variable", prompt.agent, prompt.status_key, prompt.version, name)
+    def report_gaps(self, prompt: ServedPrompt, gaps: Sequence[Gap], available: Callable[[], Iterable[str]]) -> None:
+        """Log, once per version and name, that a variable had no usable value."""
+        for gap in gaps:
+            key = ("variable", prompt.agent, prompt.status_key, prompt.version, gap)
             if not self.notices.note(key):
                 continue
-            which = f"version {prompt.version}" if prompt.version is not None else "the code's text"
-            close = closest(name, available())
+            name = gap.name
+            close = closest(name, available()) if gap.kind is GapKind.MISSING else []
             hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
-            instead = f"[No data for {name}]" if self.missing == "marker" else "nothing"
+            marker = f"[No data for {name}]" if gap.kind is GapKind.MISSING else f"[{name} is no text]"
+            instead = repr(marker if self.missing == "marker" else "nothing")
+            words = {
+                GapKind.MISSING: f"had no value in a run, so the model was sent {instead} in its place. {hint}Give it "
+                "in deps or variables=, or take it out of the text.",
+                GapKind.NO_TEXT: f"was no text in a run, so the model was sent {instead} in its place. Name the part "
+                f"that is meant, such as {name}.title, or expose {name}.* in code to have it printed as JSON.",
+                GapKind.NO_LIST: "was no list in a run, so its {{#each}} block was left out. Give a list or a mapping.",
+            }[gap.kind]
+            self.notices.log(key, f"{_where(prompt)}: the variable {name!r} {words}")
+
+    def report_large_value(self, prompt: ServedPrompt, name: str, words: str) -> None:
+        """Log, once per version and name, that a value of a run was too large for a text."""
+        key = ("large", prompt.agent, prompt.status_key, prompt.version, name)
+        if self.notices.note(key):
             self.notices.log(
                 key,
-                f"{prompt.agent}/{prompt.status_key}, {which}: the variable {name!r} had no value in a run, so the "
-                f"model was sent {instead!r} in its place. {hint}Give it in deps or "
-                "variables=, or take it out of the text.",
+                f"{_where(prompt)}: {words} That run was sent the code's text, or a text without the value. Give less, "
+                "or raise the settings max_value_length and max_items.",
             )
 
     def report_first_run(self) -> None:
@@ -249,6 +262,11 @@ class Reader:
                 f"The prompts of {name!r} are declared, and no agent of this process was given them. Give an agent "
                 f"ActivePrompt({name!r}) or, with install(), the name {name!r}.",
             )
+
+
+def _where(prompt: ServedPrompt) -> str:
+    which = f"version {prompt.version}" if prompt.version is not None else "the code's text"
+    return f"{prompt.agent}/{prompt.status_key}, {which}"
 
 
 def _check_asyncio() -> None:

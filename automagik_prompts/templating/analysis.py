@@ -22,8 +22,12 @@ from pydantic_handlebars._parser import parse
 
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.templating.engine import BLOCKS, INLINE, RESERVED
+from automagik_prompts.templating.work import Work
 
 KEY = "@key"
+MAX_DEPTH = 8
+"""How deep helpers may stand within helpers: what they return may grow with each."""
+
 _SEGMENT = re.compile(r"[^\W_][\w-]*")
 
 Path = tuple[str, ...]
@@ -62,8 +66,23 @@ class _Scope:
             scope = scope.parent
 
 
-def analyse(text: str) -> tuple[Program, frozenset[tuple[Path, bool]]]:
-    """Parse a text, and return it with (path, is printed) for each variable that it uses.
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What is known of a text before any value is.
+
+    Attributes:
+        program: Its syntax tree.
+        uses: (path, is printed) for each variable that it uses.
+        work: How much work it is to fill.
+    """
+
+    program: Program
+    uses: frozenset[tuple[Path, bool]]
+    work: Work
+
+
+def analyse(text: str) -> Analysis:
+    """Parse a text and find out what it uses.
 
     Raises:
         InvalidPromptError: It is no template, or it uses what could not be bounded.
@@ -71,29 +90,56 @@ def analyse(text: str) -> tuple[Program, frozenset[tuple[Path, bool]]]:
     try:
         program = parse(text)
     except HandlebarsParseError as error:
-        raise InvalidPromptError(f"is not a valid template: {error}.") from error
+        raise InvalidPromptError(f"is not a valid template: {_explained(str(error))}.") from error
     except RecursionError as error:
         raise InvalidPromptError("is not a valid template: its blocks are nested too deeply.") from error
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except Exception as error:
         # The engine takes what looks like a number for one, such as {{-²}} or one of 5000 digits; one text that it
         # cannot read must be a problem of that text alone.
         raise InvalidPromptError(
             "is not a valid template: something in it looks like a number or a name and is none."
         ) from error
-    uses = frozenset(_Walker().walk(program))
+    walker = _Walker()
+    uses = frozenset(walker.walk(program))
     if not uses and not any(_says_something(statement) for statement in program.body):
         raise InvalidPromptError("has nothing but comments and blanks. Write at least one visible character.")
-    return program, uses
+    return Analysis(program, uses, walker.work)
+
+
+def _explained(words: str) -> str:
+    """Return a message of the parser in the words of somebody who writes texts; the place stays."""
+    what, at, place = words.rpartition(" at line ")
+    found = re.match(r"Expected (.+), got (\w+)", what)
+    if found is None:
+        return words
+    expected, got = found.groups()
+    if expected == "CLOSE":
+        what = "a tag is not closed by }}" if got == "EOF" else "something in a tag is in the wrong place"
+    elif expected == "CLOSE_UNESCAPED":
+        what = "a tag that is opened by {{{ is not closed by }}}"
+    elif got in {"CLOSE", "EOF", "CLOSE_UNESCAPED"}:
+        what = "a tag has no name in it"
+    else:
+        what = "a tag has something else where a name should be"
+    return f"{what}{at}{place}"
 
 
 class _Walker:
-    """Yields (path, is printed) for each variable in a syntax tree, and refuses what could not be bounded."""
+    """Yields (path, is printed) for each variable in a syntax tree, and refuses what could not be bounded.
+
+    Attributes:
+        work: How much work it is; the loop in which the walk is at present.
+    """
+
+    def __init__(self) -> None:
+        self.work = Work()
 
     def walk(self, program: Program) -> Iterator[tuple[Path, bool]]:
         yield from self._program(program, _Scope(()))
 
     def _program(self, program: Program, scope: _Scope) -> Iterator[tuple[Path, bool]]:
         for statement in program.body:
+            self.work.units += 1
             if isinstance(statement, MustacheStatement):
                 yield from self._mustache(statement, scope)
             elif isinstance(statement, BlockStatement):
@@ -133,7 +179,12 @@ class _Walker:
             # Names beyond these the engine leaves unbound: they mean what they mean outside the block.
             given = (context, (*context, KEY)) if name == "each" else (context,)
             inner = _Scope(context, scope, dict(zip(statement.block_params, given, strict=False)))
+        outside = self.work
+        if name == "each":
+            self.work = Work(inner.context[:-1])
+            outside.inner.append(self.work)
         yield from self._program(statement.body, inner)
+        self.work = outside
         if statement.inverse is not None:
             first = next(iter(statement.inverse.body), None)
             chained = isinstance(first, BlockStatement) and first.chained
@@ -141,15 +192,17 @@ class _Walker:
             yield from self._program(statement.inverse, scope if chained else _Scope(scope.context, scope))
 
     def _expression(
-        self, expression: Expression, scope: _Scope, *, printed: bool = True
+        self, expression: Expression, scope: _Scope, *, printed: bool = True, depth: int = 1
     ) -> Iterator[tuple[Path, bool]]:
         if isinstance(expression, SubExpression):
             name = expression.path.original
             self._helper(name, block=False)
+            if depth > MAX_DEPTH:
+                raise InvalidPromptError(f"has helpers within helpers more than {MAX_DEPTH} deep. Use fewer.")
             # In a condition these tell only whether something is there.
             printed = name != "not" and (printed or name not in {"and", "or"})
             for argument in [*expression.params, *expression.hash_pairs.values()]:
-                yield from self._expression(argument, scope, printed=printed)
+                yield from self._expression(argument, scope, printed=printed, depth=depth + 1)
         elif isinstance(expression, PathExpression) and expression.data and expression.parts[:1] == ["key"]:
             for loop in scope.loops():
                 yield (*loop, KEY), True
@@ -157,6 +210,7 @@ class _Walker:
             yield path, printed
 
     def _helper(self, name: str, *, block: bool) -> None:
+        self.work.units += 1
         if name in (BLOCKS if block else INLINE):
             return
         if block:

@@ -52,6 +52,7 @@ class PromptContent:
         """
         text = check_text(self.text, agent=agent, status_key=status_key)
         template = compile_template(text, check_format(self.format), agent=agent, status_key=status_key)
-        if exposed is not None:
-            check_exposed(template, exposed, agent=agent, status_key=status_key)
-        return template
+        if exposed is None:
+            return template
+        check_exposed(template, exposed, agent=agent, status_key=status_key)
+        return template.opened(exposed)

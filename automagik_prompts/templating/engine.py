@@ -10,12 +10,16 @@ from pydantic_handlebars._compiler import Compiler, Scope
 from pydantic_handlebars._helpers import get_extra_helpers, get_standard_helpers
 from pydantic_handlebars._utils import to_string
 
-from automagik_prompts.templating.values import Fields, Items, Missing
+from automagik_prompts.templating.plain import Items, Json
+from automagik_prompts.templating.values import Fields, Missing
 
 __all__ = ["BLOCKS", "INLINE", "MAX_BLOCKS", "MAX_OUTPUT_LENGTH", "RESERVED", "Program", "render_program", "to_string"]
 
 MAX_OUTPUT_LENGTH = 4_000_000
 """The longest filled text, in characters: nested `each` blocks multiply, so what comes out is capped."""
+
+MAX_RESULT_LENGTH = 1_000_000
+"""The longest result of a helper, in characters."""
 
 MAX_BLOCKS = 200_000
 """How often the blocks of one text may be entered while it is filled: loops multiply even where nothing comes out."""
@@ -76,7 +80,8 @@ def _inline_helper(helper: HelperFunc) -> HelperFunc:
 
 def _json(*arguments: object, options: HelperOptions) -> str:  # noqa: ARG001  # the engine passes it
     """Write a value as JSON; the engine's own would write what has no value without a word."""
-    return json.dumps(_plain(arguments[0]))
+    value = arguments[0].whole if isinstance(arguments[0], Fields) else arguments[0]
+    return value if isinstance(value, Json) else json.dumps(_plain(value))
 
 
 def _plain(value: object) -> object:
@@ -87,17 +92,29 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Missing) else value
 
 
+def _bounded(helper: HelperFunc) -> HelperFunc:
+    """Refuse a result that is too long: helpers within helpers would make it ever longer."""
+
+    def called(*arguments: object, options: HelperOptions) -> object:
+        result = helper(*arguments, options=options)
+        if isinstance(result, str) and len(result) > MAX_RESULT_LENGTH:
+            raise HandlebarsRuntimeError(f"a helper's result has more than {MAX_RESULT_LENGTH} characters")
+        return result
+
+    return called
+
+
 _HELPERS: dict[str, HelperFunc] = {
     **{name: _block_helper(name, helper) for name, helper in get_standard_helpers().items() if name in BLOCKS},
-    **{name: _inline_helper(helper) for name, helper in get_extra_helpers().items() if name in INLINE},
-    "json": _json,
+    **{name: _bounded(_inline_helper(helper)) for name, helper in get_extra_helpers().items() if name in INLINE},
+    "json": _bounded(_json),
 }
 
 
-def render_program(program: Program, context: dict[str, object]) -> str:
-    """Fill a parsed text with what it uses.
+def render_program(program: Program, context: dict[str, object], cap: int) -> str:
+    """Fill a parsed text with what it uses, up to so many characters.
 
     Raises:
         HandlebarsError: The engine refuses a value, or the text goes beyond its limits.
     """
-    return _Engine(_HELPERS, max_output_size=MAX_OUTPUT_LENGTH).render(program, context)
+    return _Engine(_HELPERS, max_output_size=cap).render(program, context)

@@ -7,7 +7,8 @@ from collections.abc import Collection
 
 from automagik_prompts.domain.served import Renderable
 from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
-from automagik_prompts.templating.values import BUILTINS
+from automagik_prompts.templating.access import BUILTINS
+from automagik_prompts.templating.values import Node
 
 _EXPOSABLE = re.compile(r"[^\W_][\w-]*(\[\])*(\.[^\W_][\w-]*(\[\])*)*(\.\*|\?|(?<=\])\.@key)?")
 
@@ -58,14 +59,33 @@ def check_variable_name(name: object) -> str:
     return name
 
 
+def opened_node(node: Node, path: tuple[str, ...], exposed: Collection[str]) -> Node:
+    """Return a part of what a template uses, as the names that code exposes let it be read."""
+    name = ".".join(path).replace(".[]", "[]")
+    named = {known.removesuffix("?") for known in exposed if not known.endswith(".*")}
+    return Node(
+        node.printed,
+        node.tested,
+        is_open=_is_opened(name, exposed),
+        is_named=any(known == name or known.startswith((f"{name}.", f"{name}[")) for known in named),
+        children={key: opened_node(child, (*path, key), exposed) for key, child in node.children.items()},
+    )
+
+
+def _is_opened(name: str, exposed: Collection[str]) -> bool:
+    """Return whether code opens something as a whole (`contact.*`), or what it is a part of."""
+    opened = [known[:-2] for known in exposed if known.endswith(".*")]
+    return any(name == known or name.startswith((f"{known}.", f"{known}[]")) for known in opened)
+
+
 def _is_exposed(name: str, exposed: Collection[str]) -> bool:
     """Return whether a variable that a template uses is covered by the exposed names."""
     path = name.removesuffix("?")
     if path in exposed or path in BUILTINS:
         return True
+    if _is_opened(path, exposed):
+        return True
     for known in exposed:
-        if known.endswith(".*") and path.startswith((known[:-1], f"{known[:-2]}[]")):
-            return True
         # What may be printed or looked into may be tested: a test tells only whether it is there.
         if name.endswith("?") and (known.startswith((f"{path}.", f"{path}[")) or known.removesuffix("?") == path):
             return True

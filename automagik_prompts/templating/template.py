@@ -14,29 +14,33 @@ are data too: `{{@key}}` in a loop over `prices` is the variable `prices[].@key`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import takewhile
 
-from pydantic_handlebars import (
-    HandlebarsError,
-    HandlebarsRuntimeError,
-)
+from pydantic_handlebars import HandlebarsError, HandlebarsRuntimeError
 
-from automagik_prompts.domain.served import MissingMode
+from automagik_prompts.domain.served import DEFAULT_LIMITS, UNLIMITED, Gap, GapKind, Limits, MissingMode
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
 from automagik_prompts.templating import engine
+from automagik_prompts.templating.access import ABSENT
 from automagik_prompts.templating.analysis import KEY, analyse, written
 from automagik_prompts.templating.engine import RESERVED, Program, to_string
-from automagik_prompts.templating.values import ABSENT, MARKER, Node, used
+from automagik_prompts.templating.exposure import opened_node
+from automagik_prompts.templating.limits import BUDGET, ValueLimitError
+from automagik_prompts.templating.values import MARKER, NO_TEXT, Node, Rules, used
+from automagik_prompts.templating.work import ASSUMED_ITEMS, Work, check_work
 
 _WORDS = RESERVED | {"as", "else", "false", "null", "this", "true", "undefined"}
 # A tag that only names a variable; an escape or a third brace would belong to it.
 _TAG = re.compile(r"(?<![{\\])\{\{[ \t]*([^\W\d_][\w-]*)[ \t]*\}\}(?!\})")
 _NAMED = Node(printed=True)
-_NOTHING = (ABSENT, None)
+_TOP = re.compile(r"[^.\[]+")
+
+VERBATIM = "To serve a text verbatim, with its braces, use the format 'text'."
+"""What helps where a text is no template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,60 +56,119 @@ class Template:
     """The whole text, or, where its tags only name variables, literal text and names in turn."""
     _program: Program | None = field(repr=False, default=None)
     _tree: Mapping[str, Node] = field(repr=False, default_factory=dict)
+    _work: Work = field(repr=False, default_factory=Work)
+    _opened: frozenset[str] = field(repr=False, default=frozenset())
+
+    @property
+    def estimate(self) -> int:
+        """The units of work that filling it takes, with so many items in each loop as `work` assumes."""
+        return self._work.estimate()
+
+    def opened(self, exposed: Collection[str]) -> Template:
+        """Return the template as it reads values of an agent whose code exposes these names.
+
+        What code opens as a whole (`contact.*`) prints as JSON where it is data.
+        """
+        names = frozenset(name for name in exposed if name.endswith(".*")) if self._tree else frozenset()
+        if names == self._opened:
+            return self
+        tree = {name: opened_node(node, (name,), exposed) for name, node in self._tree.items()}
+        return replace(self, _tree=tree, _opened=names)
 
     def render(
         self,
         lookup: Callable[[str], object],
         *,
         missing: MissingMode = "marker",
-        absent: list[str] | None = None,
+        gaps: list[Gap] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        lenient: bool = False,
     ) -> str:
         """Fill the text with values.
 
         Args:
             lookup: Returns the value of a top-level name, or `ABSENT`.
             missing: What a missing value becomes: `"marker"` (`[No data for name]`), `"empty"` or `"error"`.
-            absent: Takes the variables that were to be printed and had no value.
+            gaps: Takes the variables that were to be printed or gone over and could not be.
+            limits: How large the values may be.
+            lenient: Whether a value that is too large counts as missing.
 
         Raises:
+            ValueLimitError: A value is too large, or makes too much work.
             RenderError: A value is missing in mode `"error"`, the result would have more than
                 `engine.MAX_OUTPUT_LENGTH` characters, or the engine refuses a value.
         """
         if not self._tree and self._program is None:
             return self._pieces[0]
-        context: dict[str, object] = {}
-        for name, node in self._tree.items():
-            value = lookup(name)
-            # The common case without a call: a name that is printed and whose value is a string.
-            context[name] = value if node is _NAMED and type(value) is str else used(value, name, node, missing)
+        values = {name: lookup(name) for name in self._tree}
+        while True:
+            try:
+                return self._filled(values, Rules(missing, limits), gaps)
+            except ValueLimitError as error:
+                name = _TOP.match(error.name)
+                if not lenient or name is None or values[name.group()] is ABSENT:
+                    raise
+                values[name.group()] = ABSENT
+
+    def _filled(self, values: Mapping[str, object], rules: Rules, gaps: list[Gap] | None) -> str:
+        no_lists: list[str] = []
         try:
+            if self._work.inner:
+                check_work(self._work, values, rules.limits, no_lists)
+            context: dict[str, object] = {}
+            longest = rules.limits.value_length
+            for name, node in self._tree.items():
+                value = values[name]
+                # The common case without a call: a name that is printed and whose value is a short plain string.
+                if node is _NAMED and type(value) is str and len(value) <= longest and value.isascii():
+                    context[name] = value
+                else:
+                    context[name] = used(value, name, node, rules)
             program = self._program
-            text = self._joined(context) if program is None else engine.render_program(program, context)
-            if absent is not None:
-                if missing == "marker" and MARKER in text:
-                    absent += [name for name in self.variables if f"{MARKER}{name}]" in text]
-                elif missing == "empty":
-                    absent += [name for name, value in context.items() if value == "" and lookup(name) in _NOTHING]
-            return text
+            cap = engine.MAX_OUTPUT_LENGTH if rules.limits is not UNLIMITED else UNLIMITED.value_length
+            text = self._joined(context, cap) if program is None else engine.render_program(program, context, cap)
+        except RenderError:
+            raise
         except HandlebarsError as error:
             raise RenderError(f"The prompt could not be rendered: {error}.") from error
-        except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
+        except (ArithmeticError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
             # A helper given a value of the wrong kind, such as {{truncate name "x"}}; the value is not repeated here.
             raise RenderError(f"The prompt could not be rendered: a helper failed ({type(error).__name__}).") from error
+        if gaps is not None:
+            gaps += [Gap(name, GapKind.NO_LIST) for name in no_lists]
+            gaps += self._gaps(text, values, context, rules.missing)
+        return text
 
-    def _joined(self, values: Mapping[str, object]) -> str:
+    def _gaps(
+        self, text: str, values: Mapping[str, object], context: Mapping[str, object], missing: MissingMode
+    ) -> Iterator[Gap]:
+        """Yield what stands in the text in place of a value."""
+        if missing == "marker":
+            if MARKER in text:
+                yield from (Gap(name, GapKind.MISSING) for name in self.variables if f"{MARKER}{name}]" in text)
+            if NO_TEXT in text:
+                yield from (Gap(name, GapKind.NO_TEXT) for name in self.variables if f"[{name}{NO_TEXT}" in text)
+        elif missing == "empty":
+            for name, value in context.items():
+                if value == "" and values[name] != "":
+                    is_missing = values[name] is None or values[name] is ABSENT
+                    yield Gap(name, GapKind.MISSING if is_missing else GapKind.NO_TEXT)
+
+    def _joined(self, values: Mapping[str, object], cap: int) -> str:
         """Put the values between the pieces of literal text, as the engine would, in a fraction of its time."""
         pieces = list(self._pieces)
         found = map(values.__getitem__, pieces[1::2])
         # By its exact type: what stands in for a missing value is a string too, which may refuse to be printed.
         pieces[1::2] = [value if type(value) is str else to_string(value) for value in found]
         text = "".join(pieces)
-        if len(text) > engine.MAX_OUTPUT_LENGTH:
-            raise HandlebarsRuntimeError(f"Output size exceeds maximum of {engine.MAX_OUTPUT_LENGTH} bytes")
+        if len(text) > cap:
+            raise HandlebarsRuntimeError(f"Output size exceeds maximum of {cap} bytes")
         return text
 
 
-def compile_template(text: str, format: Format, *, agent: str | None = None, status_key: str | None = None) -> Template:
+def compile_template(
+    text: str, format: Format, *, agent: str | None = None, status_key: str | None = None, bounded: bool = True
+) -> Template:
     """Compile a text.
 
     Args:
@@ -113,6 +176,7 @@ def compile_template(text: str, format: Format, *, agent: str | None = None, sta
         format: `"handlebars"`, or `"text"` for a text that is served verbatim.
         agent: The agent it is for, for messages.
         status_key: The status it is for, for messages.
+        bounded: Whether a text is refused that would take too much work to fill; the code's own is not.
 
     Raises:
         InvalidPromptError: The text is no template that could be served; the message gives line and column where the
@@ -121,14 +185,20 @@ def compile_template(text: str, format: Format, *, agent: str | None = None, sta
     # The engine needs 0.6 s for a megabyte even without a tag.
     if format == "text" or "{{" not in text:
         return Template(frozenset(), (text,))
-    if (simple := _split(text)) is not None:
-        return simple
+    where = f"The prompt for {agent}/{status_key}" if agent else "The prompt"
     try:
-        return _compile(text)
+        template = _split(text) or _compile(text)
     except InvalidPromptError as error:
-        where = f"The prompt for {agent}/{status_key}" if agent else "The prompt"
-        message = f"{where} {error.message} To serve a text verbatim, with its braces, use format='text'."
+        message = f"{where} {error.message} {VERBATIM}"
         raise InvalidPromptError(message, agent=agent, status_key=status_key) from error.__cause__
+    if bounded and template.estimate > BUDGET:
+        raise InvalidPromptError(
+            f"{where} would take {template.estimate} units of work to fill, with {ASSUMED_ITEMS} items in each loop; "
+            f"at most {BUDGET} are allowed. Take loops out of loops, or tags and helpers out of loops.",
+            agent=agent,
+            status_key=status_key,
+        )
+    return template
 
 
 def _split(text: str) -> Template | None:
@@ -143,7 +213,8 @@ def _split(text: str) -> Template | None:
 @lru_cache(maxsize=128)
 def _compile(text: str) -> Template:
     """Parse a text, and remember which parts of which values it uses."""
-    program, uses = analyse(text)
+    found = analyse(text)
+    uses = found.uses
     tree: dict[str, Node] = {}
     for path, printed in uses:
         node = tree.setdefault(path[0], Node())
@@ -155,4 +226,4 @@ def _compile(text: str) -> Template:
     values = {written(path) for path, printed in uses if printed}
     tests = {f"{written(path)}?" for path, printed in uses if not printed}
     variables = frozenset(values | {name for name in tests if name[:-1] not in values})
-    return Template(variables, (text,), program, tree)
+    return Template(variables, (text,), found.program, tree, found.work)

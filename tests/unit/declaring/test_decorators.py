@@ -522,7 +522,7 @@ def test_a_package_that_is_imported_already(package: MakePackage, registry: Regi
         ({"a.md": "x", "b.md": "one\ntwo {{#if}}x{{/if}}"}, "The prompt for stan/B has a block {{{{#if}}}}"),
         (
             {"b.md": "one\ntwo {{name"},
-            "at line 2, column 11. To serve a text verbatim, with its braces, use format='text'.",
+            "at line 2, column 11. To serve a text verbatim, with its braces, use the format 'text'.",
         ),
         ({"b.md": "{{name"}, "Declared at {name}/b.md."),
         ({"b.md": "x"}, "The primary status 'A' of agent 'stan' has no prompt, at {name}. Declared are: B."),

@@ -13,8 +13,8 @@ from automagik_prompts.domain.served import MissingMode
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
 from automagik_prompts.templating import engine
 from automagik_prompts.templating import template as templates
+from automagik_prompts.templating.access import ABSENT
 from automagik_prompts.templating.template import Template, compile_template
-from automagik_prompts.templating.values import ABSENT
 
 
 class Level(StrEnum):
@@ -89,7 +89,7 @@ def test_anything_else_goes_to_the_engine(text: str) -> None:
 def test_an_object_without_a_text_of_its_own_is_missing() -> None:
     """An object's repr reaches no model, on the short way neither."""
     template = compile_template("Dear {{name}}!", "handlebars")
-    assert template.render(lambda _name: Contact()) == "Dear [No data for name]!"
+    assert template.render(lambda _name: Contact()) == "Dear [name is no text]!"
 
 
 def test_a_variable_is_read_once_however_often_it_is_named() -> None:

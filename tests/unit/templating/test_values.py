@@ -15,9 +15,9 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from automagik_prompts.templating import values
+from automagik_prompts.templating import access
+from automagik_prompts.templating.access import ABSENT, builtin_value, get
 from automagik_prompts.templating.template import compile_template
-from automagik_prompts.templating.values import ABSENT, builtin_value, get
 
 
 def fill(text: str, **given: object) -> str:
@@ -28,7 +28,7 @@ def fill(text: str, **given: object) -> str:
 @pytest.fixture(autouse=True)
 def _warn_anew() -> None:
     """Warnings are given once in a process; each test sees its own."""
-    values._warn_unreadable.cache_clear()
+    access._warn_unreadable.cache_clear()
 
 
 class Level(StrEnum):
@@ -179,10 +179,10 @@ def test_nothing_prints_as_an_objects_repr(value: object) -> None:
     """A record, a function, bytes or anything else that has no text of its own counts as missing when printed whole."""
     for text in ("{{value}}", "{{json value}}", "{{uppercase value}}", "{{truncate value 9}}"):
         out = fill(text, value=value)
-        assert "data for value" in out.lower() or out == "[No data "
+        assert "value is no text" in out.lower() or out == "[value is"
         assert "hunter2" not in out
-    assert fill("{{#each vs}}{{this}}{{/each}}", vs=[value]) == "[No data for vs[]]"
-    assert fill("{{vs}}", vs=[value]) == fill("{{join vs}}", vs=[value]) == "[No data for vs]"
+    assert fill("{{#each vs}}{{this}}{{/each}}", vs=[value]) == "[vs[] is no text]"
+    assert fill("{{vs}}", vs=[value]) == fill("{{join vs}}", vs=[value]) == "[vs is no text]"
 
 
 def test_methods_classes_and_private_names_are_never_returned() -> None:
@@ -284,7 +284,7 @@ def test_lists_can_be_indexed_and_have_attributes() -> None:
 @pytest.mark.parametrize("value", [Data(tags=["x"]), {"name": "Ann", "tags": ["x"]}])
 def test_a_value_that_is_printed_and_taken_apart(value: object) -> None:
     """To use a part of a record does not make the whole printable."""
-    assert fill("{{v}}|{{v.name}}", v=value) == "[No data for v]|Ann"
+    assert fill("{{v}}|{{v.name}}", v=value) == "[v is no text]|Ann"
     assert fill("{{v.tags}}|{{#each v.tags}}{{this}}{{/each}}", v=value) == "x|x"
 
 

@@ -1,0 +1,71 @@
+"""Values of a run that are too much for a text: that run gets by, and no version is blamed for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+from pydantic_ai import Agent
+
+from automagik_prompts import ActivePrompt, PromptPlugin
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.editing import queries
+from automagik_prompts.storage.database import Database
+from tests.listening import Listener
+
+MakePlugin = Callable[..., PromptPlugin]
+
+CODE = "From code: {{name}}."
+VERSION = "{{name}}{{#each orders}}{{#each items}}{{this}}{{/each}}{{/each}}"
+
+
+async def run(plugin: PromptPlugin, name: str, deps: dict[str, object]) -> str:
+    """Return what the model was sent in one run."""
+    listener = Listener()
+    agent = Agent(listener.model, deps_type=dict, capabilities=[ActivePrompt(name, plugin=plugin)])
+    result = await agent.run("hi", deps=deps)
+    result.all_messages_json().decode()
+    return listener.last.system[0]
+
+
+async def test_fault_62_values_that_are_too_large(
+    database_url: str, registry: Registry, make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run with a text of 4 MB, a list too long or too much work is sent the code's text; the next one is not."""
+    registry.declare("a", {"default": CODE}, where="here", variables=["orders[].items[]", "orders.*"])
+    plugin = make_plugin(database_url)
+    await plugin.ready()
+    await plugin.create("a", "default", VERSION, activate=True)
+    small: dict[str, object] = {"name": "Ada", "orders": [{"items": ["x"]}]}
+    large: list[dict[str, object]] = [
+        {"name": "x" * 4_000_000, "orders": []},
+        {"name": "Ada", "orders": [{"items": []}] * 1001},
+        {"name": "Ada", "orders": [{"items": ["x"] * 900}] * 900},
+    ]
+    for deps in large:
+        assert (await run(plugin, "a", deps)).startswith("From code: ")
+        assert await run(plugin, "a", small) == "Adax"  # nothing is remembered
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [words.split(" has ")[0].split(" makes ")[0] for words in warnings] == [
+        "a/default, version 2: The value of name",
+        "a/default, version 2: The value of orders",
+        "a/default, version 2: The value of orders[].items",
+    ]
+    assert not any("xxxx" in words for words in warnings)
+    assert len(plugin.health().problems) == 3
+    async with Database(database_url) as database:
+        actions = {event.action.value for _, event in await queries.events(database, "a")}
+    assert actions == {"created", "activated"}
+    assert await run(plugin, "a", {"name": "a\ud800", "orders": None}) == "a\ufffd"
+
+
+async def test_an_agent_that_only_the_database_knows(
+    database_url: str, registry: Registry, make_plugin: MakePlugin
+) -> None:
+    """There is no code's text to send, so the value is left out of the version."""
+    plugin = make_plugin(database_url)
+    await plugin.ready()
+    await plugin.create("b", "default", "Hello.", activate=True, new_agent=True)
+    assert registry.agents == {}
+    assert plugin.render("b") == "Hello."

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from automagik_prompts.agent import plugins
-from automagik_prompts.agent.filling import fill_text
+from automagik_prompts.agent.filling import fill_text, names_of
 from automagik_prompts.declaring import discovery
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.registry import Registry
@@ -254,7 +254,8 @@ class PromptPlugin(EditService):
             value = given.get(name, ABSENT)
             return value if value is not ABSENT else builtin_value(name, agent, asked, None)
 
-        return fill_text(self.reader, selection, lookup)[0]
+        exposed = None if agent in self.registry.agents else names_of(given)
+        return fill_text(self.reader, selection, lookup, exposed=exposed)[0]
 
     def explain(self, agent: str, status_key: Status | None = None) -> Explanation:
         """Return which version is served for an agent and status, from where, why, and how old the snapshot is.

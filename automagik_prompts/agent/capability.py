@@ -28,10 +28,12 @@ from automagik_prompts.agent.provenance import UsedPrompt, last_used, record_pro
 from automagik_prompts.agent.rendering import RenderCache, RenderedPrompt, fill
 from automagik_prompts.agent.run import Run
 from automagik_prompts.agent.selection import choose, read_status, wait_for_database
+from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.protocols import PromptReader, PromptSource, Values
 from automagik_prompts.domain.validation import check_name, normalized
 from automagik_prompts.exceptions import DeclarationError
+from automagik_prompts.templating.exposure import check_variable_name
 
 if TYPE_CHECKING:
     from pydantic_ai.agent import AbstractAgent
@@ -79,6 +81,11 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     """Values of variables, or a sync or async function of the run context that returns them. They come before values
     found in `deps`; only those that the text uses are read."""
 
+    expose: Sequence[str] = ()
+    """Names that texts may use, in the notation of `@prompts(variables=[...])`: for prompts that only the database has.
+    Whatever an import or an adoption has stored there, a run reaches nothing in `deps` but these, and the names of
+    `variables=`. What the code declares exposes its own names, and these besides."""
+
     inject: Inject = "system_prompt"
     """Where the model is rendered: in a system prompt at the head of the history, or in the request's instructions."""
 
@@ -118,6 +125,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         ):
             if value not in allowed:
                 raise DeclarationError(f"{name}={value!r} is unknown. Use one of: {', '.join(map(str, allowed))}.")
+        self.expose = tuple(map(check_variable_name, [self.expose] if isinstance(self.expose, str) else self.expose))
         if self.version is not None and self.version < 1:
             raise DeclarationError(f"version={self.version!r} is no version. Versions are numbered from 1.")
         if self.version is not None and self.pin is not None:
@@ -137,6 +145,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         *,
         status: str | None = None,
         variables: dict[str, Any] | None = None,
+        expose: Sequence[str] = (),
         inject: Inject = "system_prompt",
         on_change: OnChange = "rewrite",
         pin: Pin | None = None,
@@ -144,7 +153,14 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     ) -> ActivePrompt[Any]:
         """Build one from an agent spec, which can hold only plain values."""
         return ActivePrompt(
-            agent, status, variables=variables, inject=inject, on_change=on_change, pin=pin, version=version
+            agent,
+            status,
+            variables=variables,
+            expose=expose,
+            inject=inject,
+            on_change=on_change,
+            pin=pin,
+            version=version,
         )
 
     @classmethod
@@ -174,6 +190,8 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             if bound.inject == "system_prompt" and rivals[0] is self:
                 dynamic.register_system_prompt(bound, agent)
         plugins.bind(bound.name, self.plugin)
+        if bound.expose:
+            (self.plugin.registry if self.plugin is not None else registry).expose(bound.name, bound.expose)
         if bound.pin is not None:
             pinning.keep(bound.name)
         return bound
@@ -328,7 +346,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         if run.is_plain and (rendered := memory.rendered(snapshot, status_key)) is not None:
             return rendered
         selection = run.selections.get(status_key) or await choose(ctx, run, name, status_key)
-        return await fill(ctx, run.snapshot, selection, status_key, run.reader, self.variables, memory)
+        return await fill(ctx, run.snapshot, selection, status_key, run.reader, self.variables, self.expose, memory)
 
     def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
         """Return whether the run has another capability for the same prompts, also one that was made for this run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from automagik_prompts.domain.protocols import PromptReader
 from automagik_prompts.domain.served import UNLIMITED, Gap, Selection, ServedPrompt, Source
@@ -15,6 +15,7 @@ def fill_text(
     selection: Selection,
     lookup: Callable[[str], object],
     available: Callable[[], Iterable[str]] | None = None,
+    exposed: Collection[str] | None = None,
 ) -> tuple[str, ServedPrompt]:
     """Return the filled text, and the prompt whose text it is.
 
@@ -23,6 +24,7 @@ def fill_text(
         selection: What was chosen.
         lookup: Returns the value of a top-level name.
         available: Returns the names that have a value, if variables without one are to be noted.
+        exposed: For an agent that the code does not declare, the only names that may be reached.
 
     Raises:
         RenderError: The text cannot be filled, and the code has no other.
@@ -30,8 +32,9 @@ def fill_text(
     prompt, code = selection.prompt, selection.code
     is_noted = prompt.source is not Source.OVERRIDE
     gaps: list[Gap] | None = [] if available is not None and is_noted else None
+    template = prompt.template if exposed is None else prompt.template.restricted(exposed)
     try:
-        text = prompt.template.render(lookup, missing=reader.missing, gaps=gaps, limits=reader.limits)
+        text = template.render(lookup, missing=reader.missing, gaps=gaps, limits=reader.limits)
         if gaps and available is not None:
             reader.report_gaps(prompt, gaps, available)
         return text, prompt
@@ -39,7 +42,7 @@ def fill_text(
         # The value is this run's own, so nothing is remembered of it, and the version is not to blame.
         reader.report_large_value(prompt, error.name, error.message)
         if code is None:
-            return prompt.template.render(lookup, missing=reader.missing, limits=reader.limits, lenient=True), prompt
+            return template.render(lookup, missing=reader.missing, limits=reader.limits, lenient=True), prompt
         if (code.text, code.format) == (prompt.text, prompt.format):
             code = prompt  # the same text, with its version
     except RenderError as error:
@@ -51,6 +54,12 @@ def fill_text(
         return code.template.render(lookup, missing=reader.missing, limits=UNLIMITED), code
     except RenderError as error:
         raise _located(error, code) from error
+
+
+def names_of(values: Mapping[str, object]) -> set[str]:
+    """Return what code exposes by giving values: each name, and all of what is a mapping or a list."""
+    names = set(map(str, values))
+    return names | {f"{name}.*" for name in names if isinstance(values.get(name), Mapping | list | tuple)}
 
 
 def _located(error: RenderError, prompt: ServedPrompt) -> RenderError:

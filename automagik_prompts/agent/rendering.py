@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_ai.tools import RunContext
 
-from automagik_prompts.agent.filling import fill_text
+from automagik_prompts.agent.filling import fill_text, names_of
 from automagik_prompts.agent.provenance import ProvenanceEntry, entry_of
 from automagik_prompts.domain.protocols import PromptReader, SnapshotReader, Values, VariablesFunction
 from automagik_prompts.domain.served import Selection, ServedPrompt
@@ -104,6 +104,7 @@ async def fill(
     status_key: str | None,
     reader: PromptReader,
     variables: Values | VariablesFunction | None,
+    expose: Collection[str],
     memory: RenderCache,
 ) -> RenderedPrompt:
     """Fill the chosen text.
@@ -115,6 +116,7 @@ async def fill(
         status_key: The run's status, `None` for the primary one.
         reader: Says what a missing value becomes, and takes note of a text that cannot be filled.
         variables: The values that the capability was given.
+        expose: The names that the capability exposes, for an agent that the code does not declare.
         memory: What was made of earlier choices.
 
     Raises:
@@ -134,7 +136,8 @@ async def fill(
         if inspect.isawaitable(given):
             given = await given
     lookup = _lookup(ctx, given or {}, prompt.agent, asked)
-    text, filled = fill_text(reader, selection, lookup, partial(names_in, given or {}, ctx.deps))
+    exposed = None if snapshot.declares(prompt.agent) else {*expose, *names_of(given or {})}
+    text, filled = fill_text(reader, selection, lookup, partial(names_in, given or {}, ctx.deps), exposed)
     return RenderedPrompt(text, filled, asked, entry if filled is prompt else entry_of(filled, asked))
 
 

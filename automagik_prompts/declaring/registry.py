@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from enum import Enum
 from types import MappingProxyType
 
@@ -31,6 +32,7 @@ class Registry:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._agents: Mapping[str, DeclaredAgent] = MappingProxyType({})
+        self._exposed: dict[str, frozenset[str]] = {}
         self._watchers: list[weakref.WeakMethod[Callable[[], None]]] = []
         self.generation = 0
 
@@ -111,7 +113,7 @@ class Registry:
                 name=agent,
                 primary=primary_of(agent, None if is_again(known, declared, site) else known, prompts, primary, where),
                 prompts=MappingProxyType(prompts),
-                exposed=frozenset(exposed | (known.exposed if known else frozenset())),
+                exposed=frozenset(exposed).union(known.exposed if known else (), self._exposed.get(agent, ())),
                 status=status or (known.status if known else None),
                 explicit_primary=primary is not None or (known is not None and known.explicit_primary),
                 enums=named,
@@ -119,6 +121,22 @@ class Registry:
             if known is None or entry != known:
                 self._agents = MappingProxyType({**self._agents, agent: entry})
                 self.generation += 1
+        self._notify()
+
+    def expose(self, agent: str, names: Collection[str]) -> None:
+        """Let the texts of a declared agent use further names; for another one its capability says what may be reached.
+
+        Raises:
+            InvalidPromptError: A name cannot be exposed.
+        """
+        wanted = {check_variable_name(name) for name in names}
+        with self._lock:
+            self._exposed[agent] = self._exposed.get(agent, frozenset()) | wanted  # it may be declared later
+            known = self._agents.get(agent)
+            if known is None or wanted <= known.exposed:
+                return
+            self._agents = MappingProxyType({**self._agents, agent: replace(known, exposed=known.exposed | wanted)})
+            self.generation += 1
         self._notify()
 
     def _notify(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from automagik_prompts.domain.keys import Status
@@ -38,6 +38,10 @@ class SnapshotReader(Protocol):
 
     def select(self, agent: str, status_key: str | None) -> Selection:
         """Return what is served for an agent and status; raises `NoActivePromptError`."""
+        ...
+
+    def declares(self, agent: str) -> bool:
+        """Return whether this process' code declares prompts for an agent."""
         ...
 
     def code_texts(self, agent: str) -> frozenset[str]:
@@ -112,8 +116,21 @@ class PromptReader(Protocol):
         ...
 
 
+class ExposingRegistry(Protocol):
+    """Where code says which variables texts may use."""
+
+    def expose(self, agent: str, names: Collection[str]) -> None:
+        """Let the texts of an agent use further names."""
+        ...
+
+
 class PromptSource(Protocol):
     """Something that agents read prompts from: a plugin."""
+
+    @property
+    def registry(self) -> ExposingRegistry:
+        """The declarations that it serves."""
+        ...
 
     @property
     def reader(self) -> PromptReader:

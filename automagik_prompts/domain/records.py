@@ -98,6 +98,7 @@ class ActiveVersion:
         version: Its number.
         prompt_text: The text as it stands in the database; plain SQL may have put anything there.
         format: How it is read, likewise.
+        content_hash: The hash that it was written with; empty where plain SQL gave none.
     """
 
     agent: str
@@ -106,6 +107,7 @@ class ActiveVersion:
     version: int
     prompt_text: str = field(repr=False)
     format: str
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

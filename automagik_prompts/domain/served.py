@@ -43,6 +43,7 @@ class GapKind(StrEnum):
     MISSING = "missing"
     NO_TEXT = "no_text"
     NO_LIST = "no_list"
+    UNEXPOSED = "unexposed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,10 @@ class Renderable(Protocol):
 
     def opened(self, exposed: Collection[str]) -> Renderable:
         """Return the text as it reads the values of an agent whose code exposes these names."""
+        ...
+
+    def restricted(self, exposed: Collection[str]) -> Renderable:
+        """Return the text as it reads values where nothing but these names may be reached."""
         ...
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.declaring.locations import Place, place_of
 from automagik_prompts.domain.keys import PromptKey, SpellingClash, StatusKeys, spelt_alike
-from automagik_prompts.domain.records import AgentInfo
+from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import closest
 from automagik_prompts.editing import queries
 from automagik_prompts.editing.findings import Finding, Kind
@@ -67,15 +67,18 @@ async def check_database(database: Database, declared: Agents, only: Collection[
             code = wanted.get(info.name)
             where = f"The active version {prompt.version} of {info.name}/{prompt.status_key}"
             key = code.keys.find(prompt.status_key) if code is not None else None
-            found += unservable(
-                PromptKey(info.name, prompt.status_key),
-                prompt.prompt_text,
-                prompt.format,
-                info.variables if code is None else code.exposed,
-                where=where,
-                version=prompt.version,
-                place=place_of(code.prompts[key]) if code is not None and key is not None else None,
+            problems = list(
+                unservable(
+                    PromptKey(info.name, prompt.status_key),
+                    prompt.prompt_text,
+                    prompt.format,
+                    info.variables if code is None else code.exposed,
+                    where=where,
+                    version=prompt.version,
+                    place=place_of(code.prompts[key]) if code is not None and key is not None else None,
+                )
             )
+            found += problems or _changed(info.name, prompt)
     return found
 
 
@@ -232,6 +235,15 @@ def _alike(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[Fin
                     place=place_of(prompt),
                     command=f"automagik-prompts history {agent} {other}",
                 )
+
+
+def _changed(agent: str, prompt: Prompt) -> Iterator[Finding]:
+    """Yield whether a text is not what was written, by the hash that stands beside it."""
+    content, key = PromptContent(prompt.prompt_text, prompt.format), prompt.status_key
+    try:
+        content.check_unchanged(prompt.content_hash, agent=agent, status_key=key, version=prompt.version)
+    except InvalidPromptError as error:
+        yield Finding(Kind.CHANGED, error.message, agent, key, prompt.version)
 
 
 def status_keys_of(summaries: Iterable[StatusSummary]) -> dict[str, StatusKeys]:

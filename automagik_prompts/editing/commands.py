@@ -214,10 +214,10 @@ def _check_deletable(prompt: Prompt, agent: str) -> None:
 def _check_servable(prompt: Prompt, agent: AgentInfo, exposed: Collection[str] | None) -> None:
     """Refuse a version that could not be served; it may have been written by plain SQL or for another release."""
     content = PromptContent(prompt.prompt_text, prompt.format)
+    where = {"agent": agent.name, "status_key": prompt.status_key}
     try:
-        content.validate(
-            agent.variables if exposed is None else exposed, agent=agent.name, status_key=prompt.status_key
-        )
+        content.validate(agent.variables if exposed is None else exposed, **where)
+        content.check_unchanged(prompt.content_hash, **where, version=prompt.version)
     except InvalidPromptError as error:
         error.message = f"Version {prompt.version} cannot be activated. {error.message}"
         error.args = (error.message,)

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     INACTIVE = "inactive"
     UNEXPOSED = "unexposed"
     INVALID = "invalid"
+    CHANGED = "changed"
     UNSYNCED = "unsynced"
     ORPHAN = "orphan"
     UNDECLARED = "undeclared"

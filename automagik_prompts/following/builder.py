@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from types import MappingProxyType
 
 from automagik_prompts.declaring.declared import DeclaredPrompt
@@ -52,7 +52,7 @@ def build_snapshot(
     for item in active:
         key = PromptKey(item.agent, item.status_key)
         code = declared.get(item.agent)
-        exposed = code.exposed if code is not None else frozenset(_stored(infos, item.agent))
+        exposed = code.exposed if code is not None else None
         same = code.prompts.get(item.status_key) if code is not None else None
         try:
             served[key] = _compiled(item, exposed, source, old=old.get(key), declared=same)
@@ -98,18 +98,18 @@ def build_snapshot(
     )
 
 
-def served_version(prompt: ActiveVersion, exposed: Collection[str], source: Source) -> ServedPrompt:
+def served_version(prompt: ActiveVersion, exposed: frozenset[str] | None, source: Source) -> ServedPrompt:
     """Check and compile a version that is not active, as if it were.
 
     Raises:
         InvalidPromptError: This process cannot serve it.
     """
-    return _compiled(prompt, frozenset(exposed), source)
+    return _compiled(prompt, exposed, source)
 
 
 def _compiled(
     prompt: ActiveVersion,
-    exposed: frozenset[str],
+    exposed: frozenset[str] | None,
     source: Source,
     *,
     old: ServedPrompt | None = None,
@@ -119,23 +119,33 @@ def _compiled(
 
     Args:
         prompt: The version.
-        exposed: The variables that it may use.
+        exposed: The variables that it may use; `None` for an agent that this code does not declare, whose runs say
+            what may be reached.
         source: Where it was read.
         old: What was served before; an equal text was checked and compiled then.
         declared: What the code says, likewise.
     """
     where = {"agent": prompt.agent, "status_key": prompt.status_key}
+    content = PromptContent(prompt.prompt_text, prompt.format)
     template: Renderable
     for known in (old, declared):
         if known is not None and known.text == prompt.prompt_text and known.format == prompt.format:
             text, read_as, template, digest = known.text, known.format, known.template, known.content_hash
             break
     else:
-        content = PromptContent(prompt.prompt_text, prompt.format)
         text, template, digest = content.text, content.validate(**where), content.digest
         read_as = check_format(content.format)
-    check_exposed(template, exposed, **where)
-    template = template.opened(exposed)
+    if prompt.content_hash != digest:
+        content.check_unchanged(prompt.content_hash, **where, version=prompt.version)
+    if old is not None and (old.prompt_id, old.version) == (prompt.prompt_id, prompt.version) and old.format != read_as:
+        raise InvalidPromptError(
+            f"The format of version {prompt.version} of {prompt.agent}/{prompt.status_key} was changed in place, from "
+            f"{old.format} to {read_as}. Put it back, or write the text as a new version.",
+            **where,
+        )
+    if exposed is not None:
+        check_exposed(template, exposed, **where)
+        template = template.opened(exposed)
     identity = (prompt.prompt_id, prompt.version, source)
     if old is not None and old.template is template and (old.prompt_id, old.version, old.source) == identity:
         return old
@@ -150,7 +160,3 @@ def _compiled(
         source=source,
         template=template,
     )
-
-
-def _stored(infos: Mapping[str, AgentInfo], agent: str) -> tuple[str, ...]:
-    return infos[agent].variables if agent in infos else ()

@@ -126,5 +126,6 @@ class VersionStore:
             version=prompt.version,
             prompt_text=prompt.prompt_text,
             format=prompt.format,
+            content_hash=prompt.content_hash,
         )
-        return served_version(version, declared.exposed if declared is not None else info.variables, Source.DATABASE)
+        return served_version(version, declared.exposed if declared is not None else None, Source.DATABASE)

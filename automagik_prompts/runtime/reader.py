@@ -234,6 +234,8 @@ class Reader:
                 "in deps or variables=, or take it out of the text.",
                 GapKind.NO_TEXT: f"was no text in a run, so the model was sent {instead} in its place. Name the part "
                 f"that is meant, such as {name}.title, or expose {name}.* in code to have it printed as JSON.",
+                GapKind.UNEXPOSED: "is not exposed by code, so it was left out of a run. If the text may use it, say "
+                f"so in code: ActivePrompt({prompt.agent!r}, expose=[{name.rstrip('?')!r}]).",
                 GapKind.NO_LIST: "was no list in a run, so its {{#each}} block was left out. Give a list or a mapping.",
             }[gap.kind]
             self.notices.log(key, f"{_where(prompt)}: the variable {name!r} {words}")

@@ -45,8 +45,8 @@ def is_machinery(value: object) -> bool:
 def get(container: object, name: str, *, fields_only: bool = False) -> object:
     """Return one named value of a mapping or an object, or `ABSENT`.
 
-    Methods, classes and names that begin with an underscore are never returned. A property that raises counts as
-    absent, so that a text which somebody edits cannot make a run fail.
+    Methods, classes, machinery and names that begin with an underscore are never returned. A property that raises
+    counts as absent, so that a text which somebody edits cannot make a run fail.
 
     Args:
         container: The mapping or object.
@@ -59,7 +59,7 @@ def get(container: object, name: str, *, fields_only: bool = False) -> object:
         if isinstance(container, Mapping):
             value = cast("Mapping[str, object]", container).get(name, ABSENT)
         else:
-            if is_machinery(container) or (fields_only and _is_constant(container, name)):
+            if fields_only and _is_constant(container, name):
                 return ABSENT
             value = getattr(container, name, ABSENT)
     except Exception as error:  # noqa: BLE001  # the application's property may raise anything; it is reported

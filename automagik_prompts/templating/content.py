@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.domain.validation import check_format, check_text
+from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.templating.exposure import check_exposed
 from automagik_prompts.templating.template import Template, compile_template
 
@@ -25,6 +26,27 @@ class PromptContent:
 
     text: str = field(repr=False)
     format: str = "handlebars"
+
+    def check_unchanged(self, stored: str, *, agent: str, status_key: str, version: int | None) -> None:
+        """Check that it is what was written, by the hash that stands beside it.
+
+        Args:
+            stored: The hash; empty where plain SQL gave none.
+            agent: The agent it is for, for the message.
+            status_key: The status it is for.
+            version: Its number.
+
+        Raises:
+            InvalidPromptError: It was changed in place: "version 1" would not mean the same any more.
+        """
+        if stored and stored != self.digest:
+            raise InvalidPromptError(
+                f"The text of version {version} of {agent}/{status_key} was changed in place: its hash is not the one "
+                "that it was written with. Put it back, or keep it as a new version (automagik-prompts copy "
+                f"{agent} {status_key} {agent} {status_key} --version {version} --activate).",
+                agent=agent,
+                status_key=status_key,
+            )
 
     @property
     def digest(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from pydantic_handlebars import HandlebarsRuntimeError, HelperFunc, HelperOptions
 from pydantic_handlebars._ast_nodes import Program
@@ -111,10 +112,10 @@ _HELPERS: dict[str, HelperFunc] = {
 }
 
 
-def render_program(program: Program, context: dict[str, object], cap: int) -> str:
+def render_program(program: Program, context: Mapping[str, object], cap: int) -> str:
     """Fill a parsed text with what it uses, up to so many characters.
 
     Raises:
         HandlebarsError: The engine refuses a value, or the text goes beyond its limits.
     """
-    return _Engine(_HELPERS, max_output_size=cap).render(program, context)
+    return _Engine(_HELPERS, max_output_size=cap).render(program, dict(context))

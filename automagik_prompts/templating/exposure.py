@@ -29,7 +29,7 @@ def check_exposed(
     """
     if not template.variables:
         return
-    refused = tuple(sorted(name for name in template.variables if not _is_exposed(name, exposed)))
+    refused = tuple(sorted(name for name in template.variables if not is_exposed(name, exposed)))
     if not refused:
         return
     where = f"The prompt for {agent}/{status_key}" if agent else "The prompt"
@@ -59,8 +59,15 @@ def check_variable_name(name: object) -> str:
     return name
 
 
-def opened_node(node: Node, path: tuple[str, ...], exposed: Collection[str]) -> Node:
-    """Return a part of what a template uses, as the names that code exposes let it be read."""
+def opened_node(node: Node, path: tuple[str, ...], exposed: Collection[str], *, withhold: bool = False) -> Node:
+    """Return a part of what a template uses, as the names that code exposes let it be read.
+
+    Args:
+        node: The part.
+        path: Its path.
+        exposed: The names that code exposes.
+        withhold: Whether what is not exposed counts as missing; elsewhere it was refused before.
+    """
     name = ".".join(path).replace(".[]", "[]")
     named = {known.removesuffix("?") for known in exposed if not known.endswith(".*")}
     return Node(
@@ -68,7 +75,10 @@ def opened_node(node: Node, path: tuple[str, ...], exposed: Collection[str]) -> 
         node.tested,
         is_open=_is_opened(name, exposed),
         is_named=any(known == name or known.startswith((f"{name}.", f"{name}[")) for known in named),
-        children={key: opened_node(child, (*path, key), exposed) for key, child in node.children.items()},
+        is_withheld=withhold and not is_exposed(name if node.printed else f"{name}?", exposed),
+        children={
+            key: opened_node(child, (*path, key), exposed, withhold=withhold) for key, child in node.children.items()
+        },
     )
 
 
@@ -78,7 +88,7 @@ def _is_opened(name: str, exposed: Collection[str]) -> bool:
     return any(name == known or name.startswith((f"{known}.", f"{known}[]")) for known in opened)
 
 
-def _is_exposed(name: str, exposed: Collection[str]) -> bool:
+def is_exposed(name: str, exposed: Collection[str]) -> bool:
     """Return whether a variable that a template uses is covered by the exposed names."""
     path = name.removesuffix("?")
     if path in exposed or path in BUILTINS:

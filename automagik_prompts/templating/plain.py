@@ -18,7 +18,7 @@ from automagik_prompts.domain.served import Limits
 from automagik_prompts.templating.access import ABSENT, get, is_machinery, members, report_unreadable
 from automagik_prompts.templating.limits import ValueLimitError
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
+SURROGATES = re.compile("[\ud800-\udfff]")
 UNREADABLE: object = object()
 """What stands for a value that raised while it was read."""
 
@@ -63,7 +63,7 @@ def clean(text: str, name: str, limits: Limits) -> str:
     """
     if len(text) > limits.value_length:
         raise ValueLimitError(name, f"has {len(text)} characters, and {limits.value_length} are allowed")
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
+    return text if text.isascii() else SURROGATES.sub("\ufffd", text)
 
 
 def scalar(value: object, name: str, limits: Limits) -> object:

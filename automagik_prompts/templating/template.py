@@ -28,8 +28,9 @@ from automagik_prompts.templating import engine
 from automagik_prompts.templating.access import ABSENT
 from automagik_prompts.templating.analysis import KEY, analyse, written
 from automagik_prompts.templating.engine import RESERVED, Program, to_string
-from automagik_prompts.templating.exposure import opened_node
+from automagik_prompts.templating.exposure import is_exposed, opened_node
 from automagik_prompts.templating.limits import BUDGET, ValueLimitError
+from automagik_prompts.templating.plain import SURROGATES
 from automagik_prompts.templating.values import MARKER, NO_TEXT, Node, Rules, used
 from automagik_prompts.templating.work import ASSUMED_ITEMS, Work, check_work
 
@@ -58,6 +59,7 @@ class Template:
     _tree: Mapping[str, Node] = field(repr=False, default_factory=dict)
     _work: Work = field(repr=False, default_factory=Work)
     _opened: frozenset[str] = field(repr=False, default=frozenset())
+    _withheld: frozenset[str] = field(repr=False, default=frozenset())
 
     @property
     def estimate(self) -> int:
@@ -74,6 +76,17 @@ class Template:
             return self
         tree = {name: opened_node(node, (name,), exposed) for name, node in self._tree.items()}
         return replace(self, _tree=tree, _opened=names)
+
+    def restricted(self, exposed: Collection[str]) -> Template:
+        """Return the template as it reads values where nothing but the built-ins and these names may be reached.
+
+        For an agent that the code does not declare: what its texts use beyond that counts as missing.
+        """
+        withheld = frozenset(name for name in self.variables if not is_exposed(name, exposed))
+        if not withheld:
+            return self.opened(exposed)
+        tree = {name: opened_node(node, (name,), exposed, withhold=True) for name, node in self._tree.items()}
+        return replace(self, _tree=tree, _withheld=withheld)
 
     def render(
         self,
@@ -100,7 +113,9 @@ class Template:
         """
         if not self._tree and self._program is None:
             return self._pieces[0]
-        values = {name: lookup(name) for name in self._tree}
+        values = {
+            name: lookup(name) if not node.is_withheld or node.children else ABSENT for name, node in self._tree.items()
+        }
         while True:
             try:
                 return self._filled(values, Rules(missing, limits), gaps)
@@ -115,55 +130,75 @@ class Template:
         try:
             if self._work.inner:
                 check_work(self._work, values, rules.limits, no_lists)
-            context: dict[str, object] = {}
-            longest = rules.limits.value_length
-            for name, node in self._tree.items():
-                value = values[name]
-                # The common case without a call: a name that is printed and whose value is a short plain string.
-                if node is _NAMED and type(value) is str and len(value) <= longest and value.isascii():
-                    context[name] = value
-                else:
-                    context[name] = used(value, name, node, rules)
-            program = self._program
-            cap = engine.MAX_OUTPUT_LENGTH if rules.limits is not UNLIMITED else UNLIMITED.value_length
-            text = self._joined(context, cap) if program is None else engine.render_program(program, context, cap)
+            context = self._context(values, rules)
+            text = self._text(context, rules)
+            # The common case in one look at the whole: if it is short and plain, so is each value in it.
+            is_plain = len(text) <= rules.limits.value_length and (text.isascii() or not SURROGATES.search(text))
+            if self._program is None and not is_plain:
+                context = {name: used(values[name], name, node, rules) for name, node in self._tree.items()}
+                text = self._text(context, rules)
+            if len(text) > (cap := _cap(rules)):
+                raise HandlebarsRuntimeError(f"Output size exceeds maximum of {cap} bytes")
         except RenderError:
             raise
         except HandlebarsError as error:
-            raise RenderError(f"The prompt could not be rendered: {error}.") from error
+            words = re.sub(
+                r"^Output size exceeds maximum of (\d+) bytes", r"it would have more than \1 characters", str(error)
+            )
+            raise RenderError(f"The prompt could not be rendered: {words}.") from error
         except (ArithmeticError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
             # A helper given a value of the wrong kind, such as {{truncate name "x"}}; the value is not repeated here.
             raise RenderError(f"The prompt could not be rendered: a helper failed ({type(error).__name__}).") from error
         if gaps is not None:
-            gaps += [Gap(name, GapKind.NO_LIST) for name in no_lists]
+            if no_lists:
+                gaps += [Gap(name, GapKind.NO_LIST) for name in no_lists]
             gaps += self._gaps(text, values, context, rules.missing)
         return text
+
+    def _context(self, values: Mapping[str, object], rules: Rules) -> dict[str, object]:
+        context: dict[str, object] = {}
+        for name, node in self._tree.items():
+            value = values[name]
+            # The common case without a call: a name that is printed and whose value is a string.
+            context[name] = value if node is _NAMED and type(value) is str else used(value, name, node, rules)
+        return context
+
+    def _text(self, context: Mapping[str, object], rules: Rules) -> str:
+        if self._program is None:
+            return self._joined(context)
+        return engine.render_program(self._program, context, _cap(rules))
 
     def _gaps(
         self, text: str, values: Mapping[str, object], context: Mapping[str, object], missing: MissingMode
     ) -> Iterator[Gap]:
         """Yield what stands in the text in place of a value."""
+        if self._withheld:
+            yield from (Gap(name, GapKind.UNEXPOSED) for name in sorted(self._withheld))
         if missing == "marker":
             if MARKER in text:
-                yield from (Gap(name, GapKind.MISSING) for name in self.variables if f"{MARKER}{name}]" in text)
+                yield from (
+                    Gap(name, GapKind.MISSING) for name in self.variables - self._withheld if f"{MARKER}{name}]" in text
+                )
             if NO_TEXT in text:
                 yield from (Gap(name, GapKind.NO_TEXT) for name in self.variables if f"[{name}{NO_TEXT}" in text)
         elif missing == "empty":
             for name, value in context.items():
-                if value == "" and values[name] != "":
+                if value == "" and name not in self._withheld and values[name] != "":
                     is_missing = values[name] is None or values[name] is ABSENT
                     yield Gap(name, GapKind.MISSING if is_missing else GapKind.NO_TEXT)
 
-    def _joined(self, values: Mapping[str, object], cap: int) -> str:
+    def _joined(self, values: Mapping[str, object]) -> str:
         """Put the values between the pieces of literal text, as the engine would, in a fraction of its time."""
         pieces = list(self._pieces)
         found = map(values.__getitem__, pieces[1::2])
         # By its exact type: what stands in for a missing value is a string too, which may refuse to be printed.
         pieces[1::2] = [value if type(value) is str else to_string(value) for value in found]
-        text = "".join(pieces)
-        if len(text) > cap:
-            raise HandlebarsRuntimeError(f"Output size exceeds maximum of {cap} bytes")
-        return text
+        return "".join(pieces)
+
+
+def _cap(rules: Rules) -> int:
+    """Return the longest filled text, in characters."""
+    return engine.MAX_OUTPUT_LENGTH if rules.limits is not UNLIMITED else UNLIMITED.value_length
 
 
 def compile_template(

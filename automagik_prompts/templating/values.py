@@ -31,6 +31,7 @@ class Node:
         printed: Whether it is printed.
         tested: Whether a condition or a loop looks at it.
         is_open: Whether code opened everything below it (`contact.*`): as data it prints as JSON.
+        is_withheld: Whether code does not expose it, so that it counts as missing.
         is_named: Whether code exposes it by its name, and not only by opening what is above it.
         children: The parts of it that are used.
     """
@@ -39,6 +40,7 @@ class Node:
     tested: bool = False
     is_open: bool = False
     is_named: bool = True
+    is_withheld: bool = False
     children: dict[str, Node] = field(default_factory=dict)
 
 
@@ -134,6 +136,8 @@ def _printed(value: object, node: Node, path: str, rules: Rules) -> object:
 
 def _prune(value: object, node: Node, path: str, rules: Rules) -> object:
     """Reduce a value to what the template uses of it."""
+    if node.is_withheld:
+        value = value if node.children else ABSENT
     if node.children:
         return _prune_container(value, node, path, rules)
     if not node.printed:
@@ -160,6 +164,8 @@ def _truth(value: object) -> object:
 
 
 def _prune_container(value: object, node: Node, path: str, rules: Rules) -> Fields:
+    if is_machinery(value):
+        value = ABSENT  # an item of a list: what is found by a name was looked at there
     has_places = "[]" in node.children or any(name.isdecimal() for name in node.children)
     items = members(value, value.__iter__) if has_places and _is_list(value) else ()
     fields = {
@@ -167,21 +173,27 @@ def _prune_container(value: object, node: Node, path: str, rules: Rules) -> Fiel
         for name, child in node.children.items()
         if name != "[]"
     }
-    whole = _printed(value, node, path, rules) if node.printed and value is not ABSENT else ABSENT
+    is_shown = node.printed and value is not ABSENT and not node.is_withheld
+    whole = _printed(value, node, path, rules) if is_shown else ABSENT
     if whole is UNREADABLE:
         value = whole = ABSENT
     return Fields(
         fields,
-        whole=_absent(path, rules, value) if whole is ABSENT else whole,
+        whole=_absent(path, rules, ABSENT if node.is_withheld else value) if whole is ABSENT else whole,
         loop=_loop(value, items, node, f"{path}[]", rules),
-        is_absent=node.tested and not _truth(value),
+        is_absent=node.is_withheld or (node.tested and not _truth(value)),
     )
 
 
 def _loop(value: object, items: Sequence[object], node: Node, path: str, rules: Rules) -> object:
     """Return what a loop over a value goes over, each item reduced to what the template uses of it."""
     every = node.children.get("[]")
-    if not node.tested or not isinstance(value, Collection) or isinstance(value, str | bytes | bytearray):
+    if (
+        node.is_withheld
+        or not node.tested
+        or not isinstance(value, Collection)
+        or isinstance(value, str | bytes | bytearray)
+    ):
         return None
     if every is None:
         return _truth(value)  # only of use to count

@@ -237,7 +237,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, registry: Registry) 
 
     def add(number: int, text: str) -> None:
         version = ActiveVersion("stan", number, "A", number, text, "text")
-        kept.add([served_version(version, (), Source.DATABASE)])
+        kept.add([served_version(version, frozenset(), Source.DATABASE)])
 
     for number in range(1, 6):
         add(number, "text")

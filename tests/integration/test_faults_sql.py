@@ -14,6 +14,8 @@ import pytest
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.records import Action
 from automagik_prompts.domain.served import Explanation, Health, Source, State
+from automagik_prompts.editing import checks, queries
+from automagik_prompts.editing.findings import Kind
 from automagik_prompts.exceptions import (
     DeclarationError,
     InvalidPromptError,
@@ -22,6 +24,7 @@ from automagik_prompts.exceptions import (
 )
 from automagik_prompts.following import listening, loader
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_silent, execute, lines, notification, told
 from tests.processes import Launcher
@@ -180,24 +183,55 @@ async def test_fault_07_event_is_recorded_once_by_many_processes(
     assert len(await _recorded(database_url)) == 1
 
 
-async def test_fault_07_text_changed_in_place(
+async def test_fault_52_text_changed_in_place(
     database_url: str,
     registry: Registry,
     make_plugin: MakePlugin,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A text that SQL changes under the active version's number is found by the full reading that comes each minute."""
+    """A text that SQL changes under its number is served by no process; one command keeps it as a new version."""
     for module, name in ((loader, "FULL_LOAD_INTERVAL"), (listening, "SAFETY_INTERVAL")):
         assert getattr(module, name) == 60
         monkeypatch.setattr(module, name, 0.3)
     registry.declare("a", {"default": CODE}, where="here")
+    plugin = make_plugin(database_url, disk_snapshot=False)
+    await plugin.ready()
+    await plugin.create("a", "default", "Written by a person.", activate=True)
+    await plugin.create("b", "default", "Another agent's.", activate=True, new_agent=True)
+    await execute(database_url, f"UPDATE prompts SET prompt_text = '{GOOD}' WHERE version = 2")
+    await until(lambda: plugin.health().problems, "the change is found")
+    assert await told(plugin, "a") == "Written by a person."
+    assert any("was changed in place" in note for note in plugin.explain("a").notes)
+    fresh = make_plugin(database_url, disk_snapshot=False)
+    await fresh.ready()
+    assert await told(fresh, "a") == CODE
+    assert plugin.render("b") == fresh.render("b") == "Another agent's."
+    async with Database(database_url) as database:
+        found = await checks.check_database(database, {})
+        assert [one.kind for one in found if one.agent == "a"] == [Kind.CHANGED]
+        source = await queries.get(database, "a", "default", 2)
+    with pytest.raises(InvalidPromptError, match="changed in place"):
+        await plugin.activate("a", "default", 2)
+    kept = await plugin.copy(source, "a", "default", activate=True)
+    assert kept.active_version == 3
+    await until(lambda: fresh.resolve("a").version == 3, "it is followed")
+    assert await told(plugin, "a") == await told(fresh, "a") == GOOD
+    assert not plugin.health().problems
+
+
+async def test_fault_52_format_changed_in_place(
+    database_url: str, registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A verbatim text that SQL makes a template goes on being served verbatim where it was seen before."""
+    for module, name in ((loader, "FULL_LOAD_INTERVAL"), (listening, "SAFETY_INTERVAL")):
+        monkeypatch.setattr(module, name, 0.3)
+    registry.declare("a", {"default": CODE}, where="here")
     plugin = make_plugin(database_url)
     await plugin.ready()
-    await execute(database_url, f"UPDATE prompts SET prompt_text = '{GOOD}'")
-    await until(lambda: plugin.resolve("a").text == GOOD, "the change is found")
-    await execute(database_url, "UPDATE prompts SET prompt_text = ' '")
-    await until(lambda: plugin.health().problems, "the bad text is found")
-    assert await told(plugin, "a") == GOOD
+    await plugin.create("a", "default", "The key is {{run_id}}.", format="text", activate=True)
+    await execute(database_url, "UPDATE prompts SET format = 'handlebars' WHERE version = 2")
+    await until(lambda: plugin.health().problems, "the change is found")
+    assert await told(plugin, "a") == "The key is {{run_id}}."
 
 
 async def test_fault_08_name_that_the_code_does_not_expose(

@@ -10,7 +10,12 @@ from pydantic_ai import Agent
 
 from automagik_prompts import ActivePrompt, PromptPlugin
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.records import AgentInfo
 from automagik_prompts.editing import queries
+from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from tests.listening import Listener
 
@@ -69,3 +74,52 @@ async def test_an_agent_that_only_the_database_knows(
     await plugin.create("b", "default", "Hello.", activate=True, new_agent=True)
     assert registry.agents == {}
     assert plugin.render("b") == "Hello."
+
+
+async def test_fault_59_only_code_exposes(
+    database_url: str, make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What an import, an adoption or SQL has stored as variables opens nothing: a run reaches what its code names."""
+    async with Database(database_url) as database:
+        await upgrade(database)
+        await database.transaction(
+            repository.add_agents, [AgentInfo(0, "support", variables=("api_key", "name", "contact.*"))]
+        )
+        text = (
+            "{{name}} {{api_key}} {{contact.name}} {{#if api_key}}yes{{/if}}{{#each api_key}}x{{/each}} {{agent_name}}"
+        )
+        await DatabaseEdits(database).create("support", "default", text, activate=True)
+    plugin = make_plugin(database_url)
+    await plugin.ready()
+    deps: dict[str, object] = {"name": "Ada", "api_key": "hunter2", "contact": {"name": "Grace"}}
+    assert await run(plugin, "support", deps) == (
+        "[No data for name] [No data for api_key] [No data for contact.name]  support"
+    )
+    assert "ActivePrompt('support', expose=['api_key'])" in caplog.text
+    listener = Listener()
+    prompt: ActivePrompt[dict[str, object]] = ActivePrompt(
+        "support", plugin=plugin, expose=["contact.name"], variables={"name": "Joan"}
+    )
+    await Agent(listener.model, deps_type=dict, capabilities=[prompt]).run("hi", deps=deps)
+    assert listener.last.system[0] == "Joan [No data for api_key] Grace  support"
+    assert plugin.render("support", values={"name": "Ada"}).startswith("Ada [No data for api_key] ")
+    assert "hunter2" not in caplog.text
+
+
+async def test_what_a_capability_exposes_of_a_declared_agent(
+    database_url: str, registry: Registry, make_plugin: MakePlugin
+) -> None:
+    """It may be used by texts that people write, as if the declaration had said so."""
+    registry.declare("a", {"default": "Hello."}, where="here")
+    plugin = make_plugin(database_url)
+    await plugin.ready()
+    with pytest.raises(UnexposedVariableError):
+        await plugin.create("a", "default", "Hello {{name}}.")
+    listener = Listener()
+    prompt: ActivePrompt[dict[str, object]] = ActivePrompt("a", plugin=plugin, expose="name")
+    agent = Agent(listener.model, deps_type=dict, capabilities=[prompt])
+    await plugin.create("a", "default", "Hello {{name}}.", activate=True)
+    await agent.run("hi", deps={"name": "Ada"})
+    assert listener.last.system == ["Hello Ada."]
+    with pytest.raises(InvalidPromptError, match="cannot be exposed"):
+        ActivePrompt("a", expose=["_key"])

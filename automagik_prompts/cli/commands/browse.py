@@ -70,7 +70,7 @@ def agents(session: Session) -> None:
                 str(line.statuses),
                 str(line.versions),
                 str(line.revision),
-                " ".join(line.variables),
+                " ".join(line.variables) + (" (not from code)" if line.variables and line.allow_list != "code" else ""),
             )
             for line in lines
         ],
@@ -86,6 +86,7 @@ def _agent_line(info: AgentInfo, summaries: list[StatusSummary]) -> AgentLine:
         statuses=len(summaries),
         versions=sum(summary.versions for summary in summaries),
         variables=list(info.variables),
+        allow_list="code" if any(one.code_version is not None for one in summaries) else "stored",
         revision=info.revision,
     )
 

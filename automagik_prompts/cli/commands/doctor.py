@@ -137,7 +137,25 @@ def _served(plugin: PromptPlugin, settings: Settings) -> Iterator[Diagnosed]:
     if unknown := _unknown_to_code(plugin):
         words = f"the code does not know {', '.join(unknown[:10])}{', ...' if len(unknown) > 10 else ''}"
         yield Diagnosed(name="statuses", outcome="warning", message=f"{words}. See: automagik-prompts check")
+    yield from _allow_lists(plugin)
     yield _notifications(plugin, settings)
+
+
+def _allow_lists(plugin: PromptPlugin) -> Iterator[Diagnosed]:
+    """Say where the lists of variables come from, of agents whose texts use some."""
+    snapshot = plugin.snapshot()
+    using = sorted({key.agent for key, one in snapshot.served.items() if one.variables} if snapshot is not None else ())
+    code = [name for name in using if name in registry.agents]
+    other = [name for name in using if name not in registry.agents]
+    if code:
+        yield Diagnosed(name="variables", outcome="ok", message=f"from the code's declarations: {_some(code)}")
+    if other:
+        words = f"not declared here, so runs reach what ActivePrompt(expose=...) names and nothing else: {_some(other)}"
+        yield Diagnosed(name="variables", outcome="ok", message=words)
+
+
+def _some(names: list[str]) -> str:
+    return f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
 
 
 def _unknown_to_code(plugin: PromptPlugin) -> list[str]:

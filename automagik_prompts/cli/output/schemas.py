@@ -29,6 +29,10 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
+AllowList = Literal["code", "stored"]
+"""Where an agent's variables come from: its code, or an import or adoption, which no run obeys."""
+
+
 class AgentLine(Shape):
     """One agent."""
 
@@ -38,6 +42,7 @@ class AgentLine(Shape):
     statuses: int
     versions: int
     variables: list[str]
+    allow_list: AllowList
     revision: int
 
 

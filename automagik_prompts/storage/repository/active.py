@@ -14,7 +14,7 @@ async def get_active_set(db: BaseDBAsyncClient) -> ActiveSet:
     # `is_active = true` stands literally in the statement: a bound value would keep SQLite off the partial index.
     _, rows = await db.execute_query(
         "SELECT a.id, a.name, a.default_status_key, a.active_default_prompt_id, a.variables, a.revision, "
-        "p.id AS prompt_id, p.status_key, p.version, p.prompt_text, p.format "
+        "p.id AS prompt_id, p.status_key, p.version, p.prompt_text, p.format, p.content_hash "
         "FROM agents a LEFT JOIN prompts p ON p.agent_id = a.id AND p.is_active = true"
     )
     agents: dict[int, AgentInfo] = {}
@@ -38,6 +38,7 @@ async def get_active_set(db: BaseDBAsyncClient) -> ActiveSet:
                 version=read_number(row["version"]),
                 prompt_text=read_text(row["prompt_text"]),
                 format=read_label(row["format"]),
+                content_hash=read_label(row["content_hash"]),
             )
             active.append(version)
     token = ChangeToken(

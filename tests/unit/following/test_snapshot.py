@@ -248,7 +248,7 @@ def test_a_version_that_was_deactivated_is_not_a_last_good_one(stan: Registry) -
 def test_without_code_another_status_stands_in_for_a_broken_version(registry: Registry) -> None:
     """An agent that this process' code does not know is served what there is."""
     agents = [AgentInfo(1, "gone", default_status_key="B")]
-    snapshot = build(registry, version("gone", "A", 1, "{{x}}"), version("gone", "B", 2, "b"), agents=agents)
+    snapshot = build(registry, version("gone", "A", 1, "{{#if x}}"), version("gone", "B", 2, "b"), agents=agents)
     selection = snapshot.select("gone", "A")
     assert selection.prompt.text == "b"
     assert selection.reason == "the active version 1 cannot be served here; the primary status 'B' stands in"
@@ -280,7 +280,7 @@ def test_compiled_texts_are_used_again(stan: Registry) -> None:
     """What has not changed is not compiled anew; a changed text or format is."""
     first = build(stan, version("stan", "OK", 1, "Hi {{agent_name}}"))
     same = build(stan, version("stan", "OK", 1, "Hi {{agent_name}}"), previous=first)
-    verbatim = build(stan, version("stan", "OK", 1, "Hi {{agent_name}}", format="text"), previous=first)
+    verbatim = build(stan, version("stan", "OK", 2, "Hi {{agent_name}}", format="text"), previous=first)
     key = PromptKey("stan", "OK")
     assert same.served[key].template is first.served[key].template
     assert verbatim.served[key].variables == ()

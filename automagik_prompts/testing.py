@@ -51,7 +51,8 @@ def override(
         agent: The agent's name.
         status_key: The status, a string or an enum member, as everywhere by its value or its name.
         text: The text.
-        format: `"handlebars"`, or `"text"` to serve it verbatim.
+        format: `"handlebars"`, `"simple"` to fill nothing but the tags of exposed names, or `"text"` to serve it
+            verbatim.
         new_status: Whether the status may be one that neither the code nor what the default plugin serves knows.
         registry: The declarations that say which statuses the agent has and which variables its texts may use.
 

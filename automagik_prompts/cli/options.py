@@ -14,6 +14,7 @@ class TextFormat(StrEnum):
     """How a text is read."""
 
     HANDLEBARS = "handlebars"
+    SIMPLE = "simple"
     TEXT = "text"
 
 
@@ -74,6 +75,9 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 NewAgent = Annotated[bool, typer.Option("--new-agent", help="Add the agent if there is none of that name.")]
 NewStatus = Annotated[
     bool, typer.Option("--new-status", help="Add the status if neither the code nor the database knows it.")
+]
+AllowInvisible = Annotated[
+    bool, typer.Option("--allow-invisible", help="The text may hold characters that nobody sees.")
 ]
 Adopt = Annotated[
     bool, typer.Option("--adopt", help="A table agents of another shape is meant: keep its agents' prompts here.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from automagik_prompts.domain.keys import StatusKeys
@@ -67,6 +67,11 @@ class DeclaredPrompt:
     template: Template = field(repr=False, compare=False)
     content_hash: str
     served: ServedPrompt = field(init=False, repr=False, compare=False)
+
+    def bound(self, exposed: Collection[str]) -> DeclaredPrompt:
+        """Return the text as it reads values of an agent whose code exposes these names."""
+        template = self.template.opened(exposed)
+        return self if template is self.template else replace(self, template=template)
 
     def __post_init__(self) -> None:
         served = ServedPrompt(

@@ -43,7 +43,8 @@ def prompt(
         primary: Whether this is the agent's primary status; needed where an agent has several and none is `"default"`.
         name: A name for people.
         note: Why it is as it is.
-        format: `"handlebars"`, or `"text"` to serve it verbatim.
+        format: `"handlebars"`, `"simple"` to fill nothing but the tags of exposed names, or `"text"` to serve it
+            verbatim.
         variables: Names to expose to templates besides those that the text uses.
         registry: Where to declare it.
 

@@ -14,6 +14,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt, Site
+from automagik_prompts.declaring.hints import log_hints
 from automagik_prompts.declaring.merging import check_members, declared_prompt, is_again, merged, primary_of, with_enums
 from automagik_prompts.domain.keys import Status, new_key
 from automagik_prompts.domain.protocols import StatusFunction
@@ -107,13 +108,15 @@ class Registry:
         with self._lock:
             known = self._agents.get(agent)
             prompts = merged(agent, known, declared, site)
+            every = frozenset(exposed).union(known.exposed if known else (), self._exposed.get(agent, ()))
+            prompts = {key: one.bound(every) for key, one in prompts.items()}
             named = with_enums(known, [*enums, *([type(primary)] if isinstance(primary, Enum) else [])])
             check_members(agent, named, prompts, where)
             entry = DeclaredAgent(
                 name=agent,
                 primary=primary_of(agent, None if is_again(known, declared, site) else known, prompts, primary, where),
                 prompts=MappingProxyType(prompts),
-                exposed=frozenset(exposed).union(known.exposed if known else (), self._exposed.get(agent, ())),
+                exposed=every,
                 status=status or (known.status if known else None),
                 explicit_primary=primary is not None or (known is not None and known.explicit_primary),
                 enums=named,
@@ -121,6 +124,8 @@ class Registry:
             if known is None or entry != known:
                 self._agents = MappingProxyType({**self._agents, agent: entry})
                 self.generation += 1
+        for key in declared:
+            log_hints(entry.prompts[key], entry.exposed)
         self._notify()
 
     def expose(self, agent: str, names: Collection[str]) -> None:
@@ -135,7 +140,10 @@ class Registry:
             known = self._agents.get(agent)
             if known is None or wanted <= known.exposed:
                 return
-            self._agents = MappingProxyType({**self._agents, agent: replace(known, exposed=known.exposed | wanted)})
+            every = known.exposed | wanted
+            prompts = MappingProxyType({key: one.bound(every) for key, one in known.prompts.items()})
+            changed = replace(known, exposed=every, prompts=prompts)
+            self._agents = MappingProxyType({**self._agents, agent: changed})
             self.generation += 1
         self._notify()
 

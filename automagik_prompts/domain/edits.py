@@ -20,6 +20,7 @@ class EditResult:
         prompt: The version written or activated; `None` after a deactivation.
         active_version: The version that is active now, if there is one.
         previous_version: The version that was active before, if there was one.
+        hints: What may be meant otherwise in a text that was written, with line and column; it was written as it is.
     """
 
     agent: AgentInfo
@@ -27,6 +28,7 @@ class EditResult:
     prompt: Prompt | None
     active_version: int | None
     previous_version: int | None
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,10 @@ class Target:
         agent: The agent; `None` if there is none yet.
         name: Its name.
         status_key: The status key, as it is spelt.
+        hints: What may be meant otherwise in a text for it.
     """
 
     agent: AgentInfo | None
     name: str
     status_key: str
+    hints: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from typing import Literal
 
+from automagik_prompts.domain.invisible import invisible_names
 from automagik_prompts.exceptions import InvalidPromptError
 
 MAX_NAME_LENGTH = 255
@@ -17,10 +18,10 @@ MAX_TEXT_LENGTH = 2_000_000
 MAX_NOTE_LENGTH = 10_000
 """The longest note, in characters."""
 
-Format = Literal["handlebars", "text"]
-"""How a text is read: as a Handlebars template, or served verbatim."""
+Format = Literal["handlebars", "simple", "text"]
+"""How a text is read: as a Handlebars template, with nothing but the tags of exposed names filled, or verbatim."""
 
-FORMATS: tuple[Format, ...] = ("handlebars", "text")
+FORMATS: tuple[Format, ...] = ("handlebars", "simple", "text")
 
 _UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
 """PostgreSQL refuses NUL, UTF-8 has no lone surrogates; SQLite would store a NUL without a word."""
@@ -82,6 +83,8 @@ def check_name(name: object, what: str, *, limit: int = MAX_NAME_LENGTH) -> str:
         raise InvalidPromptError(f"The {what} is blank. Give it at least one visible character.")
     if name != name.strip():
         raise InvalidPromptError(f"The {what} {_shown(name)} begins or ends with a blank. Remove it.")
+    if found := next(invisible_names(name), None):
+        raise InvalidPromptError(f"The {what} contains an invisible character, {found}. Remove it.")
     if name.isprintable():
         return name
     if control := next((char for char in name if unicodedata.category(char) in {"Cc", "Zl", "Zp"}), None):

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.declaring.locations import Place, place_of
+from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.domain.keys import PromptKey, SpellingClash, StatusKeys, spelt_alike
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import closest
@@ -22,6 +23,7 @@ from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.repository import CodeVersion, StatusSummary
 from automagik_prompts.templating.content import PromptContent
+from automagik_prompts.templating.lint import lint
 
 Agents = Mapping[str, DeclaredAgent]
 
@@ -67,18 +69,17 @@ async def check_database(database: Database, declared: Agents, only: Collection[
             code = wanted.get(info.name)
             where = f"The active version {prompt.version} of {info.name}/{prompt.status_key}"
             key = code.keys.find(prompt.status_key) if code is not None else None
-            problems = list(
-                unservable(
-                    PromptKey(info.name, prompt.status_key),
-                    prompt.prompt_text,
-                    prompt.format,
-                    info.variables if code is None else code.exposed,
-                    where=where,
-                    version=prompt.version,
-                    place=place_of(code.prompts[key]) if code is not None and key is not None else None,
-                )
-            )
+            declared_prompt = code.prompts[key] if code is not None and key is not None else None
+            exposed = info.variables if code is None else code.exposed
+            place = place_of(declared_prompt) if declared_prompt is not None else None
+            name = PromptKey(info.name, prompt.status_key)
+            content = PromptContent(prompt.prompt_text, prompt.format)
+            wrong = unservable(name, content, exposed, where=where, version=prompt.version, place=place)
+            problems = list(wrong)
             found += problems or _changed(info.name, prompt)
+            if not problems:
+                is_code = declared_prompt is not None and declared_prompt.content_hash == prompt.content_hash
+                found += _hints(info.name, prompt, exposed, place if is_code else None)
     return found
 
 
@@ -237,6 +238,18 @@ def _alike(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[Fin
                 )
 
 
+def _hints(agent: str, prompt: Prompt, exposed: Collection[str], place: Place | None) -> Iterator[Finding]:
+    """Yield what may be meant otherwise in a text, and what nobody sees in it."""
+    where, key = f"{agent}/{prompt.status_key}, version {prompt.version}", prompt.status_key
+    used = PromptContent(prompt.prompt_text, prompt.format).validate(exposed).variables
+    for hint in lint(prompt.prompt_text, prompt.format, exposed, used=used):
+        line = Place(place.path, place.line + hint.line - 1) if place is not None and hint.line is not None else place
+        yield Finding(Kind.LINT, f"{where}, {hint}", agent, key, prompt.version, line)
+    if found := list(suspicious(prompt.prompt_text)):
+        words = f"{where} contains invisible characters: {described(found)}."
+        yield Finding(Kind.INVISIBLE, words, agent, key, prompt.version, place)
+
+
 def _changed(agent: str, prompt: Prompt) -> Iterator[Finding]:
     """Yield whether a text is not what was written, by the hash that stands beside it."""
     content, key = PromptContent(prompt.prompt_text, prompt.format), prompt.status_key
@@ -256,8 +269,7 @@ def status_keys_of(summaries: Iterable[StatusSummary]) -> dict[str, StatusKeys]:
 
 def unservable(
     key: PromptKey,
-    text: str,
-    format: str,
+    content: PromptContent,
     exposed: Collection[str] | None,
     *,
     where: str,
@@ -267,7 +279,7 @@ def unservable(
     """Yield why a text could not be served, if so; the names it uses are compared where the exposed ones are known."""
     agent, status_key = key
     try:
-        PromptContent(text, format).validate(exposed, agent=agent, status_key=status_key)
+        content.validate(exposed, agent=agent, status_key=status_key)
     except InvalidPromptError as error:
         kind = Kind.UNEXPOSED if isinstance(error, UnexposedVariableError) else Kind.INVALID
         line = re.search(r"line (\d+)", error.message)

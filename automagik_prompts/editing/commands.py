@@ -6,8 +6,10 @@ Everything is checked before anything is written, and each change is one transac
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent, Target
+from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.domain.keys import Status, StatusKeys
 from automagik_prompts.domain.records import Action, AgentInfo, Prompt, PromptCreate
 from automagik_prompts.domain.validation import (
@@ -22,6 +24,7 @@ from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
 from automagik_prompts.templating.content import PromptContent
+from automagik_prompts.templating.lint import lint
 
 
 async def create(
@@ -37,6 +40,7 @@ async def create(
     new_status: bool = False,
     statuses: Collection[str] = (),
     exposed: Collection[str] | None = None,
+    allow_invisible: bool = False,
     intent: Intent = NO_INTENT,
 ) -> EditResult:
     """Write a new version of an agent's text for a status."""
@@ -51,6 +55,7 @@ async def create(
         new_status=new_status,
         statuses=statuses,
         exposed=exposed,
+        allow_invisible=allow_invisible,
     )
 
     async def write(db: Client) -> EditResult:
@@ -71,9 +76,9 @@ async def create(
         written = await repository.create_prompt(db, data)
         await record(db, locked, status_key, Action.CREATED, intent, to=written, before=None)
         if not activate:
-            return result_of(locked, status_key, written, before, before)
+            return replace(result_of(locked, status_key, written, before, before), hints=target.hints)
         active = await set_active(db, locked, status_key, written, before, Action.ACTIVATED, intent)
-        return result_of(locked, status_key, active, active, before)
+        return replace(result_of(locked, status_key, active, active, before), hints=target.hints)
 
     return await database.transaction(write)
 
@@ -158,14 +163,38 @@ async def check(
     new_status: bool = False,
     statuses: Collection[str] = (),
     exposed: Collection[str] | None = None,
+    allow_invisible: bool = False,
 ) -> Target:
     """Check a text as `create` does, and write nothing."""
     target = await find_target(database, agent, status, new_agent=new_agent, new_status=new_status, statuses=statuses)
     check_optional(name, "prompt name")
     if exposed is None:
         exposed = target.agent.variables if target.agent is not None else ()
-    PromptContent(text, format).validate(exposed, agent=target.name, status_key=target.status_key)
-    return target
+    template = PromptContent(text, format).validate(exposed, agent=target.name, status_key=target.status_key)
+    if not allow_invisible and (found := list(suspicious(text))):
+        raise InvalidPromptError(
+            f"The prompt for {target.name}/{target.status_key} contains invisible characters: {described(found)}. "
+            "Remove them, or say that they are meant: --allow-invisible (allow_invisible=True).",
+            agent=target.name,
+            status_key=target.status_key,
+        )
+    lost = await _lost(database, target, exposed, template.variables)
+    hints = lint(text, format, exposed, used=template.variables, lost=lost)
+    return replace(target, hints=tuple(map(str, hints)))
+
+
+async def _lost(database: Database, target: Target, exposed: Collection[str], used: Collection[str]) -> set[str]:
+    """Return the variables that the active version uses and a text for it does not."""
+    if target.agent is None:
+        return set()
+    active = await database.run(repository.get_active_prompt, target.agent.id, target.status_key)
+    if active is None:
+        return set()
+    try:
+        before = PromptContent(active.prompt_text, active.format).validate(exposed).variables
+    except InvalidPromptError:
+        return set()  # what could not be served is no text to compare with
+    return {name.removesuffix("?") for name in before} - {name.removesuffix("?") for name in used}
 
 
 async def delete(

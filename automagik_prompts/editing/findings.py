@@ -17,6 +17,8 @@ class Kind(StrEnum):
     UNEXPOSED = "unexposed"
     INVALID = "invalid"
     CHANGED = "changed"
+    LINT = "lint"
+    INVISIBLE = "invisible"
     UNSYNCED = "unsynced"
     ORPHAN = "orphan"
     UNDECLARED = "undeclared"
@@ -35,7 +37,10 @@ class Level(StrEnum):
 
 
 _WARNINGS = frozenset(
-    {Kind.UNSYNCED, Kind.ORPHAN, Kind.UNDECLARED, Kind.UNKNOWN_STATUS, Kind.FILE_DIFFERS, Kind.FILE_MISSING}
+    {
+        *(Kind.UNSYNCED, Kind.ORPHAN, Kind.UNDECLARED, Kind.UNKNOWN_STATUS, Kind.FILE_DIFFERS, Kind.FILE_MISSING),
+        *(Kind.LINT, Kind.INVISIBLE),
+    }
 )
 
 

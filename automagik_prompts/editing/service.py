@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from automagik_prompts.declaring.declared import DeclaredAgent
-from automagik_prompts.domain.edits import Actor, EditResult, Intent, Policy, Request, SyncResult, allow_all
+from automagik_prompts.domain.edits import Actor, EditResult, Intent, Policy, Request, SyncResult, Target, allow_all
 from automagik_prompts.domain.keys import PromptKey, Status, new_key
 from automagik_prompts.domain.records import Action, Prompt
 from automagik_prompts.domain.validation import Format, normalized
@@ -55,6 +55,7 @@ class EditService(ABC):
         activate: bool = False,
         new_agent: bool = False,
         new_status: bool = False,
+        allow_invisible: bool = False,
         author: str | None = None,
         note: str | None = None,
         expected_revision: int | None = None,
@@ -65,11 +66,13 @@ class EditService(ABC):
             agent: The agent's name.
             status_key: The status, a string or an enum member.
             text: The text, kept byte for byte.
-            format: `"handlebars"`, or `"text"` to serve it verbatim.
+            format: `"handlebars"`, `"simple"` to fill nothing but the tags of exposed names, or `"text"` to serve it
+                verbatim.
             name: A name for people.
             activate: Whether to activate it at once.
             new_agent: Whether an unknown agent may be added; otherwise a misspelt name would make one.
             new_status: Whether a status may be added that neither the code nor the database knows, likewise.
+            allow_invisible: Whether the text may hold invisible characters that nothing in it explains.
             author: By whom.
             note: Why.
             expected_revision: The agent's revision that the decision rests on; `None` to write in any case.
@@ -94,6 +97,7 @@ class EditService(ABC):
                 new_status=new_status,
                 statuses=self._statuses(agent),
                 exposed=self._exposed(agent),
+                allow_invisible=allow_invisible,
                 intent=intent,
             )
         )
@@ -139,6 +143,7 @@ class EditService(ABC):
             activate=activate,
             new_agent=new_agent,
             new_status=new_status,
+            allow_invisible=True,  # it was allowed when the version was written
             author=author,
             note=note,
             expected_revision=expected_revision,
@@ -327,13 +332,17 @@ class DatabaseEdits(EditService):
         name: str | None = None,
         new_agent: bool = False,
         new_status: bool = False,
-    ) -> None:
+        allow_invisible: bool = False,
+    ) -> Target:
         """Check a text as `create` does, and write nothing.
+
+        Returns:
+            What would be written to, and what may be meant otherwise in the text.
 
         Raises:
             PromptsError: As `create` raises.
         """
-        await commands.check(
+        return await commands.check(
             self._database,
             agent,
             status_key,
@@ -344,6 +353,7 @@ class DatabaseEdits(EditService):
             new_status=new_status,
             statuses=self._statuses(agent),
             exposed=self._exposed(agent),
+            allow_invisible=allow_invisible,
         )
 
     @property

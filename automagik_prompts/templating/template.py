@@ -14,9 +14,9 @@ are data too: `{{@key}}` in a loop over `prices` is the variable `prices[].@key`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import takewhile
 
 from pydantic_handlebars import HandlebarsError, HandlebarsRuntimeError
@@ -26,7 +26,7 @@ from automagik_prompts.domain.validation import Format
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
 from automagik_prompts.templating import engine
 from automagik_prompts.templating.access import ABSENT
-from automagik_prompts.templating.analysis import KEY, analyse, written
+from automagik_prompts.templating.analysis import KEY, Path, analyse, written
 from automagik_prompts.templating.engine import RESERVED, Program, to_string
 from automagik_prompts.templating.exposure import is_exposed, opened_node
 from automagik_prompts.templating.limits import BUDGET, ValueLimitError
@@ -37,6 +37,8 @@ from automagik_prompts.templating.work import ASSUMED_ITEMS, Work, check_work
 _WORDS = RESERVED | {"as", "else", "false", "null", "this", "true", "undefined"}
 # A tag that only names a variable; an escape or a third brace would belong to it.
 _TAG = re.compile(r"(?<![{\\])\{\{[ \t]*([^\W\d_][\w-]*)[ \t]*\}\}(?!\})")
+# A tag of a text that is simple: a name, and what is below it.
+_SIMPLE_TAG = re.compile(r"\{\{[ \t]*([^\W\d_][\w-]*(?:\.[\w-]+)*)[ \t]*\}\}")
 _NAMED = Node(printed=True)
 _TOP = re.compile(r"[^.\[]+")
 
@@ -60,6 +62,8 @@ class Template:
     _work: Work = field(repr=False, default_factory=Work)
     _opened: frozenset[str] = field(repr=False, default=frozenset())
     _withheld: frozenset[str] = field(repr=False, default=frozenset())
+    _source: str | None = field(repr=False, default=None)
+    """The text, if it is simple: which of its tags are filled depends on what is exposed."""
 
     @property
     def estimate(self) -> int:
@@ -71,17 +75,35 @@ class Template:
 
         What code opens as a whole (`contact.*`) prints as JSON where it is data.
         """
+        if self._source is not None:
+            return self._bound(self._source, exposed)
         names = frozenset(name for name in exposed if name.endswith(".*")) if self._tree else frozenset()
         if names == self._opened:
             return self
         tree = {name: opened_node(node, (name,), exposed) for name, node in self._tree.items()}
         return replace(self, _tree=tree, _opened=names)
 
+    def _bound(self, source: str, exposed: Collection[str]) -> Template:
+        """Return a simple text with the tags of exposed names to be filled, and every other character as it is."""
+        names = frozenset(name for name, _ in tags_of(source) if is_exposed(name, exposed))
+        opened = frozenset(name for name in exposed if name.endswith(".*"))
+        if (names, opened) == (self.variables, self._opened):
+            return self
+        pieces, last = [], 0
+        for found in _SIMPLE_TAG.finditer(source):
+            if found[1] in names:
+                pieces += [source[last : found.start()], found[1]]
+                last = found.end()
+        tree = {name: opened_node(node, (name,), exposed) for name, node in _tree_of((n, True) for n in names).items()}
+        return Template(names, (*pieces, source[last:]), None, tree, _opened=opened, _source=source)
+
     def restricted(self, exposed: Collection[str]) -> Template:
         """Return the template as it reads values where nothing but the built-ins and these names may be reached.
 
         For an agent that the code does not declare: what its texts use beyond that counts as missing.
         """
+        if self._source is not None:
+            return self._bound(self._source, exposed)
         withheld = frozenset(name for name in self.variables if not is_exposed(name, exposed))
         if not withheld:
             return self.opened(exposed)
@@ -190,7 +212,7 @@ class Template:
     def _joined(self, values: Mapping[str, object]) -> str:
         """Put the values between the pieces of literal text, as the engine would, in a fraction of its time."""
         pieces = list(self._pieces)
-        found = map(values.__getitem__, pieces[1::2])
+        found = map(values.__getitem__ if self._source is None else partial(_part_of, values), pieces[1::2])
         # By its exact type: what stands in for a missing value is a string too, which may refuse to be printed.
         pieces[1::2] = [value if type(value) is str else to_string(value) for value in found]
         return "".join(pieces)
@@ -208,7 +230,8 @@ def compile_template(
 
     Args:
         text: The text.
-        format: `"handlebars"`, or `"text"` for a text that is served verbatim.
+        format: `"handlebars"`, `"simple"` for a text in which nothing but the tags of exposed names is filled, or
+            `"text"` for one that is served verbatim.
         agent: The agent it is for, for messages.
         status_key: The status it is for, for messages.
         bounded: Whether a text is refused that would take too much work to fill; the code's own is not.
@@ -217,6 +240,8 @@ def compile_template(
         InvalidPromptError: The text is no template that could be served; the message gives line and column where the
             parser does.
     """
+    if format == "simple":
+        return Template(frozenset(), (text,), _source=text)
     # The engine needs 0.6 s for a megabyte even without a tag.
     if format == "text" or "{{" not in text:
         return Template(frozenset(), (text,))
@@ -250,15 +275,36 @@ def _compile(text: str) -> Template:
     """Parse a text, and remember which parts of which values it uses."""
     found = analyse(text)
     uses = found.uses
+    tree = _tree_of(uses)
+    values = {written(path) for path, printed in uses if printed}
+    tests = {f"{written(path)}?" for path, printed in uses if not printed}
+    variables = frozenset(values | {name for name in tests if name[:-1] not in values})
+    return Template(variables, (text,), found.program, tree, found.work)
+
+
+def _tree_of(uses: Iterable[tuple[Path | str, bool]]) -> dict[str, Node]:
+    """Return which parts of which values are used, by (path, is printed)."""
     tree: dict[str, Node] = {}
-    for path, printed in uses:
+    for used_path, printed in uses:
+        path = tuple(used_path.split(".")) if isinstance(used_path, str) else used_path
         node = tree.setdefault(path[0], Node())
         for part in takewhile(lambda part: part != KEY, path[1:]):
             node = node.children.setdefault(part, Node())
         if KEY not in path:
             node.printed |= printed
             node.tested |= not printed
-    values = {written(path) for path, printed in uses if printed}
-    tests = {f"{written(path)}?" for path, printed in uses if not printed}
-    variables = frozenset(values | {name for name in tests if name[:-1] not in values})
-    return Template(variables, (text,), found.program, tree, found.work)
+    return tree
+
+
+def tags_of(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the name in each tag of a simple text, and where the tag begins."""
+    return ((found[1], found.start()) for found in _SIMPLE_TAG.finditer(text))
+
+
+def _part_of(values: Mapping[str, object], name: str) -> object:
+    """Return what is found under a name with points in it."""
+    first, *rest = name.split(".")
+    value = values[first]
+    for part in rest:
+        value = value[part] if isinstance(value, Mapping) else value
+    return value

@@ -161,11 +161,14 @@ def test_prompts_move_between_engines(tmp_path: Path, sqlite_url: str, postgres_
     texts = {"A": "Windows\r\nlines\r\n", "B": "no line feed", "C": "two\n\n", "D": "\n--- é 👩‍👩‍👧 \u202e"}
     operator.do("upgrade")
     for status_key, text in texts.items():
-        operator.do("create", "maria", status_key, "-", "--new-agent", "--new-status", "--activate", text=text)
+        more = ["--allow-invisible"] if status_key == "D" else []
+        operator.do("create", "maria", status_key, "-", "--new-agent", "--new-status", "--activate", *more, text=text)
     operator.do("export", "prompts", "--from", sqlite_url)
     operator.do("upgrade", "--database-url", postgres_url)
-    operator.do("import", "prompts", "--to", postgres_url, "--activate")
+    operator.do("import", "prompts", "--to", postgres_url, "--activate", "--allow-invisible")
     for status_key, text in texts.items():
-        assert operator.do("show", "maria", status_key, "--database-url", postgres_url) == text
+        shown = operator.run("show", "maria", status_key, "--database-url", postgres_url)
+        assert (shown.code, shown.out) == (0, text)
+        assert ("U+202E" in shown.err) == (status_key == "D")
     assert operator.do("export", "prompts", "--from", postgres_url) == "0 files written, 4 unchanged\n"
     assert "Nothing to write" in operator.do("import", "prompts", "--to", sqlite_url)

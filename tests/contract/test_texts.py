@@ -9,6 +9,7 @@ from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.editing import commands, queries, sync
+from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.following.builder import build_snapshot
 from automagik_prompts.schema.migrate import upgrade
@@ -45,8 +46,8 @@ def format_of(text: str) -> Format:
 async def test_odd_texts(database: Database, agent: str, name: str) -> None:
     """What some engine or driver might change, trim or interpret comes back as it was."""
     text = ODD_TEXTS[name]
-    await commands.create(
-        database, agent, "A", text, format=format_of(text), activate=True, new_agent=True, new_status=True
+    await DatabaseEdits(database).create(
+        agent, "A", text, format=format_of(text), activate=True, new_agent=True, allow_invisible=True
     )
     registry = Registry()
     registry.declare(agent, {"B": text}, where="here", format=format_of(text))

@@ -25,6 +25,7 @@ from automagik_prompts.cli.output.text import (
     console,
     is_terminal,
     plural,
+    print_invisible,
     print_json,
     print_line,
     print_text,
@@ -159,6 +160,7 @@ def show(
     if is_terminal():
         _print_facts(agent, prompt)
     print_text(prompt.prompt_text)
+    print_invisible(prompt.prompt_text)
 
 
 async def find_version(

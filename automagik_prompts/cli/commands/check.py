@@ -12,7 +12,7 @@ import typer
 
 from automagik_prompts.cli.options import AgentOption, Modules
 from automagik_prompts.cli.output.reports import CheckReport, FindingLine
-from automagik_prompts.cli.output.text import plural, print_item, print_json, print_line, print_note
+from automagik_prompts.cli.output.text import plural, print_item, print_json, print_line, print_note, visible
 from automagik_prompts.cli.session import FOUND, Access, Session, command, import_modules
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.editing import checks
@@ -134,4 +134,4 @@ def _in_repository(path: Path) -> str | None:
 
 
 def _escaped(value: str, more: str = "") -> str:
-    return "".join(f"%{ord(char):02X}" if char in f"%\r\n{more}" else char for char in value)
+    return visible("".join(f"%{ord(char):02X}" if char in f"%\r\n{more}" else char for char in value))

@@ -14,6 +14,7 @@ from automagik_prompts.cli.commands.write import audience, report
 from automagik_prompts.cli.interaction import Editor, can_ask, confirm, find_author
 from automagik_prompts.cli.options import (
     Agent,
+    AllowInvisible,
     Author,
     ExpectRevision,
     NewAgent,
@@ -60,6 +61,7 @@ class CreatePlan:
     name: str | None
     activate: bool
     new_agent: bool
+    allow_invisible: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def create(
     activate: Annotated[bool, typer.Option("--activate", help="Activate it at once.")] = False,
     new_agent: NewAgent = False,
     new_status: NewStatus = False,
+    allow_invisible: AllowInvisible = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and compare, and write nothing.")] = False,
     author: Author = None,
     note: Note = None,
@@ -135,7 +138,7 @@ def create(
     before = with_code(session, look)
     target = before.target
     chosen: Format = format.value if format is not None else before.active.format if before.active else "handlebars"
-    plan = CreatePlan(target.name, target.status_key, text or "", chosen, name, activate, new_agent)
+    plan = CreatePlan(target.name, target.status_key, text or "", chosen, name, activate, new_agent, allow_invisible)
     if given:
         if text is None:
             plan = _with_text(plan, _read(file if file is not None else "-"))
@@ -211,6 +214,7 @@ def _finish(session: Session, plan: CreatePlan, before: Before, intent: Intent, 
             activate=plan.activate,
             new_agent=plan.new_agent,
             new_status=True,  # what it may be was looked at before
+            allow_invisible=plan.allow_invisible,
             **asdict(intent),
         ),
         Access.WRITE,
@@ -276,5 +280,6 @@ def _check(session: Session, plan: CreatePlan) -> None:
             name=plan.name,
             new_agent=plan.new_agent,
             new_status=True,  # what it may be was looked at before
+            allow_invisible=plan.allow_invisible,
         )
     )

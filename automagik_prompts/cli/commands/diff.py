@@ -11,7 +11,7 @@ from automagik_prompts.cli.completion import complete_versions
 from automagik_prompts.cli.options import Agent, Modules, Status
 from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.schemas import Difference
-from automagik_prompts.cli.output.text import is_terminal, print_json, print_line
+from automagik_prompts.cli.output.text import is_terminal, print_invisible, print_json, print_line
 from automagik_prompts.cli.session import Session, command, import_modules
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.records import Prompt
@@ -75,6 +75,7 @@ def diff(
     if old == new and is_terminal():
         print_line(f"{old_label} and {new_label} have the same text.")
     print_diff(old, new, old_label, new_label)
+    print_invisible(new)
 
 
 async def _two(

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from automagik_prompts.cli.interaction import can_ask, confirm, find_author
-from automagik_prompts.cli.options import AgentOption, Author, NewStatus, Note, Yes
+from automagik_prompts.cli.options import AgentOption, AllowInvisible, Author, NewStatus, Note, Yes
 from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.progress import progress
 from automagik_prompts.cli.output.reports import Exported, ExportedLine, Imported, ImportedLine
@@ -74,6 +74,7 @@ def import_files(
     ] = None,
     activate: Annotated[bool, typer.Option("--activate", help="Make the files' texts the active ones.")] = False,
     new_status: NewStatus = False,
+    allow_invisible: AllowInvisible = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Also replace what is newer than the version that a file was made from.")
@@ -101,12 +102,20 @@ def import_files(
     def make_plan(code: Mapping[str, DeclaredAgent]) -> ImportPlan:
         return session.run(
             lambda database: importing.plan_import(
-                database, files, activate=activate, new_status=new_status, declared=code
+                database,
+                files,
+                activate=activate,
+                new_status=new_status,
+                allow_invisible=allow_invisible,
+                declared=code,
             ),
             access,
         )
 
     plan = with_code(session, make_plan)
+    for file, hints in plan.hints:
+        for hint in hints:
+            print_note(f"{file.path}: {hint}")
     if plan.outdated and not force:
         _refuse(plan.outdated)
     if dry_run:

@@ -289,7 +289,9 @@ def _described(prompt: Prompt) -> str:
 
 
 def report(session: Session, change: EditResult, action: Action | None = None) -> None:
-    """Print what a write did."""
+    """Print what a write did, and what may be meant otherwise in it."""
+    for hint in change.hints:
+        print_note(hint)
     if session.json:
         print_json(EditOutput.of(change))
         return

@@ -279,6 +279,7 @@ class EditOutput(Shape):
     active_version: int | None
     previous_version: int | None
     revision: int
+    hints: list[str]
 
     @classmethod
     def of(cls, change: EditResult) -> EditOutput:
@@ -290,6 +291,7 @@ class EditOutput(Shape):
             active_version=change.active_version,
             previous_version=change.previous_version,
             revision=change.agent.revision,
+            hints=list(change.hints),
         )
 
 

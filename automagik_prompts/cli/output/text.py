@@ -6,18 +6,25 @@ so control characters are shown as such on a terminal: a prompt cannot move the 
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
+from automagik_prompts.domain.invisible import described, shown, suspicious
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
-_CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters besides tab and line feed, and the marks that turn the direction of what follows."""
+_CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters besides tab and line feed."""
+
+
+_C1 = re.compile("[\x7f-\x9f]")
+"""What JSON leaves as it is, and a terminal may act on."""
 
 
 @cache
@@ -36,7 +43,8 @@ def is_terminal(*, stderr: bool = False) -> bool:
 
 def print_json(shape: BaseModel, *, one_line: bool = False) -> None:
     """Print a command's result for programs."""
-    sys.stdout.write(shape.model_dump_json(indent=None if one_line else 2) + "\n")
+    text = shape.model_dump_json(indent=None if one_line else 2)
+    sys.stdout.write((_escaped(text) if is_terminal() else text) + "\n")
     sys.stdout.flush()
 
 
@@ -86,8 +94,24 @@ def print_error(message: str) -> None:
 
 
 def visible(text: str) -> str:
-    """Show control characters instead of letting the terminal act on them."""
-    return _CONTROL.sub(lambda found: _picture(found.group()), text)
+    """Show control characters and what nobody sees, instead of letting the terminal act on them."""
+    return shown(_CONTROL.sub(lambda found: _picture(found.group()), text))
+
+
+def print_invisible(text: str) -> None:
+    """Say on stderr which suspicious characters a text holds that nobody sees."""
+    if found := list(suspicious(text)):
+        print_note(f"The text contains invisible characters: {described(found)}.")
+
+
+def _escaped(text: str) -> str:
+    """Return JSON with every character escaped that a person would not see."""
+    hidden = _C1.sub(lambda found: json.dumps(found.group())[1:-1], text)
+    return (
+        hidden
+        if hidden.isascii()
+        else "".join(json.dumps(char)[1:-1] if shown(char) != char else char for char in hidden)
+    )
 
 
 def _picture(char: str) -> str:

@@ -16,6 +16,7 @@ from automagik_prompts.editing.files.text import read_file
 from automagik_prompts.editing.findings import Finding, Kind
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage.database import Database
+from automagik_prompts.templating.content import PromptContent
 
 
 async def check_files(
@@ -41,8 +42,7 @@ async def check_files(
         exposed = code.exposed if code is not None else stored.get(prompt.agent)
         found += unservable(
             prompt.key,
-            prompt.text,
-            prompt.format,
+            PromptContent(prompt.text, prompt.format),
             exposed,
             where="The text",
             version=None,

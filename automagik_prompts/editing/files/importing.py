@@ -66,11 +66,13 @@ class ImportPlan:
         steps: One for each file, sorted by agent and status.
         new_agents: The agents that the database does not know.
         outdated: The files whose version another one has replaced since, where the files' texts are to be active.
+        hints: What may be meant otherwise in the texts that are to be written.
     """
 
     steps: tuple[Step, ...]
     new_agents: tuple[AgentInfo, ...]
     outdated: tuple[Outdated, ...] = ()
+    hints: tuple[tuple[FoundFile, tuple[str, ...]], ...] = ()
 
     @property
     def work(self) -> tuple[Step, ...]:
@@ -84,6 +86,7 @@ async def plan_import(
     *,
     activate: bool,
     new_status: bool = False,
+    allow_invisible: bool = False,
     declared: Mapping[str, DeclaredAgent] = MappingProxyType({}),
 ) -> ImportPlan:
     """Compare files with the database and check every text that would be written.
@@ -94,6 +97,7 @@ async def plan_import(
         activate: Whether the files' texts are to be active.
         new_status: Whether an agent may get a status that neither the database nor the code knows; a new agent gets
             those of its files.
+        allow_invisible: Whether texts may hold invisible characters that nothing in them explains.
         declared: What the code declares, as far as it is here.
 
     Raises:
@@ -110,16 +114,18 @@ async def plan_import(
     files = with_statuses(files, known, versions, declared, new_status=new_status)
     new = {name: _new_agent(name, files) for name in sorted({file.prompt.agent for file in files} - known.keys())}
     steps = [_step(file, versions.get(file.prompt.key, []), activate=activate) for file in files]
+    hints: list[tuple[FoundFile, tuple[str, ...]]] = []
     for step in steps:
         if step.action == "create":
-            await _check(database, step.file, new.get(step.file.prompt.agent))
+            agent = new.get(step.file.prompt.agent)
+            hints.append((step.file, await _check(database, step.file, agent, allow_invisible=allow_invisible)))
     outdated = [
         found
         for step in steps
         if activate and step.action in {"create", "activate"}
         if (found := await _outdated(database, known.get(step.file.prompt.agent), step)) is not None
     ]
-    return ImportPlan(tuple(steps), tuple(new.values()), tuple(outdated))
+    return ImportPlan(tuple(steps), tuple(new.values()), tuple(outdated), tuple(hints))
 
 
 async def _outdated(database: Database, agent: AgentInfo | None, step: Step) -> Outdated | None:
@@ -171,6 +177,7 @@ async def carry_out(
                 name=prompt.name,
                 activate=activate,
                 new_status=True,  # as it was planned
+                allow_invisible=True,  # as it was planned
                 author=intent.author,
                 note=note,
             )
@@ -197,10 +204,12 @@ def _step(file: FoundFile, versions: Iterable[VersionDigest], *, activate: bool)
     return Step(file, "create", number)
 
 
-async def _check(database: Database, file: FoundFile, new: AgentInfo | None) -> None:
+async def _check(
+    database: Database, file: FoundFile, new: AgentInfo | None, *, allow_invisible: bool
+) -> tuple[str, ...]:
     prompt = file.prompt
     try:
-        await commands.check(
+        target = await commands.check(
             database,
             prompt.agent,
             prompt.status_key,
@@ -210,11 +219,13 @@ async def _check(database: Database, file: FoundFile, new: AgentInfo | None) -> 
             new_agent=new is not None,
             new_status=True,  # as above
             exposed=new.variables if new is not None else None,
+            allow_invisible=allow_invisible,
         )
     except InvalidPromptError as error:
         error.message = f"{file.path}: {error.message}"
         error.args = (error.message,)
         raise
+    return target.hints
 
 
 def _new_agent(name: str, files: Sequence[FoundFile]) -> AgentInfo:

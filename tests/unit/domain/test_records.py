@@ -128,7 +128,7 @@ def test_formats() -> None:
     """There are two ways to read a text."""
     assert check_format("handlebars") == "handlebars"
     assert check_format("text") == "text"
-    with pytest.raises(InvalidPromptError, match=r"The format 'jinja' is unknown\. Use one of: handlebars, text"):
+    with pytest.raises(InvalidPromptError, match=r"'jinja' is unknown\. Use one of: handlebars, simple, text"):
         check_format("jinja")
 
 

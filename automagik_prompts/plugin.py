@@ -45,6 +45,8 @@ class PromptPlugin(EditService):
 
     Args:
         database_url: `sqlite://file` or `postgresql://user:password@host/database`.
+        database_password: The password, where the URL has none.
+        database_password_file: A file that holds it, likewise.
         startup_timeout: Seconds that the first agent run waits for the first load, at most.
         poll_interval: Seconds between two looks at the database.
         missing: What a missing variable becomes: `"marker"`, `"empty"` or `"error"`.
@@ -71,6 +73,8 @@ class PromptPlugin(EditService):
         self,
         database_url: str | None = None,
         *,
+        database_password: str | None = None,
+        database_password_file: Path | None = None,
         startup_timeout: float | None = None,
         poll_interval: float | None = None,
         missing: MissingMode | None = None,
@@ -85,6 +89,8 @@ class PromptPlugin(EditService):
     ) -> None:
         given = load_settings(
             database_url=database_url,
+            database_password=database_password,
+            database_password_file=database_password_file,
             startup_timeout=startup_timeout,
             poll_interval=poll_interval,
             missing=missing,

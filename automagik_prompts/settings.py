@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit, urlunsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_serializer, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from automagik_prompts.domain.served import MissingMode
@@ -28,6 +28,15 @@ _SCHEMES: dict[str, Dialect] = {
 _SECRET_OPTION = re.compile(r"[?&][^=&]*(?:pass|secret|token|key)[^=&]*=([^&#]+)", re.IGNORECASE)
 
 
+class SecretUrl(str):
+    """A database URL that never shows its password where it is printed for a debugger, a log or a crash report."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(redacted_url(str(self)))
+
+
 class Settings(BaseSettings):
     """Plugin configuration.
 
@@ -35,6 +44,8 @@ class Settings(BaseSettings):
         database_url: `sqlite://file` (relative to the working directory; `sqlite:///absolute/file`) or
             `postgresql://user:password@host/database`.
         startup_timeout: Seconds that the first agent run of a process waits for the first load, at most.
+        database_password: The password, where the URL has none.
+        database_password_file: A file that holds it, likewise; a line break at its end does not count.
         poll_interval: Seconds between two looks at the database. By default 0.25 for SQLite and 1 for a server.
         missing: What a missing variable becomes: `marker` (`[No data for name]`), `empty` or `error`.
         max_value_length: The longest value of a variable, in characters; a run with a longer one is sent the code's
@@ -51,7 +62,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
 
-    database_url: str = DEFAULT_DATABASE_URL
+    database_url: str = Field(default=DEFAULT_DATABASE_URL, validate_default=True)
+    database_password: SecretStr | None = None
+    database_password_file: Path | None = None
     startup_timeout: float = Field(default=1.0, ge=0, le=60)
     poll_interval: float | None = Field(default=None, ge=0.01, le=3600)
     missing: MissingMode = "marker"
@@ -75,7 +88,37 @@ class Settings(BaseSettings):
             _check_options(value.partition("?")[2])
         elif _server_parts(value) is None:
             raise ValueError("write special characters in user and password percent-encoded, such as %2F for a slash")
-        return value
+        return SecretUrl(value)
+
+    @field_serializer("database_url")
+    def _without_password(self, value: str) -> str:
+        return redacted_url(value)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_password(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Put a password that was given by itself into the URL."""
+        password, file = values.get("database_password"), values.get("database_password_file")
+        if not password and not file:
+            return values
+        if password and file:
+            raise ValueError("the password is given twice: keep database_password or database_password_file")
+        if file:
+            try:
+                password = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "it is no text"
+                raise ValueError(f"the password file {file} cannot be read: {reason}") from None
+        url = str(values.get("database_url", DEFAULT_DATABASE_URL))
+        parts = _server_parts(url)
+        if parts is None or dialect_of(url) == "sqlite" or not parts.username:
+            raise ValueError("a password belongs to a user on a server: postgresql://user@host/database")
+        if parts.password is not None:
+            raise ValueError("the password is given twice: take it out of the database URL")
+        secret = password.get_secret_value() if isinstance(password, SecretStr) else str(password)
+        user, _, host = parts.netloc.rpartition("@")
+        netloc = f"{user}:{quote(secret, safe='')}@{host}"
+        return {**values, "database_url": urlunsplit(parts._replace(netloc=netloc))}
 
     def anchored(self) -> Self:
         """Return the same settings with absolute paths: a program may change its working directory later."""
@@ -83,7 +126,7 @@ class Settings(BaseSettings):
         changed: dict[str, object] = {}
         if path is not None:
             name, mark, options = self.database_url.partition("?")
-            changed["database_url"] = f"{name.partition('://')[0]}://{quote(str(path))}{mark}{options}"
+            changed["database_url"] = SecretUrl(f"{name.partition('://')[0]}://{quote(str(path))}{mark}{options}")
         if folder is not None:
             changed["cache_dir"] = folder.absolute()
         return self.model_copy(update=changed)
@@ -204,8 +247,7 @@ def redacted(message: str, url: str) -> str:
 def _server_parts(url: str) -> SplitResult | None:
     """Return the parts of a server's URL, or `None` where it cannot be taken apart without doubt.
 
-    A `/`, `?` or `#` in a password that is not percent-encoded ends the application, and the rest would pass for a
-    path.
+    A `/`, `?` or `#` in a password that is not percent-encoded ends the host, and the rest would pass for a path.
     """
     try:
         parts = urlsplit(url)

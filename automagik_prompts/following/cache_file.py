@@ -13,6 +13,7 @@ import os
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -25,6 +26,9 @@ from automagik_prompts.storage.repository import ActiveSet, ChangeToken
 logger = logging.getLogger("automagik_prompts")
 
 _KIND = "automagik_prompts snapshot 1"
+
+_IN_USE = 60.0
+"""Seconds for which a temporary file may belong to a process that is writing it."""
 
 
 class DiskSnapshot:
@@ -49,6 +53,7 @@ class DiskSnapshot:
         """Return what was saved last, or `None` if there is nothing that could be used."""
         if self.path is None:
             return None
+        self._clear_up(self.path)
         try:
             with open(self.path, "rb", opener=_without_waiting) as file:  # Path.open takes no opener
                 _check_own(os.fstat(file.fileno()))
@@ -80,6 +85,15 @@ class DiskSnapshot:
         finally:
             if temporary is not None:
                 Path(temporary).unlink(missing_ok=True)
+
+    def _clear_up(self, path: Path) -> None:
+        """Remove the temporary files of processes that were killed while they wrote; a young one may be in use."""
+        try:
+            for left in path.parent.glob(f"{path.stem}-*.tmp"):
+                if time.time() - left.lstat().st_mtime > _IN_USE:
+                    left.unlink(missing_ok=True)
+        except OSError as error:
+            logger.debug("A temporary file beside %s could not be removed (%s).", path, error.strerror)
 
     def _warn(self, what: str, error: Exception) -> None:
         if not self._warned:

@@ -31,6 +31,7 @@ from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.introspection import columns
 from automagik_prompts.storage.models import APP_LABEL
+from automagik_prompts.storage.sqlite import make_private
 
 CREATE, CHANGE, DROP = 0, 1, 2
 """The steps that create prompts, change agents, and drop the text column."""
@@ -247,6 +248,7 @@ async def _locked(database: Database) -> AsyncIterator[None]:
     # A side file: an exclusive lock on the database itself would shut the migration out.
     path = database.path.with_name(f"{database.path.name}.migrate.lock")
     deadline = time.monotonic() + LOCK_TIMEOUT
+    make_private(path)
     try:
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:

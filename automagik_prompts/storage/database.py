@@ -36,7 +36,7 @@ from automagik_prompts.settings import (
 from automagik_prompts.storage.connection import Client, engine_named
 from automagik_prompts.storage.driver_errors import translated
 from automagik_prompts.storage.models import APP_LABEL
-from automagik_prompts.storage.sqlite import FileClient
+from automagik_prompts.storage.sqlite import FileClient, make_private
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -123,6 +123,8 @@ class Database:
                 f"The database file {self.path} is gone. Put it back; what is served does not change until then."
             )
         self._check_names()
+        if self.path is not None:
+            make_private(self.path)
         tortoise = _Context()
         with translated(self.url):
             with tortoise:

@@ -11,6 +11,7 @@ import asyncio
 import os
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +28,16 @@ _PAUSE = 0.005
 
 THREAD_TIMEOUT = 1.0
 """Seconds within which the thread of a connection that failed must have ended; one that hangs is left behind."""
+
+
+def make_private(path: Path) -> None:
+    """Make a missing file that its owner alone may read; SQLite gives its side files the same mode.
+
+    Args:
+        path: The file; an existing one stays as it is, and what keeps it from being made is for SQLite to say.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 class FileClient(SqliteClient):

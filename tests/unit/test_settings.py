@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import pytest
 
+from automagik_prompts import PromptPlugin
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.settings import (
     DEFAULT_DATABASE_URL,
@@ -191,3 +192,53 @@ def test_the_identity_of_a_database_has_no_secret() -> None:
     assert identity_of("sqlite://:memory:") is None
     one = identity_of("postgresql://ann:one@host:5432/db?ssl=1")
     assert one == identity_of("postgres://ann:two@host:5432/db") == "postgres:ann@host:5432/db"
+
+
+URL = "postgresql://ann@db.example/prompts"
+
+
+def test_a_password_shows_nowhere() -> None:
+    """Not where settings or a plugin are printed, dumped or looked into; it is there where a connection is made."""
+    word = "hunter2"
+    plugin = PromptPlugin(f"postgresql://ann:{word}@db.example/prompts")
+    settings = plugin.settings
+    for shown in (
+        *(repr(settings), str(settings), settings.model_dump_json(), repr(settings.model_dump())),
+        *(repr(vars(plugin)), repr(vars(settings)), repr(vars(plugin._life)), repr(settings.database_url)),
+        *(f"{settings!r}", repr(plugin.health()), repr(plugin)),
+    ):
+        assert word not in shown
+    assert settings.database_url == f"postgresql://ann:{word}@db.example/prompts"
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "a/b?c#d@e:f g%", "é\u00a0"])
+def test_a_password_from_a_variable_or_a_file(secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It need not be in the arguments of a command, where every user of the machine can read it."""
+    file = tmp_path / "password"
+    file.write_text(secret + "\n", encoding="utf-8")
+    monkeypatch.setenv("AUTOMAGIK_PROMPTS_DATABASE_URL", URL)
+    monkeypatch.setenv("AUTOMAGIK_PROMPTS_DATABASE_PASSWORD_FILE", str(file))
+    first = load_settings()
+    monkeypatch.delenv("AUTOMAGIK_PROMPTS_DATABASE_PASSWORD_FILE")
+    monkeypatch.setenv("AUTOMAGIK_PROMPTS_DATABASE_PASSWORD", secret)
+    second = load_settings()
+    assert first.database_url == second.database_url
+    assert unquote(urlsplit(first.database_url).password or "") == secret
+    assert secret not in repr(first) + repr(second) + second.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"database_url": "postgresql://ann:x@h/d", "database_password": "hunter2"}, "given twice"),
+        ({"database_url": URL, "database_password": "hunter2", "database_password_file": "x"}, "given twice"),
+        ({"database_url": "sqlite://a.db", "database_password": "hunter2"}, "belongs to a user on a server"),
+        ({"database_url": "postgresql://h/d", "database_password": "hunter2"}, "belongs to a user on a server"),
+        ({"database_url": URL, "database_password_file": "/nowhere/hunter"}, "cannot be read: No such file"),
+    ],
+)
+def test_a_password_that_cannot_be_meant(given: dict[str, str], words: str) -> None:
+    """The message says what to do and does not repeat the password."""
+    with pytest.raises(ConfigurationError, match=words) as refused:
+        load_settings(**given)
+    assert "hunter2" not in refused.value.message

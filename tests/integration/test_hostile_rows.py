@@ -48,7 +48,7 @@ def serves(plugin: PromptPlugin, text: str) -> bool:
     return plugin.resolve("good").text == text
 
 
-async def test_hostile_rows(database_url: str, registry: Registry, make_plugin: MakePlugin, capsys: object) -> None:
+async def test_hostile_rows(database_url: str, registry: Registry, make_plugin: MakePlugin) -> None:
     """The fleet goes on following every other agent; each row that cannot be served is named, none is dropped."""
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")  # to repeat a run that failed

@@ -81,6 +81,36 @@ programs = st.recursive(
 )
 
 
+# Programs that are mostly accepted, as random ones mostly are not.
+sound_values = st.recursive(
+    st.sampled_from(["name", "n", "orders", "orders.rows", "orders.0.name", "items.0.price", '"x"', "7", "true"]),
+    lambda inner: st.one_of(
+        st.builds("({} {})".format, st.sampled_from(["uppercase", "lowercase", "trim", "json", "not"]), inner),
+        st.builds(
+            "({} {} {})".format, st.sampled_from(["truncate", "join", "default", "eq", "gt", "and"]), inner, inner
+        ),
+    ),
+    max_leaves=6,
+)
+sound_tags = st.one_of(
+    st.sampled_from(["{{name}} ", "{{n}}", "{{orders}}", "{{orders.owner.name}}", "text ", "\n", "{{agent_name}}"]),
+    st.builds("{{{{{} {}}}}}".format, st.sampled_from(["uppercase", "json", "trim", "join"]), sound_values),
+    st.builds("{{{{truncate {} {}}}}}".format, sound_values, sound_values),
+)
+sound = st.recursive(
+    st.lists(sound_tags, min_size=1, max_size=4).map("".join),
+    lambda inner: st.one_of(
+        st.builds("{{{{#if vip}}}}{}{{{{else}}}}{}{{{{/if}}}}".format, inner, inner),
+        st.builds("{{{{#each items}}}}{{{{price}}}}{{{{@index}}}}{}{{{{/each}}}}".format, st.just("{{../name}}")),
+        st.builds(
+            "{{{{#each {}}}}}{{{{this}}}}{}{{{{/each}}}}".format, st.sampled_from(["orders", "@root.orders"]), inner
+        ),
+        st.builds("{{{{#with @root}}}}{}{{{{/with}}}}{}".format, inner, inner),
+    ),
+    max_leaves=8,
+)
+
+
 class Owner:
     """An object with a secret that nobody exposed, and one that is in reach by no name."""
 
@@ -126,7 +156,12 @@ def no_more_rounds_than_units() -> Any:
 
 
 @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-@given(programs, deps, st.sampled_from(["handlebars", "simple", "text"]), st.sampled_from(["marker", "empty", "error"]))
+@given(
+    st.one_of(programs, sound),
+    deps,
+    st.sampled_from(["handlebars", "simple", "text"]),
+    st.sampled_from(["marker", "empty", "error"]),
+)
 def test_random_programs(text: str, values: dict[str, Any], format: Format, missing: MissingMode) -> None:
     """What is written is refused by name or served; what is served is filled or fails by name, and shows no secret."""
     list(lint(text, format, EXPOSED))
@@ -136,8 +171,7 @@ def test_random_programs(text: str, values: dict[str, Any], format: Format, miss
     except InvalidPromptError as error:
         said.append(error.message)
     else:
-        for lenient in (False, True):
-            said.append(filled(template, values, missing, lenient=lenient))
+        said += [filled(template, values, missing, lenient=lenient) for lenient in (False, True)]
     for words in said:
         assert WORD not in words
         assert "go round more" not in words
@@ -157,7 +191,7 @@ def filled(template: Template, values: dict[str, Any], missing: MissingMode, *, 
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-@given(programs, deps)
+@given(st.one_of(programs, sound), deps)
 def test_an_agent_that_code_does_not_declare(text: str, values: dict[str, Any]) -> None:
     """Whatever the text names, a run reaches what its capability exposes and nothing else."""
     try:

@@ -22,7 +22,7 @@ from automagik_prompts import ActivePrompt, PromptPlugin
 from automagik_prompts.declaring.registry import Registry
 from benchmarks import peers
 from benchmarks.measure import Samples, race_async
-from benchmarks.texts import Deps, filled, template
+from benchmarks.texts import Deps, LargeDeps, filled, template
 
 COUNTS = (0, 3, 20)
 """How many variables the texts have."""
@@ -58,6 +58,8 @@ def make_plugin(folder: Path, registry: Registry) -> PromptPlugin:
     """Return a plugin with the benchmark's prompts, on SQLite, at its defaults."""
     for count in COUNTS:
         registry.declare(f"agent-{count}", {"default": template(count)}, where="benchmark")
+    exposed = ["orders[].items[]"]
+    registry.declare("agent-over", {"default": template(3)}, where="benchmark", variables=exposed)
     return PromptPlugin(f"sqlite://{folder / 'prompts.db'}", registry=registry, cache_dir=folder)
 
 
@@ -89,6 +91,13 @@ def make_agents(plugin: PromptPlugin, *, managed: bool = True) -> dict[str, Agen
     return agents
 
 
+async def make_over(plugin: PromptPlugin) -> Agent[Any, str]:
+    """Return an agent whose version takes too much work with the values of a run, which is sent the code's text."""
+    loops = "{{#each orders}}{{#each items}}{{this}}{{/each}}{{/each}}"
+    await plugin.create("agent-over", "default", template(3) + loops, activate=True)
+    return Agent(TestModel(), capabilities=[ActivePrompt("agent-over", plugin=plugin)])
+
+
 def _hooked(model: TestModel, text: str) -> Agent[Any, str]:
     agent: Agent[Any, str] = Agent(model, capabilities=[Hooked()])
 
@@ -105,12 +114,14 @@ async def measure(rounds: int, seed: int) -> Samples:
     with tempfile.TemporaryDirectory() as folder:
         async with make_plugin(Path(folder), Registry()) as plugin:
             cases = {name: case(agent) for name, agent in make_agents(plugin).items()}
+            cases["over/3"] = case(await make_over(plugin), deps=LargeDeps())
             return await race_async(cases, rounds=rounds, warmup=max(5, rounds // 10), seed=seed)
 
 
 def case(agent: Agent[Any, str], **options: Any) -> Callable[[], Awaitable[object]]:
     """Return what runs an agent once."""
-    return functools.partial(agent.run, "Good morning, what do the blue ones cost?", deps=Deps(), **options)
+    given = {"deps": Deps(), **options}
+    return functools.partial(agent.run, "Good morning, what do the blue ones cost?", **given)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import make_dataclass
+from dataclasses import field, make_dataclass
 from typing import Any
 
 BODY = (
@@ -30,4 +30,9 @@ def filled(tags: int) -> str:
 
 
 Deps: Any = make_dataclass("Deps", [(name, str, value) for name, value in VALUES.items()])
-"""What a host application would pass as `deps`: an object with an attribute for each variable."""
+"""What an application would pass as `deps`: an object with an attribute for each variable."""
+
+LargeDeps: Any = make_dataclass(
+    "LargeDeps", [("orders", list[Any], field(default_factory=lambda: [{"items": ["x"] * 900}] * 900))], bases=(Deps,)
+)
+"""The same with lists that no text can afford to go through."""

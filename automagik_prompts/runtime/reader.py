@@ -246,8 +246,8 @@ class Reader:
         if self.notices.note(key):
             self.notices.log(
                 key,
-                f"{_where(prompt)}: {words} That run was sent the code's text, or a text without the value. Give less, "
-                "or raise the settings max_value_length and max_items.",
+                f"{_where(prompt)}: {words} That run was sent the code's text, or a text without the value. Give less; "
+                "how long a value and a list may be are the settings max_value_length and max_items.",
             )
 
     def report_first_run(self) -> None:

@@ -23,6 +23,7 @@ _TITLES = {
     "instructions": '**ActivePrompt, inject="instructions"**',
     "installed": "**ActivePrompt by install()**",
     "managed": "ManagedPrompt",
+    "over": "**ActivePrompt, a version that is too much work with the values of the run**",
 }
 _OURS = ("system_prompt", "instructions", "installed")
 
@@ -61,7 +62,17 @@ def agent_runs(bench: Bench) -> Section:
         ),
         head=("agent", "median", "quartiles", "/ static", "/ empty capability", "added to static"),
         rows=tuple(rows),
-        verdicts=tuple(verdict for count in COUNTS for case in _OURS for verdict in _verdicts(samples, case, count)),
+        verdicts=(
+            *(verdict for count in COUNTS for case in _OURS for verdict in _verdicts(samples, case, count)),
+            Verdict(
+                "agent run, 3 variables, after an attempt over the budget",
+                us(spread(samples["over/3"]).median),
+                f"{us(spread(samples['system_prompt/3']).median)}, a version with 3 variables",
+                ratio(samples["over/3"], samples["system_prompt/3"]).value,
+                5,
+                kind="run",
+            ),
+        ),
         noise=(
             f"the same agent twice, static {differing(samples['static/0 (again)'], samples['static/0'])}, with an "
             f"empty capability {differing(samples['empty/0 (again)'], samples['empty/0'])}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import logging
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -17,11 +16,10 @@ from pydantic_ai.capabilities import AbstractCapability, CombinedCapability
 from automagik_prompts.agent import overrides
 from automagik_prompts.agent.capability import ActivePrompt, InstalledPrompt
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.protocols import PromptSource
 from automagik_prompts.domain.validation import normalized
 from automagik_prompts.exceptions import ConfigurationError
-
-logger = logging.getLogger("automagik_prompts")
 
 HOOKS = ("__init__", "name", "override")
 """What is replaced on `Agent`: its construction, the setter of its name, and `override`, which may name it."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 from functools import lru_cache
 
 from automagik_prompts.declaring.declared import DeclaredPrompt
 from automagik_prompts.domain.invisible import described, suspicious
+from automagik_prompts.domain.log import logger
 from automagik_prompts.templating.limits import BUDGET
 from automagik_prompts.templating.lint import lint
-
-logger = logging.getLogger("automagik_prompts")
 
 
 def log_hints(prompt: DeclaredPrompt, exposed: Collection[str]) -> None:

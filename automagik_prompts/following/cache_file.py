@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import stat
 import sys
@@ -19,11 +18,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.settings import Settings, identity_of
 from automagik_prompts.storage.repository import ActiveSet, ChangeToken
-
-logger = logging.getLogger("automagik_prompts")
 
 _KIND = "automagik_prompts snapshot 1"
 

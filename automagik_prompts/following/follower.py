@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from dataclasses import replace
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.keys import SpellingClash
+from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.served import ServedPrompt, State
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, PromptsError, SchemaError
 from automagik_prompts.following import loader, writer
@@ -25,8 +25,6 @@ from automagik_prompts.following.writer import CodeWriter, prepare_schema
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import Settings, redacted_url
 from automagik_prompts.storage.database import Database
-
-logger = logging.getLogger("automagik_prompts")
 
 BACKOFF = (0.25, 5.0)
 """The first and the longest wait between two attempts to connect, in seconds."""

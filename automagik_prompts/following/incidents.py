@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+from automagik_prompts.domain.log import Lines, logger
 from automagik_prompts.domain.records import Action, EventCreate
 from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.following.snapshot import Problem
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
-
-logger = logging.getLogger("automagik_prompts")
 
 RECORD_TIMEOUT = 10.0
 """Seconds that writing an event may take."""
@@ -50,7 +48,9 @@ class IncidentLog:
         words = f"An unexpected {type(error).__name__} in {place} {effect}."
         if words not in self._unexpected:
             self._unexpected.add(words)
-            logger.error("%s Report it with these lines:\n%s", words, "".join(traceback.format_list(frames[-20:])))
+            logger.error(
+                "%s Report it with these lines:\n%s", words, Lines("".join(traceback.format_list(frames[-20:])))
+            )
         return words
 
     async def unservable(self, problem: Problem) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from contextlib import suppress
 
+from automagik_prompts.domain.log import logger
 from automagik_prompts.following.signals import Polling, backoff
 from automagik_prompts.settings import Settings, redacted
 from automagik_prompts.storage.driver_errors import is_refused_for_crowd
 from automagik_prompts.storage.listener import NOTICE, Listener
-
-logger = logging.getLogger("automagik_prompts")
 
 SAFETY_INTERVAL = 60.0
 """Seconds between two looks at the database while notifications arrive; also, at least, between two proofs that they

@@ -6,17 +6,15 @@ Agent runs read it without a lock; the plugin's thread is the only one that brin
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from automagik_prompts.domain.keys import SpellingClash
+from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.served import State
 from automagik_prompts.following.snapshot import Snapshot
-
-logger = logging.getLogger("automagik_prompts")
 
 _CLOSED = "The plugin is closed and does not follow the database."
 _FORKED_IN_USE = (

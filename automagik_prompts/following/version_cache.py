@@ -5,7 +5,6 @@ An agent run only ever looks into memory. What is not there is read by the plugi
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from automagik_prompts.agent import pinning
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.keys import PromptKey, Status
+from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo, Prompt
 from automagik_prompts.domain.served import ServedPrompt, Source
 from automagik_prompts.editing import finding
@@ -21,8 +21,6 @@ from automagik_prompts.following.builder import served_version
 from automagik_prompts.following.snapshot import Snapshot
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
-
-logger = logging.getLogger("automagik_prompts")
 
 NEWEST = 200
 """Versions that are read ahead for the agents that pin conversations, at most."""

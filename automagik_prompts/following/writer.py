@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.keys import SpellingClash
+from automagik_prompts.domain.log import logger
 from automagik_prompts.editing import sync
 from automagik_prompts.exceptions import DatabaseUnavailableError, PromptsError
 from automagik_prompts.following import loader
@@ -14,8 +14,6 @@ from automagik_prompts.following.incidents import IncidentLog
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import Settings
 from automagik_prompts.storage.database import Database
-
-logger = logging.getLogger("automagik_prompts")
 
 WRITE_RETRY = 10.0
 """Seconds after which what the code declares is tried to be written again, where something blocked it."""

@@ -8,15 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
+from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.served import PromptChange
 from automagik_prompts.runtime.native import Mailbox, NativeThread
-
-logger = logging.getLogger("automagik_prompts")
 
 MAX_WAITING = 1000
 """Changes that wait for a callback that is slow or hangs, at most; the oldest go first."""
@@ -102,7 +100,7 @@ class _Listener:
                     result = contextvars.Context().run(self.callback, change)
                     if inspect.isawaitable(result):
                         runner.run(_awaited(result))
-                except Exception:
+                except Exception:  # noqa: BLE001  # a program's callback may raise anything; it is logged
                     logger.exception(
                         "The on_change callback %s raised at a change of %s/%s; it will be called at the next one.",
                         _name(self.callback),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 
 from automagik_prompts.agent import plugins
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.log import logger
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError
 from automagik_prompts.following.builder import code_snapshot
 from automagik_prompts.following.changes import changes_between
@@ -28,7 +28,6 @@ from automagik_prompts.storage.database import Database
 
 T = TypeVar("T")
 
-logger = logging.getLogger("automagik_prompts")
 
 CALL_TIMEOUT = 30.0
 """Seconds that an edit may take."""

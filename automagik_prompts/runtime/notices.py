@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Hashable
 
-logger = logging.getLogger("automagik_prompts")
+from automagik_prompts.domain.log import logger
 
 MAX_NOTICES = 1000
 """Notices that a process keeps, at most: a status function can return anything."""

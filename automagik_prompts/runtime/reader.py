@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from automagik_prompts.agent import overrides, plugins
 from automagik_prompts.domain.keys import Status, StatusKeys, new_key
+from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.served import Gap, GapKind, Limits, MissingMode, Selection, ServedPrompt
 from automagik_prompts.domain.text import closest, nearest
 from automagik_prompts.domain.validation import normalized
@@ -27,8 +27,6 @@ from automagik_prompts.storage.database import Database
 
 if TYPE_CHECKING:
     from automagik_prompts.domain.protocols import DefaultPlugin
-
-logger = logging.getLogger("automagik_prompts")
 
 
 class Reader:

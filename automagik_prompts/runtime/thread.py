@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
-import logging
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
+from automagik_prompts.domain.log import logger
 from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.following.follower import Follower
 from automagik_prompts.runtime.native import NativeThread
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-logger = logging.getLogger("automagik_prompts")
 
 
 RESTART = 1.0

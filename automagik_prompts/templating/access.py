@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
 from datetime import date
 from functools import cached_property, lru_cache, partial, partialmethod
@@ -10,9 +9,10 @@ from inspect import getattr_static, isclass, ismodule, isroutine
 from types import CodeType, FrameType, TracebackType
 from typing import TypeVar, cast
 
+from automagik_prompts.domain.log import logger
+
 T = TypeVar("T")
 
-logger = logging.getLogger("automagik_prompts")
 
 BUILTINS = frozenset({"agent_name", "status_key", "run_id", "today"})
 """Variables that every template may use."""

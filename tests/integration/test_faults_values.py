@@ -11,11 +11,13 @@ from pydantic_ai import Agent
 from automagik_prompts import ActivePrompt, PromptPlugin
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.records import AgentInfo
+from automagik_prompts.domain.text import content_hash
 from automagik_prompts.editing import queries
 from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage import repository
+from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
 from tests.listening import Listener
 
@@ -123,3 +125,49 @@ async def test_what_a_capability_exposes_of_a_declared_agent(
     assert listener.last.system == ["Hello Ada."]
     with pytest.raises(InvalidPromptError, match="cannot be exposed"):
         ActivePrompt("a", expose=["_key"])
+
+
+COSTLY = [
+    "{{#each a}}{{#each ../a}}{{#each ../../a}}{{/each}}{{/each}}{{/each}}",
+    "{{#each a}}" + "{{name}}" * 2000 + "{{/each}}",
+]
+DEEP = ["{{truncate " + "(json " * 40 + '"x"' + ")" * 40 + " 0}}"]
+
+
+async def _assert_refused(url: str, plugin: PromptPlugin, make_plugin: MakePlugin, text: str, words: str) -> None:
+    """Make sure that a text is refused when it is written, and a problem of its version when it is loaded."""
+    with pytest.raises(InvalidPromptError, match=words):
+        await plugin.create("a", "default", text)
+    made = await plugin.create("a", "default", f"harmless {len(text)}", activate=True)
+    assert made.prompt is not None
+    async with Database(url) as database:
+        statement = "UPDATE prompts SET prompt_text = ?, content_hash = ? WHERE id = ?"
+        digest, prompt_id = content_hash(text), made.prompt.id
+        await database.run(lambda db: Connection(db).run(statement, text, digest, prompt_id))
+    fresh = make_plugin(url, disk_snapshot=False)
+    await fresh.ready()
+    assert fresh.resolve("a").text == CODE
+    assert any(words in problem for problem in fresh.health().problems)
+    fresh.close()
+
+
+@pytest.mark.parametrize("text", COSTLY)
+async def test_fault_54_texts_that_cost_too_much(
+    text: str, database_url: str, registry: Registry, make_plugin: MakePlugin
+) -> None:
+    """Loops within loops and thousands of tags in a loop, whoever wrote them and however."""
+    registry.declare("a", {"default": CODE}, where="here", variables=["a", "a[]"])
+    plugin = make_plugin(database_url)
+    await plugin.ready()
+    await _assert_refused(database_url, plugin, make_plugin, text, "units of work")
+
+
+@pytest.mark.parametrize("text", DEEP)
+async def test_fault_55_helpers_within_helpers(
+    text: str, database_url: str, registry: Registry, make_plugin: MakePlugin
+) -> None:
+    """What they return would double with each of them."""
+    registry.declare("a", {"default": CODE}, where="here")
+    plugin = make_plugin(database_url)
+    await plugin.ready()
+    await _assert_refused(database_url, plugin, make_plugin, text, "more than 8 deep")

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 from functools import partial
 
+import pytest
+
 from automagik_prompts import PromptPlugin, State
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.storage.connection import Client, Connection
@@ -48,7 +50,7 @@ def serves(plugin: PromptPlugin, text: str) -> bool:
     return plugin.resolve("good").text == text
 
 
-async def test_hostile_rows(database_url: str, registry: Registry, make_plugin: MakePlugin) -> None:
+async def test_fault_56_hostile_rows(database_url: str, registry: Registry, make_plugin: MakePlugin) -> None:
     """The fleet goes on following every other agent; each row that cannot be served is named, none is dropped."""
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")  # to repeat a run that failed
@@ -72,3 +74,20 @@ async def test_hostile_rows(database_url: str, registry: Registry, make_plugin: 
                 assert snapshot is not None
                 assert {problem.agent for problem in snapshot.problems} == {"bad"}
             fresh.close()
+
+
+async def test_fault_74_names_that_forge_lines(
+    database_url: str, registry: Registry, make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line break or an escape in a name that SQL has written begins no line in a log and moves no cursor."""
+    registry.declare("bad", {"default": "bad code"}, where="here")
+    plugin = make_plugin(database_url)
+    await plugin.ready()
+    async with Database(database_url) as database:
+        await database.transaction(write, random.Random(1), 12)
+    await until(lambda: plugin.health().problems, "they are found")
+    await until(lambda: "cannot be served" in caplog.text, "they are logged")
+    for record in caplog.records:
+        assert "\n" not in record.getMessage()
+        assert "\x1b" not in record.getMessage()
+    assert "<U+001B>[2J<U+000A>" in caplog.text

@@ -36,7 +36,6 @@ from automagik_prompts.storage.introspection import columns
 
 logger = logging.getLogger("automagik_prompts")
 
-
 adopting: ContextVar[bool] = ContextVar("automagik_prompts_adopting", default=False)
 """Whether a table of agents that is not of a known shape was said to be meant."""
 

@@ -33,7 +33,7 @@ async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
         ("diff stan NEW", "Name one or two versions, or say --code"),
         ("create stan NEW", "There is no terminal to edit at: use --text, --file, or - for standard input"),
         ("create stan NEW - --text x", "Give the text once"),
-        ("create stan NEW --format jinja --text x", "'jinja' is not one of 'handlebars', 'text'"),
+        ("create stan NEW --format jinja --text x", "'jinja' is not one of 'handlebars', 'simple', 'text'"),
         ("check --no-database", "leaves nothing to compare without --files DIR"),
         ("delete stan NEW 1", "say --yes to delete what cannot be brought back"),
     ],

@@ -162,7 +162,7 @@ def test_without_colour_differences_are_marked(operator: Operator, plain: dict[s
 
 def test_a_text_cannot_act_on_the_terminal(operator: Operator) -> None:
     """Control characters in a prompt are shown on a terminal, and are what they are in a pipe."""
-    text = "a\x1b[2Jb\rc"
+    text = "a\x1b[2Jb\rc {{name}}"
     operator.do("create", "agent_01", "APPROVED", "-", "--activate", text=text)
     with operator.at_terminal("show", "agent_01", "APPROVED") as terminal:
         assert terminal.end() == 0

@@ -107,7 +107,8 @@ def test_any_text(engines: Engines, text: str, format: Format) -> None:
 def _created(engines: Engines, plugin: PromptPlugin, text: str, format: Format) -> Outcome:
     before = engines.rows(plugin)
     try:
-        change = engines.run(plugin.create(AGENT, "default", text, format=format, new_status=True))
+        edit = plugin.create(AGENT, "default", text, format=format, new_status=True, allow_invisible=True)
+        change = engines.run(edit)
     except InvalidPromptError as error:
         assert engines.rows(plugin) == before
         _assert_well(plugin)

@@ -296,7 +296,7 @@ async def test_fault_36_strange_texts(
     assert await told(plugin, "b", deps={"name": text}) == f"{text} {text}"
     assert plugin.explain("a").content_hash == content_hash(text)
     assert_follows(plugin, "a", 1)
-    await plugin.create("a", "default", f"{text}!", activate=True, note=text, author="ann")
+    await plugin.create("a", "default", f"{text}!", activate=True, allow_invisible=True, note=text, author="ann")
     assert await told(plugin, "a") == f"{text}!"
     newest, first = await plugin.history("a")
     assert (first.prompt_text, first.content_hash) == (text, content_hash(text))

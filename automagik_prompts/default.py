@@ -32,7 +32,7 @@ def install(**settings: Any) -> PromptPlugin:
 
     Raises:
         ConfigurationError: The default plugin exists already with other settings, or another plugin is installed.
-        DeclarationError: A prompt module cannot be imported or declares something that cannot be right.
+        DeclarationError: A prompt module cannot be imported or has an invalid declaration.
     """
     given = PromptPlugin(**settings) if settings else None
     if given is not None and plugins.current() is None:

@@ -39,7 +39,7 @@ class ConfigurationError(PromptsError):
 
 
 class DeclarationError(PromptsError):
-    """A prompt declared in code cannot be right; raised where it is declared."""
+    """A declaration in code is invalid; raised where it is made."""
 
 
 class InvalidPromptError(PromptsError, ValueError):

@@ -61,7 +61,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     """Sends the model the active prompt for an agent's present status, on every request.
 
     Raises:
-        DeclarationError: The arguments cannot be right, or the agent is given two different ones for one prompt.
+        DeclarationError: The arguments are invalid, or the agent is given two different ones for one prompt.
     """
 
     agent: str | None = None

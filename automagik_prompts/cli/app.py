@@ -75,7 +75,7 @@ COMMANDS = {
     "events": CommandEntry("history", "events", "List what was done, by whom and why, newest first.", "See"),
     "explain": CommandEntry("explain", "explain", "Show which version is served, from where and why.", "See"),
     "diff": CommandEntry("diff", "diff", "Show the difference between two versions.", "See"),
-    "search": CommandEntry("browse", "search", "Find the lines in which words stand.", "See"),
+    "search": CommandEntry("browse", "search", "Find lines of active versions that contain a text.", "See"),
     "create": CommandEntry("create", "create", "Write a new version of a text.", "Change"),
     "activate": CommandEntry("write", "activate", "Make a version the active one.", "Change"),
     "rollback": CommandEntry("write", "rollback", "Go back to the version that was active before.", "Change"),

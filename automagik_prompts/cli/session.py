@@ -124,7 +124,7 @@ def import_modules(session: Session, named: Sequence[str] | None) -> tuple[str, 
     Modules are also looked for in the working directory, as by `python -m`.
 
     Raises:
-        DeclarationError: A module cannot be imported, or declares something that cannot be right.
+        DeclarationError: A module cannot be imported, or has an invalid declaration.
     """
     found = _find_modules(session, named)
     for module in found:

@@ -49,7 +49,7 @@ def prompt(
         registry: Where to declare it.
 
     Raises:
-        DeclarationError: The declaration cannot be right.
+        DeclarationError: The declaration is invalid.
     """
     where, site = _caller()
     if agent is None and (primary or variables or status_key != DEFAULT_STATUS_KEY):
@@ -104,7 +104,7 @@ def prompts(
         A decorator that returns the class unchanged.
 
     Raises:
-        DeclarationError: The declaration cannot be right.
+        DeclarationError: The declaration is invalid.
     """
 
     def decorate(cls: ClassT) -> ClassT:

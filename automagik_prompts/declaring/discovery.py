@@ -45,7 +45,7 @@ def import_prompt_modules(modules: Iterable[str] = ()) -> tuple[PromptModule, ..
         modules: Names of modules besides the installed ones.
 
     Raises:
-        DeclarationError: A module cannot be imported, or declares something that cannot be right. This happens when
+        DeclarationError: A module cannot be imported, or has an invalid declaration. This happens when
             an application starts, where it is better seen than an agent without its prompt.
     """
     found = find_prompt_modules(modules)
@@ -58,7 +58,7 @@ def import_prompt_module(module: PromptModule) -> None:
     """Import one prompt module, which declares its prompts.
 
     Raises:
-        DeclarationError: It cannot be imported, or declares something that cannot be right.
+        DeclarationError: It cannot be imported, or has an invalid declaration.
     """
     try:
         import_module(module.module)

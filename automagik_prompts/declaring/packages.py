@@ -46,7 +46,7 @@ def prompts_from_package(
         registry: Where to declare them.
 
     Raises:
-        DeclarationError: The declaration cannot be right, or the package holds no prompt.
+        DeclarationError: The declaration is invalid, or the package holds no prompt.
     """
     module = import_module(package) if isinstance(package, str) else package
     if not hasattr(module, "__path__"):

@@ -1,6 +1,6 @@
 """What the code of a process declares: texts, each for one status of one agent.
 
-A declaration that cannot be right fails where it stands. Declaring reads nothing and connects to nothing; the texts
+An invalid declaration fails where it is made. Declaring reads nothing and connects to nothing; the texts
 are compiled here, on import, so that an agent run never has to.
 """
 
@@ -87,7 +87,7 @@ class Registry:
             enums: The enum classes by whose members statuses are given.
 
         Raises:
-            DeclarationError: The declaration cannot be right.
+            DeclarationError: The declaration is invalid.
         """
         site = site or Site(where)
         try:

@@ -1,4 +1,4 @@
-"""What a release should know before it goes out: where code, database and files do not fit together.
+"""What a release should know before it goes out: where code, database and files are not in sync.
 
 Nothing is written, not even a missing migration.
 """

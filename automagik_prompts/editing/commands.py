@@ -63,7 +63,7 @@ async def create(
         # Looked up again under the lock: somebody may have added the status meanwhile, in another spelling.
         keys = StatusKeys(await repository.get_status_keys(db, locked.id))
         status_key = keys.find(target.status_key) or target.status_key
-        before = await repository.get_active_prompt(db, locked.id, status_key)
+        previous = await repository.get_active_prompt(db, locked.id, status_key)
         data = PromptCreate(
             agent_id=locked.id,
             status_key=status_key,
@@ -74,11 +74,11 @@ async def create(
             note=intent.note,
         )
         written = await repository.create_prompt(db, data)
-        await record(db, locked, status_key, Action.CREATED, intent, to=written, before=None)
+        await record(db, locked, status_key, Action.CREATED, intent, to=written, previous=None)
         if not activate:
-            return replace(result_of(locked, status_key, written, before, before), hints=target.hints)
-        active = await set_active(db, locked, status_key, written, before, Action.ACTIVATED, intent)
-        return replace(result_of(locked, status_key, active, active, before), hints=target.hints)
+            return replace(result_of(locked, status_key, written, previous, previous), hints=target.hints)
+        active = await set_active(db, locked, status_key, written, previous, Action.ACTIVATED, intent)
+        return replace(result_of(locked, status_key, active, active, previous), hints=target.hints)
 
     return await database.transaction(write)
 
@@ -100,9 +100,9 @@ async def activate(
 
     async def write(db: Client) -> EditResult:
         locked = await lock_agent(db, known, intent)
-        before = await repository.get_active_prompt(db, locked.id, status_key)
-        active = await set_active(db, locked, status_key, wanted, before, Action.ACTIVATED, intent)
-        return result_of(locked, status_key, active, active, before)
+        previous = await repository.get_active_prompt(db, locked.id, status_key)
+        active = await set_active(db, locked, status_key, wanted, previous, Action.ACTIVATED, intent)
+        return result_of(locked, status_key, active, active, previous)
 
     return await database.transaction(write)
 
@@ -124,11 +124,11 @@ async def rollback(
 
     async def write(db: Client) -> EditResult:
         locked = await lock_agent(db, known, intent)
-        before = await repository.get_active_prompt(db, locked.id, status_key)
-        earlier = await version_before(db, locked, status_key, before)
+        previous = await repository.get_active_prompt(db, locked.id, status_key)
+        earlier = await version_before(db, locked, status_key, previous)
         _check_servable(earlier, locked, exposed)
-        active = await set_active(db, locked, status_key, earlier, before, Action.ROLLED_BACK, intent)
-        return result_of(locked, status_key, active, active, before)
+        active = await set_active(db, locked, status_key, earlier, previous, Action.ROLLED_BACK, intent)
+        return result_of(locked, status_key, active, active, previous)
 
     return await database.transaction(write)
 
@@ -140,13 +140,13 @@ async def deactivate(database: Database, agent: str, status: Status, *, intent: 
 
     async def write(db: Client) -> EditResult:
         locked = await lock_agent(db, known, intent)
-        before = await repository.get_active_prompt(db, locked.id, status_key)
-        if before is None:
+        previous = await repository.get_active_prompt(db, locked.id, status_key)
+        if previous is None:
             message = f"{agent}/{status_key} has no active version; there is nothing to deactivate."
             raise PromptNotFoundError(message, agent=agent, status_key=status_key)
         await repository.set_prompt_active(db, locked.id, None, status_key)
-        await record(db, locked, status_key, Action.DEACTIVATED, intent, to=before, before=before)
-        return result_of(locked, status_key, None, None, before)
+        await record(db, locked, status_key, Action.DEACTIVATED, intent, to=previous, previous=previous)
+        return result_of(locked, status_key, None, None, previous)
 
     return await database.transaction(write)
 
@@ -217,7 +217,7 @@ async def delete(
             )
         _check_deletable(wanted, agent)
         await repository.delete_prompt(db, wanted.id)
-        await record(db, locked, status_key, Action.DELETED, intent, to=wanted, before=None)
+        await record(db, locked, status_key, Action.DELETED, intent, to=wanted, previous=None)
         return result_of(locked, status_key, wanted, active, active)
 
     return await database.transaction(write)

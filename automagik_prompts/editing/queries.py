@@ -184,7 +184,7 @@ async def search(
     every_version: bool = False,
     match_case: bool = False,
 ) -> list[Match]:
-    """Return the lines in which words stand, sorted by agent and status.
+    """Return the lines that contain a text, sorted by agent and status.
 
     The comparison is made here and not by the database, because each engine folds letters in its own way.
 

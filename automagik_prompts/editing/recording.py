@@ -40,7 +40,7 @@ async def set_active(
     agent: AgentInfo,
     status_key: str,
     prompt: Prompt,
-    before: Prompt | None,
+    previous: Prompt | None,
     action: Action,
     intent: Intent,
 ) -> Prompt:
@@ -52,7 +52,7 @@ async def set_active(
             agent=agent.name,
             status_key=status_key,
         )
-    await record(db, agent, status_key, action, intent, to=active, before=before)
+    await record(db, agent, status_key, action, intent, to=active, previous=previous)
     return active
 
 
@@ -64,7 +64,7 @@ async def record(
     intent: Intent,
     *,
     to: Prompt,
-    before: Prompt | None,
+    previous: Prompt | None,
 ) -> None:
     """Append an event."""
     event = EventCreate(
@@ -74,7 +74,7 @@ async def record(
         revision=agent.revision,
         prompt_id=to.id,
         version=to.version,
-        from_version=before.version if before is not None else None,
+        from_version=previous.version if previous is not None else None,
         author=intent.author,
         note=intent.note,
     )
@@ -82,7 +82,7 @@ async def record(
 
 
 def result_of(
-    agent: AgentInfo, status_key: str, prompt: Prompt | None, active: Prompt | None, before: Prompt | None
+    agent: AgentInfo, status_key: str, prompt: Prompt | None, active: Prompt | None, previous: Prompt | None
 ) -> EditResult:
     """Return what an edit did."""
     return EditResult(
@@ -90,5 +90,5 @@ def result_of(
         status_key=status_key,
         prompt=prompt,
         active_version=active.version if active is not None else None,
-        previous_version=before.version if before is not None else None,
+        previous_version=previous.version if previous is not None else None,
     )

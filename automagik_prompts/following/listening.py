@@ -124,7 +124,7 @@ class Listening(Polling):
                 self._near_limit = self._near_limit or is_refused_for_crowd(error)
                 attempt += 1
             if self._proved or self._near_limit:
-                # The refresher waits for the long safety interval; from now on it must look more often.
+                # The follower waits for the long safety interval; from now on it must look more often.
                 self._proved = False
                 self.wake()
             await asyncio.sleep(backoff(attempt, *RETRY))

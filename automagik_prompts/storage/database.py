@@ -96,7 +96,7 @@ class Database:
     Args:
         url: The database URL.
         create: Whether a missing SQLite file may be created. A process that has served from the file before must not:
-            it would take an empty database for the truth.
+            it would take an empty file for the new state.
     """
 
     def __init__(self, url: str, *, create: bool = True) -> None:

@@ -215,7 +215,7 @@ def search(
     ] = False,
     match_case: Annotated[bool, typer.Option("--match-case", help="Tell upper from lower case.")] = False,
 ) -> None:
-    """Find the lines in which words stand."""
+    """Find lines of active versions that contain a text."""
     found = session.run(
         lambda database: queries.search(database, text, agent=agent, every_version=every_version, match_case=match_case)
     )

@@ -1,4 +1,4 @@
-"""The command `check`: what does not fit together, with an exit code and annotations for CI."""
+"""The command `check`: what is not in sync, with an exit code and annotations for CI."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _print(report: CheckReport, *, github: bool, strict: bool) -> None:
         if finding.command is not None:
             print_line(f"         {finding.command}")
     if not report.findings:
-        print_line("Code, database and files fit together." if report.modules else "Nothing was found.")
+        print_line("Code, database and files are in sync." if report.modules else "Nothing was found.")
     elif not github:
         print_line(f"{plural(report.errors, 'error')}, {plural(report.warnings, 'warning')}")
 

@@ -11,7 +11,7 @@ from tortoise.backends.base.config_generator import expand_db_url
 from automagik_prompts.storage.dialects.base import Column, DatabaseReader, ForeignKey, Index
 
 POOL_SIZE = 3
-"""Connections of one process to a server, at most: the refresher's, a write, and one to spare."""
+"""Connections of one process to a server, at most: the follower's, a write, and one to spare."""
 
 _MARK = re.compile(r"\?")
 

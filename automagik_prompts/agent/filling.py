@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 
 from automagik_prompts.domain.protocols import PromptReader
-from automagik_prompts.domain.served import UNLIMITED, Gap, Selection, ServedPrompt, Source
+from automagik_prompts.domain.served import UNLIMITED, Gap, Renderable, Selection, ServedPrompt, Source
 from automagik_prompts.exceptions import RenderError
-from automagik_prompts.templating.limits import ValueLimitError
+from automagik_prompts.templating.access import ABSENT
+from automagik_prompts.templating.limits import HelperError, ValueLimitError
 
 
 def fill_text(
@@ -38,28 +40,57 @@ def fill_text(
         if gaps and available is not None:
             reader.report_gaps(prompt, gaps, available)
         return text, prompt
-    except ValueLimitError as error:
-        # The value is this run's own, so nothing is remembered of it, and the version is not to blame.
-        reader.report_large_value(prompt, error.name, error.message)
-        if code is None:
-            return template.render(lookup, missing=reader.missing, limits=reader.limits, lenient=True), prompt
-        if (code.text, code.format) == (prompt.text, prompt.format):
-            code = prompt  # the same text, with its version
     except RenderError as error:
-        if is_noted:
-            reader.report_render_failure(prompt, error)
+        if (instead := _without(reader, prompt, code, error, template, lookup)) is not None:
+            return instead, prompt
         if code is None or (code.text, code.format) == (prompt.text, prompt.format):
-            raise _located(error, prompt) from error
+            if code is None or not isinstance(error, ValueLimitError):
+                raise _located(error, prompt) from error
+            code = prompt  # the same text, with its version
     try:
         return code.template.render(lookup, missing=reader.missing, limits=UNLIMITED), code
     except RenderError as error:
         raise _located(error, code) from error
 
 
+def _without(
+    reader: PromptReader,
+    prompt: ServedPrompt,
+    code: ServedPrompt | None,
+    error: RenderError,
+    template: Renderable,
+    lookup: Callable[[str], object],
+) -> str | None:
+    """Take note of why a text could not be filled; return it without the value that is to blame, if code has no other.
+
+    A value is a run's own: nothing is remembered of it, and no version is to blame.
+    """
+    if isinstance(error, ValueLimitError):
+        reader.report_bad_value(prompt, error.message, error.name)
+        if code is None:
+            return template.render(lookup, missing=reader.missing, limits=reader.limits, lenient=True)
+    elif isinstance(error, HelperError) and _works_otherwise(template):
+        reader.report_bad_value(prompt, f"{error.message} It works with other values.")
+        if code is None:
+            return template.render(lambda _name: ABSENT)
+    elif prompt.source is not Source.OVERRIDE:
+        reader.report_render_failure(prompt, error)
+    return None
+
+
 def names_of(values: Mapping[str, object]) -> set[str]:
     """Return what code exposes by giving values: each name, and all of what is a mapping or a list."""
     names = set(map(str, values))
     return names | {f"{name}.*" for name in names if isinstance(values.get(name), Mapping | list | tuple)}
+
+
+def _works_otherwise(template: Renderable) -> bool:
+    """Return whether a text can be filled with other values, or with none; then a value is to blame."""
+    for value in (ABSENT, 1, "1"):
+        with suppress(RenderError):
+            template.render(lambda _name, value=value: value)  # type: ignore[misc]  # a value of its own for each
+            return True
+    return False
 
 
 def _located(error: RenderError, prompt: ServedPrompt) -> RenderError:

@@ -15,10 +15,13 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
+from automagik_prompts.cli.output.text import print_note
 from automagik_prompts.declaring import discovery
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.discovery import PromptModule
 from automagik_prompts.declaring.registry import registry
+from automagik_prompts.domain.invisible import described, suspicious
+from automagik_prompts.editing import queries
 from automagik_prompts.exceptions import DatabaseUnavailableError, DeclarationError, PromptNotFoundError
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings, redacted_url
@@ -223,6 +226,14 @@ def command(function: Callable[Concatenate[Session, P], None]) -> Callable[..., 
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # read by `inspect`
     return run
+
+
+def warn_of_invisible(session: Session) -> None:
+    """Say on stderr which active texts hold what nobody sees, after texts have come in that nobody was asked about."""
+    for info, prompt in session.run(queries.active_prompts):
+        if found := list(suspicious(prompt.prompt_text)):
+            where = f"{info.name}/{prompt.status_key}, version {prompt.version}"
+            print_note(f"{where} contains invisible characters: {described(found)}. See: automagik-prompts check")
 
 
 def _shared(*, database_url: DatabaseUrl = None, json: Json = False, debug: Debug = False) -> None:

@@ -103,8 +103,8 @@ class PromptReader(Protocol):
         """Take note of variables without a usable value, and which names had one; returns at once and never raises."""
         ...
 
-    def report_large_value(self, prompt: ServedPrompt, name: str, words: str) -> None:
-        """Take note that a value of a run was too large for a text; returns at once and never raises."""
+    def report_bad_value(self, prompt: ServedPrompt, words: str, name: str = "") -> None:
+        """Take note that a text could not be filled with a value of a run; returns at once and never raises."""
         ...
 
     def report_first_run(self) -> None:

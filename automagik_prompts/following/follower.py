@@ -249,6 +249,7 @@ class Follower:
         for clash in sorted({*snapshot.clashes, *self._writer.clashes} - self._logged_clashes):
             self._logged_clashes.add(clash)
             logger.warning("%s", clash)
+        self._incidents.note_invisible(snapshot)
         for problem in snapshot.problems:
             await self._incidents.unservable(problem)
 

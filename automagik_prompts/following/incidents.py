@@ -8,10 +8,11 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.domain.log import Lines, logger
 from automagik_prompts.domain.records import Action, EventCreate
 from automagik_prompts.exceptions import PromptsError
-from automagik_prompts.following.snapshot import Problem
+from automagik_prompts.following.snapshot import Problem, Snapshot
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
@@ -33,6 +34,7 @@ class IncidentLog:
         self._recording = recording
         self._unexpected: set[str] = set()
         self._recorded: set[int] = set()
+        self._looked_at: set[int] = set()
 
     def unexpected(self, error: BaseException, effect: str) -> str:
         """Log an error that is a bug, once for each place, and return it in words.
@@ -52,6 +54,16 @@ class IncidentLog:
                 "%s Report it with these lines:\n%s", words, Lines("".join(traceback.format_list(frames[-20:])))
             )
         return words
+
+    def note_invisible(self, snapshot: Snapshot) -> None:
+        """Log, once for each version, which active texts hold what nobody sees; they are served as they are."""
+        for prompt in snapshot.served.values():
+            if prompt.text.isascii() or prompt.prompt_id is None or prompt.prompt_id in self._looked_at:
+                continue
+            self._looked_at.add(prompt.prompt_id)
+            if found := list(suspicious(prompt.text)):
+                where = f"{prompt.agent}/{prompt.status_key}, version {prompt.version}"
+                logger.warning("%s contains invisible characters: %s.", where, described(found))
 
     async def unservable(self, problem: Problem) -> None:
         """Log and record that an active version cannot be served."""

@@ -238,14 +238,14 @@ class Reader:
             }[gap.kind]
             self.notices.log(key, f"{_where(prompt)}: the variable {name!r} {words}")
 
-    def report_large_value(self, prompt: ServedPrompt, name: str, words: str) -> None:
-        """Log, once per version and name, that a value of a run was too large for a text."""
-        key = ("large", prompt.agent, prompt.status_key, prompt.version, name)
+    def report_bad_value(self, prompt: ServedPrompt, words: str, name: str = "") -> None:
+        """Log, once per version and name, that a text could not be filled with a value of a run."""
+        key = ("value", prompt.agent, prompt.status_key, prompt.version, name)
         if self.notices.note(key):
             self.notices.log(
                 key,
-                f"{_where(prompt)}: {words} That run was sent the code's text, or a text without the value. Give less; "
-                "how long a value and a list may be are the settings max_value_length and max_items.",
+                f"{_where(prompt)}: {words} That run was sent the code's text, or a text without the value. The "
+                "settings max_value_length and max_items say how long a value and a list may be.",
             )
 
     def report_first_run(self) -> None:

@@ -9,6 +9,10 @@ BUDGET = DEFAULT_LIMITS.units
 """Units of work that filling one text may take, when it is written or loaded."""
 
 
+class HelperError(RenderError):
+    """A helper failed: the text may be wrong, or the value that a run gave it."""
+
+
 class ValueLimitError(RenderError):
     """A value of one run is too large for a text; the text itself is sound.
 

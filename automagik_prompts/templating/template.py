@@ -29,7 +29,7 @@ from automagik_prompts.templating.access import ABSENT
 from automagik_prompts.templating.analysis import KEY, Path, analyse, written
 from automagik_prompts.templating.engine import RESERVED, Program, to_string
 from automagik_prompts.templating.exposure import is_exposed, opened_node
-from automagik_prompts.templating.limits import BUDGET, ValueLimitError
+from automagik_prompts.templating.limits import BUDGET, HelperError, ValueLimitError
 from automagik_prompts.templating.plain import SURROGATES
 from automagik_prompts.templating.values import MARKER, NO_TEXT, Node, Rules, used
 from automagik_prompts.templating.work import ASSUMED_ITEMS, Work, check_work
@@ -170,7 +170,7 @@ class Template:
             raise RenderError(f"The prompt could not be rendered: {words}.") from error
         except (ArithmeticError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
             # A helper given a value of the wrong kind, such as {{truncate name "x"}}; the value is not repeated here.
-            raise RenderError(f"The prompt could not be rendered: a helper failed ({type(error).__name__}).") from error
+            raise HelperError(f"The prompt could not be rendered: a helper failed ({type(error).__name__}).") from error
         if gaps is not None:
             if no_lists:
                 gaps += [Gap(name, GapKind.NO_LIST) for name in no_lists]

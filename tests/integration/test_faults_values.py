@@ -171,3 +171,19 @@ async def test_fault_55_helpers_within_helpers(
     plugin = make_plugin(database_url)
     await plugin.ready()
     await _assert_refused(database_url, plugin, make_plugin, text, "more than 8 deep")
+
+
+async def test_a_helper_that_a_value_makes_fail(
+    database_url: str, registry: Registry, make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The value is to blame, and not the version: nothing is recorded against it, and the next run is sent it."""
+    registry.declare("a", {"default": CODE}, where="here", variables=["n"])
+    plugin = make_plugin(database_url)
+    await plugin.ready()
+    await plugin.create("a", "default", "{{truncate name n}}", activate=True)
+    assert await run(plugin, "a", {"name": "Ada", "n": "hunter2"}) == "From code: Ada."
+    assert await run(plugin, "a", {"name": "Adamina", "n": 3}) == "Ada"
+    assert "It works with other values." in caplog.text
+    assert "hunter2" not in caplog.text
+    async with Database(database_url) as database:
+        assert {event.action.value for _, event in await queries.events(database, "a")} == {"created", "activated"}

@@ -6,7 +6,7 @@ from automagik_prompts.cli.options import Adopt, Modules
 from automagik_prompts.cli.output.reports import Synced, SyncedLine, Upgraded
 from automagik_prompts.cli.output.text import plural, print_json, print_line, print_note
 from automagik_prompts.cli.output.warnings import warnings_as_notes
-from automagik_prompts.cli.session import Access, Session, command, import_modules
+from automagik_prompts.cli.session import Access, Session, command, import_modules, warn_of_invisible
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.editing import queries
 from automagik_prompts.editing.service import DatabaseEdits
@@ -60,5 +60,7 @@ def upgrade(session: Session, adopt: Adopt = False) -> None:
     for version in applied:
         print_line(f"Applied {version}")
     print_line(f"The schema of {session.place} is up to date.")
+    if applied:
+        warn_of_invisible(session)
     for status in inactive:
         print_line(f"{status} has versions and none is active: activate one, or let `sync` activate the code's.")

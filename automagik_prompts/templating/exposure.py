@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 
 from automagik_prompts.domain.served import Renderable
+from automagik_prompts.domain.text import closest
 from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
 from automagik_prompts.templating.access import BUILTINS
 from automagik_prompts.templating.values import Node
@@ -35,8 +36,10 @@ def check_exposed(
     where = f"The prompt for {agent}/{status_key}" if agent else "The prompt"
     known = ", ".join(sorted({*exposed, *BUILTINS}))
     names = ", ".join(name.rstrip("?") for name in refused)
+    near = sorted({one for name in refused for one in closest(name.rstrip("?"), {*exposed, *BUILTINS})[:1]})
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
     raise UnexposedVariableError(
-        f"{where} uses {names}, which the agent's code does not expose. Exposed are: {known}. Use one of these, or "
+        f"{where} uses {names}, which the agent's code does not expose. Exposed are: {known}. {hint}Use one of these, or "
         "expose the name in code with variables=[...].",
         names=refused,
         agent=agent,

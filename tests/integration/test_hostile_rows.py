@@ -85,6 +85,7 @@ async def test_fault_74_names_that_forge_lines(
     await plugin.ready()
     async with Database(database_url) as database:
         await database.transaction(write, random.Random(1), 12)
+    await plugin.create("bad", "default", "This is written properly, so it is read.")
     await until(lambda: plugin.health().problems, "they are found")
     await until(lambda: "cannot be served" in caplog.text, "they are logged")
     for record in caplog.records:

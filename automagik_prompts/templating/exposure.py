@@ -39,8 +39,8 @@ def check_exposed(
     near = sorted({one for name in refused for one in closest(name.rstrip("?"), {*exposed, *BUILTINS})[:1]})
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     raise UnexposedVariableError(
-        f"{where} uses {names}, which the agent's code does not expose. Exposed are: {known}. {hint}Use one of these, or "
-        "expose the name in code with variables=[...].",
+        f"{where} uses {names}, which the agent's code does not expose. Exposed are: {known}. {hint}Use one of these, "
+        "or expose the name in code with variables=[...].",
         names=refused,
         agent=agent,
         status_key=status_key,

@@ -79,7 +79,9 @@ async def check_database(database: Database, declared: Agents, only: Collection[
             found += problems or _changed(info.name, prompt)
             if not problems:
                 is_code = declared_prompt is not None and declared_prompt.content_hash == prompt.content_hash
-                found += _hints(info.name, prompt, exposed, place if is_code else None)
+                words = f"{name}, version {prompt.version}"
+                place = place if is_code else None
+                found += hints_of(name, content, exposed, where=words, version=prompt.version, place=place)
     return found
 
 
@@ -238,16 +240,23 @@ def _alike(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[Fin
                 )
 
 
-def _hints(agent: str, prompt: Prompt, exposed: Collection[str], place: Place | None) -> Iterator[Finding]:
-    """Yield what may be meant otherwise in a text, and what nobody sees in it."""
-    where, key = f"{agent}/{prompt.status_key}, version {prompt.version}", prompt.status_key
-    used = PromptContent(prompt.prompt_text, prompt.format).validate(exposed).variables
-    for hint in lint(prompt.prompt_text, prompt.format, exposed, used=used):
+def hints_of(
+    key: PromptKey,
+    content: PromptContent,
+    exposed: Collection[str],
+    *,
+    where: str,
+    version: int | None,
+    place: Place | None,
+) -> Iterator[Finding]:
+    """Yield what may be meant otherwise in a text that can be served, and what nobody sees in it."""
+    used = content.validate(exposed).variables
+    for hint in lint(content.text, content.format, exposed, used=used):
         line = Place(place.path, place.line + hint.line - 1) if place is not None and hint.line is not None else place
-        yield Finding(Kind.LINT, f"{where}, {hint}", agent, key, prompt.version, line)
-    if found := list(suspicious(prompt.prompt_text)):
+        yield Finding(Kind.LINT, f"{where}, {hint}", *key, version, line)
+    if found := list(suspicious(content.text)):
         words = f"{where} contains invisible characters: {described(found)}."
-        yield Finding(Kind.INVISIBLE, words, agent, key, prompt.version, place)
+        yield Finding(Kind.INVISIBLE, words, *key, version, place)
 
 
 def _changed(agent: str, prompt: Prompt) -> Iterator[Finding]:

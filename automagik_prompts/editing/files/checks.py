@@ -9,7 +9,7 @@ from pathlib import Path
 from automagik_prompts.declaring.locations import Place
 from automagik_prompts.domain.keys import PromptKey, StatusKeys
 from automagik_prompts.editing import queries
-from automagik_prompts.editing.checks import Agents, status_keys_of, unservable
+from automagik_prompts.editing.checks import Agents, hints_of, status_keys_of, unservable
 from automagik_prompts.editing.files import exporting
 from automagik_prompts.editing.files.folder import FoundFile, find_files, is_prompt, read_bytes
 from automagik_prompts.editing.files.text import read_file
@@ -40,14 +40,11 @@ async def check_files(
     for file in files:
         prompt, code = file.prompt, declared.get(file.prompt.agent)
         exposed = code.exposed if code is not None else stored.get(prompt.agent)
-        found += unservable(
-            prompt.key,
-            PromptContent(prompt.text, prompt.format),
-            exposed,
-            where="The text",
-            version=None,
-            place=Place(file.path, prompt.first_line),
-        )
+        content, place = PromptContent(prompt.text, prompt.format), Place(file.path, prompt.first_line)
+        problems = list(unservable(prompt.key, content, exposed, where="The text", version=None, place=place))
+        found += problems
+        if not problems and exposed is not None:
+            found += hints_of(prompt.key, content, exposed, where=str(prompt.key), version=None, place=place)
     if database is not None:
         found += await _compared_with_files(database, files, only)
     return found

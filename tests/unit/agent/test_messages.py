@@ -19,9 +19,9 @@ from pydantic_ai.messages import (
 )
 
 from automagik_prompts.agent.features import APPENDS_SYSTEM_PROMPTS, context_id_of
-from automagik_prompts.agent.messages import Placement, without_declared
+from automagik_prompts.agent.messages import Placement, is_placed, without_declared
 
-REF = "automagik_prompts.stan"
+REF, ADA = "automagik_prompts.stan", "automagik_prompts.ada"
 TEXT, OLD, DECLARED = "The active text.", "An old text.", "A declared text."
 CONTEXT = "system_prompt:active_prompt-stan"
 
@@ -34,7 +34,7 @@ own = st.builds(
 parts: st.SearchStrategy[ModelRequestPart] = st.one_of(
     own,
     st.builds(SystemPromptPart, st.sampled_from([DECLARED, "Another agent's.", TEXT])),
-    st.builds(SystemPromptPart, st.just("Another one's."), dynamic_ref=st.just("automagik_prompts.ada")),
+    st.builds(SystemPromptPart, st.sampled_from(["Another one's.", DECLARED, TEXT]), dynamic_ref=st.just(ADA)),
     st.builds(UserPromptPart, st.just("hi")),
     st.builds(ToolReturnPart, st.just("look"), st.just("nothing"), tool_call_id=st.just("1")),
 )
@@ -152,6 +152,47 @@ def test_an_answer_that_goes_on_gets_back_what_it_was_sent() -> None:
     for context_id in (None, CONTEXT):
         assert place(context_id=context_id).apply(history) is None
     assert place(None).apply(history) is None
+
+
+@pytest.mark.parametrize("context_id", [None, CONTEXT] if APPENDS_SYSTEM_PROMPTS else [None])
+@pytest.mark.parametrize("begins_with_answer", [False, True])
+@pytest.mark.parametrize("ends_with_answer", [False, True])
+def test_a_history_without_the_prompt_gets_it_at_its_head(
+    context_id: str | None, begins_with_answer: bool, ends_with_answer: bool
+) -> None:
+    """Whoever spoke first and last: nothing was sent with this prompt yet that would have to come back as it was."""
+    answer = ModelResponse(parts=[TextPart("hello")])
+    history: list[ModelMessage] = [
+        *([answer] if begins_with_answer else []),
+        ModelRequest(parts=[UserPromptPart("hi")]),
+        answer,
+        *([] if ends_with_answer else [ModelRequest(parts=[UserPromptPart("go on")])]),
+    ]
+    result = place(context_id=context_id).apply(history)
+    assert result is not None
+    at = 1 if begins_with_answer else 0
+    stated, *rest = result[at].parts
+    assert isinstance(stated, SystemPromptPart)
+    assert (stated.content, stated.dynamic_ref, context_id_of(stated)) == (TEXT, REF, context_id)
+    assert rest == history[at].parts
+    assert [*result[:at], *result[at + 1 :]] == [*history[:at], *history[at + 1 :]]
+    assert place(None, context_id).apply(history) is None
+
+
+def test_another_agents_dynamic_text_is_not_this_prompt() -> None:
+    """A part that another agent makes anew for each run stays its own, even if it says what this agent's code says."""
+    hers = [SystemPromptPart(text, dynamic_ref=ADA) for text in (DECLARED, TEXT)]
+    bare: list[ModelMessage] = [ModelRequest(parts=[*hers, UserPromptPart("hi")])]
+    declared = frozenset({DECLARED})
+    assert not is_placed(bare, REF, TEXT, declared)
+    assert is_placed(bare, REF, None, declared)
+    assert place(None).apply(bare) is None
+    assert place().told(bare) is None
+    result = place().apply(bare)
+    assert result is not None
+    assert [getattr(part, "dynamic_ref", None) for part in result[0].parts] == [REF, ADA, ADA, None]
+    assert all(new is old for new, old in zip(result[0].parts[1:], bare[0].parts, strict=True))
+    assert is_placed(result, REF, TEXT, declared)
 
 
 def test_what_was_told_last() -> None:

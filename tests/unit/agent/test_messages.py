@@ -187,7 +187,7 @@ def test_another_agents_dynamic_text_is_not_this_prompt() -> None:
     assert not is_placed(bare, REF, TEXT, declared)
     assert is_placed(bare, REF, None, declared)
     assert place(None).apply(bare) is None
-    assert place().told(bare) is None
+    assert place().sent_text(bare) is None
     result = place().apply(bare)
     assert result is not None
     assert [getattr(part, "dynamic_ref", None) for part in result[0].parts] == [REF, ADA, ADA, None]
@@ -224,23 +224,3 @@ def test_declared_texts_in_instructions(content: str, left: str | None) -> None:
     found = without_declared([InstructionPart(content), dynamic], {DECLARED, "  "})
     assert [part.content for part in found] == [*([left] if left else []), content]
     assert found[-1] is dynamic
-
-
-def test_a_history_that_ends_with_an_answer_and_never_had_the_prompt() -> None:
-    """The prompt is put in, as nothing of this history was sent by this agent; one that had it is left alone."""
-    history: list[ModelMessage] = [ModelRequest([UserPromptPart("hi")]), ModelResponse([TextPart("hello")])]
-    changed = place().apply(history)
-    assert changed is not None
-    assert [part.content for part in owned(changed)] == [TEXT]
-    assert place().apply([ModelRequest([SystemPromptPart(OLD, dynamic_ref=REF)]), ModelResponse([])]) is None
-
-
-def test_another_agents_part_with_the_same_text() -> None:
-    """A dynamic part of another agent is that agent's, whatever it says: it stays, and this prompt is put beside it."""
-    other = SystemPromptPart(TEXT, dynamic_ref="automagik_prompts.ada")
-    changed = place().apply([ModelRequest([other, UserPromptPart("hi")])])
-    assert changed is not None
-    assert isinstance(changed[0], ModelRequest)
-    assert [part for part in changed[0].parts if part == other] == [other]
-    assert len(owned(changed)) == 1
-    assert place(None).apply([ModelRequest([other, UserPromptPart("hi")])]) is None

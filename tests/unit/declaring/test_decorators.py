@@ -112,6 +112,10 @@ def test_a_status_may_be_an_enum_member(registry: Registry) -> None:
         (lambda r: prompt("x", agent="a", status_key="s" * 256, registry=r), "The status key has 256 characters"),
         (lambda r: prompt("x", agent="a", status_key="a\nb", registry=r), "control character U+000A at position 2"),
         (lambda r: prompt("x", agent="a", name="n" * 256, registry=r), "The prompt name has 256 characters"),
+        (
+            lambda r: prompt("x", agent="a", note="n" * 10_001, registry=r),
+            "The note has 10001 characters; at most 10000",
+        ),
         (lambda r: prompt("x", agent="a", format="jinja", registry=r), "The format 'jinja' is unknown"),  # type: ignore[arg-type]  # tested
         (lambda r: prompt("x", agent="a", variables=["_x"], registry=r), "'_x' cannot be exposed as a variable"),
         (lambda r: prompt("x", primary=True, registry=r), "does not say agent=..."),
@@ -128,6 +132,12 @@ def test_a_constant_that_cannot_be_right_fails_where_it_stands(
     assert reason in refused.value.message
     assert HERE in refused.value.message
     assert not registry.agents
+
+
+def test_the_longest_note(registry: Registry) -> None:
+    """A constant's note may have as many characters as one that is given with a write."""
+    prompt("x", agent="a", note="n" * 10_000, registry=registry)
+    assert registry.agents["a"].prompts["default"].note == "n" * 10_000
 
 
 def test_the_same_status_with_different_texts(registry: Registry) -> None:
@@ -482,6 +492,18 @@ def test_a_package_of_prompts(package: MakePackage, registry: Registry) -> None:
     assert agent.prompts["NOT_REGISTERED"].where == f"{name}.not_registered"
     detailed = agent.prompts["DETAILED"]
     assert (detailed.format, detailed.name, detailed.note) == ("text", "D", "n")
+
+
+def test_the_longest_note_in_a_file(package: MakePackage, registry: Registry) -> None:
+    """A front matter's note has the same limit as any other, and a longer one is refused with the file's name."""
+    file = "---\nnote: {}\n---\nText."
+    prompts_from_package(package({"a.md": file.format("n" * 10_000)}), agent="a", registry=registry)
+    declared = registry.agents["a"].prompts["A"]
+    assert (declared.text, declared.note) == ("Text.", "n" * 10_000)
+    name = package({"b.md": file.format("n" * 10_001)})
+    with pytest.raises(DeclarationError, match=f"The note has 10001 characters; at most 10000 .*{name}/b.md"):
+        prompts_from_package(name, agent="b", registry=registry)
+    assert "b" not in registry.agents
 
 
 def test_a_files_text_is_taken_byte_for_byte(package: MakePackage, registry: Registry) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from automagik_prompts.domain.validation import (
     check_optional,
     check_text,
 )
+from automagik_prompts.editing.commands import Intent
 from automagik_prompts.exceptions import InvalidPromptError
 
 ODD_TEXTS = [
@@ -122,6 +124,41 @@ def test_optional_words() -> None:
     ):
         with pytest.raises(InvalidPromptError, match=reason.replace("+", r"\+")):
             check_optional(value, "author")  # type: ignore[arg-type]  # a wrong type is what is tested
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda note: check_optional(note, "note", limit=MAX_NOTE_LENGTH),
+        lambda note: PromptCreate(agent_id=1, prompt_text="text", note=note).note,
+        lambda note: Intent(note=note).note,
+    ],
+    ids=["check", "version", "intent"],
+)
+def test_the_longest_note(take: Callable[[str], str | None]) -> None:
+    """A note may have ten thousand characters, of any width, and not one more."""
+    longest = "\u00e9" * 10_000
+    assert take(longest) == longest
+    with pytest.raises(InvalidPromptError, match=r"The note has 10001 characters; at most 10000 are allowed\."):
+        take(longest + "x")
+
+
+@pytest.mark.parametrize(
+    ("take", "what"),
+    [
+        (lambda word: check_optional(word, "author"), "author"),
+        (lambda word: PromptCreate(agent_id=1, prompt_text="text", name=word).name, "prompt name"),
+        (lambda word: PromptCreate(agent_id=1, prompt_text="text", author=word).author, "author"),
+        (lambda word: Intent(author=word).author, "author"),
+    ],
+    ids=["check", "name", "author", "intent"],
+)
+def test_the_longest_author_and_name(take: Callable[[str], str | None], what: str) -> None:
+    """An author or a prompt's name is kept in a column of 255 characters."""
+    longest = "\u00e9" * 255
+    assert take(longest) == longest
+    with pytest.raises(InvalidPromptError, match=f"The {what} has 256 characters; at most 255 are allowed"):
+        take(longest + "x")
 
 
 def test_formats() -> None:

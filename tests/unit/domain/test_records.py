@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.records import PromptCreate
 from automagik_prompts.domain.served import Explanation, Source, State
 from automagik_prompts.domain.text import content_hash
@@ -20,7 +21,6 @@ from automagik_prompts.domain.validation import (
     check_optional,
     check_text,
 )
-from automagik_prompts.editing.commands import Intent
 from automagik_prompts.exceptions import InvalidPromptError
 
 ODD_TEXTS = [

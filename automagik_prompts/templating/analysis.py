@@ -16,12 +16,14 @@ from pydantic_handlebars._ast_nodes import (
     PathExpression,
     Program,
     Statement,
+    StringLiteral,
     SubExpression,
 )
 from pydantic_handlebars._parser import parse
 
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.templating.engine import BLOCKS, INLINE, RESERVED
+from automagik_prompts.templating.limits import UNIT_LENGTH
 from automagik_prompts.templating.work import Work
 
 KEY = "@key"
@@ -140,7 +142,9 @@ class _Walker:
     def _program(self, program: Program, scope: _Scope) -> Iterator[tuple[Path, bool]]:
         for statement in program.body:
             self.work.units += 1
-            if isinstance(statement, MustacheStatement):
+            if isinstance(statement, ContentStatement):
+                self.work.units += len(statement.value) // UNIT_LENGTH
+            elif isinstance(statement, MustacheStatement):
                 yield from self._mustache(statement, scope)
             elif isinstance(statement, BlockStatement):
                 yield from self._block(statement, scope)
@@ -203,6 +207,8 @@ class _Walker:
             printed = name != "not" and (printed or name not in {"and", "or"})
             for argument in [*expression.params, *expression.hash_pairs.values()]:
                 yield from self._expression(argument, scope, printed=printed, depth=depth + 1)
+        elif isinstance(expression, StringLiteral):
+            self.work.units += len(expression.value) // UNIT_LENGTH
         elif isinstance(expression, PathExpression) and expression.data and expression.parts[:1] == ["key"]:
             for loop in scope.loops():
                 yield (*loop, KEY), True

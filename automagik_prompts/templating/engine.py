@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 
 from pydantic_handlebars import HandlebarsRuntimeError, HelperFunc, HelperOptions
-from pydantic_handlebars._ast_nodes import Program
+from pydantic_handlebars._ast_nodes import PathExpression, Program
 from pydantic_handlebars._compiler import Compiler, Scope
 from pydantic_handlebars._helpers import get_extra_helpers, get_standard_helpers
 from pydantic_handlebars._utils import to_string
 
+from automagik_prompts.templating.limits import UNIT_LENGTH, Meter
 from automagik_prompts.templating.plain import Items, Json
 from automagik_prompts.templating.values import Fields, Missing
 
-__all__ = ["BLOCKS", "INLINE", "MAX_BLOCKS", "MAX_OUTPUT_LENGTH", "RESERVED", "Program", "render_program", "to_string"]
+__all__ = [
+    "BLOCKS",
+    "INLINE",
+    "MAX_BLOCKS",
+    "MAX_OUTPUT_LENGTH",
+    "RESERVED",
+    "OutputError",
+    "Program",
+    "render_program",
+    "to_string",
+    "too_long",
+]
 
 MAX_OUTPUT_LENGTH = 4_000_000
 """The longest filled text, in characters: nested `each` blocks multiply, so what comes out is capped."""
@@ -37,19 +50,47 @@ INLINE = frozenset(
 
 RESERVED = frozenset(get_standard_helpers()) | frozenset(get_extra_helpers()) | INLINE
 
+_CHOOSING = frozenset({"and", "default", "not", "or"})
+"""Helpers that choose among their arguments and go through none."""
+
+_COMPARING = frozenset({"eq", "gt", "gte", "lt", "lte", "ne"})
+
+
+class OutputError(HandlebarsRuntimeError):
+    """What comes out, or is gone through for it, is beyond measure: the values make it so."""
+
 
 class _Engine(Compiler):
-    """The engine, with an end to loops within loops that print nothing."""
+    """The engine, with an end to what need not print: loops within loops, helpers, and lists that are gone through."""
 
-    def __init__(self, helpers: dict[str, HelperFunc], *, max_output_size: int) -> None:
-        super().__init__(helpers, max_output_size=max_output_size)
+    def __init__(self, meter: Meter, *, max_output_size: int) -> None:
+        metered = {name: partial(_call, name, helper, meter) for name, helper in _INLINE_HELPERS.items()}
+        super().__init__({**_BLOCK_HELPERS, **metered}, max_output_size=max_output_size)
+        self._meter = meter
         self._blocks_left = MAX_BLOCKS
 
     def _render_program(self, program: Program, scope: Scope) -> str:
         self._blocks_left -= 1
         if self._blocks_left < 0:
-            raise HandlebarsRuntimeError(f"its loops go round more than {MAX_BLOCKS} times")
+            raise OutputError(f"its loops go round more than {MAX_BLOCKS} times")
         return super()._render_program(program, scope)
+
+    def _resolve_path(self, path: PathExpression, scope: Scope) -> object:
+        found: object = super()._resolve_path(path, scope)
+        if type(found) is not str:
+            _spend(self._meter, _items_in(found) * UNIT_LENGTH)
+        return found
+
+
+def _items_in(value: object) -> int:
+    """Return how many items there are to be printed or compared."""
+    value = value.whole if isinstance(value, Fields) else value
+    return len(value) if isinstance(value, list) else 0
+
+
+def _spend(meter: Meter, characters: int) -> None:
+    if not meter.take(characters):
+        raise OutputError(f"filling it takes more than {meter.limits.units} units of work")
 
 
 def _block_helper(name: str, helper: HelperFunc) -> HelperFunc:
@@ -69,19 +110,25 @@ def _block_helper(name: str, helper: HelperFunc) -> HelperFunc:
     return called
 
 
-def _inline_helper(helper: HelperFunc) -> HelperFunc:
-    """Let a helper that compares or prints see an object as what it prints."""
+def _call(name: str, helper: HelperFunc, meter: Meter, *arguments: object, options: HelperOptions) -> object:
+    """Call a helper that compares or prints, which sees an object as what it prints, and count what it goes through.
 
-    def called(*arguments: object, options: HelperOptions) -> object:
-        seen = (value.whole if isinstance(value, Fields) else value for value in arguments)
-        return helper(*seen, options=options)
-
-    return called
+    Helpers within helpers would make a text ever longer, so no result may be too long.
+    """
+    seen = [value.whole if isinstance(value, Fields) else value for value in arguments]
+    if name in _COMPARING:
+        _spend(meter, min((len(value) for value in seen if isinstance(value, str)), default=0))
+    result: object = helper(*seen, options=options)
+    if isinstance(result, str) and name not in _CHOOSING:
+        if len(result) > MAX_RESULT_LENGTH:
+            raise OutputError(f"a helper's result has more than {MAX_RESULT_LENGTH} characters")
+        _spend(meter, len(result))
+    return result
 
 
 def _json(*arguments: object, options: HelperOptions) -> str:  # noqa: ARG001  # the engine passes it
     """Write a value as JSON; the engine's own would write what has no value without a word."""
-    value = arguments[0].whole if isinstance(arguments[0], Fields) else arguments[0]
+    value = arguments[0]
     return value if isinstance(value, Json) else json.dumps(_plain(value))
 
 
@@ -93,29 +140,30 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Missing) else value
 
 
-def _bounded(helper: HelperFunc) -> HelperFunc:
-    """Refuse a result that is too long: helpers within helpers would make it ever longer."""
-
-    def called(*arguments: object, options: HelperOptions) -> object:
-        result = helper(*arguments, options=options)
-        if isinstance(result, str) and len(result) > MAX_RESULT_LENGTH:
-            raise HandlebarsRuntimeError(f"a helper's result has more than {MAX_RESULT_LENGTH} characters")
-        return result
-
-    return called
-
-
-_HELPERS: dict[str, HelperFunc] = {
-    **{name: _block_helper(name, helper) for name, helper in get_standard_helpers().items() if name in BLOCKS},
-    **{name: _bounded(_inline_helper(helper)) for name, helper in get_extra_helpers().items() if name in INLINE},
-    "json": _bounded(_json),
+_BLOCK_HELPERS = {
+    name: _block_helper(name, helper) for name, helper in get_standard_helpers().items() if name in BLOCKS
+}
+_INLINE_HELPERS: dict[str, HelperFunc] = {
+    **{name: helper for name, helper in get_extra_helpers().items() if name in INLINE},
+    "json": _json,
 }
 
 
-def render_program(program: Program, context: Mapping[str, object], cap: int) -> str:
+def render_program(program: Program, context: Mapping[str, object], cap: int, meter: Meter) -> str:
     """Fill a parsed text with what it uses, up to so many characters.
 
     Raises:
-        HandlebarsError: The engine refuses a value, or the text goes beyond its limits.
+        OutputError: The text goes beyond its limits.
+        HandlebarsError: The engine refuses a value.
     """
-    return _Engine(_HELPERS, max_output_size=cap).render(program, dict(context))
+    try:
+        return _Engine(meter, max_output_size=cap).render(program, dict(context))
+    except HandlebarsRuntimeError as error:
+        if str(error).startswith("Output size exceeds"):
+            raise too_long(cap) from error
+        raise
+
+
+def too_long(cap: int) -> OutputError:
+    """Return the error for a text that would have too many characters."""
+    return OutputError(f"it would have more than {cap} characters")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from automagik_prompts.domain.text import closest
 from automagik_prompts.templating.access import BUILTINS
 from automagik_prompts.templating.exposure import is_exposed
-from automagik_prompts.templating.template import tags_of
+from automagik_prompts.templating.simple import tags_of
 
 _NAME = r"[^\W\d_][\w-]*(?:\.[\w-]+)*"
 _SINGLE = re.compile(rf"(?<![{{$\\])\{{[ \t]*({_NAME})[ \t]*\}}(?!\}})")

@@ -14,9 +14,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from automagik_prompts.domain.served import Limits
 from automagik_prompts.templating.access import ABSENT, get, is_machinery, members, report_unreadable
-from automagik_prompts.templating.limits import ValueLimitError
+from automagik_prompts.templating.limits import UNIT_LENGTH, Meter, ValueLimitError
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 UNREADABLE: object = object()
@@ -33,6 +32,13 @@ class Items(list[object]):
 
     def __str__(self) -> str:
         return ", ".join(str(item) for item in self)
+
+
+def length_of(value: object) -> int:
+    """Return how many characters a value prints at least."""
+    if isinstance(value, str):
+        return len(value)
+    return sum(map(length_of, value)) if isinstance(value, Items) else 1
 
 
 class Json(str):
@@ -55,18 +61,21 @@ class _Number(float):
         return self.text
 
 
-def clean(text: str, name: str, limits: Limits) -> str:
+def clean(text: str, name: str, meter: Meter) -> str:
     """Return a text that can be sent and saved: lone surrogates, which no JSON can hold, become U+FFFD.
 
     Raises:
         ValueLimitError: It is longer than the limit.
     """
-    if len(text) > limits.value_length:
-        raise ValueLimitError(name, f"has {len(text)} characters, and {limits.value_length} are allowed")
-    return text if text.isascii() else SURROGATES.sub("\ufffd", text)
+    if len(text) > meter.limits.value_length:
+        raise ValueLimitError(name, f"has {len(text)} characters, and {meter.limits.value_length} are allowed")
+    if text.isascii():
+        return text
+    meter.spend(name, len(text))
+    return SURROGATES.sub("\ufffd", text)
 
 
-def scalar(value: object, name: str, limits: Limits) -> object:
+def scalar(value: object, name: str, meter: Meter) -> object:
     """Return a value that prints as people expect it, or `ABSENT` for one that would print as an object's repr.
 
     What raises while it is read is `UNREADABLE`.
@@ -79,9 +88,9 @@ def scalar(value: object, name: str, limits: Limits) -> object:
     if type(value) in {bool, int, float}:
         return value
     if type(value) is str:
-        return clean(value, name, limits)
+        return clean(value, name, meter)
     try:
-        return _converted(value, name, limits)
+        return _converted(value, name, meter)
     except (RecursionError, ValueLimitError):
         raise
     except Exception as error:  # noqa: BLE001  # the application's `__str__` may raise anything; it is reported
@@ -89,11 +98,11 @@ def scalar(value: object, name: str, limits: Limits) -> object:
         return UNREADABLE
 
 
-def _converted(value: object, name: str, limits: Limits) -> object:
+def _converted(value: object, name: str, meter: Meter) -> object:
     if isinstance(value, Enum):
-        return scalar(value.value, name, limits)
+        return scalar(value.value, name, meter)
     if isinstance(value, str):
-        return clean(str(value), name, limits)
+        return clean(str(value), name, meter)
     if isinstance(value, Decimal | int | float):
         if type(value).__str__ is int.__str__:
             return int(value)
@@ -104,56 +113,60 @@ def _converted(value: object, name: str, limits: Limits) -> object:
     if isinstance(value, date | time | timedelta | UUID):
         return str(value)
     if isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields"):
-        return _joined(value, name, limits)
+        return _joined(value, name, meter)
     if isinstance(value, bytes | bytearray | memoryview | Mapping | BaseModel) or is_machinery(value):
         return ABSENT
     if type(value).__str__ is object.__str__:
         return ABSENT
-    return clean(str(value), name, limits)
+    return clean(str(value), name, meter)
 
 
-def _joined(value: Collection[object], name: str, limits: Limits) -> object:
-    if len(value) > limits.items:
-        raise ValueLimitError(name, f"has {len(value)} items, and {limits.items} are allowed")
-    found = [(item, scalar(item, name, limits)) for item in value]
+def _joined(value: Collection[object], name: str, meter: Meter) -> object:
+    _check_items(value, name, meter)
+    meter.spend(name, len(value) * UNIT_LENGTH)
+    found = [(item, scalar(item, name, meter)) for item in value]
     items = [text for _, text in found if text is not ABSENT and text is not UNREADABLE]
     if (value and not items) or any(text is ABSENT and item is not None for item, text in found):
         return ABSENT  # some of it is data, which would be left out without a word
-    if sum(len(item) for item in items if isinstance(item, str)) > limits.value_length:
-        raise ValueLimitError(name, f"has more than {limits.value_length} characters")
+    if sum(map(length_of, items)) > meter.limits.value_length:
+        raise ValueLimitError(name, f"has more than {meter.limits.value_length} characters")
     # The order of a set differs between processes, and so would the prompt.
     return Items(sorted(items, key=str) if isinstance(value, set | frozenset) else items)
 
 
-def as_json(value: object, name: str, limits: Limits) -> object:
+def as_json(value: object, name: str, meter: Meter) -> object:
     """Return data as JSON, `ABSENT` for what is none; names that begin with an underscore are left out.
 
     Raises:
         ValueLimitError: It is larger than the limits allow.
     """
-    data = _data(value, name, limits, _MAX_DEPTH)
+    data = _data(value, name, meter, _MAX_DEPTH)
     if data is ABSENT:
         return ABSENT
-    return Json(clean(json.dumps(data, ensure_ascii=False), name, limits))
+    return Json(clean(json.dumps(data, ensure_ascii=False), name, meter))
 
 
-def _data(value: object, name: str, limits: Limits, depth: int) -> Any:
+def _data(value: object, name: str, meter: Meter, depth: int) -> Any:
     """Return a value as JSON has it."""
-    if value is None or type(value) in {bool, int, str}:
+    meter.spend(name, UNIT_LENGTH)
+    if type(value) is str:
+        meter.spend(name, len(value))
+        return value
+    if value is None or type(value) in {bool, int}:
         return value
     if depth == 0:
         raise ValueLimitError(name, f"is nested more than {_MAX_DEPTH} deep")
     if isinstance(value, Enum):
-        return _data(value.value, name, limits, depth - 1)
+        return _data(value.value, name, meter, depth - 1)
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
+        _check_items(value, name, meter)
     if (found := _named(value)) is not None:
-        _check_items(found, name, limits)
-        data = ((key, _data(item, name, limits, depth - 1)) for key, item in found.items())
+        data = ((key, _data(item, name, meter, depth - 1)) for key, item in found.items())
         return {key: item for key, item in data if item is not ABSENT}
     if isinstance(value, list | tuple | set | frozenset):
-        _check_items(value, name, limits)
-        items = [item for item in (_data(one, name, limits, depth - 1) for one in value) if item is not ABSENT]
+        items = [item for item in (_data(one, name, meter, depth - 1) for one in value) if item is not ABSENT]
         return sorted(items, key=str) if isinstance(value, set | frozenset) else items
-    plain = scalar(value, name, limits)
+    plain = scalar(value, name, meter)
     if isinstance(plain, float) and not isinstance(plain, _Number) and plain == plain and abs(plain) != float("inf"):
         return plain
     return ABSENT if plain is ABSENT or plain is UNREADABLE else str(plain)
@@ -172,6 +185,6 @@ def _named(value: object) -> Mapping[str, object] | None:
     return None
 
 
-def _check_items(value: Collection[object], name: str, limits: Limits) -> None:
-    if len(value) > limits.items:
-        raise ValueLimitError(name, f"has {len(value)} items, and {limits.items} are allowed")
+def _check_items(value: Collection[object], name: str, meter: Meter) -> None:
+    if len(value) > meter.limits.items:
+        raise ValueLimitError(name, f"has {len(value)} items, and {meter.limits.items} are allowed")

@@ -16,31 +16,32 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import takewhile
 
-from pydantic_handlebars import HandlebarsError, HandlebarsRuntimeError
+from pydantic_handlebars import HandlebarsError
 
 from automagik_prompts.domain.served import DEFAULT_LIMITS, UNLIMITED, Gap, GapKind, Limits, MissingMode
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
-from automagik_prompts.templating import engine
+from automagik_prompts.templating import engine, simple
 from automagik_prompts.templating.access import ABSENT
 from automagik_prompts.templating.analysis import KEY, Path, analyse, written
-from automagik_prompts.templating.engine import RESERVED, Program, to_string
+from automagik_prompts.templating.engine import RESERVED, OutputError, Program, to_string
 from automagik_prompts.templating.exposure import is_exposed, opened_node
-from automagik_prompts.templating.limits import BUDGET, HelperError, ValueLimitError
-from automagik_prompts.templating.plain import SURROGATES
-from automagik_prompts.templating.values import MARKER, NO_TEXT, Node, Rules, used
+from automagik_prompts.templating.limits import BUDGET, HelperError, Meter, ValueLimitError
+from automagik_prompts.templating.values import MARKER, NO_TEXT, Node, Rules, size, used
 from automagik_prompts.templating.work import ASSUMED_ITEMS, Work, check_work
 
 _WORDS = RESERVED | {"as", "else", "false", "null", "this", "true", "undefined"}
 # A tag that only names a variable; an escape or a third brace would belong to it.
 _TAG = re.compile(r"(?<![{\\])\{\{[ \t]*([^\W\d_][\w-]*)[ \t]*\}\}(?!\})")
-# A tag of a text that is simple: a name, and what is below it.
-_SIMPLE_TAG = re.compile(r"\{\{[ \t]*([^\W\d_][\w-]*(?:\.[\w-]+)*)[ \t]*\}\}")
 _NAMED = Node(printed=True)
 _TOP = re.compile(r"[^.\[]+")
+# What stands in the text for a value; a name may hold `[]`.
+_NAME = r"((?:[^\[\]]|\[\])+)"
+_MARKED = re.compile(f"{re.escape(MARKER)}{_NAME}\\]")
+_NO_TEXT = re.compile(f"\\[{_NAME}{re.escape(NO_TEXT)}")
 
 VERBATIM = "To serve a text verbatim, with its braces, use the format 'text'."
 """What helps where a text is no template."""
@@ -85,17 +86,12 @@ class Template:
 
     def _bound(self, source: str, exposed: Collection[str]) -> Template:
         """Return a simple text with the tags of exposed names to be filled, and every other character as it is."""
-        names = frozenset(name for name, _ in tags_of(source) if is_exposed(name, exposed))
+        names = frozenset(name for name, _ in simple.tags_of(source) if is_exposed(name, exposed))
         opened = frozenset(name for name in exposed if name.endswith(".*"))
         if (names, opened) == (self.variables, self._opened):
             return self
-        pieces, last = [], 0
-        for found in _SIMPLE_TAG.finditer(source):
-            if found[1] in names:
-                pieces += [source[last : found.start()], found[1]]
-                last = found.end()
         tree = {name: opened_node(node, (name,), exposed) for name, node in _tree_of((n, True) for n in names).items()}
-        return Template(names, (*pieces, source[last:]), None, tree, _opened=opened, _source=source)
+        return Template(names, simple.split(source, names), None, tree, _opened=opened, _source=source)
 
     def restricted(self, exposed: Collection[str]) -> Template:
         """Return the template as it reads values where nothing but the built-ins and these names may be reached.
@@ -140,7 +136,7 @@ class Template:
         }
         while True:
             try:
-                return self._filled(values, Rules(missing, limits), gaps)
+                return self._filled(values, Rules(missing, Meter(limits)), gaps)
             except ValueLimitError as error:
                 name = _TOP.match(error.name)
                 if not lenient or name is None or values[name.group()] is ABSENT:
@@ -148,26 +144,21 @@ class Template:
                 values[name.group()] = ABSENT
 
     def _filled(self, values: Mapping[str, object], rules: Rules, gaps: list[Gap] | None) -> str:
-        no_lists: list[str] = []
+        limits, no_lists = rules.meter.limits, list[str]()
+        context: dict[str, object] = {}
         try:
             if self._work.inner:
-                check_work(self._work, values, rules.limits, no_lists)
+                check_work(self._work, values, limits, no_lists)
             context = self._context(values, rules)
-            text = self._text(context, rules)
-            # The common case in one look at the whole: if it is short and plain, so is each value in it.
-            is_plain = len(text) <= rules.limits.value_length and (text.isascii() or not SURROGATES.search(text))
-            if self._program is None and not is_plain:
-                context = {name: used(values[name], name, node, rules) for name, node in self._tree.items()}
-                text = self._text(context, rules)
-            if len(text) > (cap := _cap(rules)):
-                raise HandlebarsRuntimeError(f"Output size exceeds maximum of {cap} bytes")
+            cap = engine.MAX_OUTPUT_LENGTH if limits is not UNLIMITED else UNLIMITED.value_length
+            if self._program is not None:
+                text = engine.render_program(self._program, context, cap, rules.meter)
+            else:
+                text = self._joined(values, context, rules, cap)
         except RenderError:
             raise
         except HandlebarsError as error:
-            words = re.sub(
-                r"^Output size exceeds maximum of (\d+) bytes", r"it would have more than \1 characters", str(error)
-            )
-            raise RenderError(f"The prompt could not be rendered: {words}.") from error
+            raise _refusal(error, context) from error
         except (ArithmeticError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
             # A helper given a value of the wrong kind, such as {{truncate name "x"}}; the value is not repeated here.
             raise HelperError(f"The prompt could not be rendered: a helper failed ({type(error).__name__}).") from error
@@ -185,11 +176,6 @@ class Template:
             context[name] = value if node is _NAMED and type(value) is str else used(value, name, node, rules)
         return context
 
-    def _text(self, context: Mapping[str, object], rules: Rules) -> str:
-        if self._program is None:
-            return self._joined(context)
-        return engine.render_program(self._program, context, _cap(rules))
-
     def _gaps(
         self, text: str, values: Mapping[str, object], context: Mapping[str, object], missing: MissingMode
     ) -> Iterator[Gap]:
@@ -197,30 +183,55 @@ class Template:
         if self._withheld:
             yield from (Gap(name, GapKind.UNEXPOSED) for name in sorted(self._withheld))
         if missing == "marker":
+            # The text is gone through once, however many variables there are.
             if MARKER in text:
-                yield from (
-                    Gap(name, GapKind.MISSING) for name in self.variables - self._withheld if f"{MARKER}{name}]" in text
-                )
+                missed = self.variables.intersection(_MARKED.findall(text)) - self._withheld
+                yield from (Gap(name, GapKind.MISSING) for name in missed)
             if NO_TEXT in text:
-                yield from (Gap(name, GapKind.NO_TEXT) for name in self.variables if f"[{name}{NO_TEXT}" in text)
+                no_text = self.variables.intersection(_NO_TEXT.findall(text))
+                yield from (Gap(name, GapKind.NO_TEXT) for name in no_text)
         elif missing == "empty":
             for name, value in context.items():
                 if value == "" and name not in self._withheld and values[name] != "":
                     is_missing = values[name] is None or values[name] is ABSENT
                     yield Gap(name, GapKind.MISSING if is_missing else GapKind.NO_TEXT)
 
-    def _joined(self, values: Mapping[str, object]) -> str:
-        """Put the values between the pieces of literal text, as the engine would, in a fraction of its time."""
-        pieces = list(self._pieces)
-        found = map(values.__getitem__ if self._source is None else partial(_part_of, values), pieces[1::2])
-        # By its exact type: what stands in for a missing value is a string too, which may refuse to be printed.
-        pieces[1::2] = [value if type(value) is str else to_string(value) for value in found]
+    def _joined(self, values: Mapping[str, object], context: Mapping[str, object], rules: Rules, cap: int) -> str:
+        """Put the values between the pieces of literal text, as the engine would, in a fraction of its time.
+
+        Raises:
+            OutputError: There would be more characters than `cap`; values that are too many are not put together.
+            ValueLimitError: A value is too large.
+        """
+        pieces = self._pieces_with(context)
+        # The common case in one look at all of them: if together they are short and plain, so is each.
+        if sum(map(len, pieces)) > min(cap, rules.meter.limits.value_length) or not all(map(str.isascii, pieces)):
+            cleaned = {
+                name: used(values[name], name, node, rules) if type(values[name]) is str else context[name]
+                for name, node in self._tree.items()
+            }
+            pieces = self._pieces_with(cleaned)
+            if sum(map(len, pieces)) > cap:
+                raise engine.too_long(cap)
         return "".join(pieces)
 
+    def _pieces_with(self, context: Mapping[str, object]) -> list[str]:
+        """Return literal text and values in turn; a value is printed once, however many tags name it."""
+        printed: dict[str, str] = {}
+        for name in self.variables:
+            value = context[name] if self._source is None else simple.part_of(context, name)
+            # By its exact type: what stands in for a missing value is a string too, which may refuse to be printed.
+            printed[name] = value if type(value) is str else to_string(value)
+        pieces = list(self._pieces)
+        pieces[1::2] = [printed[name] for name in pieces[1::2]]
+        return pieces
 
-def _cap(rules: Rules) -> int:
-    """Return the longest filled text, in characters."""
-    return engine.MAX_OUTPUT_LENGTH if rules.limits is not UNLIMITED else UNLIMITED.value_length
+
+def _refusal(error: HandlebarsError, context: Mapping[str, object]) -> RenderError:
+    """Return why the engine filled no text; what is too much is so because of a value, and the largest is named."""
+    if isinstance(error, OutputError) and context:
+        return ValueLimitError(max(context, key=lambda name: size(context[name])), f"is too large here: {error}")
+    return RenderError(f"The prompt could not be rendered: {error}.")
 
 
 def compile_template(
@@ -254,7 +265,7 @@ def compile_template(
     if bounded and template.estimate > BUDGET:
         raise InvalidPromptError(
             f"{where} would take {template.estimate} units of work to fill, with {ASSUMED_ITEMS} items in each loop; "
-            f"at most {BUDGET} are allowed. Take loops out of loops, or tags and helpers out of loops.",
+            f"at most {BUDGET} are allowed. Take loops out of loops, or text, tags and helpers out of loops.",
             agent=agent,
             status_key=status_key,
         )
@@ -294,17 +305,3 @@ def _tree_of(uses: Iterable[tuple[Path | str, bool]]) -> dict[str, Node]:
             node.printed |= printed
             node.tested |= not printed
     return tree
-
-
-def tags_of(text: str) -> Iterator[tuple[str, int]]:
-    """Yield the name in each tag of a simple text, and where the tag begins."""
-    return ((found[1], found.start()) for found in _SIMPLE_TAG.finditer(text))
-
-
-def _part_of(values: Mapping[str, object], name: str) -> object:
-    """Return what is found under a name with points in it."""
-    first, *rest = name.split(".")
-    value = values[first]
-    for part in rest:
-        value = value[part] if isinstance(value, Mapping) else value
-    return value

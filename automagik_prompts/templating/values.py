@@ -11,10 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
-from automagik_prompts.domain.served import UNLIMITED, Limits, MissingMode
+from automagik_prompts.domain.served import UNLIMITED, MissingMode
 from automagik_prompts.exceptions import RenderError
 from automagik_prompts.templating.access import ABSENT, get, is_machinery, length, members, report_unreadable
-from automagik_prompts.templating.plain import UNREADABLE, Items, as_json, clean, scalar
+from automagik_prompts.templating.limits import Meter
+from automagik_prompts.templating.plain import UNREADABLE, Items, as_json, clean, length_of, scalar
 
 MARKER = "[No data for "
 """How the text begins that stands in for a missing value."""
@@ -50,11 +51,11 @@ class Rules:
 
     Attributes:
         missing: What a missing value becomes.
-        limits: How large values may be.
+        meter: How large values may be, and what is left of the run's work.
     """
 
     missing: MissingMode
-    limits: Limits
+    meter: Meter
 
 
 class Missing(str):
@@ -101,6 +102,15 @@ class Fields(dict[str, object]):
         return str(self.whole)
 
 
+def size(value: object) -> int:
+    """Return how many characters of a value, reduced to what is used, there are to print."""
+    if isinstance(value, Fields):
+        return size(value.whole) + sum(map(size, value.values())) + size(value.loop)
+    if isinstance(value, Mapping):
+        return sum(map(size, value.values()))
+    return sum(map(size, value)) if isinstance(value, list) else length_of(value)
+
+
 def used(value: object, name: str, node: Node, rules: Rules) -> object:
     """Return what the template uses of one variable's value; one that cannot be read counts as missing.
 
@@ -109,7 +119,7 @@ def used(value: object, name: str, node: Node, rules: Rules) -> object:
     """
     # The common case first: a name that is printed and whose value is a string.
     if type(value) is str and node.printed and not node.children:
-        return clean(value, name, rules.limits)
+        return clean(value, name, rules.meter)
     try:
         return _prune(value, node, name, rules)
     except RecursionError as error:
@@ -129,9 +139,9 @@ def _absent(path: str, rules: Rules, value: object) -> str:
 
 def _printed(value: object, node: Node, path: str, rules: Rules) -> object:
     """Return what a value prints, or `ABSENT`."""
-    found = ABSENT if is_machinery(value) else scalar(value, path, rules.limits)
+    found = ABSENT if is_machinery(value) else scalar(value, path, rules.meter)
     is_data = found is ABSENT and node.is_open and value is not None and not is_machinery(value)
-    return as_json(value, path, rules.limits) if is_data else found
+    return as_json(value, path, rules.meter) if is_data else found
 
 
 def _prune(value: object, node: Node, path: str, rules: Rules) -> object:
@@ -159,7 +169,7 @@ def _truth(value: object) -> object:
         return False
     if isinstance(value, str):
         return bool(value)
-    found = scalar(value, "", UNLIMITED)
+    found = scalar(value, "", Meter(UNLIMITED))
     return found is ABSENT or found is UNREADABLE or bool(found)
 
 

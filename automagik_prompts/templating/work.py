@@ -1,4 +1,4 @@
-"""How much work a text is to fill, counted in units and never in time: tags, helper calls and rounds of loops.
+"""How much work a text is to fill, counted in units and never in time: tags, helper calls, rounds of loops, characters.
 
 When a text is written or loaded it is estimated with so many items in each loop. In a run, the lists that it goes over
 are counted before anything is filled, so that a run which cannot be afforded is found out at little cost.

@@ -67,6 +67,26 @@ async def test_fault_62_values_that_are_too_large(
     assert await run(plugin, "a", {"name": "a\ud800", "orders": None}) == "a\ufffd"
 
 
+@pytest.mark.parametrize("text", ["{{name}} " * 100, "{{#each orders}}{{truncate (uppercase ../name) 1}}{{/each}}"])
+async def test_what_values_make_too_much_is_not_the_versions_fault(
+    database_url: str, registry: Registry, make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    """A run whose values make the text too long, or helpers go through too much, gets the code's text; no event."""
+    registry.declare("a", {"default": CODE}, where="here", variables=["orders[]"])
+    plugin = make_plugin(database_url)
+    await plugin.ready()
+    await plugin.create("a", "default", text, activate=True)
+    small: dict[str, object] = {"name": "Ada", "orders": ["x"]}
+    expected = await run(plugin, "a", small)
+    assert not expected.startswith("From code")
+    assert (await run(plugin, "a", {"name": "x" * 150_000, "orders": ["x"] * 900})).startswith("From code: ")
+    assert await run(plugin, "a", small) == expected
+    assert "a/default, version 2: The value of name is too large here: " in caplog.text
+    async with Database(database_url) as database:
+        actions = {event.action.value for _, event in await queries.events(database, "a")}
+    assert actions == {"created", "activated"}
+
+
 async def test_an_agent_that_only_the_database_knows(
     database_url: str, registry: Registry, make_plugin: MakePlugin
 ) -> None:

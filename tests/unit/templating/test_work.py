@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
 
 import pytest
 
-from automagik_prompts.domain.served import UNLIMITED, Limits
+from automagik_prompts.domain.served import UNLIMITED, Gap, Limits
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
 from automagik_prompts.templating import engine
 from automagik_prompts.templating.access import ABSENT
@@ -117,3 +118,92 @@ def test_a_lone_surrogate() -> None:
     """What no JSON can hold is replaced, on the short way and on the long one."""
     assert fill("{{v}}", {"v": "a\ud800b"}) == fill("{{#if v}}{{v}}{{/if}}", {"v": "a\ud800b"}) == "a\ufffdb"
     assert fill("{{v}} {{w}}", {"v": "é", "w": ["\udfff"]}) == "é \ufffd"
+
+
+BIG = "q" * 199_999
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "words"),
+    [
+        ("{{a}}" * 5000, {"a": BIG}, "value of a is too large here: it would have more than 4000000 characters"),
+        ("{{#if a}}{{/if}}" + "{{a}}" * 5000, {"a": BIG}, "it would have more than 4000000 characters"),
+        ("{{#each b}}{{../a}}{{/each}}", {"a": BIG, "b": ["x"] * 1000}, "it would have more than 4000000 characters"),
+        (
+            "{{#each b}}{{truncate (uppercase ../a) 1}}{{/each}}",
+            {"a": BIG, "b": ["x"] * 1000},
+            "value of a is too large here: filling it takes more than 20000 units",
+        ),
+        (
+            "{{#each b}}{{truncate (json ../b) 1}}{{/each}}",
+            {"b": ["x" * 100] * 1000},
+            "filling it takes more than 20000 units",
+        ),
+        (
+            "{{#each b}}{{#if (eq ../a ../c)}}{{/if}}{{/each}}",
+            {"a": BIG, "c": BIG[:-1] + "r", "b": ["x"] * 1000},
+            "filling it takes more than 20000 units",
+        ),
+        ("{{#each b}}{{../b}}{{/each}}", {"b": ["x"] * 1000}, "filling it takes more than 20000 units"),
+        ("{{a}}", {"a": [["x"] * 1000] * 1000}, "value of a makes filling the text take more than 20000 units"),
+        ("{{a}}", {"a": ["é" * 1000] * 1000}, "value of a has"),
+    ],
+)
+def test_what_large_values_make_is_refused_before_it_is_made(text: str, values: dict[str, object], words: str) -> None:
+    """Filling goes through a bounded number of characters, and never holds much more of them than it may return."""
+    template = compile_template(text, "handlebars")
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueLimitError, match=words) as refused:
+            template.render(lambda name: values.get(name, ABSENT))
+        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    finally:
+        tracemalloc.stop()
+    assert refused.value.name.rstrip("[]") in values
+
+
+def test_data_of_many_parts_is_counted() -> None:
+    """What code opened as a whole is counted part by part; how long its texts are is bounded besides."""
+    opened = compile_template("{{json a}}", "handlebars").opened(["a.*"])
+    with pytest.raises(ValueLimitError, match="value of a makes filling the text take more than 20000 units"):
+        opened.render(lambda _name: [[{"x": 1}] * 30 for _ in range(900)])
+
+
+def test_literal_text_in_a_loop_is_work() -> None:
+    """A long text in a loop is refused when it is written, as many tags in it would be."""
+    with pytest.raises(InvalidPromptError, match="text, tags and helpers out of loops"):
+        compile_template("{{#each a}}" + "z" * 100_000 + "{{/each}}", "handlebars")
+    with pytest.raises(InvalidPromptError, match="units of work"):
+        compile_template('{{#each a}}{{uppercase "' + "z" * 100_000 + '"}}{{/each}}', "handlebars")
+    compile_template("{{#each a}}" + "z" * 10_000 + "{{/each}}", "handlebars")
+    compile_template("z" * 900_000 + "{{#if a}}{{/if}}", "handlebars")
+
+
+def test_simple_texts_have_the_same_end() -> None:
+    """In the format `simple` nothing is looped, but a value may stand in it many times."""
+    template = compile_template("{{a}}" * 5000, "simple").opened(["a"])
+    with pytest.raises(ValueLimitError, match="value of a is too large here"):
+        template.render({"a": BIG}.__getitem__)
+    assert len(template.render({"a": "x"}.__getitem__)) == 5000
+
+
+@pytest.mark.parametrize("tail", ["", "{{#if a}}{{/if}}"])
+def test_gaps_are_found_in_one_look(tail: str) -> None:
+    """A long text with a thousand missing variables is gone through once, and each is told."""
+    looks = 0
+
+    class Text(str):
+        __slots__ = ()
+
+        def __contains__(self, part: str, /) -> bool:
+            nonlocal looks
+            looks += 1
+            return super().__contains__(part)
+
+    template = compile_template("{{a}}" + "".join(f"{{{{x{number}}}}}" for number in range(1000)) + tail, "handlebars")
+    gaps: list[Gap] = []
+    text = template.render(lambda name: "a" if name == "a" else ABSENT, gaps=gaps)
+    assert {gap.name for gap in gaps} == {f"x{number}" for number in range(1000)}
+    found = list(template._gaps(Text(text), {}, {}, "marker"))
+    assert len(found) == 1000
+    assert looks <= 2

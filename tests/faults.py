@@ -25,11 +25,12 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Explanation, Health, ServedPrompt, Source, State
 from automagik_prompts.following import writer
-from automagik_prompts.following.cache_file import DiskSnapshot
+from automagik_prompts.following.journal import Journal
+from automagik_prompts.following.packing import pack
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.settings import load_settings, sqlite_path
 from automagik_prompts.storage import repository
-from automagik_prompts.storage.repository import CHANNEL, ActiveSet, ChangeToken
+from automagik_prompts.storage.repository import CHANNEL, AgentState
 from tests import clock, member
 from tests.listening import Listener
 from tests.servers import credentials
@@ -154,12 +155,17 @@ def serve_without_room(
 
 
 def save_often(connections: list[Connection], url: str, folder: str, times: int, number: int) -> None:
-    """Replace the file with the last known good texts many times, then say so."""
-    disk = DiskSnapshot(load_settings(database_url=url, cache_dir=Path(folder)))
+    """Write the last known good texts to disk many times, and all of the file anew now and then; then say so."""
+    settings = load_settings(database_url=url, cache_dir=Path(folder))
     active = [ActiveVersion("a", 1, f"S{key}", 1, str(number) * 20_000, "text") for key in range(5)]
-    content = ActiveSet((AgentInfo(1, "a", revision=number),), tuple(active), ChangeToken(1, number, 5, 1, 1))
-    for _ in range(times):
-        disk.save(content)
+    packed = pack(AgentState(AgentInfo(1, "a", revision=number), tuple(active)))
+    for time_ in range(times):
+        journal = Journal(settings)
+        for _ in range(5):
+            journal.append([("a", packed)])
+        if time_ % 5 == 0:
+            assert list(journal.rewrite([("a", packed)])) in ([], [None])
+        journal.close()
     connections[0].send((True, "saved"))
     connections[0].poll(60)
 
@@ -171,17 +177,13 @@ class ClockedMember(member.Member):
         clock.install()
         super().__init__(*arguments)
         self._looks = 0
-        get_change_token, get_active_set = repository.get_change_token, repository.get_active_set
+        get_data_version = repository.get_data_version
 
-        def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any) -> Any:
-                self._looks += 1
-                return function(*arguments)
+        def counted(*arguments: Any) -> Any:
+            self._looks += 1
+            return get_data_version(*arguments)
 
-            return call
-
-        setattr(repository, "get_change_token", counted(get_change_token))  # noqa: B010  # counts, and does what it did
-        setattr(repository, "get_active_set", counted(get_active_set))  # noqa: B010  # as above
+        setattr(repository, "get_data_version", counted)  # noqa: B010  # counts, and does what it did
 
     def step(self, seconds: float) -> str:
         """Step the wall clock and return the date that it has now."""

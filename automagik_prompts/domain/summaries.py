@@ -92,26 +92,44 @@ class VersionDigest:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeToken:
-    """A fingerprint of everything that is active; it differs after every write, also after one by plain SQL."""
+class AgentState:
+    """An agent with its active versions, as they were read in one statement.
 
-    agents: int
-    revisions: int
-    active: int
-    active_ids: int
-    active_versions: int
+    Attributes:
+        info: The agent.
+        active: Its active versions.
+    """
+
+    info: AgentInfo
+    active: tuple[ActiveVersion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class ActiveSet:
-    """Everything that a snapshot is built from, read in one statement.
+class Position:
+    """Up to where the changes of one database are known.
 
     Attributes:
-        agents: All agents.
-        active: Every active version.
-        token: The fingerprint of both.
+        server: Which database: another one where the server was started anew or the tables are others.
+        number: What the engine has for the place in the log of changes.
     """
 
-    agents: tuple[AgentInfo, ...]
-    active: tuple[ActiveVersion, ...]
-    token: ChangeToken
+    server: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a look at the database finds.
+
+    Attributes:
+        position: Up to where it looked.
+        agents: The ids of the agents that were written to since, each with the number of that change; `None` where
+            the database has no log of changes, or the log is another one.
+        is_replica: Whether the server follows another one, and may be behind it.
+        slice: Some of the agents, as they are now, to be compared with what was read.
+    """
+
+    position: Position
+    agents: tuple[tuple[int, int], ...] | None
+    is_replica: bool = False
+    slice: tuple[AgentState, ...] = ()

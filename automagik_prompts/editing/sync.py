@@ -95,8 +95,7 @@ async def _seed_agents(
     db: Client, agents: Sequence[AgentInfo], code: Mapping[str, DeclaredAgent], exact: bool
 ) -> list[SyncResult]:
     """Seed some agents in one transaction."""
-    locked = [agent for known in agents if (agent := await repository.lock_agent(db, known.id, notify=False))]
-    await repository.notify_listeners(db)
+    locked = [agent for known in agents if (agent := await repository.lock_agent(db, known.id))]
     # Read again under the lock: another process may have written the same meanwhile.
     ids = [agent.id for agent in locked]
     seen = by_agent(await repository.get_code_versions(db, ids))

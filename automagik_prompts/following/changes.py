@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from automagik_prompts.domain.served import PromptChange, ServedPrompt
+from automagik_prompts.domain.served import PromptChange, ServedPrompt, Source
+from automagik_prompts.following.choosing import AgentTexts
 from automagik_prompts.following.snapshot import Snapshot
 
 
 def changes_between(old: Snapshot, new: Snapshot) -> tuple[PromptChange, ...]:
     """Return for which agents and statuses another text or version is served, by agent and status."""
     found = []
-    for key in sorted({*old.selections, *new.selections}):
-        before, after = (snapshot.selections.get(key) for snapshot in (old, new))
-        one, other = (selection.prompt if selection is not None else None for selection in (before, after))
-        if not _is_same(one, other):
-            found.append(PromptChange(*key, one, other))
+    for name in sorted(old.agents.differing(new.agents)):
+        if old.source is Source.DATABASE and not old.is_loaded and not old.knows(name):
+            continue  # what the first load brings is no change
+        before, after = (_prompts(snapshot.agent(name)) for snapshot in (old, new))
+        for key in sorted({*before, *after}):
+            one, other = before.get(key), after.get(key)
+            if not _is_same(one, other):
+                found.append(PromptChange(name, key, one, other))
     return tuple(found)
+
+
+def _prompts(texts: AgentTexts | None) -> dict[str, ServedPrompt]:
+    """Return what is served for each status of an agent."""
+    chosen = texts.chosen if texts is not None else {}
+    return {key: selection.prompt for key, selection in chosen.items() if key is not None}
 
 
 def _is_same(one: ServedPrompt | None, other: ServedPrompt | None) -> bool:

@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, SpellingClash, StatusKeys
-from automagik_prompts.domain.records import AgentInfo
+from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt, Source
+from automagik_prompts.following.packing import Packed
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An active version that this process cannot serve.
+
+    Attributes:
+        prompt: The version.
+        reason: Why not, without its text.
+    """
+
+    prompt: ActiveVersion
+    reason: str
+
+    @property
+    def agent(self) -> str:
+        """The agent's name."""
+        return self.prompt.agent
 
 
 @dataclass(frozen=True, slots=True)
 class AgentTexts:
-    """What code and database have for one agent, and the rule that chooses among it."""
+    """What code and database have for one agent, and the rule that chooses among it.
+
+    Attributes:
+        name: The agent's name.
+        primary: Its primary status.
+        default: Its status `default`, as it is spelt.
+        keys: Its statuses, each found however it is given.
+        code: The code's texts.
+        served: The versions from the database that can be served.
+        problems: Why others cannot, by status.
+        faults: The same with these versions.
+        read: The agent as it was read; `None` where only the code knows it.
+        chosen: What is served for each status, and under `None` for a status that nobody defined.
+    """
 
     name: str
     primary: str
@@ -22,6 +54,13 @@ class AgentTexts:
     code: Mapping[str, DeclaredPrompt]
     served: Mapping[str, ServedPrompt]
     problems: Mapping[str, Reason]
+    faults: tuple[Problem, ...] = ()
+    read: Packed | None = field(repr=False, default=None)
+    chosen: Mapping[str | None, Selection] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        chosen = {key: self.select(key) for key in (None, *self.keys, self.primary)}
+        object.__setattr__(self, "chosen", {key: found for key, found in chosen.items() if found is not None})
 
     def clashes(self) -> Iterator[SpellingClash]:
         """Yield the statuses that the code spells otherwise than the database."""
@@ -77,10 +116,15 @@ def agent_texts(
     declared: DeclaredAgent | None,
     info: AgentInfo | None,
     served: Mapping[str, ServedPrompt],
-    problems: Mapping[str, Reason],
+    faults: tuple[Problem, ...] = (),
+    read: Packed | None = None,
 ) -> AgentTexts:
     """Bring together what code and database say of an agent: a status has one key, spelt as in the database."""
     prompts: Mapping[str, DeclaredPrompt] = declared.prompts if declared is not None else {}
+    problems = {
+        fault.prompt.status_key: Reason(ReasonCode.UNSERVABLE, fault.prompt.status_key, fault.prompt.version)
+        for fault in faults
+    }
     # This process' own code says which status comes first.
     primary = declared.primary if declared is not None else info.default_status_key if info else DEFAULT_STATUS_KEY
     stored = {**served, **problems}
@@ -94,4 +138,6 @@ def agent_texts(
         code=prompts if is_clear else {keys.find(key) or key: prompt for key, prompt in prompts.items()},
         served=served,
         problems=problems,
+        faults=faults,
+        read=read,
     )

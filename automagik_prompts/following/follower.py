@@ -18,6 +18,7 @@ from automagik_prompts.following.gate import Gate
 from automagik_prompts.following.incidents import IncidentLog
 from automagik_prompts.following.listening import Listening
 from automagik_prompts.following.loader import Loader, ReadAhead
+from automagik_prompts.following.saved import STEP, SavedTexts
 from automagik_prompts.following.serving import FollowerStatus, Serving
 from automagik_prompts.following.signals import ChangeSignals, Polling, backoff
 from automagik_prompts.following.snapshot import Snapshot
@@ -37,6 +38,9 @@ CROWDED_PATIENCE = 30.0
 
 CROWDED_REST = 6.0
 """How many times as long as its reading took a process stays away from a server that is short of connections."""
+
+CHORE_PAUSE = 0.02
+"""Seconds between two steps of what need not be done at once, such as trying texts that nobody has asked for."""
 
 CLOSE_TIMEOUT = 5.0
 """Seconds for closing connections in order; then they are dropped."""
@@ -70,7 +74,9 @@ class Follower:
         self._offer = offer
         self._now = asyncio.get_running_loop().time
         self._incidents = IncidentLog(lambda: self.opened(writing=True), recording=settings.seed)
-        self._loader = Loader(settings, registry, snapshot, read_ahead)
+        self._saved = SavedTexts(settings, registry)
+        self._loader = Loader(registry, snapshot, self._adopted, read_ahead)
+        self._snapshot = snapshot
         self._writer = CodeWriter(settings, registry, self._incidents)
         self._signals: ChangeSignals = Polling(settings.interval)
         self._database: Database | None = None
@@ -79,6 +85,8 @@ class Follower:
         self._loading = asyncio.Lock()
         self._status = FollowerStatus(State.STARTING, self._now())
         self._logged_clashes: set[SpellingClash] = set()
+        self._from_file = False
+        self._look_at = 0.0
         self._reading_took = 0.0
 
     async def run(self) -> None:
@@ -106,6 +114,7 @@ class Follower:
                     pause = backoff(attempt, *(BACKOFF_DENIED if isinstance(failure, AccessDeniedError) else BACKOFF))
                 await self._signals.wait(pause)
         finally:
+            self._saved.close()
             await self._signals.close()
 
     @asynccontextmanager
@@ -126,7 +135,7 @@ class Follower:
                         await migrate.check_writable(followed)
                     yield followed
                 return
-            async with self._unopened() as database:
+            async with await self._unopened() as database:
                 try:
                     await prepare_schema(database)
                 except PromptsError:
@@ -173,10 +182,9 @@ class Follower:
 
     async def _attempt(self) -> BaseException | None:
         """Follow the database until something fails, and return what; the thread outlives whatever happens."""
+        # Beside the database, which may take its time to answer.
+        reading = asyncio.get_running_loop().create_task(self._read_saved())
         try:
-            # Before the database is asked, which may take its time.
-            if (saved := self._loader.read_disk()) is not None:
-                self._offer(saved)
             await self._session()
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -187,12 +195,25 @@ class Follower:
             return error
         finally:
             await self._close()
+            await reading
         return None
+
+    async def _read_saved(self) -> None:
+        """Offer the last known good texts on disk, where nothing is served yet."""
+        try:
+            if self._snapshot is None and (saved := await self._saved.read()) is not None:
+                self._offer(saved)
+        except Exception as error:  # noqa: BLE001  # reported there; the database may be there all the same
+            self._incidents.unexpected(error, "keeps the disk snapshot from being read")
+
+    async def _adopted(self) -> bool:
+        return await self._saved.adopt(self._loader.holding)
 
     async def _session(self) -> None:
         """Connect, bring everything up to date, and follow until something fails or connections are short."""
         began = self._now()
-        database = self._unopened()
+        database = await self._unopened()
+        self._loader.begin_session()
         async with asyncio.timeout(loader.OPERATION_TIMEOUT):
             await database.open()
         self._database = database
@@ -200,31 +221,55 @@ class Follower:
         self._reading_took = self._now() - began
         self._signals.reached()
         while not self._signals.near_connection_limit and not database.is_outdated():
-            notified = await self._signals.wait(self._interval())
+            notified = await self._signals.wait(self._pause())
             if self._gate.is_shut:
                 return
-            database.check_present()
-            await self._look(database, notified=notified)
+            if notified or self._now() >= self._look_at:
+                database.check_present()
+                await self._look(database, notified=notified)
+            else:
+                await self._do_chores()
 
-    def _unopened(self) -> Database:
-        return Database(self._settings.database_url, create=not self._loader.from_file)
+    async def _unopened(self) -> Database:
+        """Return the database, not opened; a file that was read before, by whatever process, is not made anew."""
+        database = Database(self._settings.database_url, create=not self._from_file)
+        if not self._from_file and database.path is not None and not database.path.exists():
+            await self._saved.read()
+            if self._saved.has_more_than_code():
+                return Database(self._settings.database_url, create=False)
+        return database
 
     def _interval(self) -> float:
-        """Return the seconds until the next look: sooner than usual where something is not as it should be."""
+        """Return the seconds between two looks: fewer than usual where something is not as it should be."""
         interval = self._signals.interval
-        if self._loader.is_behind:
+        if self._loader.is_behind or not self._loader.has_log:
             interval = min(interval, self._settings.interval)
         return interval if self._writer.blocker is None else min(interval, writer.WRITE_RETRY)
+
+    def _pause(self) -> float:
+        """Return the seconds until there is something to do."""
+        left = max(0.0, self._look_at - self._now())
+        return min(left, CHORE_PAUSE) if self._saved.has_chores or self._loader.holding.has_untried else left
+
+    async def _do_chores(self) -> None:
+        """Do a little of what need not be done at once."""
+        if self._saved.has_chores:
+            self._saved.do_chores(self._loader.holding)
+        elif self._loader.holding.try_some(STEP) and self._database is not None:
+            await self._load(self._database)
 
     async def _look(self, database: Database, *, notified: bool) -> None:
         """Look for changes once: a single statement if there are none."""
         if self._writer.is_due:
             await self._write_and_load(database)
-        elif notified or self._loader.is_due or await self._loader.has_changed(database):
+            return
+        async with self._loading:
+            has_changed = await self._loader.look(database, forced=notified)
+        if has_changed:
             # What a clash of spellings kept from being written can be written when somebody has removed the other one.
             await (self._write_and_load if self._writer.clashes else self._load)(database)
         else:
-            self._set_status(State.LIVE)
+            self._followed_to(self._snapshot)
 
     async def _write_and_load(self, database: Database) -> None:
         """Write what the code declares, then read."""
@@ -239,19 +284,31 @@ class Follower:
         self._writer.log()
 
     async def _load(self, database: Database) -> None:
-        """Read everything and publish it."""
+        """Read what is new and publish it."""
         async with self._loading:
-            if (snapshot := await self._loader.load(database)) is None:
-                self._set_status(self._status.state, self._status.error and _BEHIND)
-                return
-            self._set_status(State.LIVE)
-        self._loader.save()
+            await self._loader.look(database, forced=True)
+            async for snapshot in self._loader.read(database):
+                self._followed_to(snapshot)
+                self._incidents.note_invisible(self._loader.holding.unsaved)
+                self._saved.save(self._loader.holding)
+        self._from_file = database.path is not None
+        snapshot = self._loader.holding.snapshot(self._now())
         for clash in sorted({*snapshot.clashes, *self._writer.clashes} - self._logged_clashes):
             self._logged_clashes.add(clash)
             logger.warning("%s", clash)
-        self._incidents.note_invisible(snapshot)
         for problem in snapshot.problems:
             await self._incidents.unservable(problem)
+
+    def _followed_to(self, snapshot: Snapshot | None) -> None:
+        """Publish what was read; while some of it is missing, or a replica is behind, that is no new state."""
+        self._snapshot = snapshot
+        self._look_at = self._now() + self._interval()
+        if self._loader.is_behind:
+            self._set_status(State.STALE, _BEHIND)
+        elif self._loader.has_work:
+            self._set_status(self._status.state, self._status.error)
+        else:
+            self._set_status(State.LIVE)
 
     def _failed(self, error: BaseException) -> None:
         refused = self._signals.failed(error)
@@ -270,9 +327,8 @@ class Follower:
                 return
         else:
             self._writer.reset()
-        if self._loader.snapshot is None:
-            self._loader.snapshot = self._loader.on_disk
-        self._set_status(State.OFFLINE if self._loader.snapshot is None else State.STALE, words)
+        self._snapshot = self._saved.beside(self._snapshot)
+        self._set_status(State.OFFLINE if self._snapshot is None else State.STALE, words)
 
     def _set_status(self, state: State, error: str | None = None) -> None:
         old, now = self._status, self._now()
@@ -299,7 +355,7 @@ class Follower:
 
     def _report(self, status: FollowerStatus) -> None:
         self._status = status
-        self._publish(Serving(self._loader.snapshot, status))
+        self._publish(Serving(self._snapshot, status))
 
     async def _close(self) -> None:
         database, self._database = self._database, None

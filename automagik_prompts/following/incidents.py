@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.domain.log import Lines, logger
 from automagik_prompts.domain.records import Action, EventCreate
 from automagik_prompts.exceptions import PromptsError
-from automagik_prompts.following.snapshot import Problem, Snapshot
+from automagik_prompts.following.choosing import Problem
+from automagik_prompts.following.packing import Packed, unpack
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
@@ -55,15 +56,17 @@ class IncidentLog:
             )
         return words
 
-    def note_invisible(self, snapshot: Snapshot) -> None:
+    def note_invisible(self, read: Mapping[str, Packed | None]) -> None:
         """Log, once for each version, which active texts hold what nobody sees; they are served as they are."""
-        for prompt in snapshot.served.values():
-            if prompt.text.isascii() or prompt.prompt_id is None or prompt.prompt_id in self._looked_at:
-                continue
-            self._looked_at.add(prompt.prompt_id)
-            if found := list(suspicious(prompt.text)):
-                where = f"{prompt.agent}/{prompt.status_key}, version {prompt.version}"
-                logger.warning("%s contains invisible characters: %s.", where, described(found))
+        for agent, packed in read.items():
+            for version in unpack(packed).active if packed is not None else ():
+                text = version.prompt_text
+                if text.isascii() or version.prompt_id in self._looked_at:
+                    continue
+                self._looked_at.add(version.prompt_id)
+                if found := list(suspicious(text)):
+                    where = f"{agent}/{version.status_key}, version {version.version}"
+                    logger.warning("%s contains invisible characters: %s.", where, described(found))
 
     async def unservable(self, problem: Problem) -> None:
         """Log and record that an active version cannot be served."""

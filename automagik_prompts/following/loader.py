@@ -1,139 +1,303 @@
-"""Reading: from the database to a snapshot, and to the file that the next start can fall back on."""
+"""Reading: all of a database to begin with, piece by piece, and from then on only what was written to since.
+
+What was read stays when an attempt fails, so that the next one goes on where it ended. The agents that the code
+declares are read first, and can be served before the rest is there.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import islice
+from typing import Concatenate, ParamSpec, TypeVar
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.served import Source
-from automagik_prompts.domain.summaries import ActiveSet, ChangeToken
+from automagik_prompts.domain.summaries import AgentState, Position
 from automagik_prompts.exceptions import SchemaError
-from automagik_prompts.following.builder import build_snapshot
-from automagik_prompts.following.cache_file import DiskSnapshot
+from automagik_prompts.following.holding import Holding
+from automagik_prompts.following.packing import Packed, is_head, is_same, pack
 from automagik_prompts.following.snapshot import Snapshot
 from automagik_prompts.schema import migrate
-from automagik_prompts.settings import Settings
 from automagik_prompts.storage import repository
+from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
 
-OPERATION_TIMEOUT = 10.0
-"""Seconds that one look at the database may take; then it counts as unreachable."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
-FULL_LOAD_INTERVAL = 60.0
-"""Seconds after which everything is read again even without a sign of a change; so long, too, what is older than what
-is served is not believed."""
+OPERATION_TIMEOUT = 10.0
+"""Seconds that one statement may take; then the database counts as unreachable."""
+
+REPLICA_PATIENCE = 60.0
+"""Seconds for which a replica that answers with less than what was read before is taken to catch up."""
+
+FIRST_PAGE, LARGEST_PAGE = 50, 500
+"""Agents that are read at once to begin with, and at most; fewer after a page that took too long."""
+
+QUICK = 0.25
+"""Seconds within which a page must have been read for the next one to be larger."""
+
+TRIED_AT_ONCE = 0.05
+"""Seconds for trying texts that nobody has asked for, before what was read is served; the rest is tried afterwards."""
+
+PART_AFTER = 0.1
+"""Seconds after which what was read is served although there is more to be read."""
+
+LOOK_WITHIN = 1.0
+"""Seconds after which the database is looked at again while everything is read: changes need not wait for that."""
 
 ReadAhead = Callable[[Database], Awaitable[None]]
 
 
 class Loader:
-    """Reads what is active in one database and makes snapshots of it.
+    """Reads what is active in one database.
 
     Args:
-        settings: The plugin's settings.
         registry: What the code declares.
-        snapshot: What is served already, in a forked child.
-        read_ahead: Reads what else must be at hand before a snapshot is published.
+        served: What is served already, in a forked child.
+        adopted: Adopts what is known from elsewhere, before everything is read.
+        read_ahead: Reads what else must be at hand before a snapshot is served.
 
     Attributes:
-        snapshot: What was read last.
-        on_disk: The last known good texts, once they were asked for and if there are any.
-        from_file: Whether the database is a file that was read before: where it is missing, it is gone.
+        holding: What was read.
+        has_log: Whether the database notes which agents are written to; otherwise each look compares all of them.
     """
 
     def __init__(
-        self, settings: Settings, registry: Registry, snapshot: Snapshot | None, read_ahead: ReadAhead | None
+        self,
+        registry: Registry,
+        served: Snapshot | None,
+        adopted: Callable[[], Awaitable[bool]],
+        read_ahead: ReadAhead | None = None,
     ) -> None:
-        self.snapshot = snapshot
-        self.on_disk: Snapshot | None = None
-        self.from_file = False
+        self.holding = Holding(registry, served)
+        self.has_log = True
         self._registry = registry
+        self._adopted = adopted
         self._read_ahead = read_ahead
         # The loop's clock is the monotonic one; a test may run on a loop whose time it moves itself.
         self._now = asyncio.get_running_loop().time
-        self._disk = DiskSnapshot(settings)
-        self._asked_disk = False
-        self._found: ActiveSet | None = None
-        self._saved: ChangeToken | None = None
-        self._loaded_at = float("-inf")
-        self._revisions: Mapping[int, int] = {}
+        self._position: Position | None = None
+        self._data_version: int | None = None
+        self._slice_after = 0
+        # What is to be read, by id, with the number of the change that the log has; and what was read of that.
+        self._pending: dict[int, int] = {}
+        self._done: dict[int, int] = {}
+        self._held: set[int] = set()
+        self._is_replica = False
         self._behind_since: float | None = None
+        # How far reading everything, or comparing everything, has come.
+        self._page = FIRST_PAGE
+        self._after = 0
+        self._has_declared = False
+        self._is_served = self._is_whole = served is not None and served.is_loaded
+        self._is_compared = self._is_adopted = False
 
     @property
     def is_behind(self) -> bool:
-        """Whether the database answers with less than what was read before, as a replica does."""
+        """Whether the database is a replica that answers with less than what was read before."""
         return self._behind_since is not None
 
+    def begin_session(self) -> None:
+        """Take note that the connection is a new one: what it says of itself cannot be compared with an older one's."""
+        self._data_version = None
+
+    async def look(self, database: Database, *, forced: bool) -> bool:
+        """Return whether there is something to read: a single statement.
+
+        Args:
+            database: The database.
+            forced: Whether to look although the database says that no other connection has written.
+
+        Raises:
+            TimeoutError: The database did not answer in time.
+            PromptsError: The database cannot be read.
+        """
+        version = await self._ask(database, repository.get_data_version)
+        if version is not None:
+            if self._data_version is None:
+                self._compare_anew()  # a file may have been replaced meanwhile, and nothing that can be asked says so
+            elif version == self._data_version and not (forced or self._held or self.has_work):
+                return False
+        found = await self._ask(database, repository.get_changes, self._position, self._slice_after)
+        self._is_replica = found.is_replica
+        self.has_log = bool(found.position.server)
+        if found.agents is None:
+            self._compare_anew()
+        else:
+            self._pending |= {number: change for number, change in found.agents if self._done.get(number) != change}
+            self._done = {number: change for number, change in found.agents if self._done.get(number) == change}
+        self._position, self._data_version = found.position, version
+        if self._is_whole and self._is_compared:
+            self._compare_slice(found.slice)
+        self._pending |= dict.fromkeys(self._held, 0)
+        self._held.clear()
+        return self.has_work
+
+    async def read(self, database: Database) -> AsyncIterator[Snapshot]:
+        """Read what there is to read, and yield a snapshot each time that something new can be served.
+
+        Raises:
+            TimeoutError: The database did not answer in time.
+            PromptsError: The database cannot be read.
+        """
+        began = looked = self._now()
+        while self.has_work:
+            if self._now() - looked > LOOK_WITHIN:
+                await self.look(database, forced=True)
+                looked = self._now()
+            await self._step(database)
+            # What can be read in a moment is served as one.
+            if self._now() - began > PART_AFTER and self.has_work and (part := self._part()) is not None:
+                await self._read_what_else(database)
+                yield part
+        if not self._held:
+            self._behind_since = None
+        await self._read_what_else(database)
+        if not self._is_served:
+            self._is_served = True
+            self.holding.try_some(TRIED_AT_ONCE)
+        yield self.holding.snapshot(self._now())
+
     @property
-    def is_due(self) -> bool:
-        """Whether everything is to be read again, even without a sign of a change."""
-        return self._now() - self._loaded_at >= FULL_LOAD_INTERVAL
+    def has_work(self) -> bool:
+        """Whether something is known that is to be read."""
+        return bool(self._pending) or not (self._is_whole and self._is_compared)
 
-    def read_disk(self) -> Snapshot | None:
-        """Return the last known good texts the first time, if nothing else is at hand."""
-        if self.snapshot is not None or self._asked_disk:
-            return None
-        self._asked_disk = True
-        if (saved := self._disk.load()) is not None:
-            self.on_disk = build_snapshot(
-                self._registry, saved.agents, saved.active, source=Source.DISK, loaded_at=None
-            )
-        return self.on_disk
+    async def _step(self, database: Database) -> None:
+        """Read one piece, what is most urgent first."""
+        if not self._has_declared:
+            if not self._is_served:
+                names = self._registry.agents
+                self.holding.take(await self._ask(database, repository.get_states_named, names))
+            self._has_declared = True
+        elif self._pending:
+            await self._read_pending(database)
+        elif not self._is_whole and not self._after and await self._adopted():
+            self._is_whole = self._is_adopted = True
+        elif not self._is_whole:
+            await self._read_page(database)
+        else:
+            await self._compare_page(database)
 
-    async def has_changed(self, database: Database) -> bool:
-        """Return whether anything was written since the last reading: a single statement.
+    def _part(self) -> Snapshot | None:
+        """Return what can be served while there is more to be read, if there is anything."""
+        if self._is_served:
+            return self.holding.snapshot(self._now())
+        if self._is_adopted:
+            # What was adopted may be out of date until it was compared.
+            return self.holding.part(self._registry.agents)
+        return self.holding.snapshot(None) if len(self.holding.agents) else None
 
-        Raises:
-            TimeoutError: The database did not answer in time.
-            PromptsError: The database cannot be read.
-        """
-        async with asyncio.timeout(OPERATION_TIMEOUT):
-            token = await database.run(repository.get_change_token)
-        return self._found is None or token != self._found.token
-
-    async def load(self, database: Database) -> Snapshot | None:
-        """Read everything; `None` if it is older than what was read before, and not for so long yet to be believed.
-
-        Raises:
-            TimeoutError: The database did not answer in time.
-            PromptsError: The database cannot be read.
-        """
-        async with asyncio.timeout(OPERATION_TIMEOUT):
-            found = await self._read(database)
-        now = self._now()
-        if self._is_older(found):
-            # A replica that has not caught up; a database that was restored stays like this, and is believed then.
-            self._behind_since = now if self._behind_since is None else self._behind_since
-            if now - self._behind_since < FULL_LOAD_INTERVAL:
-                return None
-        self._behind_since = None
+    async def _read_what_else(self, database: Database) -> None:
         if self._read_ahead is not None:
             async with asyncio.timeout(OPERATION_TIMEOUT):
                 await self._read_ahead(database)
-        self.snapshot = build_snapshot(
-            self._registry, found.agents, found.active, previous=self.snapshot, loaded_at=now
-        )
-        self._found, self._loaded_at = found, now
-        self._revisions = {agent.id: agent.revision for agent in found.agents}
-        self.from_file = database.path is not None
-        return self.snapshot
 
-    def save(self) -> None:
-        """Keep what was read last for the next start."""
-        found = self._found
-        if found is not None and found.token != self._saved and self._disk.save(found):
-            self._saved = found.token
+    async def _read_pending(self, database: Database) -> None:
+        """Read agents that were written to."""
+        chosen = dict(islice(self._pending.items(), self._page))
+        states = await self._paged(database, repository.get_states, chosen)
+        believed = [state for state in states if not self._is_behind_in(state.info.id, state.info.revision)]
+        gone = {*chosen} - {state.info.id for state in states}
+        self.holding.take(believed)
+        self.holding.drop(number for number in gone if not self._is_behind_in(number, None))
+        for number, change in chosen.items():
+            if self._pending.get(number) == change:
+                del self._pending[number]
+            if number not in self._held:
+                self._done[number] = change
 
-    async def _read(self, database: Database) -> ActiveSet:
+    def _is_behind_in(self, number: int, revision: int | None) -> bool:
+        """Return whether a replica does not know yet what was read of an agent; then that goes on being served."""
+        name = self.holding.ids.get(number)
+        ours = self.holding.read_of(name) if name is not None else None
+        if not self._is_replica or ours is None or ours[0] != number or (revision is not None and ours[5] <= revision):
+            return False
+        if self._behind_since is None:
+            self._behind_since = self._now()
+        if self._now() - self._behind_since >= REPLICA_PATIENCE:
+            return False
+        self._held.add(number)
+        return True
+
+    async def _read_page(self, database: Database) -> None:
+        """Read the agents with the next ids, where nothing was read before."""
+        limit = self._page
+        states = await self._paged(database, repository.get_states_after, self._after, limit)
+        self.holding.take(states, at_once=False)
+        if len(states) < limit:
+            self._is_whole, self._after = True, 0
+        else:
+            self._after = states[-1].info.id
+
+    async def _compare_page(self, database: Database) -> None:
+        """Compare the agents with the next ids with what was read before, without reading their texts."""
+        heads = await self._ask(database, repository.get_heads_after, self._after, LARGEST_PAGE)
+        last = heads[-1].info.id if len(heads) == LARGEST_PAGE else None
+        self._compare(heads, last, is_head)
+        self._is_compared = last is None
+        self._after = last or 0
+
+    def _compare_slice(self, states: Sequence[AgentState]) -> None:
+        """Compare a few agents with what was read: the log does not know of what is restored, or written without it."""
+        last = states[-1].info.id if len(states) >= repository.SLICE else None
+        self._compare(states, last, is_same, after=self._slice_after)
+        self._slice_after = last or 0
+
+    def _compare(
+        self,
+        states: Sequence[AgentState],
+        last: int | None,
+        alike: Callable[[Packed, Packed], bool],
+        after: int | None = None,
+    ) -> None:
+        """Have those agents read that are not what was read before, up to an id."""
+        missing = dict(self.holding.ids.between(self._after if after is None else after, last))
+        for state in states:
+            number = state.info.id
+            name = missing.pop(number, None)
+            ours = self.holding.read_of(name) if name is not None else None
+            if ours is None or not alike(ours, pack(state)):
+                self._pending.setdefault(number, 0)
+        for number in missing:
+            self._pending.setdefault(number, 0)
+
+    def _compare_anew(self) -> None:
+        self._is_compared = False
+        self._after = 0
+        self._done.clear()
+
+    async def _paged(
+        self,
+        database: Database,
+        function: Callable[Concatenate[Client, P], Awaitable[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Ask for texts, for more of them the next time if it was quick, and for fewer if it took too long."""
+        began = self._now()
         try:
-            return await database.run(repository.get_active_set)
+            found = await self._ask(database, function, *args, **kwargs)
+        except TimeoutError:
+            self._page = max(1, self._page // 4)
+            raise
+        if self._now() - began < QUICK:
+            self._page = min(self._page * 2, LARGEST_PAGE)
+        return found
+
+    async def _ask(
+        self,
+        database: Database,
+        function: Callable[Concatenate[Client, P], Awaitable[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        try:
+            async with asyncio.timeout(OPERATION_TIMEOUT):
+                return await database.run(function, *args, **kwargs)
         except SchemaError:
             # The migrations know better what is wrong, and what to do.
-            await migrate.check_writable(database)
+            async with asyncio.timeout(OPERATION_TIMEOUT):
+                await migrate.check_writable(database)
             raise
-
-    def _is_older(self, found: ActiveSet) -> bool:
-        """Return whether it is older than what is served: an agent was written to less often, and none more."""
-        pairs = [(agent.revision, self._revisions.get(agent.id, agent.revision)) for agent in found.agents]
-        return any(now < seen for now, seen in pairs) and not any(now > seen for now, seen in pairs)

@@ -220,6 +220,7 @@ class RuntimeState:
             self.serving = Serving(coming or before, self.serving.status if self.closed else status)
             if coming is not None and coming.is_loaded:
                 self._loaded.set()
+                self._fallback = None
         if status.state is State.OFFLINE:
             self._snapshot_or_fallback()
         if is_new or status.state is State.OFFLINE:

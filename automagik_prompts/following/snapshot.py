@@ -5,36 +5,20 @@ A snapshot never changes. The thread builds a new one and replaces one reference
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.keys import PromptKey, SpellingClash, Status, StatusKeys, new_key
+from automagik_prompts.domain.keys import PromptKey, SpellingClash, Status, new_key
 from automagik_prompts.domain.protocols import StatusFunction
-from automagik_prompts.domain.records import ActiveVersion
-from automagik_prompts.domain.served import Selection, ServedPrompt
+from automagik_prompts.domain.served import Selection, ServedPrompt, Source
 from automagik_prompts.domain.text import closest
 from automagik_prompts.exceptions import NoActivePromptError
-from automagik_prompts.following.choosing import agent_texts
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An active version that this process cannot serve.
-
-    Attributes:
-        prompt: The version.
-        reason: Why not, without its text.
-    """
-
-    prompt: ActiveVersion
-    reason: str
-
-    @property
-    def agent(self) -> str:
-        """The agent's name."""
-        return self.prompt.agent
+from automagik_prompts.following.agents import AgentMap
+from automagik_prompts.following.choosing import AgentTexts, Problem, agent_texts
+from automagik_prompts.following.compiling import compile_agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +27,62 @@ class Snapshot:
 
     Attributes:
         registry: What the code declares; asked for agents that were declared after the snapshot was built.
-        selections: What is served, by agent and status.
-        fallbacks: What is served for a status that nobody defined, by agent.
-        primaries: The primary status, by agent.
-        served: The versions from the database, by agent and status.
-        keys: The statuses of each agent that have a text, each found however it is given.
-        problems: The active versions that cannot be served here.
-        clashes: The statuses that the code spells otherwise than the database.
-        revisions: The revision of each agent.
-        loaded_at: When the database was read, on the monotonic clock; `None` if it was not.
+        agents: The agents by their names; a text is compiled when it is first asked for.
+        source: Where the agents were read.
+        problems: The active versions that are known to be ones that cannot be served here.
+        loaded_at: When all of the database was read, on the monotonic clock; `None` if it was not.
     """
 
     registry: Registry = field(repr=False)
-    selections: Mapping[tuple[str, str], Selection] = field(repr=False, default_factory=dict)
-    fallbacks: Mapping[str, Selection] = field(repr=False, default_factory=dict)
-    primaries: Mapping[str, str] = field(repr=False, default_factory=dict)
-    served: Mapping[PromptKey, ServedPrompt] = field(repr=False, default_factory=dict)
-    keys: Mapping[str, StatusKeys] = field(repr=False, default_factory=dict)
+    agents: AgentMap = field(repr=False, default_factory=AgentMap)
+    source: Source = Source.DATABASE
     problems: tuple[Problem, ...] = ()
-    clashes: tuple[SpellingClash, ...] = ()
-    revisions: Mapping[str, int] = field(repr=False, default_factory=dict)
     loaded_at: float | None = None
 
     @property
     def is_loaded(self) -> bool:
-        """Whether it was read from the database."""
+        """Whether all of it was read from the database."""
         return self.loaded_at is not None
+
+    def agent(self, name: str) -> AgentTexts | None:
+        """Return what there is for an agent, or `None`."""
+        entry = self.agents.get(name)
+        if type(entry) is not tuple:
+            return entry  # type: ignore[return-value]  # mypy does not take a type's identity for a check
+        texts = compile_agent(name, self.registry.agents.get(name), entry, self.source)
+        self.agents.keep(name, entry, texts)
+        return texts
+
+    def each(self) -> Iterator[AgentTexts]:
+        """Yield what there is for each agent, by name; this compiles all texts, so it is for tools and not for runs."""
+        return (one for name in sorted(self.agents) if (one := self.agent(name)) is not None)
+
+    @property
+    def served(self) -> Mapping[PromptKey, ServedPrompt]:
+        """The versions from the database, by agent and status; for tools."""
+        found = {PromptKey(one.name, key): prompt for one in self.each() for key, prompt in one.served.items()}
+        return MappingProxyType(found)
+
+    @property
+    def selections(self) -> Mapping[PromptKey, Selection]:
+        """What is served, by agent and status; for tools."""
+        found = {
+            PromptKey(one.name, key): selection
+            for one in self.each()
+            for key, selection in one.chosen.items()
+            if key is not None
+        }
+        return MappingProxyType(found)
+
+    @property
+    def clashes(self) -> tuple[SpellingClash, ...]:
+        """The statuses that the code spells otherwise than the database."""
+        declared = (self.agent(name) for name in self.registry.agents)
+        return tuple(sorted(clash for one in declared if one is not None for clash in one.clashes()))
 
     def knows(self, agent: str) -> bool:
         """Return whether it has anything to say about an agent."""
-        return agent in self.primaries or agent in self.registry.agents
+        return self.agents.get(agent) is not None or agent in self.registry.agents
 
     def status_key(self, agent: str, status: Status | None) -> str | None:
         """Return the key that a status means for an agent; one that has no text is what it is called itself.
@@ -85,12 +95,13 @@ class Snapshot:
         Raises:
             InvalidPromptError: It is something else.
         """
-        if type(status) is str and (agent, status) in self.selections:
+        one = self.agent(agent)
+        if type(status) is str and one is not None and status in one.chosen:
             return status  # as it mostly is
         if status is None or (isinstance(status, Enum) and status.value is None):
             return None
-        keys, declared = self.keys.get(agent), self.registry.agents.get(agent)
-        found = keys.find(status) if keys is not None else None
+        declared = self.registry.agents.get(agent)
+        found = one.keys.find(status) if one is not None else None
         if found is None and declared is not None:
             found = declared.keys.find(status)
         return found if found is not None else new_key(status)
@@ -105,12 +116,13 @@ class Snapshot:
         Raises:
             NoActivePromptError: Neither the database nor the code has anything to serve.
         """
-        key = self.primaries.get(agent) if status_key is None else self.status_key(agent, status_key)
-        if key is not None:
-            found = self.selections.get((agent, key))
-            if found is not None:
-                return found
-        fallback = self.fallbacks.get(agent)
+        one = self.agent(agent)
+        if one is None:
+            return self._from_code(agent, self.status_key(agent, status_key))
+        key = one.primary if status_key is None else self.status_key(agent, status_key)
+        if key is not None and (found := one.chosen.get(key)) is not None:
+            return found
+        fallback = one.chosen.get(None)
         declared = self.registry.agents.get(agent)
         if fallback is not None and (declared is None or key not in declared.prompts):
             return fallback
@@ -133,10 +145,11 @@ class Snapshot:
     def _from_code(self, agent: str, status_key: str | None) -> Selection:
         """Serve an agent or status that was declared after this snapshot was built."""
         declared = self.registry.agents.get(agent)
-        built = agent_texts(agent, declared, None, {}, {}).select(status_key or declared.primary) if declared else None
+        built = agent_texts(agent, declared, None, {}).select(status_key or declared.primary) if declared else None
         if built is None:
-            known = {*self.registry.agents, *self.fallbacks}
-            raise _nothing(agent, status_key, known, is_known=agent in self.primaries, is_loaded=self.is_loaded)
+            is_known = self.agents.get(agent) is not None
+            known = {*self.registry.agents, *self.agents} if not is_known else set()
+            raise _nothing(agent, status_key, known, is_known=is_known, is_loaded=self.is_loaded)
         return built
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from automagik_prompts.agent import pinning
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.keys import PromptKey, Status
+from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo, Prompt
 from automagik_prompts.domain.served import ServedPrompt, Source
 from automagik_prompts.editing import finding
 from automagik_prompts.exceptions import InvalidPromptError, PromptsError
-from automagik_prompts.following.builder import served_version
+from automagik_prompts.following.compiling import served_version
 from automagik_prompts.following.snapshot import Snapshot
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -46,7 +46,8 @@ class VersionStore:
 
     def find(self, snapshot: Snapshot | None, agent: str, status_key: str, version: int) -> ServedPrompt | None:
         """Return a version from memory, or `None`."""
-        active = snapshot.served.get(PromptKey(agent, status_key)) if snapshot is not None else None
+        texts = snapshot.agent(agent) if snapshot is not None else None
+        active = texts.served.get(status_key) if texts is not None else None
         return (
             active
             if active is not None and active.version == version
@@ -63,11 +64,13 @@ class VersionStore:
     def superseded(self, old: Snapshot, new: Snapshot) -> None:
         """Keep what was served until now and is not any more, where conversations go on with it."""
         if agents := pinning.kept_agents():
-            gone = [
-                prompt
-                for key, prompt in old.served.items()
-                if key[0] in agents and ((now := new.served.get(key)) is None or now.version != prompt.version)
-            ]
+            gone = []
+            for name in agents & {*old.agents.differing(new.agents)}:
+                before, after = old.agent(name), new.agent(name)
+                for key, prompt in before.served.items() if before is not None else ():
+                    now = after.served.get(key) if after is not None else None
+                    if now is None or now.version != prompt.version:
+                        gone.append(prompt)
             if gone:
                 self._versions.add(gone)
 

@@ -13,6 +13,7 @@ from automagik_prompts.agent import plugins
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.log import logger
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError
+from automagik_prompts.following import journal
 from automagik_prompts.following.builder import code_snapshot
 from automagik_prompts.following.changes import changes_between
 from automagik_prompts.following.follower import Follower
@@ -36,6 +37,7 @@ _CLOSE_SECONDS = 2.0
 
 forks.register(child=plugins.renew_lock)
 forks.register(child=storage.renew_lock)
+forks.register(child=journal.close_open)
 
 
 class Lifecycle:

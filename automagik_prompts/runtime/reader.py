@@ -84,7 +84,8 @@ class Reader:
     def status_keys(self, agent: str) -> tuple[str, ...]:
         """Return the statuses of an agent that have a text of their own here; starts nothing."""
         snapshot, declared = self._life.state.snapshot, self._life.registry.agents.get(agent)
-        served = snapshot.keys.get(agent, ()) if snapshot is not None else ()
+        texts = snapshot.agent(agent) if snapshot is not None else None
+        served = texts.keys if texts is not None else ()
         return tuple(sorted(StatusKeys(served, declared.prompts if declared is not None else ())))
 
     def select(self, agent: str, status: Status | None, *, serving: bool = True) -> tuple[str, Selection]:

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 
 from automagik_prompts.agent import plugins
-from automagik_prompts.domain.keys import PromptKey, SpellingClash, Status
+from automagik_prompts.domain.keys import SpellingClash, Status
 from automagik_prompts.domain.protocols import DefaultPlugin
 from automagik_prompts.domain.served import Explanation, Health
 from automagik_prompts.domain.text import nearest
-from automagik_prompts.following.snapshot import Problem
+from automagik_prompts.following.choosing import Problem
+from automagik_prompts.following.snapshot import Snapshot
 from automagik_prompts.runtime.lifecycle import Lifecycle
 from automagik_prompts.runtime.reader import Reader
 
@@ -40,8 +41,7 @@ def explain(life: Lifecycle, reader: Reader, agent: str, status: Status | None) 
         notes=(
             *(
                 f"{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
-                for problem in _problems(life)
-                if problem.agent == agent
+                for problem in _faults(life, agent)
             ),
             *(str(clash) for clash in _clashes(life) if clash.agent == agent),
             *_unknown_to_code(life, agent, asked),
@@ -65,7 +65,7 @@ def health(life: Lifecycle, reader: Reader, plugin: DefaultPlugin) -> Health:
         error=following.error,
         listening=following.listening,
         unwritten=following.unwritten,
-        agents=len({*life.registry.agents, *(snapshot.fallbacks if snapshot is not None else ())}),
+        agents=_agents(life, snapshot),
         problems=(
             *(
                 f"{problem.agent}/{problem.prompt.status_key}, version {problem.prompt.version}: {problem.reason}"
@@ -77,9 +77,21 @@ def health(life: Lifecycle, reader: Reader, plugin: DefaultPlugin) -> Health:
     )
 
 
+def _agents(life: Lifecycle, snapshot: Snapshot | None) -> int:
+    """Return how many agents have prompts here."""
+    if snapshot is None:
+        return len(life.registry.agents)
+    return snapshot.agents.with_texts + sum(snapshot.agents.get(name) is None for name in life.registry.agents)
+
+
 def _problems(life: Lifecycle) -> tuple[Problem, ...]:
     snapshot = life.state.snapshot
     return snapshot.problems if snapshot is not None else ()
+
+
+def _faults(life: Lifecycle, agent: str) -> tuple[Problem, ...]:
+    texts = life.state.snapshot.agent(agent) if life.state.snapshot is not None else None
+    return texts.faults if texts is not None else ()
 
 
 def _clashes(life: Lifecycle) -> list[SpellingClash]:
@@ -93,6 +105,6 @@ def _unknown_to_code(life: Lifecycle, agent: str, status_key: str) -> Iterator[s
     declared, snapshot = life.registry.agents.get(agent), life.state.snapshot
     if declared is None or snapshot is None or declared.keys.find(status_key) is not None:
         return
-    if PromptKey(agent, status_key) in snapshot.served:
+    if (texts := snapshot.agent(agent)) is not None and status_key in texts.served:
         near = nearest(status_key, declared.prompts, "statuses")
         yield f"the code does not declare the status {status_key!r}. {near}"

@@ -134,10 +134,12 @@ async def test_all_real_texts(empty_url: str, real_prompts: dict[str, str]) -> N
             )
     async with Database(empty_url) as database:
         assert await sync.seed(database, registry.agents) == ()
-        found = await database.run(repository.get_active_set)
+        found = await database.run(repository.get_states_after, 0, 10_000)
         stored = await database.run(rows, "SELECT prompt_text FROM prompts")
     assert sorted(str(row["prompt_text"]) for row in stored) == sorted([*real_prompts.values()] * 2)
-    snapshot = build_snapshot(Registry(), found.agents, found.active, loaded_at=0)
+    snapshot = build_snapshot(
+        Registry(), [state.info for state in found], [one for state in found for one in state.active], loaded_at=0
+    )
     assert not snapshot.problems
     for name in ("library", "by hand"):
         for number, text in enumerate(real_prompts.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -16,7 +17,8 @@ import pytest
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source, State
-from automagik_prompts.following.cache_file import DiskSnapshot
+from automagik_prompts.following.journal import Journal
+from automagik_prompts.following.packing import texts_of
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.settings import load_settings
 from automagik_prompts.storage.database import Database
@@ -32,10 +34,6 @@ ACTIVE = "From a person."
 Damage = Callable[[Path], None]
 
 
-def _truncated(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-40])
-
-
 def _empty(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -49,8 +47,9 @@ def _foreign(path: Path) -> None:
 
 
 def _of_another_release(path: Path) -> None:
-    content = json.loads(path.read_bytes())
-    path.write_text(json.dumps({**content, "kind": "automagik_prompts snapshot 99"}), encoding="utf-8")
+    kind = b"automagik_prompts journal 99"
+    _, _, rest = path.read_bytes().partition(b"\n")
+    path.write_bytes(hashlib.sha256(kind).hexdigest()[:16].encode() + b" " + kind + b"\n" + rest)
 
 
 def _list(path: Path) -> None:
@@ -80,7 +79,6 @@ def _writable_by_others(path: Path) -> None:
 
 
 DAMAGES: list[Damage] = [
-    _truncated,
     _empty,
     _bytes,
     _foreign,
@@ -134,7 +132,7 @@ def _url_of_nobody(tmp_path: Path, database_url: str) -> str:
 
 def _same_file(path: Path, url: str, tmp_path: Path) -> None:
     """Put a file where the snapshot of another database is expected."""
-    wanted = DiskSnapshot(load_settings(database_url=url, cache_dir=tmp_path / "cache")).path
+    wanted = Journal(load_settings(database_url=url, cache_dir=tmp_path / "cache")).path
     assert wanted is not None
     path.rename(wanted)
 
@@ -165,7 +163,7 @@ async def test_fault_39_file_that_cannot_be_written(
         assert len(warnings) == 1
         assert "The disk snapshot" in warnings[0]
         assert long not in warnings[0]
-    assert not cache.is_dir() or not list(cache.iterdir())
+    assert not cache.is_dir() or [path.read_bytes().count(b"\n") for path in cache.iterdir()] == [1]
 
 
 async def test_fault_39_home_that_is_not_there(
@@ -190,13 +188,13 @@ def test_fault_39_written_by_many_at_once(tmp_path: Path, launcher: Launcher) ->
     """Whoever reads while 4 processes replace it finds it whole, and in the end there is one, for its owner only."""
     url, cache = f"sqlite://{tmp_path / 'prompts.db'}", tmp_path / "cache"
     children = [launcher.fork("tests.faults:save_often", url, str(cache), 60, number) for number in range(4)]
-    reader = DiskSnapshot(load_settings(database_url=url, cache_dir=cache))
+    reader = Journal(load_settings(database_url=url, cache_dir=cache))
     seen: set[int] = set()
     while not all(child.has_answered() for child in children):
-        found = reader.load()
-        if found is not None:
-            assert {len(version.prompt_text) for version in found.active} == {20_000}
-            seen.add(found.token.revisions)
+        for _, packed in reader.read():
+            assert packed is not None
+            assert {len(text) for _, text in texts_of(packed)} == {20_000}
+            seen.add(packed[5])
     for child in children:
         assert child.answer() == "saved"
         child.close()

@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -26,6 +26,7 @@ from automagik_prompts.following.follower import Follower
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage import repository
+from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.sqlite import BUSY_TIMEOUT
 from tests.conftest import ENGINES, MakePlugin
@@ -123,18 +124,18 @@ async def _until_quiet(log: Path) -> int:
 def _counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count the attempts to follow and the loads; what they do stays as it is."""
     count: Counter[str] = Counter()
-    attempt, load = Follower._attempt, repository.get_active_set
+    attempt, load = Follower._attempt, repository.get_states_named
 
     async def attempted(self: Follower) -> BaseException | None:
         count["attempts"] += 1
         return await attempt(self)
 
-    async def loaded(db: object) -> repository.ActiveSet:
+    async def loaded(db: Client, names: Iterable[str]) -> list[repository.AgentState]:
         count["loads"] += 1
-        return await load(db)  # type: ignore[arg-type]  # passed on as it came
+        return await load(db, names)
 
     monkeypatch.setattr(Follower, "_attempt", attempted)
-    monkeypatch.setattr(repository, "get_active_set", loaded)
+    monkeypatch.setattr(repository, "get_states_named", loaded)
     return count
 
 

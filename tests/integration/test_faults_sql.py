@@ -22,7 +22,6 @@ from automagik_prompts.exceptions import (
     NoActivePromptError,
     UnexposedVariableError,
 )
-from automagik_prompts.following import listening, loader
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
@@ -183,16 +182,8 @@ async def test_fault_07_event_is_recorded_once_by_many_processes(
     assert len(await _recorded(database_url)) == 1
 
 
-async def test_fault_52_text_changed_in_place(
-    database_url: str,
-    registry: Registry,
-    make_plugin: MakePlugin,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_fault_52_text_changed_in_place(database_url: str, registry: Registry, make_plugin: MakePlugin) -> None:
     """A text that SQL changes under its number is served by no process; one command keeps it as a new version."""
-    for module, name in ((loader, "FULL_LOAD_INTERVAL"), (listening, "SAFETY_INTERVAL")):
-        assert getattr(module, name) == 60
-        monkeypatch.setattr(module, name, 0.3)
     registry.declare("a", {"default": CODE}, where="here")
     plugin = make_plugin(database_url, disk_snapshot=False)
     await plugin.ready()
@@ -219,12 +210,8 @@ async def test_fault_52_text_changed_in_place(
     assert not plugin.health().problems
 
 
-async def test_fault_52_format_changed_in_place(
-    database_url: str, registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_fault_52_format_changed_in_place(database_url: str, registry: Registry, make_plugin: MakePlugin) -> None:
     """A verbatim text that SQL makes a template goes on being served verbatim where it was seen before."""
-    for module, name in ((loader, "FULL_LOAD_INTERVAL"), (listening, "SAFETY_INTERVAL")):
-        monkeypatch.setattr(module, name, 0.3)
     registry.declare("a", {"default": CODE}, where="here")
     plugin = make_plugin(database_url)
     await plugin.ready()

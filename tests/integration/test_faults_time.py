@@ -129,7 +129,7 @@ async def test_fault_38_refresher_raises_any_exception(
     assert plugin.state is State.LIVE
     caplog.set_level(logging.DEBUG)
     attempts = 0
-    marker, active_set = repository.get_change_token, repository.get_active_set
+    look = repository.get_data_version
 
     async def fail(_db: object) -> None:
         nonlocal attempts
@@ -137,8 +137,7 @@ async def test_fault_38_refresher_raises_any_exception(
         raise failure()
 
     # No database makes a driver raise all of these, so they are put where the driver is called.
-    monkeypatch.setattr(repository, "get_change_token", fail)
-    monkeypatch.setattr(repository, "get_active_set", fail)
+    monkeypatch.setattr(repository, "get_data_version", fail)
     await execute(url, "UPDATE agents SET revision = revision + 1", *notification(url))
     await until(lambda: attempts > 2, "it fails several times")
     await until(lambda: plugin.state is State.STALE, "the state tells")
@@ -152,8 +151,7 @@ async def test_fault_38_refresher_raises_any_exception(
     assert len(lines(caplog, logging.WARNING)) <= 2
     assert_silent(caplog, TEXT, PASSWORD)
     assert TEXT not in health.error
-    monkeypatch.setattr(repository, "get_change_token", marker)
-    monkeypatch.setattr(repository, "get_active_set", active_set)
+    monkeypatch.setattr(repository, "get_data_version", look)
     await until(lambda: plugin.state is State.LIVE, "it heals")
     assert (await plugin.create("a", "default", "second", activate=True, new_status=True)).active_version == 2
     assert await told(plugin, "a") == "second"
@@ -174,16 +172,16 @@ async def test_fault_38_something_ends_the_event_loop(
     registry.declare("a", {"default": "first"}, where="here")
     plugin = make_plugin(sqlite_url, poll_interval=0.02)
     await plugin.ready()
-    get_change_token = repository.get_change_token
+    look = repository.get_data_version
     raised = threading.Event()
 
     async def fail(db: object) -> object:
         if raised.is_set():
-            return await get_change_token(db)  # type: ignore[arg-type]  # passed on as it came
+            return await look(db)  # type: ignore[arg-type]  # passed on as it came
         raised.set()
         raise failure
 
-    monkeypatch.setattr(repository, "get_change_token", fail)
+    monkeypatch.setattr(repository, "get_data_version", fail)
     await until(raised.is_set, "it was raised")
     assert await told(plugin, "a") == "first"
     other = make_plugin(sqlite_url)

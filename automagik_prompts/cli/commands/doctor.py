@@ -20,7 +20,7 @@ from automagik_prompts.cli.session import ImportedModules, Session, command, ope
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.served import State
 from automagik_prompts.exceptions import PromptsError
-from automagik_prompts.following.cache_file import DiskSnapshot
+from automagik_prompts.following.journal import Journal
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, redacted_url
@@ -66,7 +66,7 @@ def _versions() -> dict[str, str]:
 
 def _settings(settings: Settings) -> dict[str, str]:
     """Return each setting as it is in force, without passwords, and where it came from."""
-    path = DiskSnapshot(settings).path
+    path = Journal(settings).path
     effective = {
         "database_url": redacted_url(settings.database_url),
         "poll_interval": f"{settings.interval:g}",
@@ -185,7 +185,7 @@ def _notifications(plugin: PromptPlugin, settings: Settings) -> Diagnosed:
 
 
 def _disk(settings: Settings) -> Diagnosed:
-    path = DiskSnapshot(settings).path
+    path = Journal(settings).path
     if path is None:
         words = "off: a process that starts while the database is down serves the code's texts"
         return Diagnosed(name="disk snapshot", outcome="warning", message=words)

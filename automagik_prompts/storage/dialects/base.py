@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.domain.summaries import Position
 from automagik_prompts.settings import Dialect
 
 
@@ -64,6 +65,24 @@ class ForeignKey:
     on_delete: str
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a look at the log of changes finds.
+
+    Attributes:
+        position: Up to where it looked.
+        agents: The ids of the agents that were written to since, each with the number of that change; `None` where
+            there is no log, or another one.
+        is_replica: Whether the server follows another one.
+        rows: The rows of the statement that was asked besides.
+    """
+
+    position: Position
+    agents: tuple[tuple[int, int], ...] | None
+    is_replica: bool
+    rows: Sequence[Mapping[str, Any]]
+
+
 class Engine(Protocol):
     """What differs between the engines."""
 
@@ -93,8 +112,16 @@ class Engine(Protocol):
         """Lock rows of `agents` in the order of their ids, where an UPDATE would take them in any order."""
         ...
 
-    async def notify(self, client: BaseDBAsyncClient, channel: str) -> None:
-        """Notify the listening processes when this transaction is committed, where the engine can."""
+    def digest(self, column: str) -> str:
+        """Return an expression that tells one text from another: its SHA-256, or the text where it is at hand."""
+        ...
+
+    async def data_version(self, db: DatabaseReader) -> int | None:
+        """Return a number that differs after every write of another connection; `None` where that is not so cheap."""
+        ...
+
+    async def changes(self, db: DatabaseReader, since: Position | None, also: str) -> Noted:
+        """Return which agents were written to since a position, and the rows of another statement, all in one look."""
         ...
 
     async def kind_of(self, db: DatabaseReader, table: str) -> str | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.exceptions import OperationalError
 
-from automagik_prompts.storage.dialects.base import Column, DatabaseReader, ForeignKey, Index
+from automagik_prompts.domain.summaries import Position
+from automagik_prompts.storage.dialects.base import Column, DatabaseReader, ForeignKey, Index, Noted
 
 POOL_SIZE = 3
 """Connections of one process to a server, at most: the follower's, a write, and one to spare."""
@@ -17,6 +20,29 @@ _MARK = re.compile(r"\?")
 
 TABLE_ID = "to_regclass(quote_ident(current_schema()) || '.' || quote_ident(?::text))"
 """The table of a name where CREATE TABLE looks, and no further: in another schema it is another's."""
+
+
+# What the server says of itself: after a restore or a failover it is another one, or the tables are.
+_LOOK = """\
+SELECT pg_current_snapshot()::text AS position, pg_is_in_recovery() AS replica, {changed}::text AS changed,
+    concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), 'agents'::regclass::oid, 'prompts'::regclass::oid)
+    AS server, (SELECT COALESCE(json_agg(row_to_json(s)), '[]') FROM ({also}) s)::text AS also"""
+
+# Transactions that had not ended at the last look, and later ones. A standby does not tell which ones go on, and a row
+# that was restored from another server may have a number that no transaction here has had yet.
+_CHANGED = """\
+(SELECT COALESCE(json_agg(json_build_array(agent_id, change)), '[]') FROM prompt_changes
+    WHERE change >= ?::bigint AND change < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+    AND (pg_is_in_recovery() OR NOT pg_visible_in_snapshot(change::text::xid8, ?::text::pg_snapshot)))"""
+
+_NEVER = 2**63 - 1
+
+
+def _marks(since: Position | None) -> tuple[int, str]:
+    """Return where the log is read from: the oldest transaction of the last look, and that look's whole snapshot."""
+    if since is None or not since.server:
+        return _NEVER, "1:1:"
+    return int(since.number.partition(":")[0]), since.number
 
 
 class PostgresEngine:
@@ -48,9 +74,26 @@ class PostgresEngine:
         """Lock rows of `agents` in the order of their ids, so that nobody waits in a circle."""
         await client.execute_query(f"SELECT id FROM agents WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
 
-    async def notify(self, client: BaseDBAsyncClient, channel: str) -> None:
-        """Send the listening processes a notification when this transaction is committed."""
-        await client.execute_query(f"SELECT pg_notify('{channel}', '')")
+    def digest(self, column: str) -> str:
+        """Return the SHA-256 of a text: a tenth of the text's length, at most, crosses the network."""
+        return f"encode(sha256(convert_to({column}, 'UTF8')), 'hex')"
+
+    async def data_version(self, db: DatabaseReader) -> int | None:  # noqa: ARG002  # the protocol's argument
+        """Return nothing: whatever tells of a write costs as much as the look itself."""
+        return None
+
+    async def changes(self, db: DatabaseReader, since: Position | None, also: str) -> Noted:
+        """Return which agents were written to since a position, and the rows of another statement: one statement."""
+        try:
+            (row,) = await db.rows(_LOOK.format(changed=_CHANGED, also=also), *_marks(since))
+        except OperationalError as error:
+            if "prompt_changes" not in str(error):
+                raise
+            (row,) = await db.rows(_LOOK.format(changed="NULL::json", also=also))
+        position = Position(row["server"] if row["changed"] is not None else "", row["position"])
+        pairs = tuple((agent, change) for agent, change in json.loads(row["changed"] or "[]"))
+        is_another = row["changed"] is None or (since is not None and since.server != position.server)
+        return Noted(position, None if is_another else pairs, row["replica"], json.loads(row["also"]))
 
     async def kind_of(self, db: DatabaseReader, table: str) -> str | None:
         """Return what a name stands for: `table`, `view` or something else; `None` if there is nothing of that name."""

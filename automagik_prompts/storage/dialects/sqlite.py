@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import OperationalError
 
+from automagik_prompts.domain.summaries import Position
 from automagik_prompts.settings import sqlite_path
-from automagik_prompts.storage.dialects.base import Column, DatabaseReader, ForeignKey, Index, quoted
+from automagik_prompts.storage.dialects.base import Column, DatabaseReader, ForeignKey, Index, Noted, quoted
 
 BUSY_TIMEOUT = 5000
 """How long SQLite waits for another process' write, in milliseconds."""
@@ -52,8 +54,30 @@ class SqliteEngine:
     async def lock_rows(self, client: BaseDBAsyncClient, ids: str) -> None:
         """Lock nothing: the first write locks the whole file."""
 
-    async def notify(self, client: BaseDBAsyncClient, channel: str) -> None:
-        """Notify nobody: processes look by themselves."""
+    def digest(self, column: str) -> str:
+        """Return the text itself: it is in a file at hand."""
+        return column
+
+    async def data_version(self, db: DatabaseReader) -> int | None:
+        """Return a number that differs after every write of another connection."""
+        return int((await db.rows("PRAGMA data_version"))[0]["data_version"])
+
+    async def changes(self, db: DatabaseReader, since: Position | None, also: str) -> Noted:
+        """Return which agents were written to since a position, and the rows of another statement."""
+        try:
+            last = (await db.rows("SELECT COALESCE(MAX(change), 0) AS last FROM prompt_changes"))[0]["last"]
+        except OperationalError as error:
+            if "prompt_changes" not in str(error):
+                raise
+            return Noted(Position("", ""), None, is_replica=False, rows=await db.rows(also))
+        position, noted = Position("log", str(last)), list[dict[str, Any]]()
+        if since is not None and since.server == position.server:
+            # A file that was put back: the numbers go on from there, and would be taken for ones that were seen.
+            if int(since.number) > last:
+                return Noted(position, None, is_replica=False, rows=await db.rows(also))
+            noted = await db.rows("SELECT agent_id, change FROM prompt_changes WHERE change > ?", int(since.number))
+        pairs = None if since is not None and since.server != position.server else _pairs(noted)
+        return Noted(position, pairs, is_replica=False, rows=await db.rows(also))
 
     async def kind_of(self, db: DatabaseReader, table: str) -> str | None:
         """Return what a name stands for: `table`, `view` or something else; `None` if there is nothing of that name."""
@@ -109,6 +133,10 @@ class SqliteEngine:
         """Return what would break, or go without a word, if a column were dropped: views, triggers, indexes, checks."""
         schema = await db.rows("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
         return _rehearsed_drop([(row["type"], row["name"], row["sql"]) for row in schema], table, column)
+
+
+def _pairs(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[int, int], ...]:
+    return tuple((row["agent_id"], row["change"]) for row in rows)
 
 
 _VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)

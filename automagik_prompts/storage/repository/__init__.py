@@ -6,14 +6,23 @@ the signal that tells other processes, and the token for optimistic writes.
 """
 
 from automagik_prompts.domain.summaries import (
-    ActiveSet,
-    ChangeToken,
+    AgentState,
+    Changes,
     CodeVersion,
+    Position,
     StatusHead,
     StatusSummary,
     VersionDigest,
 )
-from automagik_prompts.storage.repository.active import get_active_set, get_change_token
+from automagik_prompts.storage.repository.active import (
+    SLICE,
+    get_changes,
+    get_data_version,
+    get_heads_after,
+    get_states,
+    get_states_after,
+    get_states_named,
+)
 from automagik_prompts.storage.repository.agents import (
     CHANNEL,
     add_agents,
@@ -22,7 +31,6 @@ from automagik_prompts.storage.repository.agents import (
     hold_agent,
     lock_agent,
     lock_agents,
-    notify_listeners,
     point_to_active,
     set_agent_facts,
 )
@@ -47,9 +55,11 @@ from automagik_prompts.storage.repository.versions import (
 
 __all__ = [
     "CHANNEL",
-    "ActiveSet",
-    "ChangeToken",
+    "SLICE",
+    "AgentState",
+    "Changes",
     "CodeVersion",
+    "Position",
     "StatusHead",
     "StatusSummary",
     "VersionDigest",
@@ -60,19 +70,23 @@ __all__ = [
     "delete_prompt",
     "find_code_default_prompt",
     "get_active_prompt",
-    "get_active_set",
     "get_agent",
     "get_agents",
-    "get_change_token",
+    "get_changes",
     "get_code_versions",
+    "get_data_version",
     "get_deleted_versions",
     "get_events",
     "get_heads",
+    "get_heads_after",
     "get_last_actions",
     "get_latest_version_for_status",
     "get_newest_versions",
     "get_prompt_by_id",
     "get_prompts_by_agent_id",
+    "get_states",
+    "get_states_after",
+    "get_states_named",
     "get_status_keys",
     "get_summaries",
     "get_texts",
@@ -81,7 +95,6 @@ __all__ = [
     "hold_agent",
     "lock_agent",
     "lock_agents",
-    "notify_listeners",
     "point_to_active",
     "set_agent_facts",
     "set_prompt_active",

@@ -1,38 +1,102 @@
-"""What a snapshot is built from, in one statement, and how a change of it is noticed."""
+"""What is active: all of it in pages, some agents by themselves, and which of them were written to since."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
-from automagik_prompts.domain.summaries import ActiveSet, ChangeToken
-from automagik_prompts.storage.repository.mapping import read_label, read_names, read_number, read_text
+from automagik_prompts.domain.summaries import AgentState, Changes, Position
+from automagik_prompts.storage.connection import Connection, engine_of
+from automagik_prompts.storage.repository.mapping import (
+    chunks,
+    numbers,
+    read_label,
+    read_names,
+    read_number,
+    read_text,
+)
+
+SLICE = 100
+"""Agents that each look compares with what was read, besides those that the log names."""
+
+_COLUMNS = "id, name, default_status_key, active_default_prompt_id, variables, revision"
+
+# `is_active = true` stands literally in the statement: a bound value would keep SQLite off the partial index.
+_STATES = (
+    "SELECT a.id, a.name, a.default_status_key, a.active_default_prompt_id, a.variables, a.revision, "
+    "p.id AS prompt_id, p.status_key, p.version, {text} AS prompt_text, p.format, p.content_hash "
+    "FROM {agents} a LEFT JOIN prompts p ON p.agent_id = a.id AND p.is_active = true"
+)
 
 
-async def get_active_set(db: BaseDBAsyncClient) -> ActiveSet:
-    """Return all agents with their active versions: one statement, however many versions there are."""
-    # `is_active = true` stands literally in the statement: a bound value would keep SQLite off the partial index.
-    _, rows = await db.execute_query(
-        "SELECT a.id, a.name, a.default_status_key, a.active_default_prompt_id, a.variables, a.revision, "
-        "p.id AS prompt_id, p.status_key, p.version, p.prompt_text, p.format, p.content_hash "
-        "FROM agents a LEFT JOIN prompts p ON p.agent_id = a.id AND p.is_active = true"
-    )
+async def get_states(db: BaseDBAsyncClient, ids: Iterable[int]) -> list[AgentState]:
+    """Return some agents with their active versions; those that do not exist are left out."""
+    found: list[AgentState] = []
+    for chunk in chunks(sorted(set(ids))):
+        found += await _states(db, f"(SELECT {_COLUMNS} FROM agents WHERE id IN ({numbers(chunk)}))")
+    return found
+
+
+async def get_states_named(db: BaseDBAsyncClient, names: Iterable[str]) -> list[AgentState]:
+    """Return the same by the agents' names."""
+    found: list[AgentState] = []
+    for chunk in chunks(sorted(set(names))):
+        marks = ", ".join("?" * len(chunk))
+        found += await _states(db, f"(SELECT {_COLUMNS} FROM agents WHERE name IN ({marks}))", *chunk)
+    return found
+
+
+async def get_states_after(db: BaseDBAsyncClient, agent_id: int, limit: int) -> list[AgentState]:
+    """Return the agents with the next ids, in the order of these, with their active versions."""
+    return await _states(db, _after(agent_id, limit))
+
+
+async def get_heads_after(db: BaseDBAsyncClient, agent_id: int, limit: int) -> list[AgentState]:
+    """Return the same without the texts: enough to see which ones were written to."""
+    return await _states(db, _after(agent_id, limit), text="''")
+
+
+async def get_data_version(db: BaseDBAsyncClient) -> int | None:
+    """Return a number that differs after every write of another connection; `None` where there is none so cheap."""
+    return await engine_of(db).data_version(Connection(db))
+
+
+async def get_changes(db: BaseDBAsyncClient, since: Position | None, slice_after: int) -> Changes:
+    """Return which agents were written to since a position, and a slice of all of them to be compared.
+
+    Args:
+        db: The connection.
+        since: Up to where the changes are known; `None` to learn only where the log stands.
+        slice_after: The slice begins with the next id.
+    """
+    text = engine_of(db).digest("p.prompt_text")
+    slice_ = _STATES.format(text=text, agents=_after(slice_after, SLICE))
+    found = await engine_of(db).changes(Connection(db), since, slice_)
+    return Changes(found.position, found.agents, found.is_replica, states_of(found.rows))
+
+
+def states_of(rows: Iterable[Mapping[str, Any]]) -> tuple[AgentState, ...]:
+    """Return rows of an agent and a version each as agents with their versions."""
     agents: dict[int, AgentInfo] = {}
-    active: list[ActiveVersion] = []
-    for row in map(dict, rows):
-        agent = agents.get(row["id"])
-        if agent is None:
-            agent = agents[row["id"]] = AgentInfo(
-                id=row["id"],
+    active: dict[int, list[ActiveVersion]] = {}
+    for row in rows:
+        number = row["id"]
+        if number not in agents:
+            agents[number] = AgentInfo(
+                id=number,
                 name=read_label(row["name"]),
                 default_status_key=read_label(row["default_status_key"]),
                 active_default_prompt_id=row["active_default_prompt_id"],
                 variables=read_names(row["variables"]),
                 revision=read_number(row["revision"]),
             )
+            active[number] = []
         if row["prompt_id"] is not None:
             version = ActiveVersion(
-                agent=agent.name,
+                agent=agents[number].name,
                 prompt_id=row["prompt_id"],
                 status_key=read_label(row["status_key"]),
                 version=read_number(row["version"]),
@@ -40,24 +104,19 @@ async def get_active_set(db: BaseDBAsyncClient) -> ActiveSet:
                 format=read_label(row["format"]),
                 content_hash=read_label(row["content_hash"]),
             )
-            active.append(version)
-    token = ChangeToken(
-        agents=len(agents),
-        revisions=sum(agent.revision for agent in agents.values()),
-        active=len(active),
-        active_ids=sum(version.prompt_id for version in active),
-        active_versions=sum(version.version for version in active),
+            active[number].append(version)
+    return tuple(
+        AgentState(agent, tuple(sorted(active[number], key=_by_status))) for number, agent in sorted(agents.items())
     )
-    return ActiveSet(tuple(agents.values()), tuple(active), token)
 
 
-async def get_change_token(db: BaseDBAsyncClient) -> ChangeToken:
-    """Return the fingerprint of what is active: one statement over small indexes."""
-    _, rows = await db.execute_query(
-        "SELECT a.n AS agents, a.r AS revisions, p.n AS active, p.i AS active_ids, p.v AS active_versions FROM "
-        "(SELECT COUNT(*) AS n, COALESCE(SUM(revision), 0) AS r FROM agents) a, "
-        "(SELECT COUNT(*) AS n, COALESCE(SUM(id), 0) AS i, COALESCE(SUM(version), 0) AS v FROM prompts "
-        "WHERE is_active = true) p"
-    )
-    row = dict(rows[0])
-    return ChangeToken(**{name: int(row[name]) for name in ChangeToken.__slots__})
+def _by_status(version: ActiveVersion) -> tuple[str, int]:
+    return version.status_key, version.prompt_id
+
+
+async def _states(db: BaseDBAsyncClient, agents: str, *values: object, text: str = "p.prompt_text") -> list[AgentState]:
+    return list(states_of(await Connection(db).rows(_STATES.format(text=text, agents=agents), *values)))
+
+
+def _after(agent_id: int, limit: int) -> str:
+    return f"(SELECT {_COLUMNS} FROM agents WHERE id > {int(agent_id)} ORDER BY id LIMIT {int(limit)})"

@@ -76,24 +76,21 @@ async def add_agents(db: BaseDBAsyncClient, agents: Sequence[AgentInfo]) -> None
         )
 
 
-async def lock_agent(db: BaseDBAsyncClient, agent_id: int, *, notify: bool = True) -> AgentInfo | None:
+async def lock_agent(db: BaseDBAsyncClient, agent_id: int) -> AgentInfo | None:
     """Raise an agent's revision and return the agent: the first statement of every transaction that writes.
 
-    Until the transaction ends no other process can write to this agent. On PostgreSQL the listening processes are
-    notified when it is committed.
+    Until the transaction ends no other process can write to this agent. The database's triggers note the change, and
+    on PostgreSQL notify those who listen when it is committed.
 
     Args:
         db: The connection of a transaction.
         agent_id: The agent's id.
-        notify: Whether to notify; a transaction that locks many agents does it once, by `notify_listeners`.
     """
     changed = (
         await AgentRow.filter(id=agent_id).using_db(db).update(revision=F("revision") + 1, updated_at=RawSQL(_NOW))
     )
     if not changed:
         return None
-    if notify:
-        await notify_listeners(db)
     row = await _agents().filter(id=agent_id).using_db(db).first()
     return agent_value(row) if row is not None else None
 
@@ -112,7 +109,7 @@ async def hold_agent(db: BaseDBAsyncClient, agent_id: int) -> AgentInfo | None:
 
 
 async def lock_agents(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> list[AgentInfo]:
-    """Do the same as `lock_agent` for many agents at once, and notify once; one that was deleted is left out.
+    """Do the same as `lock_agent` for many agents at once; one that was deleted is left out.
 
     The locks are taken in the order of the ids, as whoever locks several agents does, so that nobody waits in a circle.
     """
@@ -122,13 +119,7 @@ async def lock_agents(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> list[A
         await engine_of(db).lock_rows(db, ids)
         await db.execute_query(f"UPDATE agents SET revision = revision + 1, updated_at = {_NOW} WHERE id IN ({ids})")
         found += [agent_value(row) for row in await _agents().filter(id__in=chunk).order_by("id").using_db(db)]
-    await notify_listeners(db)
     return found
-
-
-async def notify_listeners(db: BaseDBAsyncClient) -> None:
-    """Have PostgreSQL notify the listening processes when this transaction is committed."""
-    await engine_of(db).notify(db, CHANNEL)
 
 
 async def point_to_active(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> None:

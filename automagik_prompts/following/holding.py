@@ -1,0 +1,191 @@
+"""What a process has of one database: its agents, what of them cannot be served, and what is not on disk."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+
+from automagik_prompts.declaring.declared import DeclaredAgent
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Source
+from automagik_prompts.domain.summaries import AgentState
+from automagik_prompts.following.agents import AgentIds, AgentMap, Entry
+from automagik_prompts.following.choosing import AgentTexts, Problem
+from automagik_prompts.following.compiling import compile_agent
+from automagik_prompts.following.packing import Packed, pack
+from automagik_prompts.following.snapshot import Snapshot
+
+
+class Holding:
+    """Takes what is read, and gives snapshots of it.
+
+    Args:
+        registry: What the code declares.
+        served: What is served already, in a forked child.
+
+    Attributes:
+        agents: The agents by their names.
+        ids: Their names by their ids.
+        unsaved: What has changed since it was last taken from here, by name; `None` for an agent that is gone.
+    """
+
+    def __init__(self, registry: Registry, served: Snapshot | None) -> None:
+        self.agents = AgentMap()
+        self.ids = AgentIds()
+        self.unsaved: dict[str, Packed | None] = {}
+        self._registry = registry
+        self._declared: dict[str, DeclaredAgent] = {}
+        self._generation = -1
+        self._problems: dict[str, tuple[Problem, ...]] = {}
+        self._untried: deque[str] = deque()
+        self._latest: Snapshot | None = None
+        if served is not None and served.source is Source.DATABASE:
+            self._go_on_with(served)
+
+    @property
+    def has_untried(self) -> bool:
+        """Whether there are texts of which it is not known whether they can be served."""
+        return bool(self._untried)
+
+    def adopt(self, found: Iterable[Packed]) -> None:
+        """Take agents that are known from elsewhere, such as from disk, before they are compared with the database."""
+        changes: dict[str, Entry | None] = {}
+        for packed in found:
+            self.ids.put(packed[0], packed[1])
+            changes[packed[1]] = packed
+        self.agents = self.agents.updated(changes)
+        self._untried.extend(changes)
+
+    def read_of(self, name: str) -> Packed | None:
+        """Return an agent as it was read, or `None`."""
+        entry = self.agents.get(name)
+        return entry if entry is None or isinstance(entry, tuple) else entry.read
+
+    def take(self, states: Iterable[AgentState], *, at_once: bool = True) -> None:
+        """Take agents as they were read.
+
+        Args:
+            states: The agents.
+            at_once: Whether their texts are compiled now; otherwise when they are asked for, or tried later.
+        """
+        changes: dict[str, Entry | None] = {}
+        for state in states:
+            number, name, packed = state.info.id, state.info.name, pack(state)
+            former = self.ids.get(number)
+            if former is not None and former != name:
+                changes[former] = self._gone(former)
+            self.ids.put(number, name)
+            entry = changes.get(name) or self.agents.get(name)
+            if self.read_of(name) != packed or name in changes:
+                self.unsaved[name] = packed
+                changes[name] = self._entry(name, packed, entry, at_once=at_once)
+        self._change(changes)
+
+    def drop(self, ids: Iterable[int]) -> None:
+        """Take out agents that are gone."""
+        changes: dict[str, Entry | None] = {}
+        for number in ids:
+            name = self.ids.get(number)
+            self.ids.remove(number)
+            # One that was added anew under the same name has another id.
+            if name is not None and (read := self.read_of(name)) is not None and read[0] == number:
+                changes[name] = self._gone(name)
+        self._change(changes)
+
+    def snapshot(self, loaded_at: float | None) -> Snapshot:
+        """Return what there is, with what the code declares now.
+
+        Args:
+            loaded_at: When all of it was read, on the monotonic clock; `None` if something is missing.
+        """
+        if self._registry.generation != self._generation:
+            self._declare()
+        latest = self._latest
+        if latest is None or latest.is_loaded != (loaded_at is not None):
+            problems = tuple(problem for name in sorted(self._problems) for problem in self._problems[name])
+            latest = self._latest = Snapshot(
+                self._registry, self.agents, Source.DATABASE, problems=problems, loaded_at=loaded_at
+            )
+        return latest
+
+    def part(self, names: Iterable[str]) -> Snapshot:
+        """Return what there is of some agents, while the others are still being read."""
+        if self._registry.generation != self._generation:
+            self._declare()
+        agents = AgentMap().updated({name: self.agents.get(name) for name in names})
+        return Snapshot(self._registry, agents, Source.DATABASE)
+
+    def try_some(self, seconds: float) -> bool:
+        """Compile texts that nobody has asked for, for so many seconds; whether one was found that cannot be served."""
+        deadline, found = time.monotonic() + seconds, dict[str, Entry | None]()
+        while self._untried and time.monotonic() < deadline:
+            name = self._untried.popleft()
+            entry = self.agents.get(name)
+            if isinstance(entry, tuple):
+                texts = compile_agent(name, self._registry.agents.get(name), entry, Source.DATABASE)
+                if texts.faults:
+                    self._problems[name] = texts.faults
+                    found[name] = texts
+        self._change(found)
+        return bool(found)
+
+    def _entry(self, name: str, packed: Packed, entry: Entry | None, *, at_once: bool) -> Entry:
+        declared = self._registry.agents.get(name)
+        if not at_once and declared is None and entry is None:
+            self._untried.append(name)
+            return packed
+        texts = entry if isinstance(entry, AgentTexts) else None
+        built = compile_agent(name, declared, packed, Source.DATABASE, texts)
+        if built.faults and isinstance(entry, tuple):
+            # Only now: what was served before stands in.
+            texts = compile_agent(name, declared, entry, Source.DATABASE)
+            built = compile_agent(name, declared, packed, Source.DATABASE, texts)
+        self._note(name, built)
+        return built if declared is not None or built.faults or isinstance(entry, AgentTexts) else packed
+
+    def _gone(self, name: str) -> Entry | None:
+        """Return what is left of an agent that the database does not have: what the code declares."""
+        self.unsaved[name] = None
+        self._problems.pop(name, None)
+        declared = self._registry.agents.get(name)
+        return compile_agent(name, declared, None, Source.DATABASE) if declared is not None else None
+
+    def _declare(self) -> None:
+        """Bring what the code declares up to date."""
+        self._generation = self._registry.generation
+        now, changes = dict(self._registry.agents), dict[str, Entry | None]()
+        for name in {*now, *self._declared}:
+            declared, entry = now.get(name), self.agents.get(name)
+            if declared is self._declared.get(name) and isinstance(entry, AgentTexts):
+                continue
+            read = self.read_of(name)
+            if declared is None and read is None:
+                changes[name] = None
+                continue
+            built = compile_agent(
+                name, declared, read, Source.DATABASE, entry if isinstance(entry, AgentTexts) else None
+            )
+            self._note(name, built)
+            changes[name] = built
+        self._declared = now
+        self._change(changes)
+
+    def _note(self, name: str, texts: AgentTexts) -> None:
+        if texts.faults:
+            self._problems[name] = texts.faults
+        else:
+            self._problems.pop(name, None)
+
+    def _change(self, changes: dict[str, Entry | None]) -> None:
+        if changes:
+            self.agents = self.agents.updated(changes)
+            self._latest = None
+
+    def _go_on_with(self, served: Snapshot) -> None:
+        self.agents = served.agents
+        for problem in served.problems:
+            self._problems[problem.agent] = (*self._problems.get(problem.agent, ()), problem)
+        for name in served.agents:
+            if (read := self.read_of(name)) is not None:
+                self.ids.put(read[0], name)

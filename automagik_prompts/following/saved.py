@@ -1,0 +1,125 @@
+"""What is kept on disk for the next start, and what of it counts when the database is not there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import Source
+from automagik_prompts.following.agents import AgentMap
+from automagik_prompts.following.choosing import AgentTexts
+from automagik_prompts.following.holding import Holding
+from automagik_prompts.following.journal import Journal, Line
+from automagik_prompts.following.packing import Packed, texts_of
+from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.settings import Settings
+
+STEP = 0.004
+"""Seconds after which work on a large file gives way to others."""
+
+
+class SavedTexts:
+    """Reads the last known good texts once, and keeps them as they change.
+
+    Args:
+        settings: The plugin's settings.
+        registry: What the code declares.
+
+    Attributes:
+        snapshot: The last known good texts, once they were read and if there are any.
+    """
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self.snapshot: Snapshot | None = None
+        self._registry = registry
+        self._journal = Journal(settings)
+        self._agents: dict[str, Packed] | None = None
+        self._reading = asyncio.Lock()
+        self._rewriting: Iterator[None] | None = None
+
+    @property
+    def has_chores(self) -> bool:
+        """Whether the file is to be written anew, step by step."""
+        return self._rewriting is not None or self._journal.is_due
+
+    async def read(self) -> Snapshot | None:
+        """Return the last known good texts, read the first time that they are asked for."""
+        async with self._reading:
+            if self._agents is None:
+                found: dict[str, Packed] = {}
+                deadline = time.monotonic() + STEP
+                for name, packed in self._journal.read():
+                    if packed is None:
+                        found.pop(name, None)
+                    else:
+                        found[name] = packed
+                    if time.monotonic() > deadline:
+                        await asyncio.sleep(0)
+                        deadline = time.monotonic() + STEP
+                self._agents = found = {} if self._journal.is_damaged else found
+                if found:
+                    saved = Snapshot(self._registry, AgentMap().updated(found), Source.DISK)
+                    declared = filter(None, map(saved.agent, sorted(self._registry.agents)))
+                    self.snapshot = replace(saved, problems=tuple(fault for one in declared for fault in one.faults))
+            return self.snapshot
+
+    async def adopt(self, holding: Holding) -> bool:
+        """Let what is on disk be compared with the database, in place of reading it all; whether there is anything."""
+        await self.read()
+        found, self._agents = self._agents or {}, {}
+        holding.adopt(packed for name, packed in found.items() if holding.agents.get(name) is None)
+        return bool(found)
+
+    def has_more_than_code(self) -> bool:
+        """Return whether a text on disk is not what the code declares: a person's version, or another choice."""
+        for name, packed in (self._agents or {}).items():
+            declared = self._registry.agents.get(name)
+            for status_key, text in texts_of(packed):
+                code = declared.prompts.get(status_key) if declared is not None else None
+                if code is None or code.text != text:
+                    return True
+        return False
+
+    def beside(self, snapshot: Snapshot | None) -> Snapshot | None:
+        """Return what is served in an outage: what was read of the database, and of other agents what is on disk."""
+        if self.snapshot is None or (snapshot is not None and (snapshot.is_loaded or snapshot.source is Source.DISK)):
+            return snapshot
+        if snapshot is None:
+            return self.snapshot
+        entries = {
+            name: entry for name in snapshot.agents if isinstance(entry := snapshot.agents.get(name), AgentTexts)
+        }
+        return Snapshot(self._registry, self.snapshot.agents.updated(entries), Source.DISK)
+
+    def save(self, holding: Holding) -> None:
+        """Keep what has changed."""
+        if holding.unsaved:
+            changed, holding.unsaved = holding.unsaved, {}
+            self._journal.append(changed.items())
+
+    def do_chores(self, holding: Holding) -> None:
+        """Go on with writing the file anew, for a moment."""
+        if self._rewriting is None:
+            self._rewriting = self._journal.rewrite(_lines(holding))
+        deadline = time.monotonic() + STEP
+        for _ in self._rewriting:
+            if time.monotonic() > deadline:
+                return
+        self._rewriting = None
+
+    def close(self) -> None:
+        """Let another process keep the file."""
+        if self._rewriting is not None:
+            self._rewriting = None
+        self._journal.close()
+
+
+def _lines(holding: Holding) -> Iterator[Line]:
+    """Yield all agents, and after that those that changed meanwhile."""
+    done = AgentMap()
+    while (agents := holding.agents) is not done:
+        yield from ((name, holding.read_of(name)) for name in agents.differing(done))
+        done = agents

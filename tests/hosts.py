@@ -238,6 +238,7 @@ class Host:
         return {
             table: [dict(zip(columns, row, strict=True)) for row in sorted(rows, key=str)]
             for table, columns, rows in zip(tables, names, found, strict=True)
+            if table != "prompt_changes"  # its numbers are those of transactions
         }
 
     def _file(self) -> sqlite3.Connection:

@@ -8,7 +8,7 @@ listen. Elsewhere it counts up.
 from tortoise import BaseDBAsyncClient
 
 from automagik_prompts.schema.legacy import locks
-from automagik_prompts.storage.connection import Connection
+from automagik_prompts.schema.legacy.frozen import Connection
 
 RUN_IN_TRANSACTION = True
 

@@ -96,9 +96,8 @@ class SavedTexts:
 
     def save(self, holding: Holding) -> None:
         """Keep what has changed."""
-        if holding.unsaved:
-            changed, holding.unsaved = holding.unsaved, {}
-            self._journal.append(changed.items())
+        changed, holding.unsaved = holding.unsaved, {}
+        self._journal.append(changed.items())
 
     def do_chores(self, holding: Holding) -> None:
         """Go on with writing the file anew, for a moment."""

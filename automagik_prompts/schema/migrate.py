@@ -29,12 +29,12 @@ from automagik_prompts.settings import redacted_url
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.base import DatabaseReader
-from automagik_prompts.storage.introspection import columns
+from automagik_prompts.storage.introspection import columns, notes_changes
 from automagik_prompts.storage.models import APP_LABEL
 from automagik_prompts.storage.sqlite import make_private
 
-CREATE, CHANGE, DROP = 0, 1, 2
-"""The steps that create prompts, change agents, and drop the text column."""
+CREATE, CHANGE, DROP, LOG = 0, 1, 2, 4
+"""The steps that create prompts, change agents, drop the text column, and note changes."""
 
 Migrate = Callable[[BaseDBAsyncClient], Awaitable[str]]
 
@@ -181,6 +181,8 @@ async def _is_in_effect(db: Connection, migration: Migration) -> bool:
         return "default_status_key" in await columns(db, "agents")
     if migration.number == DROP:
         return TEXT_COLUMN not in await columns(db, "agents")
+    if migration.number == LOG:
+        return await notes_changes(db)
     return True
 
 

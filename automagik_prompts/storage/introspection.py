@@ -70,3 +70,18 @@ async def required_columns(db: DatabaseReader, table: str) -> tuple[str, ...]:
 async def dependents(db: DatabaseReader, table: str, column: str) -> tuple[str, ...]:
     """Return what would break, or go without a word, if a column were dropped: views, triggers, indexes, checks."""
     return await engine_of(db).dependents(db, table, column)
+
+
+_TRIGGERS = {
+    "sqlite": "SELECT COUNT(*) AS found FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'prompt_changes_%'",
+    "postgres": "SELECT COUNT(*) AS found FROM pg_trigger WHERE tgname LIKE 'prompt_changes_%' "
+    "AND tgrelid IN (to_regclass('agents'), to_regclass('prompts'))",
+}
+_EACH_CHANGE = 6
+
+
+async def notes_changes(db: DatabaseReader) -> bool:
+    """Return whether the database notes which agents are written to; an application that rebuilds a table ends it."""
+    if not await columns(db, "prompt_changes"):
+        return False
+    return int((await db.rows(_TRIGGERS[db.dialect]))[0]["found"]) >= _EACH_CHANGE

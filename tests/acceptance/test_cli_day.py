@@ -88,7 +88,7 @@ def day(tmp_path: Path, empty_url: str) -> Day:
 def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     """See, change, compare, check, move and undo, from an empty database on; each result is what its model says."""
     run = day.run
-    assert len(run("upgrade").applied) == 4
+    assert len(run("upgrade").applied) == 5
     assert [(line.status_key, line.outcome) for line in run("sync").done] == [
         ("APPROVED", "created"),
         ("NEW", "created"),

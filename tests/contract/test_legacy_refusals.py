@@ -347,7 +347,7 @@ def test_a_file_that_somebody_writes_to(sqlite_url: str, tmp_path: Path, mode: s
         assert outcome.code == 1
         assert "is locked by another program that writes to it or reads from it. Nothing was changed" in outcome.err
         writer.execute("COMMIT")
-        assert len(upgrade(sqlite_url, adopt=True)) == 4
+        assert len(upgrade(sqlite_url, adopt=True)) == 5
         # The old application's connection goes on, and finds its table without the column.
         assert writer.execute("SELECT COUNT(*) FROM agents WHERE model = 'other'").fetchone() == (len(TEXTS),)
         with pytest.raises(sqlite3.OperationalError, match="no such column: system_prompt"):

@@ -75,7 +75,7 @@ class Follower:
         self._now = asyncio.get_running_loop().time
         self._incidents = IncidentLog(lambda: self.opened(writing=True), recording=settings.seed)
         self._saved = SavedTexts(settings, registry)
-        self._loader = Loader(registry, snapshot, self._adopted, read_ahead)
+        self._loader = Loader(registry, snapshot, self._saved.adopt, read_ahead)
         self._snapshot = snapshot
         self._writer = CodeWriter(settings, registry, self._incidents)
         self._signals: ChangeSignals = Polling(settings.interval)
@@ -206,9 +206,6 @@ class Follower:
         except Exception as error:  # noqa: BLE001  # reported there; the database may be there all the same
             self._incidents.unexpected(error, "keeps the disk snapshot from being read")
 
-    async def _adopted(self) -> bool:
-        return await self._saved.adopt(self._loader.holding)
-
     async def _session(self) -> None:
         """Connect, bring everything up to date, and follow until something fails or connections are short."""
         began = self._now()
@@ -308,6 +305,7 @@ class Follower:
         elif self._loader.has_work:
             self._set_status(self._status.state, self._status.error)
         else:
+            self._saved.snapshot = None
             self._set_status(State.LIVE)
 
     def _failed(self, error: BaseException) -> None:

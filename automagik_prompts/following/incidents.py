@@ -13,7 +13,7 @@ from automagik_prompts.domain.log import Lines, logger
 from automagik_prompts.domain.records import Action, EventCreate
 from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.following.choosing import Problem
-from automagik_prompts.following.packing import Packed, unpack
+from automagik_prompts.following.packing import Packed, texts_of, unpack
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
@@ -59,7 +59,8 @@ class IncidentLog:
     def note_invisible(self, read: Mapping[str, Packed | None]) -> None:
         """Log, once for each version, which active texts hold what nobody sees; they are served as they are."""
         for agent, packed in read.items():
-            for version in unpack(packed).active if packed is not None else ():
+            is_plain = packed is None or all(text.isascii() for _, text in texts_of(packed))
+            for version in unpack(packed).active if packed is not None and not is_plain else ():
                 text = version.prompt_text
                 if text.isascii() or version.prompt_id in self._looked_at:
                     continue

@@ -15,7 +15,7 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.summaries import AgentState, Position
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.following.holding import Holding
-from automagik_prompts.following.packing import Packed, is_head, is_same, pack
+from automagik_prompts.following.packing import Packed, is_head, is_same
 from automagik_prompts.following.snapshot import Snapshot
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage import repository
@@ -31,8 +31,9 @@ OPERATION_TIMEOUT = 10.0
 REPLICA_PATIENCE = 60.0
 """Seconds for which a replica that answers with less than what was read before is taken to catch up."""
 
-FIRST_PAGE, LARGEST_PAGE = 50, 500
-"""Agents that are read at once to begin with, and at most; fewer after a page that took too long."""
+FIRST_PAGE, LARGEST_PAGE = 50, 100
+"""Agents that are read at once to begin with, and at most: with more of them under way, the garbage collector would go
+through all of the application's objects again and again. After a page that took too long there are fewer."""
 
 QUICK = 0.25
 """Seconds within which a page must have been read for the next one to be larger."""
@@ -55,7 +56,7 @@ class Loader:
     Args:
         registry: What the code declares.
         served: What is served already, in a forked child.
-        adopted: Adopts what is known from elsewhere, before everything is read.
+        adopt: Takes over what is known from elsewhere, if there is anything, within so many seconds.
         read_ahead: Reads what else must be at hand before a snapshot is served.
 
     Attributes:
@@ -67,13 +68,13 @@ class Loader:
         self,
         registry: Registry,
         served: Snapshot | None,
-        adopted: Callable[[], Awaitable[bool]],
+        adopt: Callable[[Holding, float], Awaitable[bool | None]],
         read_ahead: ReadAhead | None = None,
     ) -> None:
         self.holding = Holding(registry, served)
         self.has_log = True
         self._registry = registry
-        self._adopted = adopted
+        self._adopt = adopt
         self._read_ahead = read_ahead
         # The loop's clock is the monotonic one; a test may run on a loop whose time it moves itself.
         self._now = asyncio.get_running_loop().time
@@ -89,7 +90,7 @@ class Loader:
         # How far reading everything, or comparing everything, has come.
         self._page = FIRST_PAGE
         self._after = 0
-        self._has_declared = False
+        self._has_declared = self._has_adopted = False
         self._is_served = self._is_whole = served is not None and served.is_loaded
         self._is_compared = self._is_adopted = False
 
@@ -148,7 +149,7 @@ class Loader:
                 looked = self._now()
             await self._step(database)
             # What can be read in a moment is served as one.
-            if self._now() - began > PART_AFTER and self.has_work and (part := self._part()) is not None:
+            if self._now() - began > PART_AFTER and (part := self._part()) is not None:
                 await self._read_what_else(database)
                 yield part
         if not self._held:
@@ -173,8 +174,10 @@ class Loader:
             self._has_declared = True
         elif self._pending:
             await self._read_pending(database)
-        elif not self._is_whole and not self._after and await self._adopted():
-            self._is_whole = self._is_adopted = True
+        elif not self._is_whole and not self._has_adopted:
+            is_known = await self._adopt(self.holding, PART_AFTER)
+            self._has_adopted = is_known is not None
+            self._is_whole = self._is_adopted = bool(is_known)
         elif not self._is_whole:
             await self._read_page(database)
         else:
@@ -249,7 +252,7 @@ class Loader:
         self,
         states: Sequence[AgentState],
         last: int | None,
-        alike: Callable[[Packed, Packed], bool],
+        alike: Callable[[Packed, AgentState], bool],
         after: int | None = None,
     ) -> None:
         """Have those agents read that are not what was read before, up to an id."""
@@ -258,7 +261,7 @@ class Loader:
             number = state.info.id
             name = missing.pop(number, None)
             ours = self.holding.read_of(name) if name is not None else None
-            if ours is None or not alike(ours, pack(state)):
+            if ours is None or not alike(ours, state):
                 self._pending.setdefault(number, 0)
         for number in missing:
             self._pending.setdefault(number, 0)

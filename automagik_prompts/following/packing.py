@@ -15,34 +15,39 @@ from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.summaries import AgentState
 
 Packed = tuple[Any, ...]
-"""Id, name, primary status, its active version's id, exposed names and revision; then six values for each version."""
+"""Id, name, primary status, its active version's id, exposed names and revision; then six values for each version: id,
+status, number, text, format, and its hash where that is not the text's."""
 
 FACTS = 6
 """Values of an agent itself; what has no more has no active version."""
 
 _EACH = 6
-_TEXT = 3
-_HASH_LENGTH = 64
 
 
 def pack(state: AgentState) -> Packed:
     """Return an agent with its versions as one tuple."""
     info = state.info
-    values: list[Any] = [
-        *(info.id, info.name, intern(info.default_status_key), info.active_default_prompt_id),
-        *(info.variables, info.revision),
-    ]
+    active_id = info.active_default_prompt_id
+    versions: list[Any] = []
     for one in state.active:
-        values += (one.prompt_id, intern(one.status_key), one.version, one.prompt_text, intern(one.format))
-        values.append(_short(one.content_hash))
-    return tuple(values)
+        if one.prompt_id == active_id:
+            active_id = one.prompt_id  # one object for both
+        text, digest = one.prompt_text, one.content_hash
+        versions += (one.prompt_id, intern(one.status_key), one.version, text, intern(one.format))
+        versions.append(None if digest == hash_of(text) else digest)
+    return (info.id, info.name, intern(info.default_status_key), active_id, info.variables, info.revision, *versions)
+
+
+def hash_of(text: str) -> str:
+    """Return the hash that a text is written with."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def unpack(packed: Packed) -> AgentState:
     """Return the agent of a tuple."""
     number, name, primary, active_id, variables, revision = packed[:FACTS]
     active = tuple(
-        ActiveVersion(name, prompt_id, status_key, version, text, read_as, _long(digest))
+        ActiveVersion(name, prompt_id, status_key, version, text, read_as, hash_of(text) if digest is None else digest)
         for prompt_id, status_key, version, text, read_as, digest in _versions(packed)
     )
     return AgentState(AgentInfo(number, name, primary, active_id, variables, revision), active)
@@ -50,7 +55,7 @@ def unpack(packed: Packed) -> AgentState:
 
 def listed(packed: Packed) -> list[Any]:
     """Return a tuple's values as JSON can hold them."""
-    return [value.hex() if isinstance(value, bytes) else value for value in packed]
+    return list(packed)
 
 
 def from_list(values: list[Any]) -> Packed:
@@ -63,7 +68,7 @@ def from_list(values: list[Any]) -> Packed:
     rest: list[Any] = []
     for start in range(0, len(versions), _EACH):
         prompt_id, status_key, version, text, read_as, digest = versions[start : start + _EACH]
-        rest += [prompt_id, intern(status_key), version, text, intern(read_as), _short(digest)]
+        rest += [prompt_id, intern(status_key), version, text, intern(read_as), digest]
     return (number, name, intern(primary), active_id, tuple(variables), revision, *rest)
 
 
@@ -72,38 +77,23 @@ def texts_of(packed: Packed) -> Iterator[tuple[str, str]]:
     return ((status_key, text) for _, status_key, _, text, _, _ in _versions(packed))
 
 
-def is_head(packed: Packed, head: Packed) -> bool:
+def is_head(packed: Packed, head: AgentState) -> bool:
     """Return whether an agent is the same as one that was read without its texts."""
-    return len(packed) == len(head) and all(
-        one == other for place, (one, other) in enumerate(zip(packed, head, strict=True)) if not _is_text(place)
-    )
+    ours = [
+        (prompt_id, status_key, version, read_as, hash_of(text) if digest is None else digest)
+        for prompt_id, status_key, version, text, read_as, digest in _versions(packed)
+    ]
+    theirs = [(one.prompt_id, one.status_key, one.version, one.format, one.content_hash) for one in head.active]
+    return packed[:FACTS] == pack(AgentState(head.info)) and ours == theirs
 
 
-def is_same(packed: Packed, found: Packed) -> bool:
+def is_same(packed: Packed, found: AgentState) -> bool:
     """Return whether an agent is the same as one that was read with its texts, or with their hashes in their place."""
     return is_head(packed, found) and all(
-        given in (text, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
-        for (_, text), (_, given) in zip(texts_of(packed), texts_of(found), strict=True)
+        version.prompt_text in (text, hash_of(text))
+        for (_, text), version in zip(texts_of(packed), found.active, strict=True)
     )
-
-
-def _is_text(place: int) -> bool:
-    return place >= FACTS and (place - FACTS) % _EACH == _TEXT
 
 
 def _versions(packed: Packed) -> Iterator[Packed]:
     return (packed[start : start + _EACH] for start in range(FACTS, len(packed), _EACH))
-
-
-def _short(digest: str) -> str | bytes:
-    """Return a hash in half its length; what plain SQL has put in its place stays as it is."""
-    if len(digest) == _HASH_LENGTH and digest == digest.lower():
-        try:
-            return bytes.fromhex(digest)
-        except ValueError:
-            return digest
-    return digest
-
-
-def _long(digest: str | bytes) -> str:
-    return digest.hex() if isinstance(digest, bytes) else digest

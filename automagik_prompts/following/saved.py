@@ -36,8 +36,8 @@ class SavedTexts:
         self.snapshot: Snapshot | None = None
         self._registry = registry
         self._journal = Journal(settings)
-        self._agents: dict[str, Packed] | None = None
-        self._reading = asyncio.Lock()
+        self._agents: dict[str, Packed] = {}
+        self._reading: asyncio.Task[None] | None = None
         self._rewriting: Iterator[None] | None = None
 
     @property
@@ -47,35 +47,52 @@ class SavedTexts:
 
     async def read(self) -> Snapshot | None:
         """Return the last known good texts, read the first time that they are asked for."""
-        async with self._reading:
-            if self._agents is None:
-                found: dict[str, Packed] = {}
-                deadline = time.monotonic() + STEP
-                for name, packed in self._journal.read():
-                    if packed is None:
-                        found.pop(name, None)
-                    else:
-                        found[name] = packed
-                    if time.monotonic() > deadline:
-                        await asyncio.sleep(0)
-                        deadline = time.monotonic() + STEP
-                self._agents = found = {} if self._journal.is_damaged else found
-                if found:
-                    saved = Snapshot(self._registry, AgentMap().updated(found), Source.DISK)
-                    declared = filter(None, map(saved.agent, sorted(self._registry.agents)))
-                    self.snapshot = replace(saved, problems=tuple(fault for one in declared for fault in one.faults))
-            return self.snapshot
+        await self._begun()
+        return self.snapshot
 
-    async def adopt(self, holding: Holding) -> bool:
-        """Let what is on disk be compared with the database, in place of reading it all; whether there is anything."""
-        await self.read()
-        found, self._agents = self._agents or {}, {}
+    async def adopt(self, holding: Holding, seconds: float) -> bool | None:
+        """Let what is on disk be compared with the database, in place of reading all of that.
+
+        Args:
+            holding: What was read of the database.
+            seconds: How long to wait for what is being read from disk.
+
+        Returns:
+            Whether there is anything; `None` while it is still being read.
+        """
+        reading = self._begun()
+        await asyncio.wait([reading], timeout=seconds)
+        if not reading.done():
+            return None
+        found, self._agents = self._agents, {}
         holding.adopt(packed for name, packed in found.items() if holding.agents.get(name) is None)
         return bool(found)
 
+    def _begun(self) -> asyncio.Task[None]:
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().create_task(self._read())
+        return self._reading
+
+    async def _read(self) -> None:
+        found, deadline = self._agents, time.monotonic() + STEP
+        for name, packed in self._journal.read():
+            if packed is None:
+                found.pop(name, None)
+            else:
+                found[name] = packed
+            if time.monotonic() > deadline:
+                await asyncio.sleep(0)
+                deadline = time.monotonic() + STEP
+        if self._journal.is_damaged:
+            found.clear()
+        if found:
+            saved = Snapshot(self._registry, AgentMap().updated(found), Source.DISK)
+            declared = filter(None, map(saved.agent, sorted(self._registry.agents)))
+            self.snapshot = replace(saved, problems=tuple(fault for one in declared for fault in one.faults))
+
     def has_more_than_code(self) -> bool:
         """Return whether a text on disk is not what the code declares: a person's version, or another choice."""
-        for name, packed in (self._agents or {}).items():
+        for name, packed in self._agents.items():
             declared = self._registry.agents.get(name)
             for status_key, text in texts_of(packed):
                 code = declared.prompts.get(status_key) if declared is not None else None
@@ -111,8 +128,9 @@ class SavedTexts:
 
     def close(self) -> None:
         """Let another process keep the file."""
-        if self._rewriting is not None:
-            self._rewriting = None
+        self._rewriting = None
+        if self._reading is not None:
+            self._reading.cancel()
         self._journal.close()
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from automagik_prompts import PromptPlugin
 from automagik_prompts.declaring.registry import Registry
+from tests.waiting import until
 
 MakePlugin = Callable[..., PromptPlugin]
 

@@ -112,6 +112,11 @@ class Engine(Protocol):
         """Lock rows of `agents` in the order of their ids, where an UPDATE would take them in any order."""
         ...
 
+    @property
+    def active(self) -> str:
+        """What gives the active versions `p` of each agent `a` in a statement, one agent after the other."""
+        ...
+
     def digest(self, column: str) -> str:
         """Return an expression that tells one text from another: its SHA-256, or the text where it is at hand."""
         ...

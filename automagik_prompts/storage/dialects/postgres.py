@@ -49,6 +49,10 @@ class PostgresEngine:
     """PostgreSQL."""
 
     is_embedded = False
+    # Agent by agent: with statistics that are out of date the server would go through all versions for each page.
+    active = (
+        "LEFT JOIN LATERAL (SELECT * FROM prompts v WHERE v.agent_id = a.id AND v.is_active = true OFFSET 0) p ON true"
+    )
     fails_softly = False
 
     def configuration(self, url: str) -> dict[str, Any]:

@@ -23,6 +23,8 @@ class SqliteEngine:
     """SQLite."""
 
     is_embedded = True
+    # `is_active = true` stands literally in the statement: a bound value would keep SQLite off the partial index.
+    active = "LEFT JOIN prompts p ON p.agent_id = a.id AND p.is_active = true"
     fails_softly = True
 
     def configuration(self, url: str) -> dict[str, Any]:

@@ -24,11 +24,10 @@ SLICE = 100
 
 _COLUMNS = "id, name, default_status_key, active_default_prompt_id, variables, revision"
 
-# `is_active = true` stands literally in the statement: a bound value would keep SQLite off the partial index.
 _STATES = (
     "SELECT a.id, a.name, a.default_status_key, a.active_default_prompt_id, a.variables, a.revision, "
     "p.id AS prompt_id, p.status_key, p.version, {text} AS prompt_text, p.format, p.content_hash "
-    "FROM {agents} a LEFT JOIN prompts p ON p.agent_id = a.id AND p.is_active = true"
+    "FROM {agents} a {active}"
 )
 
 
@@ -73,7 +72,7 @@ async def get_changes(db: BaseDBAsyncClient, since: Position | None, slice_after
         slice_after: The slice begins with the next id.
     """
     text = engine_of(db).digest("p.prompt_text")
-    slice_ = _STATES.format(text=text, agents=_after(slice_after, SLICE))
+    slice_ = _STATES.format(text=text, agents=_after(slice_after, SLICE), active=engine_of(db).active)
     found = await engine_of(db).changes(Connection(db), since, slice_)
     return Changes(found.position, found.agents, found.is_replica, states_of(found.rows))
 
@@ -115,7 +114,11 @@ def _by_status(version: ActiveVersion) -> tuple[str, int]:
 
 
 async def _states(db: BaseDBAsyncClient, agents: str, *values: object, text: str = "p.prompt_text") -> list[AgentState]:
-    return list(states_of(await Connection(db).rows(_STATES.format(text=text, agents=agents), *values)))
+    return list(
+        states_of(
+            await Connection(db).rows(_STATES.format(text=text, agents=agents, active=engine_of(db).active), *values)
+        )
+    )
 
 
 def _after(agent_id: int, limit: int) -> str:

@@ -13,7 +13,7 @@ from automagik_prompts.domain.keys import SpellingClash
 from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.served import ServedPrompt, State
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, PromptsError, SchemaError
-from automagik_prompts.following import loader, writer
+from automagik_prompts.following import listening, loader, writer
 from automagik_prompts.following.gate import Gate
 from automagik_prompts.following.incidents import IncidentLog
 from automagik_prompts.following.listening import Listening
@@ -193,21 +193,37 @@ class Follower:
         """Connect, bring everything up to date, and follow until something fails or connections are short."""
         began = self._now()
         database = self._unopened()
-        async with asyncio.timeout(loader.OPERATION_TIMEOUT):
+        # As long again: with a password it takes four round trips until there is anything to ask.
+        async with asyncio.timeout(loader.OPERATION_TIMEOUT * 2):
             await database.open()
         self._database = database
         await (self._write_and_load if self._writer.is_due else self._load)(database)
         self._reading_took = self._now() - began
         self._signals.reached()
         while not self._signals.near_connection_limit and not database.is_outdated():
-            notified = await self._signals.wait(self._interval())
+            notified = await self._wait(database)
             if self._gate.is_shut:
                 return
             database.check_present()
             await self._look(database, notified=notified)
 
     def _unopened(self) -> Database:
-        return Database(self._settings.database_url, create=not self._loader.from_file)
+        return Database(
+            self._settings.database_url, create=not self._loader.from_file, command_timeout=loader.OPERATION_TIMEOUT
+        )
+
+    async def _wait(self, database: Database) -> bool:
+        """Wait for the next look, and return whether a signal ended it; a long wait is not trusted to the connection.
+
+        Raises:
+            DatabaseUnavailableError: The connection was lost meanwhile, maybe without a word.
+        """
+        until = self._now() + self._interval()
+        while (left := until - self._now()) > listening.HEARTBEAT:
+            if await self._signals.wait(listening.HEARTBEAT):
+                return True
+            await database.check_alive()
+        return await self._signals.wait(max(0.0, left))
 
     def _interval(self) -> float:
         """Return the seconds until the next look: sooner than usual where something is not as it should be."""
@@ -285,6 +301,7 @@ class Follower:
                 error=error,
                 read_at=now if live else old.read_at,
                 listening=self._signals.listening,
+                unheard=self._signals.unheard,
                 unwritten=blocker.message if blocker is not None else None,
                 due=now + self._interval() + loader.OPERATION_TIMEOUT * 3 if live else None,
                 clashes=self._writer.clashes,

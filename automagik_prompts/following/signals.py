@@ -31,6 +31,11 @@ class ChangeSignals(Protocol):
         ...
 
     @property
+    def unheard(self) -> str | None:
+        """Why notifications do not arrive, and what helps; `None` while they do, or while that is not known."""
+        ...
+
+    @property
     def near_connection_limit(self) -> bool:
         """Whether the server is short of connections, so that none should be kept between two looks."""
         ...
@@ -80,6 +85,11 @@ class Polling:
     def listening(self) -> bool:
         """There are no notifications."""
         return False
+
+    @property
+    def unheard(self) -> str | None:
+        """A file has no notifications that could fail to arrive."""
+        return None
 
     @property
     def near_connection_limit(self) -> bool:

@@ -66,6 +66,7 @@ class Listening(Polling):
         super().__init__(settings.interval)
         self._sender = settings.database_url
         self._url = settings.listen_url or settings.database_url
+        self._apart = settings.listen_url is not None
         self._unheard: str | None = None
         self._told: str | None = None
         self._proved = False
@@ -141,7 +142,7 @@ class Listening(Polling):
                 logger.debug("Listening failed: %s", words)
                 self._near_limit = self._near_limit or is_refused_for_crowd(error)
                 attempt += 1
-                if self._url != self._sender and not self._near_limit:
+                if self._apart and not self._near_limit:
                     self._hear_nothing(f"{_LISTEN_URL} cannot be listened at ({words}). {self._polling}. Correct it.")
             if self._proved or self._near_limit:
                 # The follower waits for the long safety interval; from now on it must look more often.
@@ -183,14 +184,14 @@ class Listening(Polling):
 
     def _undelivered(self, *, direct: bool) -> str:
         """Return why notifications do not arrive that were sent, and what helps."""
-        if direct and self._url != self._sender:
+        if direct and self._apart:
             return (
                 f"Notifications do not arrive at {_LISTEN_URL}. {self._polling}. It must name the same database of the "
                 "same server as the database URL."
             )
         if direct:
             return f"Notifications do not arrive, although the server sends them. {self._polling}."
-        if self._url != self._sender:
+        if self._apart:
             return (
                 f"A pooler stands between {_LISTEN_URL} and the server, and notifications do not arrive. "
                 f"{self._polling}. Name the server itself there, or use the pooler in session mode."

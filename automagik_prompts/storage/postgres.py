@@ -28,13 +28,6 @@ GOODBYE = 3.0
 IDLE_LIFETIME = 20.0
 """Seconds after which a connection that is not used is closed; the one that is used is asked for a sign of life."""
 
-_DEFAULTS = {
-    "max_queries": 50_000,
-    "max_inactive_connection_lifetime": IDLE_LIFETIME,
-    "timeout": CONNECT_TIMEOUT,
-    "record_class": asyncpg.Record,
-}
-
 _LOST = ("08", "57P")
 """How the codes begin by which a server says that it is gone; every other code is an answer to what was asked."""
 
@@ -44,7 +37,13 @@ class ServerClient(AsyncpgDBClient):
 
     async def create_pool(self, **parameters: Any) -> asyncpg.Pool:
         """Make the pool."""
-        return await _Pool(**_DEFAULTS | parameters)
+        defaults = {
+            "max_queries": 50_000,
+            "max_inactive_connection_lifetime": IDLE_LIFETIME,
+            "timeout": CONNECT_TIMEOUT,
+            "record_class": asyncpg.Record,
+        }
+        return await _Pool(**defaults | parameters)
 
     async def _close(self) -> None:
         pool, self._pool = self._pool, None

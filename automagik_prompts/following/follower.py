@@ -244,6 +244,10 @@ class Follower:
 
     async def _write_and_load(self, database: Database) -> None:
         """Write what the code declares, then read."""
+        if self._status.due is not None:
+            # Seeing that the code's schema is there and writing take as long at most.
+            longest = loader.OPERATION_TIMEOUT * writer.OPERATIONS * 2
+            self._report(replace(self._status, due=self._status.due + longest))
         await self._writer.write(database)
         try:
             await self._load(database)

@@ -130,13 +130,16 @@ class Listening(Polling):
             # Where connections are short, try as seldom as after many failures.
             if self._near_limit:
                 await asyncio.sleep(backoff(_SELDOM, *RETRY))
+            pause = 0.0
             try:
                 await self._listen_once()
                 attempt = 0
             except UndeliveredError as error:
-                self._hear_nothing(self._undelivered(direct=error.direct))
-                attempt = 0
-                await asyncio.sleep(spacing(_SELDOM))  # what was not delivered once will not be soon
+                attempt += 1
+                if not self._proved:
+                    # What was delivered before may only be late; what never was will not be soon.
+                    self._hear_nothing(self._undelivered(direct=error.direct))
+                    pause = spacing(_SELDOM)
             except Exception as error:  # noqa: BLE001  # polling goes on whatever happens here; `doctor` reports it
                 words = redacted(redacted(f"{type(error).__name__}: {error}", self._url), self._sender)
                 logger.debug("Listening failed: %s", words)
@@ -148,7 +151,7 @@ class Listening(Polling):
                 # The follower waits for the long safety interval; from now on it must look more often.
                 self._proved = False
                 self.wake()
-            await asyncio.sleep(backoff(attempt, *RETRY))
+            await asyncio.sleep(pause or backoff(attempt, *RETRY))
 
     async def _listen_once(self) -> None:
         """Listen on one connection until it is lost or no longer delivers."""

@@ -108,12 +108,19 @@ class RuntimeState:
     def status(self) -> FollowerStatus:
         """How the follower fares; a thread that hangs cannot say so itself."""
         status = self.serving.status
-        if status.due is None or time.monotonic() <= status.due:
+        if not self.watch() or status.due is None:
             return status
-        if not self._overdue:
-            self._overdue = True
-            logger.warning("%s Its next report is logged.", _OVERDUE)
         return replace(status, state=State.STALE, since=status.due, error=_OVERDUE, listening=False)
+
+    def watch(self) -> bool:
+        """Return whether the thread's report is overdue; whoever sees it first logs it."""
+        due = self.serving.status.due
+        if due is None or time.monotonic() <= due:
+            return False
+        if not self._overdue:  # without a lock, as agent runs come by here
+            self._overdue = True
+            logger.warning("%s It is logged when that is over.", _OVERDUE)
+        return True
 
     def begin(self, startup_timeout: float) -> None:
         """Expect the first load of a thread that is about to start, for so many seconds."""

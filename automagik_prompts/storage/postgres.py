@@ -107,8 +107,9 @@ class _Transaction(TransactionWrapper):
         try:
             async with asyncio.timeout(GOODBYE):
                 await super().rollback()
-        except (OSError, TimeoutError, asyncpg.InterfaceError):
-            self._connection.terminate()
+        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+            with suppress(asyncpg.InterfaceError):  # it has ended by itself
+                self._connection.terminate()
 
 
 client_class = ServerClient

@@ -111,9 +111,7 @@ async def test_fault_45_connection_dies_in_silence(
     other = make_plugin(ready_url, registry=Registry(), seed=False, startup_timeout=30)
     await plugin.ready()
     await until(lambda: plugin.health().listening, "notifications arrive")
-    working = (
-        [asyncio.create_task(_edits(plugin, "b")), asyncio.create_task(_edits(other, "c"))] if busy else []
-    )
+    working = [asyncio.create_task(_edits(plugin, "b")), asyncio.create_task(_edits(other, "c"))] if busy else []
     async with _busy(*working):
         if busy:
             await until(lambda: min(plugin.resolve(name).version or 0 for name in "bc") > 3, "both write")
@@ -146,7 +144,7 @@ async def test_fault_45_connection_dies_with_a_commit(
     await plugin.ready()
     proxy.swallow_after(b"COMMIT")
     began = time.monotonic()
-    with pytest.raises(DatabaseUnavailableError, match="so it is not known whether it was written. Look before") as lost:
+    with pytest.raises(DatabaseUnavailableError, match="so it is not known whether it was written") as lost:
         await plugin.create("a", "default", "second", author="ann", activate=True)
     assert time.monotonic() - began < REPLACED_WITHIN * pace + 3
     assert PASSWORD not in str(lost.value)
@@ -155,6 +153,9 @@ async def test_fault_45_connection_dies_with_a_commit(
     assert_follows(plugin, "a", 3)
 
 
+@pytest.mark.parametrize(
+    "pace", [pytest.param(1.0, marks=pytest.mark.soak, id="in full"), pytest.param(0.1, id="ten times")], indirect=True
+)
 async def test_fault_51_round_trips_of_two_seconds(
     ready_url: str,
     proxy: Proxy,
@@ -171,19 +172,22 @@ async def test_fault_51_round_trips_of_two_seconds(
     other = make_plugin(ready_url, registry=Registry(), seed=False, startup_timeout=30)
     began = time.monotonic()
     await plugin.ready()
-    await until(lambda: plugin.state is State.LIVE, "it follows", 120 * pace)
+    await until(lambda: plugin.state is State.LIVE, "it follows", 240 * pace)
     live = time.monotonic() - began
-    for number in range(3):
+    for number in range(2):
         before = max((prompt.version for prompt in await other.history("a")), default=0)
+        said = None
         try:
-            done = await plugin.create("a", "default", f"text {number}", author="ann", activate=True)
+            version = (
+                await plugin.create("a", "default", f"text {number}", author="ann", activate=True)
+            ).active_version
         except DatabaseUnavailableError as error:
-            assert "not known" in error.message
-        else:
-            assert done.active_version == before + 1
+            version, said = None, error.message
+        assert version == before + 1 or "not known" in (said or "")
     wrote = time.monotonic() - began - live
     done = await other.create("a", "default", "last", author="ann", activate=True)
     await until(lambda: plugin.resolve("a").version == done.active_version, "it is served", 30 * pace + 3)
     assert await told(plugin, "a") == "last"
-    record_property("measured", f"live after {live:.1f} s, a write in {wrote / 3:.1f} s, at a pace of {pace:g}")
+    assert plugin.state is State.LIVE
+    record_property("measured", f"live after {live:.1f} s, a write in {wrote / 2:.1f} s, at a pace of {pace:g}")
     assert_silent(caplog, PASSWORD)

@@ -227,7 +227,7 @@ async def test_fault_38_thread_that_hangs(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A thread that no longer does anything cannot say so; the state does, and one log line, and one when it is over."""
+    """A thread that no longer does anything cannot say so; the state does, and a log line, and one when it is over."""
     monkeypatch.setattr(loader, "OPERATION_TIMEOUT", 0.1)
     registry.declare("a", {"default": "first"}, where="here")
     plugin = make_plugin(sqlite_url, poll_interval=0.02)

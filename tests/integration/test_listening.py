@@ -51,6 +51,7 @@ async def test_an_idle_process_asks_two_statements_a_minute(
     for module, name in ((loader, "FULL_LOAD_INTERVAL"), (listening, "SAFETY_INTERVAL")):
         monkeypatch.setattr(module, name, MINUTE)
     monkeypatch.setattr(listening, "CROWD_INTERVAL", MINUTE / 12)
+    monkeypatch.setattr(listening, "HEARTBEAT", MINUTE / 6)  # signs of life are no statements
     url = await asyncio.to_thread(telling_server.create_database)
     async with Database(url) as database:
         await upgrade(database)

@@ -13,13 +13,13 @@ from automagik_prompts.domain.keys import SpellingClash
 from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.served import ServedPrompt, State
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, PromptsError, SchemaError
-from automagik_prompts.following import listening, loader, writer
+from automagik_prompts.following import loader, writer
 from automagik_prompts.following.gate import Gate
 from automagik_prompts.following.incidents import IncidentLog
 from automagik_prompts.following.listening import Listening
 from automagik_prompts.following.loader import Loader, ReadAhead
 from automagik_prompts.following.serving import FollowerStatus, Serving
-from automagik_prompts.following.signals import ChangeSignals, Polling, backoff
+from automagik_prompts.following.signals import ChangeSignals, Polling, backoff, wait_watchfully
 from automagik_prompts.following.snapshot import Snapshot
 from automagik_prompts.following.writer import CodeWriter, prepare_schema
 from automagik_prompts.schema import migrate
@@ -193,37 +193,22 @@ class Follower:
         """Connect, bring everything up to date, and follow until something fails or connections are short."""
         began = self._now()
         database = self._unopened()
-        # As long again: with a password it takes four round trips until there is anything to ask.
-        async with asyncio.timeout(loader.OPERATION_TIMEOUT * 2):
+        async with asyncio.timeout(loader.OPERATION_TIMEOUT * 2):  # with a password it takes five round trips
             await database.open()
         self._database = database
         await (self._write_and_load if self._writer.is_due else self._load)(database)
         self._reading_took = self._now() - began
         self._signals.reached()
         while not self._signals.near_connection_limit and not database.is_outdated():
-            notified = await self._wait(database)
+            notified = await wait_watchfully(self._signals, self._interval(), database.check_alive)
             if self._gate.is_shut:
                 return
             database.check_present()
             await self._look(database, notified=notified)
 
     def _unopened(self) -> Database:
-        return Database(
-            self._settings.database_url, create=not self._loader.from_file, command_timeout=loader.OPERATION_TIMEOUT
-        )
-
-    async def _wait(self, database: Database) -> bool:
-        """Wait for the next look, and return whether a signal ended it; a long wait is not trusted to the connection.
-
-        Raises:
-            DatabaseUnavailableError: The connection was lost meanwhile, maybe without a word.
-        """
-        until = self._now() + self._interval()
-        while (left := until - self._now()) > listening.HEARTBEAT:
-            if await self._signals.wait(listening.HEARTBEAT):
-                return True
-            await database.check_alive()
-        return await self._signals.wait(max(0.0, left))
+        url, seconds = self._settings.database_url, loader.OPERATION_TIMEOUT
+        return Database(url, create=not self._loader.from_file, command_timeout=seconds)
 
     def _interval(self) -> float:
         """Return the seconds until the next look: sooner than usual where something is not as it should be."""
@@ -244,10 +229,8 @@ class Follower:
 
     async def _write_and_load(self, database: Database) -> None:
         """Write what the code declares, then read."""
-        if self._status.due is not None:
-            # Seeing that the code's schema is there and writing take as long at most.
-            longest = loader.OPERATION_TIMEOUT * writer.OPERATIONS * 2
-            self._report(replace(self._status, due=self._status.due + longest))
+        if (due := self._status.due) is not None:
+            self._report(replace(self._status, due=due + loader.OPERATION_TIMEOUT * writer.OPERATIONS * 2))
         await self._writer.write(database)
         try:
             await self._load(database)

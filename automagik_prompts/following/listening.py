@@ -6,6 +6,7 @@ import asyncio
 import random
 
 from automagik_prompts.domain.log import logger
+from automagik_prompts.following import signals
 from automagik_prompts.following.signals import Polling, backoff
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, redacted
 from automagik_prompts.storage.driver_errors import is_refused_for_crowd
@@ -20,10 +21,6 @@ SPREAD = 0.02
 
 PROOF_TIMEOUT = 5.0
 """Seconds within which a notification must arrive that this process has sent."""
-
-HEARTBEAT = 8.0
-"""Seconds after which an idle connection is asked for a sign of life, which is no statement: one may be lost without a
-word, and what was to be found on it within a minute is found sooner."""
 
 CROWDED = 0.7
 """The share of a server's connections in use from which on a process does not keep one for listening."""
@@ -174,7 +171,7 @@ class Listening(Polling):
                 while (left := self._due - now()) > 0:
                     self._stirred.clear()
                     try:
-                        await asyncio.wait_for(self._stirred.wait(), min(left, HEARTBEAT))
+                        await asyncio.wait_for(self._stirred.wait(), min(left, signals.HEARTBEAT))
                     except TimeoutError:
                         await connection.check_alive(PROOF_TIMEOUT)
                 looks += 1

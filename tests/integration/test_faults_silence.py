@@ -14,7 +14,7 @@ import pytest
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import State
 from automagik_prompts.exceptions import DatabaseUnavailableError
-from automagik_prompts.following import follower, listening, loader
+from automagik_prompts.following import follower, listening, loader, signals
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.runtime import lifecycle
 from automagik_prompts.schema.migrate import upgrade
@@ -30,7 +30,7 @@ REPLACED_WITHIN = 30.0
 """Seconds within which a connection must be replaced that has died without a word."""
 
 BOUNDS: tuple[tuple[ModuleType, str], ...] = (
-    (listening, "HEARTBEAT"),
+    (signals, "HEARTBEAT"),
     (listening, "PROOF_TIMEOUT"),
     (loader, "OPERATION_TIMEOUT"),
     (follower, "CLOSE_TIMEOUT"),

@@ -8,7 +8,7 @@ BENCH = .venv-bench
 # What shows whether the package gets on with other libraries and interpreters: fast, and on SQLite only.
 SUITES = tests/unit tests/integration tests/acceptance/test_readme.py -k "(unit or agent or readme) and not postgres"
 
-.PHONY: help demo test test-lowest test-pythons check docs soak bench format clean
+.PHONY: help demo test test-lowest test-pythons check docs soak soak-tests bench format clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ docs: $(VENV)/.dev ## Write docs/api.md from the docstrings
 
 soak: $(VENV)/.dev ## Run agents for a while, here MINUTES=5, while things break at random; SEED=... repeats one
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+soak-tests: $(VENV)/.dev ## Run the tests that wait in full for bounds which `make test` tests at a faster pace; 6 minutes
+	$(BIN)/python -m pytest -m soak
 
 bench: $(BENCH)/.bench ## Measure beside the peers and write docs/performance.md; QUICK=1 takes a look, ONLY=runs,reads some parts
 	@$(BENCH)/bin/python -m benchmarks $(if $(QUICK),--scale 0.1 --out build/bench) $(if $(ONLY),--only $(ONLY))

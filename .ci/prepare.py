@@ -1,10 +1,13 @@
 """Makes the virtual environment that `make` works in, and shows that it gets on: `prepare.py FOLDER PIP-ARGUMENTS...`.
 
 It needs nothing but a Python of at least 3.11. What pip says goes to a log in the folder, and is shown if pip fails.
+For the tests it installs the connection pooler PgBouncer besides, where it may and where Debian has it; without it the
+tests of poolers are skipped.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +17,13 @@ import venv
 from pathlib import Path
 
 NEEDED = (3, 11)
+TESTING = {"dev", "test"}
+"""The groups of packages with which tests are run."""
+
+POOLER = "pgbouncer"
+SYSTEM_TIMEOUT = 180.0
+"""Seconds that the system's package manager may take for one step."""
+
 STEPS = re.compile(r"^\s*(Collecting|Downloading|Building wheel for|Installing collected packages)", re.MULTILINE)
 
 
@@ -44,6 +54,8 @@ def main(folder: Path, arguments: list[str]) -> int:
     for packages in (["--upgrade", "pip>=25.1"], arguments):
         if code := install(folder, packages):
             return code
+    if TESTING.intersection(arguments):
+        install_pooler()
     say(f" done in {time.monotonic() - begun:.0f} s\n")
     return 0
 
@@ -61,6 +73,27 @@ def install(folder: Path, arguments: list[str]) -> int:
     if code:
         say(f"\n{log.read_text(encoding='utf-8')}\npip ended with {code}; the above is {log}.\n")
     return code
+
+
+def install_pooler() -> None:
+    """Install PgBouncer where it is missing, as root on a Debian; where that fails, go on without it."""
+    apt = shutil.which("apt-get")
+    found = shutil.which(POOLER, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if found or apt is None or os.name != "posix" or os.geteuid() != 0:
+        return
+    # Tests start one of their own: with this the system does not start its service.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    install = ["install", "--yes", "--no-install-recommends", POOLER]
+    # A new machine may not know its packages yet.
+    for step in (install, ["update"], install):
+        try:
+            done = subprocess.run(  # noqa: S603  # the system's own program
+                [apt, "--quiet", *step], env=environment, capture_output=True, check=False, timeout=SYSTEM_TIMEOUT
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return
+        if step is install and done.returncode == 0:
+            return
 
 
 def say(text: str) -> None:

@@ -48,6 +48,7 @@ class PromptPlugin(EditService):
         database_password: The password, where the URL has none.
         database_password_file: A file that holds it, likewise.
         startup_timeout: Seconds that the first agent run waits for the first load, at most.
+        listen_url: A direct way to the server, for notifications, where `database_url` leads through a pooler.
         poll_interval: Seconds between two looks at the database.
         missing: What a missing variable becomes: `"marker"`, `"empty"` or `"error"`.
         max_value_length: The longest value of a variable, in characters; a run with a longer one is sent the code's
@@ -76,6 +77,7 @@ class PromptPlugin(EditService):
         database_password: str | None = None,
         database_password_file: Path | None = None,
         startup_timeout: float | None = None,
+        listen_url: str | None = None,
         poll_interval: float | None = None,
         missing: MissingMode | None = None,
         max_value_length: int | None = None,
@@ -92,6 +94,7 @@ class PromptPlugin(EditService):
             database_password=database_password,
             database_password_file=database_password_file,
             startup_timeout=startup_timeout,
+            listen_url=listen_url,
             poll_interval=poll_interval,
             missing=missing,
             max_value_length=max_value_length,

@@ -44,8 +44,10 @@ class Settings(BaseSettings):
         database_url: `sqlite://file` (relative to the working directory; `sqlite:///absolute/file`) or
             `postgresql://user:password@host/database`.
         startup_timeout: Seconds that the first agent run of a process waits for the first load, at most.
-        database_password: The password, where the URL has none.
+        database_password: The password, where the URL has none; `listen_url` gets it, too.
         database_password_file: A file that holds it, likewise; a line break at its end does not count.
+        listen_url: Where notifications are listened for, if not at `database_url`: a direct way to the same database
+            of the same server, where `database_url` leads through a connection pooler that keeps them back.
         poll_interval: Seconds between two looks at the database. By default 0.25 for SQLite and 1 for a server.
         missing: What a missing variable becomes: `marker` (`[No data for name]`), `empty` or `error`.
         max_value_length: The longest value of a variable, in characters; a run with a longer one is sent the code's
@@ -65,6 +67,7 @@ class Settings(BaseSettings):
     database_url: str = Field(default=DEFAULT_DATABASE_URL, validate_default=True)
     database_password: SecretStr | None = None
     database_password_file: Path | None = None
+    listen_url: str | None = None
     startup_timeout: float = Field(default=1.0, ge=0, le=60)
     poll_interval: float | None = Field(default=None, ge=0.01, le=3600)
     missing: MissingMode = "marker"
@@ -81,18 +84,26 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
 
-    @field_validator("database_url")
+    @field_validator("database_url", "listen_url")
     @classmethod
-    def _known_scheme(cls, value: str) -> str:
+    def _known_scheme(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         if dialect_of(value) == "sqlite":
             _check_options(value.partition("?")[2])
         elif _server_parts(value) is None:
             raise ValueError("write special characters in user and password percent-encoded, such as %2F for a slash")
         return SecretUrl(value)
 
-    @field_serializer("database_url")
-    def _without_password(self, value: str) -> str:
-        return redacted_url(value)
+    @field_serializer("database_url", "listen_url")
+    def _without_password(self, value: str | None) -> str | None:
+        return None if value is None else redacted_url(value)
+
+    @model_validator(mode="after")
+    def _listens_at_a_server(self) -> Self:
+        if self.listen_url is not None and "sqlite" in {self.dialect, dialect_of(self.listen_url)}:
+            raise ValueError("listen_url is a second way to a server; for an SQLite file leave it out")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -116,9 +127,12 @@ class Settings(BaseSettings):
         if parts.password is not None:
             raise ValueError("the password is given twice: take it out of the database URL")
         secret = password.get_secret_value() if isinstance(password, SecretStr) else str(password)
-        user, _, host = parts.netloc.rpartition("@")
-        netloc = f"{user}:{quote(secret, safe='')}@{host}"
-        return {**values, "database_url": urlunsplit(parts._replace(netloc=netloc))}
+        given = {**values, "database_url": _with_secret(parts, secret)}
+        if (listen_url := values.get("listen_url")) is not None:
+            direct = _server_parts(str(listen_url))
+            if direct is not None and direct.username and direct.password is None:
+                given["listen_url"] = _with_secret(direct, secret)
+        return given
 
     def anchored(self) -> Self:
         """Return the same settings with absolute paths: a program may change its working directory later."""
@@ -257,6 +271,12 @@ def _server_parts(url: str) -> SplitResult | None:
     if not parts.scheme or parts.fragment or "@" in parts.path or "@" in parts.query:
         return None
     return parts
+
+
+def _with_secret(parts: SplitResult, secret: str) -> str:
+    """Return the URL of these parts with a password."""
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(secret, safe='')}@{host}"))
 
 
 def _secrets(url: str) -> set[str]:

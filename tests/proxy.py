@@ -1,4 +1,4 @@
-"""A TCP door in front of a database server that a test can shut, jam, slow down or slam."""
+"""A TCP door in front of a database server that a test can shut, jam, slow down, slam, or have swallow what comes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,7 +14,21 @@ T = TypeVar("T")
 
 PASSWORD = "pw-zebra-4711"  # noqa: S105  # no log line may show it; the test server asks for none
 _CHUNK = 65536
+_GREETING = 1024
 _CALL_TIMEOUT = 20.0
+
+
+@dataclass(eq=False)
+class _Link:
+    """One connection through the door.
+
+    Attributes:
+        greeting: How the client began, with the name that it gave itself.
+        swallowed: Whether nothing gets through any more, and neither side is told.
+    """
+
+    greeting: bytes = b""
+    swallowed: bool = False
 
 
 class Proxy:
@@ -37,6 +52,8 @@ class Proxy:
         self._listener: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._links: set[_Link] = set()
+        self._last_words: bytes | None = None
         self._loop = asyncio.new_event_loop()
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -76,6 +93,26 @@ class Proxy:
         """Reset the present connections and return how many there were; new ones are served."""
         return self._call(self._cut)
 
+    def swallow(self, chosen: Callable[[bytes], bool] = lambda _greeting: True) -> int:
+        """Let nothing through on present connections, without a word to either side; new ones are served.
+
+        Args:
+            chosen: Whether a connection is meant, by how its client began.
+
+        Returns:
+            How many they are.
+        """
+        return self._call(lambda: self._swallow(chosen))
+
+    def swallow_after(self, last_words: bytes) -> None:
+        """Have the next connection on which a client says this swallow everything after it, as above."""
+        self._last_words = last_words
+
+    @property
+    def swallowed(self) -> int:
+        """How many connections that let nothing through are still held by their clients."""
+        return sum(link.swallowed for link in tuple(self._links))
+
     def close(self) -> None:
         """End everything."""
         self._call(self._refuse)
@@ -112,6 +149,12 @@ class Proxy:
             self._listener = await asyncio.start_server(self._accepted, "127.0.0.1", self.port, backlog=256)
             self.port = self._listener.sockets[0].getsockname()[1]
 
+    async def _swallow(self, chosen: Callable[[bytes], bool]) -> int:
+        meant = [link for link in self._links if chosen(link.greeting)]
+        for link in meant:
+            link.swallowed = True
+        return len(meant)
+
     async def _cut(self) -> int:
         cut = sum(not writer.is_closing() for writer in self._writers) // 2
         for writer in self._writers:
@@ -133,14 +176,16 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers = [writer]
+        link = _Link()
+        self._links.add(link)
         try:
             await self._flowing.wait()
             server_reader, server_writer = await self._connect()
             writers.append(server_writer)
             self._writers.add(server_writer)
             pumps = [
-                asyncio.ensure_future(self._pump(reader, server_writer, count=True)),
-                asyncio.ensure_future(self._pump(server_reader, writer, count=False)),
+                asyncio.ensure_future(self._pump(reader, server_writer, link, from_client=True)),
+                asyncio.ensure_future(self._pump(server_reader, writer, link, from_client=False)),
             ]
             try:
                 # Whichever side ends first ends the other.
@@ -152,22 +197,32 @@ class Proxy:
         except OSError:
             pass  # the server is not there: the client sees its connection end
         finally:
+            self._links.discard(link)
             for each in writers:
                 each.close()
                 self._writers.discard(each)
                 with contextlib.suppress(OSError):
                     await each.wait_closed()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, count: bool) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: _Link, *, from_client: bool
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
-                if count:
+                if from_client:
                     self.received += len(data)
+                    link.greeting += data[: _GREETING - len(link.greeting)]
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 await self._flowing.wait()
+                if link.swallowed:
+                    continue
+                if from_client and self._last_words is not None and self._last_words in data:
+                    self._last_words, link.swallowed = None, True
                 writer.write(data)
                 await writer.drain()
+        if link.swallowed and not from_client:
+            await asyncio.Event().wait()  # the client is not told that the server has closed it, either
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         parts = urlsplit(self._target)

@@ -25,7 +25,7 @@ from automagik_prompts.editing import queries
 from automagik_prompts.exceptions import DatabaseUnavailableError, DeclarationError, PromptNotFoundError
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings, redacted_url
-from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.database import LONGEST_COMMAND, Database
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,6 +43,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_pane
 Debug = Annotated[
     bool, typer.Option("--debug", help="Print the traceback of an error.", rich_help_panel="Every command")
 ]
+
+COMMAND_TIMEOUT = 60.0
+"""Seconds that one statement of a command may take on a server; only those that change a schema may take longer."""
 
 FOUND = 3
 """The exit code where it was done and something needs a look; 1 is left to what could not be done."""
@@ -101,7 +104,10 @@ class Session:
         """
 
         async def opened() -> T:
-            async with open_database(self.settings.database_url, create=access.creates) as database:
+            patience = LONGEST_COMMAND if access in {Access.AS_IS, Access.MIGRATE} else COMMAND_TIMEOUT
+            async with open_database(
+                self.settings.database_url, create=access.creates, command_timeout=patience
+            ) as database:
                 await _prepare(database, access)
                 return await work(database)
 
@@ -179,17 +185,18 @@ def _find_modules(session: Session, named: Sequence[str] | None) -> tuple[Prompt
     return discovery.find_prompt_modules([*session.settings.modules, *(named or ())])
 
 
-def open_database(url: str, *, create: bool = False) -> Database:
+def open_database(url: str, *, create: bool = False, command_timeout: float = COMMAND_TIMEOUT) -> Database:
     """Return a database to be opened.
 
     Args:
         url: The database URL.
         create: Whether a missing SQLite file may be created: whoever only looks gets an error instead of an empty one.
+        command_timeout: Seconds that one statement may take on a server.
 
     Raises:
         DatabaseUnavailableError: There is no such file.
     """
-    database = Database(url)
+    database = Database(url, command_timeout=command_timeout)
     if not create and database.path is not None and not database.path.exists():
         raise DatabaseUnavailableError(
             f"There is no database file {database.path}. Name the right one by --database-url or "

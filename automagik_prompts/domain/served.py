@@ -292,6 +292,8 @@ class Health:
             that the code spells otherwise than the database.
         unwritten: What stands against writing what the code declares into the database, such as that it is read-only,
             without secrets; `None` if it is written.
+        unheard: Why notifications do not arrive although they were sent, such as that a connection pooler keeps them
+            back, and what helps; `None` while they arrive, while that is not known, and for a file, which has none.
     """
 
     ready: bool
@@ -303,3 +305,4 @@ class Health:
     agents: int
     problems: tuple[str, ...]
     unwritten: str | None = None
+    unheard: str | None = None

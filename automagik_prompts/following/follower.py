@@ -20,11 +20,11 @@ from automagik_prompts.following.listening import Listening
 from automagik_prompts.following.loader import Loader, ReadAhead
 from automagik_prompts.following.saved import STEP, SavedTexts
 from automagik_prompts.following.serving import FollowerStatus, Serving
-from automagik_prompts.following.signals import ChangeSignals, Polling, backoff
+from automagik_prompts.following.signals import ChangeSignals, Polling, backoff, wait_watchfully
 from automagik_prompts.following.snapshot import Snapshot
 from automagik_prompts.following.writer import CodeWriter, prepare_schema
 from automagik_prompts.schema import migrate
-from automagik_prompts.settings import Settings, redacted_url
+from automagik_prompts.settings import Settings, redacted_url, sqlite_path
 from automagik_prompts.storage.database import Database
 
 BACKOFF = (0.25, 5.0)
@@ -211,14 +211,14 @@ class Follower:
         began = self._now()
         database = await self._unopened()
         self._loader.begin_session()
-        async with asyncio.timeout(loader.OPERATION_TIMEOUT):
+        async with asyncio.timeout(loader.OPERATION_TIMEOUT * 2):  # with a password it takes five round trips
             await database.open()
         self._database = database
         await (self._write_and_load if self._writer.is_due else self._load)(database)
         self._reading_took = self._now() - began
         self._signals.reached()
         while not self._signals.near_connection_limit and not database.is_outdated():
-            notified = await self._signals.wait(self._pause())
+            notified = await wait_watchfully(self._signals, self._pause(), database.check_alive)
             if self._gate.is_shut:
                 return
             if notified or self._now() >= self._look_at:
@@ -229,12 +229,12 @@ class Follower:
 
     async def _unopened(self) -> Database:
         """Return the database, not opened; a file that was read before, by whatever process, is not made anew."""
-        database = Database(self._settings.database_url, create=not self._from_file)
-        if not self._from_file and database.path is not None and not database.path.exists():
+        url, seconds = self._settings.database_url, loader.OPERATION_TIMEOUT
+        must_exist, path = self._from_file, sqlite_path(url)
+        if not must_exist and path is not None and not path.exists():
             await self._saved.read()
-            if self._saved.has_more_than_code():
-                return Database(self._settings.database_url, create=False)
-        return database
+            must_exist = self._saved.has_more_than_code()
+        return Database(url, create=not must_exist, command_timeout=seconds)
 
     def _interval(self) -> float:
         """Return the seconds between two looks: fewer than usual where something is not as it should be."""
@@ -270,6 +270,8 @@ class Follower:
 
     async def _write_and_load(self, database: Database) -> None:
         """Write what the code declares, then read."""
+        if (due := self._status.due) is not None:
+            self._report(replace(self._status, due=due + loader.OPERATION_TIMEOUT * writer.OPERATIONS * 2))
         await self._writer.write(database)
         try:
             await self._load(database)
@@ -339,6 +341,7 @@ class Follower:
                 error=error,
                 read_at=now if live else old.read_at,
                 listening=self._signals.listening,
+                unheard=self._signals.unheard,
                 unwritten=blocker.message if blocker is not None else None,
                 due=now + self._interval() + loader.OPERATION_TIMEOUT * 3 if live else None,
                 clashes=self._writer.clashes,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import suppress
 
 from automagik_prompts.domain.log import logger
+from automagik_prompts.following import signals
 from automagik_prompts.following.signals import Polling, backoff
-from automagik_prompts.settings import Settings, redacted
+from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, redacted
 from automagik_prompts.storage.driver_errors import is_refused_for_crowd
-from automagik_prompts.storage.listener import NOTICE, Listener
+from automagik_prompts.storage.listener import NOTICE, Listener, UndeliveredError
 
 SAFETY_INTERVAL = 60.0
 """Seconds between two looks at the database while notifications arrive; also, at least, between two proofs that they
@@ -20,7 +20,7 @@ SPREAD = 0.02
 """Seconds over which processes spread their reading after a notification that reaches all of them at once."""
 
 PROOF_TIMEOUT = 5.0
-"""Seconds within which a notification to oneself must arrive."""
+"""Seconds within which a notification must arrive that this process has sent."""
 
 CROWDED = 0.7
 """The share of a server's connections in use from which on a process does not keep one for listening."""
@@ -32,6 +32,7 @@ is notified that they are short; later it looks ever more seldom."""
 RETRY = (0.5, 30.0)
 """The first and the longest wait between two attempts to listen, in seconds."""
 
+_LISTEN_URL = f"{ENVIRONMENT_PREFIX}LISTEN_URL"
 
 _SELDOM = 10
 """The number of failed attempts to listen after which the wait is the longest one."""
@@ -50,7 +51,8 @@ class Listening(Polling):
     """Notifications of PostgreSQL, on a connection of its own; a connection from a pool would lose its listeners.
 
     What is sent while nobody listens is never delivered, so each new connection ends a wait: read again. Whether
-    notifications arrive is proved, not assumed: a connection pooler may swallow them without a word. Where connections
+    notifications arrive is proved, not assumed: a connection pooler may deliver one's own and swallow all others'
+    without a word. So the first proof comes from another connection, and every one behind a pooler. Where connections
     are short, none is kept: those who cannot even read need them more.
 
     Args:
@@ -59,7 +61,11 @@ class Listening(Polling):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings.interval)
-        self._url = settings.database_url
+        self._sender = settings.database_url
+        self._url = settings.listen_url or settings.database_url
+        self._apart = settings.listen_url is not None
+        self._unheard: str | None = None
+        self._told: str | None = None
         self._proved = False
         self._near_limit = False
         self._reached = asyncio.Event()
@@ -76,6 +82,11 @@ class Listening(Polling):
     def listening(self) -> bool:
         """Whether notifications are known to arrive."""
         return self._proved
+
+    @property
+    def unheard(self) -> str | None:
+        """Why notifications do not arrive, and what helps; `None` while they do, or while that is not known."""
+        return self._unheard
 
     @property
     def near_connection_limit(self) -> bool:
@@ -116,18 +127,28 @@ class Listening(Polling):
             # Where connections are short, try as seldom as after many failures.
             if self._near_limit:
                 await asyncio.sleep(backoff(_SELDOM, *RETRY))
+            pause = 0.0
             try:
                 await self._listen_once()
                 attempt = 0
+            except UndeliveredError as error:
+                attempt += 1
+                if not self._proved:
+                    # What was delivered before may only be late; what never was will not be soon.
+                    self._hear_nothing(self._undelivered(direct=error.direct))
+                    pause = spacing(_SELDOM)
             except Exception as error:  # noqa: BLE001  # polling goes on whatever happens here; `doctor` reports it
-                logger.debug("Listening failed: %s", redacted(f"{type(error).__name__}: {error}", self._url))
+                words = redacted(redacted(f"{type(error).__name__}: {error}", self._url), self._sender)
+                logger.debug("Listening failed: %s", words)
                 self._near_limit = self._near_limit or is_refused_for_crowd(error)
                 attempt += 1
+                if self._apart and not self._near_limit:
+                    self._hear_nothing(f"{_LISTEN_URL} cannot be listened at ({words}). {self._polling}. Correct it.")
             if self._proved or self._near_limit:
                 # The follower waits for the long safety interval; from now on it must look more often.
                 self._proved = False
                 self.wake()
-            await asyncio.sleep(backoff(attempt, *RETRY))
+            await asyncio.sleep(pause or backoff(attempt, *RETRY))
 
     async def _listen_once(self) -> None:
         """Listen on one connection until it is lost or no longer delivers."""
@@ -139,7 +160,9 @@ class Listening(Polling):
             while not connection.is_closed:
                 # Before the look: a notification meanwhile may bring the next one forward.
                 self._due = now() + spacing(looks)
-                self._near_limit = await connection.prove(PROOF_TIMEOUT, CROWDED)
+                sender = None if connection.is_direct and looks > 0 else self._sender
+                self._near_limit = await connection.prove(PROOF_TIMEOUT, CROWDED, sender)
+                self._unheard = None
                 if self._near_limit:
                     return
                 if not self._proved:
@@ -147,11 +170,44 @@ class Listening(Polling):
                     self.wake()
                 while (left := self._due - now()) > 0:
                     self._stirred.clear()
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self._stirred.wait(), left)
+                    try:
+                        await asyncio.wait_for(self._stirred.wait(), min(left, signals.HEARTBEAT))
+                    except TimeoutError:
+                        await connection.check_alive(PROOF_TIMEOUT)
                 looks += 1
         finally:
             connection.terminate()
+
+    @property
+    def _polling(self) -> str:
+        return f"Changes are found by polling every {self._interval:g} s"
+
+    def _undelivered(self, *, direct: bool) -> str:
+        """Return why notifications do not arrive that were sent, and what helps."""
+        if direct and self._apart:
+            return (
+                f"Notifications do not arrive at {_LISTEN_URL}. {self._polling}. It must name the same database of the "
+                "same server as the database URL."
+            )
+        if direct:
+            return f"Notifications do not arrive, although the server sends them. {self._polling}."
+        if self._apart:
+            return (
+                f"A pooler stands between {_LISTEN_URL} and the server, and notifications do not arrive. "
+                f"{self._polling}. Name the server itself there, or use the pooler in session mode."
+            )
+        return (
+            f"A pooler stands between this process and the server, and notifications do not arrive. {self._polling}. "
+            f"Give {_LISTEN_URL} a direct way to the server, or use the pooler in session mode."
+        )
+
+    def _hear_nothing(self, why: str) -> None:
+        """Say, once for as long as it is the same, why notifications do not arrive."""
+        if why != self._told:
+            self._told = why
+            logger.warning("%s", why)
+        self._unheard = why
+        self.wake()
 
     def _look_within(self, seconds: float) -> None:
         """Bring the next look forward, if it was to come later."""

@@ -17,6 +17,7 @@ from automagik_prompts.domain.served import State
 from automagik_prompts.following.snapshot import Snapshot
 
 _CLOSED = "The plugin is closed and does not follow the database."
+_OVERDUE = "The plugin's thread has not looked at the database when it was due; what was read last is served."
 _FORKED_IN_USE = (
     "This process was forked while its parent could not let go of the SQLite file, so it cannot use it safely. It "
     "serves what was read before and follows no change. Start this worker again, or start the plugin after forking."
@@ -33,6 +34,7 @@ class FollowerStatus:
         error: What keeps the database from being read, without secrets; `None` while it is read.
         read_at: When the database was last read, on the monotonic clock; `None` if it never was.
         listening: Whether notifications are known to arrive.
+        unheard: Why notifications do not arrive, and what helps; `None` while they do, or while that is not known.
         unwritten: What stands against writing what the code declares, without secrets; `None` if it is written.
         due: When the next report is due at the latest, on the monotonic clock; `None` if that is not known.
         clashes: The statuses whose texts were not written, as the database spells them otherwise.
@@ -43,6 +45,7 @@ class FollowerStatus:
     error: str | None = None
     read_at: float | None = None
     listening: bool = False
+    unheard: str | None = None
     unwritten: str | None = None
     due: float | None = None
     clashes: tuple[SpellingClash, ...] = ()
@@ -93,6 +96,7 @@ class RuntimeState:
         self._arrived = threading.Event()
         self._loaded = threading.Event()
         self._fallback: Snapshot | None = None
+        self._overdue = False
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     @property
@@ -104,10 +108,19 @@ class RuntimeState:
     def status(self) -> FollowerStatus:
         """How the follower fares; a thread that hangs cannot say so itself."""
         status = self.serving.status
-        if status.due is None or time.monotonic() <= status.due:
+        if not self.watch() or status.due is None:
             return status
-        error = "The plugin's thread has not looked at the database when it was due; what was read last is served."
-        return replace(status, state=State.STALE, since=status.due, error=error, listening=False)
+        return replace(status, state=State.STALE, since=status.due, error=_OVERDUE, listening=False)
+
+    def watch(self) -> bool:
+        """Return whether the thread's report is overdue; whoever sees it first logs it."""
+        due = self.serving.status.due
+        if due is None or time.monotonic() <= due:
+            return False
+        if not self._overdue:  # without a lock, as agent runs come by here
+            self._overdue = True
+            logger.warning("%s It is logged when that is over.", _OVERDUE)
+        return True
 
     def begin(self, startup_timeout: float) -> None:
         """Expect the first load of a thread that is about to start, for so many seconds."""
@@ -221,6 +234,9 @@ class RuntimeState:
             if coming is not None and coming.is_loaded:
                 self._loaded.set()
                 self._fallback = None
+            overdue, self._overdue = self._overdue, False
+        if overdue:
+            logger.warning("The plugin's thread has reported again, after it had not when that was due.")
         if status.state is State.OFFLINE:
             self._snapshot_or_fallback()
         if is_new or status.state is State.OFFLINE:

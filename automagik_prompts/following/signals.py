@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from typing import Protocol
+
+HEARTBEAT = 8.0
+"""Seconds after which an idle connection is asked for a sign of life, which is no statement: one may be lost without a
+word."""
 
 
 def backoff(attempt: int, first: float, longest: float) -> float:
@@ -28,6 +33,11 @@ class ChangeSignals(Protocol):
     @property
     def listening(self) -> bool:
         """Whether notifications are known to arrive."""
+        ...
+
+    @property
+    def unheard(self) -> str | None:
+        """Why notifications do not arrive, and what helps; `None` while they do, or while that is not known."""
         ...
 
     @property
@@ -60,6 +70,26 @@ class ChangeSignals(Protocol):
         ...
 
 
+async def wait_watchfully(signals: ChangeSignals, seconds: float, check: Callable[[], Awaitable[None]]) -> bool:
+    """Wait as a source of signals does, and make sure meanwhile that the connection for the next look is alive.
+
+    Args:
+        signals: The source.
+        seconds: How long to wait at most.
+        check: Raises an error where the connection has died.
+
+    Returns:
+        Whether a signal ended the wait.
+    """
+    now = asyncio.get_running_loop().time
+    until = now() + seconds
+    while (left := until - now()) > HEARTBEAT:
+        if await signals.wait(HEARTBEAT):
+            return True
+        await check()
+    return await signals.wait(max(0.0, left))
+
+
 class Polling:
     """A source without signals of its own: only this process' own writes end a wait early.
 
@@ -80,6 +110,11 @@ class Polling:
     def listening(self) -> bool:
         """There are no notifications."""
         return False
+
+    @property
+    def unheard(self) -> str | None:
+        """A file has no notifications that could fail to arrive."""
+        return None
 
     @property
     def near_connection_limit(self) -> bool:

@@ -18,6 +18,10 @@ from automagik_prompts.storage.database import Database
 WRITE_RETRY = 10.0
 """Seconds after which what the code declares is tried to be written again, where something blocked it."""
 
+OPERATIONS = 12
+"""How many times as long as a look writing may take: it asks dozens of times, and each answer may take its time. On a
+server a statement that is not answered ends it sooner."""
+
 UPGRADE_TIMEOUT = 60.0
 """Seconds that bringing an embedded schema up to date may take besides, with waiting for another process that does."""
 
@@ -92,7 +96,7 @@ class CodeWriter:
             PromptsError: Something blocks it.
         """
         try:
-            async with asyncio.timeout(loader.OPERATION_TIMEOUT * 3):
+            async with asyncio.timeout(loader.OPERATION_TIMEOUT * OPERATIONS):
                 done = await sync.seed(database, self._registry.agents)
         except TimeoutError:
             raise DatabaseUnavailableError("It took too long; it is tried again.") from None
@@ -113,6 +117,7 @@ async def prepare_schema(database: Database) -> None:
         SchemaError: The schema is older or newer than this release.
         TimeoutError: The database did not answer in time.
     """
-    async with asyncio.timeout(loader.OPERATION_TIMEOUT + (UPGRADE_TIMEOUT if database.is_embedded else 0.0)):
+    seconds = loader.OPERATION_TIMEOUT
+    async with asyncio.timeout(seconds + UPGRADE_TIMEOUT if database.is_embedded else seconds * OPERATIONS):
         await migrate.prepare(database)
         await migrate.check_writable(database)

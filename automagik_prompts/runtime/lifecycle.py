@@ -30,8 +30,8 @@ from automagik_prompts.storage.database import Database
 T = TypeVar("T")
 
 
-CALL_TIMEOUT = 30.0
-"""Seconds that an edit may take."""
+CALL_TIMEOUT = 120.0
+"""Seconds that an edit may take: it asks up to forty times. A question that a server does not answer ends it sooner."""
 
 _CLOSE_SECONDS = 2.0
 

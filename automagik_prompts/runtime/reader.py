@@ -58,6 +58,7 @@ class Reader:
         if life.worker is None and not life.state.closed:
             plugins.offer(self._plugin)
             life.start()
+        life.state.watch()
         return life.state.serving.snapshot
 
     async def ready(self) -> Snapshot:

@@ -45,6 +45,7 @@ def explain(life: Lifecycle, reader: Reader, agent: str, status: Status | None) 
             ),
             *(str(clash) for clash in _clashes(life) if clash.agent == agent),
             *_unknown_to_code(life, agent, asked),
+            *((following.unheard,) if following.unheard else ()),
             *((f"what the code declares is not written: {following.unwritten}",) if following.unwritten else ()),
         ),
         reasons=selection.reasons,
@@ -64,6 +65,7 @@ def health(life: Lifecycle, reader: Reader, plugin: DefaultPlugin) -> Health:
         snapshot_age=None if following.read_at is None else now - following.read_at,
         error=following.error,
         listening=following.listening,
+        unheard=following.unheard,
         unwritten=following.unwritten,
         agents=_agents(life, snapshot),
         problems=(

@@ -41,6 +41,9 @@ from automagik_prompts.storage.sqlite import FileClient, make_private
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LONGEST_COMMAND = 3600.0
+"""Seconds that one statement on a server may take at most: an upgrade may have to change a large table."""
+
 _models_lock = threading.Lock()
 """Held while Tortoise prepares the models, which are the whole process': two threads would find them half prepared."""
 
@@ -97,14 +100,16 @@ class Database:
         url: The database URL.
         create: Whether a missing SQLite file may be created. A process that has served from the file before must not:
             it would take an empty file for the new state.
+        command_timeout: Seconds that one statement may take on a server, where the URL does not say otherwise.
     """
 
-    def __init__(self, url: str, *, create: bool = True) -> None:
+    def __init__(self, url: str, *, create: bool = True, command_timeout: float = LONGEST_COMMAND) -> None:
         self.url = url
         self.dialect: Dialect = dialect_of(url)
         self.is_embedded = engine_named(self.dialect).is_embedded
         self.path: Path | None = sqlite_path(url)
         self._create = create
+        self._command_timeout = command_timeout
         self._alias = f"{APP_LABEL}_{self.dialect}"
         self._tortoise: TortoiseContext | None = None
         self._client: BaseDBAsyncClient | None = None
@@ -125,24 +130,36 @@ class Database:
         self._check_names()
         if self.path is not None:
             make_private(self.path)
-        tortoise = _Context()
+        engine = engine_named(self.dialect)
         with translated(self.url):
-            with tortoise:
-                with _models_lock:  # it awaits nothing: connections are made when they are used
-                    await tortoise.init(config=tortoise_config(self.url, self._alias), use_tz=True, timezone="UTC")
-                self._client = tortoise.connections.get(self._alias)
-                self._client.log = _Silent(__name__)
-                # Tortoise keeps the active context and its connections in context variables.
-                self._context = contextvars.copy_context()
-            self._tortoise = tortoise
+            await self._prepare()
             try:
-                await self.run(_ping)
+                if not await self.run(engine.keeps_statements):
+                    # Behind a pooler the next statement may be another connection's: nothing must be prepared ahead.
+                    await self.close()
+                    await self._prepare(statement_cache_size=0)
+                    await self.run(engine.check_alive)
             except BaseException:
                 # After a failed first connect an SQLite client hangs for ever; nothing of it may be used again.
                 await self.close()
                 raise
         self._inode = self._present_inode()
         return self
+
+    async def _prepare(self, **options: object) -> None:
+        """Make Tortoise ready, with these options of the driver's; connections are made when they are used."""
+        config, tortoise = tortoise_config(self.url, self._alias), _Context()
+        if not self.is_embedded:
+            credentials = config["connections"][self._alias]["credentials"]
+            credentials |= {"command_timeout": self._command_timeout, **credentials, **options}
+        with tortoise:
+            with _models_lock:  # it awaits nothing
+                await tortoise.init(config=config, use_tz=True, timezone="UTC")
+            self._client = tortoise.connections.get(self._alias)
+            self._client.log = _Silent(__name__)
+            # Tortoise keeps the active context and its connections in context variables.
+            self._context = contextvars.copy_context()
+        self._tortoise = tortoise
 
     async def close(self) -> None:
         """Close all connections; a second call does nothing."""
@@ -207,6 +224,14 @@ class Database:
                 f"The database file {self.path} was removed or replaced. Put it back; what is served does not change "
                 "until then."
             )
+
+    async def check_alive(self) -> None:
+        """Make sure that the server still answers; a file needs no such check.
+
+        Raises:
+            DatabaseUnavailableError: It does not. A connection may be lost without a word.
+        """
+        await self.run(engine_named(self.dialect).check_alive)
 
     def is_outdated(self) -> bool:
         """Return whether it should be opened again: a file that could only be read may be written or changed since."""
@@ -273,10 +298,6 @@ def tortoise_config(url: str, alias: str = APP_LABEL) -> dict[str, Any]:
         "use_tz": True,
         "timezone": "UTC",
     }
-
-
-async def _ping(client: BaseDBAsyncClient) -> None:
-    await client.execute_query("SELECT 1")
 
 
 def __getattr__(name: str) -> Any:

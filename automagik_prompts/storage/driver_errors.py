@@ -69,6 +69,8 @@ def meaning_of(error: BaseException, url: str) -> PromptsError:
         or ("does not exist" in lowered and ("relation" in lowered or "column" in lowered))
     ):
         return SchemaError(f"The database {where} lacks a table or column ({text}). Run: {_UPGRADE}")
+    if isinstance(error, TimeoutError):
+        return DatabaseUnavailableError(f"The database {where} did not answer in time. Try again when it does.")
     if "readonly database" in lowered or "read-only" in lowered:
         return DatabaseUnavailableError(
             f"The database {where} is read-only ({text}). Serving goes on; write where it can be written."

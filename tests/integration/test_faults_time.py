@@ -219,9 +219,13 @@ async def test_fault_38_log_handler_that_raises(
 
 
 async def test_fault_38_thread_that_hangs(
-    sqlite_url: str, registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str,
+    registry: Registry,
+    make_plugin: MakePlugin,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A thread that no longer does anything cannot say so; the state does, from when its report was due."""
+    """A thread that no longer does anything cannot say so; the state does, and a log line, and one when it is over."""
     monkeypatch.setattr(loader, "OPERATION_TIMEOUT", 0.1)
     registry.declare("a", {"default": "first"}, where="here")
     plugin = make_plugin(sqlite_url, poll_interval=0.02)
@@ -240,10 +244,15 @@ async def test_fault_38_thread_that_hangs(
         explained = plugin.explain("a")
         assert (explained.version, explained.state, explained.error) == (1, State.STALE, health.error)
         assert await told(plugin, "a") == "first"
+        (line,) = lines(caplog, logging.WARNING)
+        assert line.startswith(health.error or "?")
     finally:
         go_on.set()
     await until(lambda: plugin.state is State.LIVE, "it goes on")
     assert_follows(plugin, "a", 1)
+    assert lines(caplog, logging.WARNING)[1:] == [
+        "The plugin's thread has reported again, after it had not when that was due."
+    ]
 
 
 @pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)

@@ -13,7 +13,7 @@ import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.following import listening
+from automagik_prompts.following import listening, signals
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.listener import NOTICE, Listener
@@ -50,6 +50,7 @@ async def test_an_idle_process_asks_two_statements_a_minute(
     assert listening.SAFETY_INTERVAL == 60
     monkeypatch.setattr(listening, "SAFETY_INTERVAL", MINUTE)
     monkeypatch.setattr(listening, "CROWD_INTERVAL", MINUTE / 12)
+    monkeypatch.setattr(signals, "HEARTBEAT", MINUTE / 6)  # signs of life are no statements
     url = await asyncio.to_thread(telling_server.create_database)
     async with Database(url) as database:
         await upgrade(database)

@@ -18,6 +18,8 @@ from automagik_prompts.settings import (
     sqlite_path,
 )
 
+URL = "postgresql://ann@db.example/prompts"
+
 
 @pytest.fixture(autouse=True)
 def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +67,13 @@ def test_settings_come_from_arguments_then_from_variables(monkeypatch: pytest.Mo
         ({"database_url": "postgresql://u:hunter2?x@h/d"}, "percent-encoded"),
         ({"database_url": "postgresql://u:12/hunter2@h/d"}, "percent-encoded"),
         ({"database_url": "postgresql://u:[hunter2@h/d"}, "percent-encoded"),
+        (
+            {"database_url": URL, "listen_url": "mysql://u:hunter2@h/d"},
+            "listen_url: Value error, a database URL begins",
+        ),
+        ({"database_url": URL, "listen_url": "postgresql://u:hunter2/x@h/d"}, "listen_url: Value error, write special"),
+        ({"database_url": URL, "listen_url": "sqlite://hunter2.db"}, "listen_url is a second way to a server"),
+        ({"listen_url": "postgresql://u:hunter2@h/d"}, "for an SQLite file leave it out"),
         ({"startup_timeout": -1}, "startup_timeout: "),
         ({"poll_interval": 0}, "poll_interval: "),
         ({"missing": "hunter2"}, "missing: "),
@@ -194,21 +203,25 @@ def test_the_identity_of_a_database_has_no_secret() -> None:
     assert one == identity_of("postgres://ann:two@host:5432/db") == "postgres:ann@host:5432/db"
 
 
-URL = "postgresql://ann@db.example/prompts"
-
-
 def test_a_password_shows_nowhere() -> None:
     """Not where settings or a plugin are printed, dumped or looked into; it is there where a connection is made."""
     word = "hunter2"
-    plugin = PromptPlugin(f"postgresql://ann:{word}@db.example/prompts")
+    url = f"postgresql://ann:{word}@db.example/prompts"
+    plugin = PromptPlugin(url, listen_url=url)
     settings = plugin.settings
     for shown in (
         *(repr(settings), str(settings), settings.model_dump_json(), repr(settings.model_dump())),
-        *(repr(vars(plugin)), repr(vars(settings)), repr(vars(plugin._life)), repr(settings.database_url)),
+        *(
+            repr(vars(plugin)),
+            repr(vars(settings)),
+            repr(vars(plugin._life)),
+            repr(settings.database_url),
+            repr(settings.listen_url),
+        ),
         *(f"{settings!r}", repr(plugin.health()), repr(plugin)),
     ):
         assert word not in shown
-    assert settings.database_url == f"postgresql://ann:{word}@db.example/prompts"
+    assert settings.database_url == settings.listen_url == url
 
 
 @pytest.mark.parametrize("secret", ["hunter2", "a/b?c#d@e:f g%", "é\u00a0"])
@@ -225,6 +238,15 @@ def test_a_password_from_a_variable_or_a_file(secret: str, tmp_path: Path, monke
     assert first.database_url == second.database_url
     assert unquote(urlsplit(first.database_url).password or "") == secret
     assert secret not in repr(first) + repr(second) + second.model_dump_json()
+
+
+def test_a_password_is_for_both_ways_to_a_server() -> None:
+    """The second way gets the password, too, unless it has one of its own."""
+    settings = load_settings(database_url=URL, listen_url=URL, database_password="hunter2")  # noqa: S106  # made up
+    assert settings.listen_url == settings.database_url == "postgresql://ann:hunter2@db.example/prompts"
+    own = "postgresql://bea:own@db.example/prompts"
+    settings = load_settings(database_url=URL, listen_url=own, database_password="hunter2")  # noqa: S106  # as above
+    assert settings.listen_url == own
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from automagik_prompts.storage.database import Database
 
 _PACKAGES = ("automagik-prompts", "pydantic-ai-slim", "tortoise-orm", "aerich", "pydantic-handlebars", "asyncpg")
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
-_NOTIFIED_WITHIN = 6.0
+_NOTIFIED_WITHIN = 10.0
 """Seconds within which it is known whether notifications are delivered."""
 
 
@@ -69,6 +69,7 @@ def _settings(settings: Settings) -> dict[str, str]:
     path = Journal(settings).path
     effective = {
         "database_url": redacted_url(settings.database_url),
+        "listen_url": redacted_url(settings.listen_url) if settings.listen_url is not None else "none",
         "poll_interval": f"{settings.interval:g}",
         "cache_dir": path.parent if path is not None else "none",
         "author": find_author(None, settings),
@@ -173,13 +174,13 @@ def _notifications(plugin: PromptPlugin, settings: Settings) -> Diagnosed:
         words = f"a file has none; changes are found within {settings.interval:g} s"
         return Diagnosed(name="notifications", outcome="ok", message=words)
     deadline = time.monotonic() + _NOTIFIED_WITHIN
-    while not plugin.health().listening and time.monotonic() < deadline:
+    while not ((health := plugin.health()).listening or health.unheard) and time.monotonic() < deadline:
         time.sleep(0.02)
-    if plugin.health().listening:
+    if health.listening:
         return Diagnosed(name="notifications", outcome="ok", message="delivered; changes are seen at once")
-    words = (
-        f"not delivered; changes are found within {settings.interval:g} s. A connection pooler in transaction mode "
-        "swallows them: name the server itself in the database URL."
+    words = health.unheard or (
+        f"not known to be delivered; changes are found within {settings.interval:g} s. Connections are short, or the "
+        "server did not answer in time: run this again later."
     )
     return Diagnosed(name="notifications", outcome="warning", message=words)
 

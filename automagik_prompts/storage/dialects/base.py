@@ -100,6 +100,14 @@ class Engine(Protocol):
         """Return Tortoise's configuration of one connection."""
         ...
 
+    async def keeps_statements(self, client: BaseDBAsyncClient) -> bool:
+        """Make sure that the database answers; return whether what is prepared on a connection stays there."""
+        ...
+
+    async def check_alive(self, client: BaseDBAsyncClient) -> None:
+        """Make sure that a connection that was idle still answers, where it could be lost without a word."""
+        ...
+
     def marked(self, statement: str) -> str:
         """Return a statement with the engine's own marks in place of `?`."""
         ...

@@ -16,6 +16,9 @@ from automagik_prompts.storage.dialects.base import Column, DatabaseReader, Fore
 POOL_SIZE = 3
 """Connections of one process to a server, at most: the follower's, a write, and one to spare."""
 
+ALIVE_TIMEOUT = 5.0
+"""Seconds within which a connection must give a sign of life."""
+
 _MARK = re.compile(r"\?")
 
 TABLE_ID = "to_regclass(quote_ident(current_schema()) || '.' || quote_ident(?::text))"
@@ -63,7 +66,18 @@ class PostgresEngine:
             # Without a floor: restoring it the driver would log a traceback of its own in each outage.
             credentials |= {"minsize": 0, "maxsize": POOL_SIZE}
         credentials["reset"] = _skip_session_reset
+        connection["engine"] = "automagik_prompts.storage.postgres"
         return connection
+
+    async def keeps_statements(self, client: BaseDBAsyncClient) -> bool:
+        """Make sure that the server answers; return whether what is prepared on a connection stays there."""
+        async with client.acquire_connection() as connection:
+            return await is_direct(connection)
+
+    async def check_alive(self, client: BaseDBAsyncClient) -> None:
+        """Make sure that the connection answers: its packets may vanish without a word."""
+        async with client.acquire_connection() as connection:
+            await ask_for_life(connection, ALIVE_TIMEOUT)
 
     def marked(self, statement: str) -> str:
         """Return a statement with numbered marks in place of `?`."""
@@ -183,6 +197,25 @@ class PostgresEngine:
             column,
         )
         return tuple(str(row["what"]) for row in found)
+
+
+async def is_direct(connection: Any) -> bool:
+    """Return whether one connection of the driver's is one process of the server's, and no pooler stands between.
+
+    The process that a pooler names when it lets somebody in is none of the server's. A statement without values is
+    sent without being prepared, which no pooler can get wrong, and its number of rows comes back with it.
+    """
+    answer = await connection.execute(f"SELECT WHERE pg_backend_pid() = {connection.get_server_pid()}")
+    return str(answer) == "SELECT 1"
+
+
+async def ask_for_life(connection: Any, seconds: float) -> None:
+    """Have a connection of the driver's answer, without a statement that the server would run, count or log.
+
+    Raises:
+        TimeoutError: It did not answer in time.
+    """
+    await connection.fetch("", timeout=seconds)
 
 
 def connect_parameters(url: str) -> dict[str, Any]:

@@ -45,6 +45,14 @@ class SqliteEngine:
             },
         }
 
+    async def keeps_statements(self, client: BaseDBAsyncClient) -> bool:
+        """Make sure that the file can be read; what is prepared stays."""
+        await client.execute_query("SELECT 1")
+        return True
+
+    async def check_alive(self, client: BaseDBAsyncClient) -> None:
+        """There is nothing between this process and a file that could be lost."""
+
     def marked(self, statement: str) -> str:
         """Return the statement: `?` is SQLite's own mark."""
         return statement

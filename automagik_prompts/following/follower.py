@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.keys import SpellingClash
 from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.served import ServedPrompt, State
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, PromptsError, SchemaError
 from automagik_prompts.following import loader, writer
-from automagik_prompts.following.gate import Gate
 from automagik_prompts.following.incidents import IncidentLog
 from automagik_prompts.following.listening import Listening
 from automagik_prompts.following.loader import Loader, ReadAhead
+from automagik_prompts.following.opening import OpenDatabase
 from automagik_prompts.following.saved import STEP, SavedTexts
 from automagik_prompts.following.serving import FollowerStatus, Serving
 from automagik_prompts.following.signals import ChangeSignals, Polling, backoff, wait_watchfully
 from automagik_prompts.following.snapshot import Snapshot
-from automagik_prompts.following.writer import CodeWriter, prepare_schema
-from automagik_prompts.schema import migrate
+from automagik_prompts.following.writer import CodeWriter
 from automagik_prompts.settings import Settings, redacted_url, sqlite_path
 from automagik_prompts.storage.database import Database
 
@@ -41,9 +39,6 @@ CROWDED_REST = 6.0
 
 CHORE_PAUSE = 0.02
 """Seconds between two steps of what need not be done at once, such as trying texts that nobody has asked for."""
-
-CLOSE_TIMEOUT = 5.0
-"""Seconds for closing connections in order; then they are dropped."""
 
 _BEHIND = "The database answers with less than what was read before, as a replica does that has not caught up."
 
@@ -79,12 +74,9 @@ class Follower:
         self._snapshot = snapshot
         self._writer = CodeWriter(settings, registry, self._incidents)
         self._signals: ChangeSignals = Polling(settings.interval)
-        self._database: Database | None = None
-        self._gate = Gate()
-        self._borrowers = Gate()
+        self._open = OpenDatabase(settings.database_url, self._must_exist, loader.OPERATION_TIMEOUT)
         self._loading = asyncio.Lock()
         self._status = FollowerStatus(State.STARTING, self._now())
-        self._logged_clashes: set[SpellingClash] = set()
         self._from_file = False
         self._look_at = 0.0
         self._reading_took = 0.0
@@ -96,10 +88,10 @@ class Follower:
         attempt = 0
         try:
             while True:
-                await self._gate.until_open()
-                async with self._gate.entered():
+                await self._open.gate.until_open()
+                async with self._open.gate.entered():
                     failure = await self._attempt()
-                if self._gate.is_shut:
+                if self._open.gate.is_shut:
                     continue
                 near_limit = self._signals.near_connection_limit
                 if failure is None:
@@ -117,32 +109,13 @@ class Follower:
             self._saved.close()
             await self._signals.close()
 
-    @asynccontextmanager
-    async def opened(self, *, writing: bool = False) -> AsyncIterator[Database]:
+    def opened(self, *, writing: bool = False) -> AbstractAsyncContextManager[Database]:
         """Give an open database: the one that is followed, or one for this purpose only while there is none.
 
         Args:
             writing: Whether it is to be written; then its schema must be the one that this release knows.
-
-        Raises:
-            PromptsError: The database cannot be opened.
-            SchemaError: It is to be written and its schema is older or newer than this release.
         """
-        async with self._gate.entered():
-            if (followed := self._database) is not None:
-                async with self._borrowers.entered():
-                    if writing:
-                        await migrate.check_writable(followed)
-                    yield followed
-                return
-            async with await self._unopened() as database:
-                try:
-                    await prepare_schema(database)
-                except PromptsError:
-                    if writing:
-                        raise
-                    # What is there may be readable; if it is not, reading says so.
-                yield database
+        return self._open.lent(writing=writing)
 
     async def reload(self) -> None:
         """Read everything again now and publish it; used after this process' own writes.
@@ -163,13 +136,13 @@ class Follower:
 
     async def release(self) -> None:
         """Close the database until `resume` (before a fork); what is under way may end first."""
-        self._gate.shut()
+        self._open.gate.shut()
         self._signals.wake()
-        await self._gate.until_empty()
+        await self._open.gate.until_empty()
 
     def resume(self) -> None:
         """Open the database again after `release`."""
-        self._gate.open()
+        self._open.gate.open()
 
     def wake(self) -> None:
         """Look at the database at the next opportunity."""
@@ -189,13 +162,15 @@ class Follower:
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
+                reading.cancel()
                 raise
             return error  # something inside was cancelled, not this task
         except Exception as error:  # noqa: BLE001  # returned, and reported by the caller
             return error
         finally:
-            await self._close()
-            await reading
+            await self._open.close()
+            if not reading.cancelling():
+                await reading
         return None
 
     async def _read_saved(self) -> None:
@@ -209,32 +184,28 @@ class Follower:
     async def _session(self) -> None:
         """Connect, bring everything up to date, and follow until something fails or connections are short."""
         began = self._now()
-        database = await self._unopened()
+        database = await self._open.open()
         self._loader.begin_session()
-        async with asyncio.timeout(loader.OPERATION_TIMEOUT * 2):  # with a password it takes five round trips
-            await database.open()
-        self._database = database
         await (self._write_and_load if self._writer.is_due else self._load)(database)
         self._reading_took = self._now() - began
         self._signals.reached()
         while not self._signals.near_connection_limit and not database.is_outdated():
             notified = await wait_watchfully(self._signals, self._pause(), database.check_alive)
-            if self._gate.is_shut:
+            if self._open.gate.is_shut:
                 return
             if notified or self._now() >= self._look_at:
                 database.check_present()
                 await self._look(database, notified=notified)
             else:
-                await self._do_chores()
+                await self._do_chores(database)
 
-    async def _unopened(self) -> Database:
-        """Return the database, not opened; a file that was read before, by whatever process, is not made anew."""
-        url, seconds = self._settings.database_url, loader.OPERATION_TIMEOUT
-        must_exist, path = self._from_file, sqlite_path(url)
-        if not must_exist and path is not None and not path.exists():
-            await self._saved.read()
-            must_exist = self._saved.has_more_than_code()
-        return Database(url, create=not must_exist, command_timeout=seconds)
+    async def _must_exist(self) -> bool:
+        """Return whether a missing file is an outage: it was read before, maybe by another process, and is gone."""
+        path = sqlite_path(self._settings.database_url)
+        if self._from_file or path is None or path.exists():
+            return self._from_file
+        await self._saved.read()
+        return self._saved.has_more_than_code()
 
     def _interval(self) -> float:
         """Return the seconds between two looks: fewer than usual where something is not as it should be."""
@@ -248,12 +219,12 @@ class Follower:
         left = max(0.0, self._look_at - self._now())
         return min(left, CHORE_PAUSE) if self._saved.has_chores or self._loader.holding.has_untried else left
 
-    async def _do_chores(self) -> None:
+    async def _do_chores(self, database: Database) -> None:
         """Do a little of what need not be done at once."""
         if self._saved.has_chores:
             self._saved.do_chores(self._loader.holding)
-        elif self._loader.holding.try_some(STEP) and self._database is not None:
-            await self._load(self._database)
+        elif self._loader.holding.try_some(STEP):
+            await self._load(database)
 
     async def _look(self, database: Database, *, notified: bool) -> None:
         """Look for changes once: a single statement if there are none."""
@@ -292,9 +263,7 @@ class Follower:
                 self._saved.save(self._loader.holding)
         self._from_file = database.path is not None
         snapshot = self._loader.holding.snapshot(self._now())
-        for clash in sorted({*snapshot.clashes, *self._writer.clashes} - self._logged_clashes):
-            self._logged_clashes.add(clash)
-            logger.warning("%s", clash)
+        self._incidents.note_clashes({*snapshot.clashes, *self._writer.clashes})
         for problem in snapshot.problems:
             await self._incidents.unservable(problem)
 
@@ -312,13 +281,7 @@ class Follower:
 
     def _failed(self, error: BaseException) -> None:
         refused = self._signals.failed(error)
-        if isinstance(error, TimeoutError):
-            where = redacted_url(self._settings.database_url)
-            words = f"The database {where} did not answer within {loader.OPERATION_TIMEOUT:.0f} s."
-        elif isinstance(error, PromptsError):
-            words = error.message
-        else:
-            words = self._incidents.unexpected(error, "keeps the database from being followed")
+        words = self._incidents.words_for(error, redacted_url(self._settings.database_url), loader.OPERATION_TIMEOUT)
         if refused:
             # Where connections are short one attempt may well fail, and the next one succeed: that is no outage yet.
             read_at = self._status.read_at
@@ -357,17 +320,3 @@ class Follower:
     def _report(self, status: FollowerStatus) -> None:
         self._status = status
         self._publish(Serving(self._snapshot, status))
-
-    async def _close(self) -> None:
-        database, self._database = self._database, None
-        if database is not None:
-            try:
-                async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await self._borrowers.until_empty()
-            except TimeoutError:
-                logger.debug("What is under way with the database takes too long; it is closed all the same.")
-            try:
-                async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await database.close()
-            except (PromptsError, OSError, TimeoutError) as error:
-                logger.debug("Closing the connection failed (%s); it is dropped.", type(error).__name__)

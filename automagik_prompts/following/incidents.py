@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from automagik_prompts.domain.invisible import described, suspicious
+from automagik_prompts.domain.keys import SpellingClash
 from automagik_prompts.domain.log import Lines, logger
 from automagik_prompts.domain.records import Action, EventCreate
 from automagik_prompts.exceptions import PromptsError
@@ -35,6 +36,7 @@ class IncidentLog:
         self._recording = recording
         self._unexpected: set[str] = set()
         self._recorded: set[int] = set()
+        self._clashes: set[SpellingClash] = set()
         self._looked_at: set[int] = set()
 
     def unexpected(self, error: BaseException, effect: str) -> str:
@@ -56,6 +58,20 @@ class IncidentLog:
             )
         return words
 
+    def words_for(self, error: BaseException, where: str, seconds: float) -> str:
+        """Return what keeps a database from being followed, in words.
+
+        Args:
+            error: The error.
+            where: The database, as it may be shown.
+            seconds: Seconds that an answer may take.
+        """
+        if isinstance(error, TimeoutError):
+            return f"The database {where} did not answer within {seconds:.0f} s."
+        if isinstance(error, PromptsError):
+            return error.message
+        return self.unexpected(error, "keeps the database from being followed")
+
     def note_invisible(self, read: Mapping[str, Packed | None]) -> None:
         """Log, once for each version, which active texts hold what nobody sees; they are served as they are."""
         for agent, packed in read.items():
@@ -68,6 +84,12 @@ class IncidentLog:
                 if found := list(suspicious(text)):
                     where = f"{agent}/{version.status_key}, version {version.version}"
                     logger.warning("%s contains invisible characters: %s.", where, described(found))
+
+    def note_clashes(self, clashes: set[SpellingClash]) -> None:
+        """Log, once for each, which statuses the code spells otherwise than the database."""
+        for clash in sorted(clashes - self._clashes):
+            logger.warning("%s", clash)
+        self._clashes |= clashes
 
     async def unservable(self, problem: Problem) -> None:
         """Log and record that an active version cannot be served."""

@@ -14,7 +14,7 @@ import pytest
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import State
 from automagik_prompts.exceptions import DatabaseUnavailableError
-from automagik_prompts.following import follower, listening, loader, signals
+from automagik_prompts.following import listening, loader, opening, signals
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.runtime import lifecycle
 from automagik_prompts.schema.migrate import upgrade
@@ -33,7 +33,7 @@ BOUNDS: tuple[tuple[ModuleType, str], ...] = (
     (signals, "HEARTBEAT"),
     (listening, "PROOF_TIMEOUT"),
     (loader, "OPERATION_TIMEOUT"),
-    (follower, "CLOSE_TIMEOUT"),
+    (opening, "CLOSE_TIMEOUT"),
     (lifecycle, "CALL_TIMEOUT"),
     (dialect, "ALIVE_TIMEOUT"),
     (client, "CONNECT_TIMEOUT"),

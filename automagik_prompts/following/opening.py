@@ -1,0 +1,97 @@
+"""The database while it is followed: opened, lent to others on the same thread, and let go of before a fork."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from automagik_prompts.domain.log import logger
+from automagik_prompts.exceptions import PromptsError
+from automagik_prompts.following.gate import Gate
+from automagik_prompts.following.writer import prepare_schema
+from automagik_prompts.schema import migrate
+from automagik_prompts.storage.database import Database
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds for closing connections in order; then they are dropped."""
+
+
+class OpenDatabase:
+    """Opens one database, and lends it.
+
+    Args:
+        url: The database URL.
+        must_exist: Returns whether a missing file is not to be made anew.
+        seconds: Seconds that one statement may take.
+
+    Attributes:
+        gate: Entered by whoever uses the database; shut before a fork.
+    """
+
+    def __init__(self, url: str, must_exist: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        self.gate = Gate()
+        self._url = url
+        self._must_exist = must_exist
+        self._seconds = seconds
+        self._borrowers = Gate()
+        self._database: Database | None = None
+
+    async def open(self) -> Database:
+        """Open the database that is followed from now on.
+
+        Raises:
+            PromptsError: It cannot be opened.
+            TimeoutError: It did not answer in time.
+        """
+        database = await self._unopened()
+        async with asyncio.timeout(self._seconds * 2):  # with a password it takes five round trips
+            await database.open()
+        self._database = database
+        return database
+
+    @asynccontextmanager
+    async def lent(self, *, writing: bool) -> AsyncIterator[Database]:
+        """Give an open database: the one that is followed, or one for this purpose only while there is none.
+
+        Args:
+            writing: Whether it is to be written; then its schema must be the one that this release knows.
+
+        Raises:
+            PromptsError: The database cannot be opened.
+            SchemaError: It is to be written and its schema is older or newer than this release.
+        """
+        async with self.gate.entered():
+            if (followed := self._database) is not None:
+                async with self._borrowers.entered():
+                    if writing:
+                        await migrate.check_writable(followed)
+                    yield followed
+                return
+            async with await self._unopened() as database:
+                try:
+                    await prepare_schema(database)
+                except PromptsError:
+                    if writing:
+                        raise
+                    # What is there may be readable; if it is not, reading says so.
+                yield database
+
+    async def close(self) -> None:
+        """Close the database that was followed, when nobody uses it any more, or after a while."""
+        database, self._database = self._database, None
+        if database is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._borrowers.until_empty()
+        except TimeoutError:
+            logger.debug("What is under way with the database takes too long; it is closed all the same.")
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await database.close()
+        except (PromptsError, OSError, TimeoutError) as error:
+            logger.debug("Closing the connection failed (%s); it is dropped.", type(error).__name__)
+
+    async def _unopened(self) -> Database:
+        return Database(self._url, create=not await self._must_exist(), command_timeout=self._seconds)

@@ -49,6 +49,7 @@ class Proxy:
         self.accepted = 0
         self.received = 0
         self.delay = 0.0
+        self.rate = float("inf")
         self._listener: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,6 +76,7 @@ class Proxy:
     def open(self) -> None:
         """Forward everything, also what was held back."""
         self.delay = 0.0
+        self.rate = float("inf")
         self._call(self._open)
 
     def refuse(self) -> None:
@@ -88,6 +90,10 @@ class Proxy:
     def slow(self, seconds: float) -> None:
         """Hold back each piece of data for a while."""
         self.delay = seconds
+
+    def narrow(self, bytes_per_second: float) -> None:
+        """Let only so much of what the server sends through, as a slow link does."""
+        self.rate = bytes_per_second
 
     def cut(self) -> int:
         """Reset the present connections and return how many there were; new ones are served."""
@@ -214,6 +220,8 @@ class Proxy:
                     link.greeting += data[: _GREETING - len(link.greeting)]
                 if self.delay:
                     await asyncio.sleep(self.delay)
+                if not from_client:
+                    await asyncio.sleep(len(data) / self.rate)
                 await self._flowing.wait()
                 if link.swallowed:
                     continue

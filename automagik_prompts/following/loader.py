@@ -7,9 +7,10 @@ declares are read first, and can be served before the rest is there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.summaries import AgentState, Position
@@ -48,6 +49,16 @@ LOOK_WITHIN = 1.0
 """Seconds after which the database is looked at again while everything is read: changes need not wait for that."""
 
 ReadAhead = Callable[[Database], Awaitable[None]]
+
+
+@asynccontextmanager
+async def _begun(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Begin work that does not go on without whoever waits for it."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
 
 
 class Loader:
@@ -147,11 +158,13 @@ class Loader:
             if self._now() - looked > LOOK_WITHIN:
                 await self.look(database, forced=True)
                 looked = self._now()
-            await self._step(database)
-            # What can be read in a moment is served as one.
-            if self._now() - began > PART_AFTER and (part := self._part()) is not None:
-                await self._read_what_else(database)
-                yield part
+            async with _begun(self._step(database)) as step:
+                # What can be read in a moment is served as one.
+                await asyncio.wait([step], timeout=max(0.0, began + PART_AFTER - self._now()))
+                if self._now() >= began + PART_AFTER and (part := self._part()) is not None:
+                    await self._read_what_else(database)
+                    yield part
+                await step
         if not self._held:
             self._behind_since = None
         await self._read_what_else(database)

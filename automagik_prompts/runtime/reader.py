@@ -80,7 +80,7 @@ class Reader:
     def unread(self) -> str:
         """Why the database has not been read yet, for messages."""
         life = self._life
-        return life.state.status.error or f"The database {life.where} did not answer in time; it is tried again."
+        return life.state.status.error or f"The database {life.where} has not been read to its end; that goes on."
 
     def status_keys(self, agent: str) -> tuple[str, ...]:
         """Return the statuses of an agent that have a text of their own here; starts nothing."""

@@ -125,7 +125,8 @@ class Database:
         """
         if self.path is not None and not self.path.exists() and not self._create:
             raise DatabaseUnavailableError(
-                f"The database file {self.path} is gone. Put it back; what is served does not change until then."
+                f"The database file {self.path} is gone. Put it back; what is served does not change until then. To "
+                "begin anew with an empty one on purpose, run: automagik-prompts upgrade"
             )
         self._check_names()
         if self.path is not None:

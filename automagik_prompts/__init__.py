@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         SchemaError,
         UnexposedVariableError,
     )
-    from automagik_prompts.following.snapshot import Snapshot
+    from automagik_prompts.following.memory.snapshot import Snapshot
     from automagik_prompts.plugin import PromptPlugin
     from automagik_prompts.replaying import Replay, ReplayedTurn, prompt_version, replay
 
@@ -90,7 +90,7 @@ _MODULES = {
     "domain.edits": ("EditResult", "SyncResult"),
     "domain.records": ("Prompt",),
     "domain.served": ("Explanation", "Health", "PromptChange", "ServedPrompt", "Source", "State"),
-    "following.snapshot": ("Snapshot",),
+    "following.memory.snapshot": ("Snapshot",),
     "plugin": ("PromptPlugin",),
     "replaying": ("Replay", "ReplayedTurn", "prompt_version", "replay"),
 }

@@ -21,7 +21,7 @@ from automagik_prompts.domain.served import Explanation, Health, MissingMode, Se
 from automagik_prompts.editing import queries
 from automagik_prompts.editing.service import EditService
 from automagik_prompts.exceptions import ConfigurationError
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.runtime import reporting
 from automagik_prompts.runtime.callbacks import OnChangeCallback
 from automagik_prompts.runtime.lifecycle import Lifecycle

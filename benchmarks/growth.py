@@ -7,13 +7,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.editing import commands
-from automagik_prompts.following.builder import build_snapshot
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.holding import Holding
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -46,36 +46,40 @@ class Table:
     Attributes:
         database: The database, open.
         versions: Versions of each agent and status.
-        snapshot: What was read last.
+        position: Up to where the changes were read.
+        changed: The agent that was written to last.
         turn: Rises with each write, so that each goes to another status.
     """
 
     database: Database
     versions: int
-    snapshot: Snapshot | None = None
+    position: repository.Position | None = None
+    changed: int = 1
     turn: int = 0
-    registry: Registry = field(default_factory=Registry)
+    holding: Holding = field(default_factory=lambda: Holding(Registry(), None))
 
     async def refresh(self) -> None:
-        """Read everything that is active and build a snapshot, as a process does when something was written."""
-        found = await self.database.run(repository.get_active_set)
-        self.snapshot = build_snapshot(
-            self.registry, found.agents, found.active, previous=self.snapshot, loaded_at=time.monotonic()
-        )
+        """Read the agent that was written to and compile its texts, as a process does when something was written."""
+        await self.poll()
+        self.holding.take(await self.database.run(repository.get_states, [self.changed]))
+        self.holding.snapshot(time.monotonic())
 
     async def poll(self) -> None:
         """Look whether anything was written."""
-        await self.database.run(repository.get_change_token)
+        found = await self.database.run(repository.get_changes, self.position, 0)
+        self.position = found.position
 
     async def create(self) -> None:
         """Write a new version."""
         agent, status = self._next()
-        await commands.create(self.database, agent, status, f"{BODY} Written in turn {self.turn}.")
+        done = await commands.create(self.database, agent, status, f"{BODY} Written in turn {self.turn}.")
+        self.changed = done.agent.id
 
     async def activate(self) -> None:
         """Activate another version of those that were there from the start."""
         agent, status = self._next()
-        await commands.activate(self.database, agent, status, self.turn % self.versions + 1)
+        done = await commands.activate(self.database, agent, status, self.turn % self.versions + 1)
+        self.changed = done.agent.id
 
     def _next(self) -> tuple[str, str]:
         self.turn += 1
@@ -155,29 +159,33 @@ async def _execute(db: BaseDBAsyncClient, statement: str) -> None:
 async def plans(db: BaseDBAsyncClient) -> str:
     """Return how the statements are planned that a process runs more than once a minute."""
     found: list[str] = []
-    for title, function in (("Poll", repository.get_change_token), ("Refresh", repository.get_active_set)):
-        recorder = _Recorder(db)
-        await function(recorder)  # type: ignore[arg-type]  # it asks for nothing but the one method
-        statement = recorder.statement
+    recorder = _Recorder(db)
+    reads = {
+        "Look": repository.get_changes(recorder, None, 0),
+        "Read what was written to": repository.get_states(recorder, [1]),
+    }
+    for title, read in reads.items():
+        await read
+        statement, values = recorder.asked
         prefix = (
             "EXPLAIN QUERY PLAN "
             if db.capabilities.dialect == "sqlite"
             else "EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF) "
         )
-        _, rows = await db.execute_query(prefix + statement)
+        _, rows = await db.execute_query(prefix + statement, values)
         lines = [str(dict(row).get("detail") or dict(row).get("QUERY PLAN")) for row in rows]
         found.append(f"{title}:\n\n```sql\n{statement}\n```\n\n```text\n" + "\n".join(lines) + "\n```")
     return "\n\n".join(found)
 
 
-class _Recorder:
-    """Stands before a connection and keeps the statement that goes through it."""
+class _Recorder(BaseDBAsyncClient):
+    """Stands before a connection and keeps the last statement that goes through it."""
 
     def __init__(self, db: BaseDBAsyncClient) -> None:
-        self.statement = ""
+        self.asked: tuple[str, list[object]] = ("", [])
         self.capabilities = db.capabilities
         self._db = db
 
-    async def execute_query(self, statement: str) -> object:
-        self.statement = statement
-        return await self._db.execute_query(statement)
+    async def execute_query(self, statement: str, values: list[object] | None = None) -> Any:
+        self.asked = statement, values or []
+        return await self._db.execute_query(statement, values or [])

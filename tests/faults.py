@@ -26,7 +26,7 @@ from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Explanation, Health, ServedPrompt, Source, State
 from automagik_prompts.following import writer
 from automagik_prompts.following.journal import Journal
-from automagik_prompts.following.packing import pack
+from automagik_prompts.following.memory.packing import pack
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.settings import load_settings, sqlite_path
 from automagik_prompts.storage import repository

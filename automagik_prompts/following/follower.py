@@ -16,11 +16,11 @@ from automagik_prompts.following import loader, writer
 from automagik_prompts.following.incidents import IncidentLog
 from automagik_prompts.following.listening import Listening
 from automagik_prompts.following.loader import Loader, ReadAhead
+from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.following.opening import OpenDatabase
 from automagik_prompts.following.saved import STEP, SavedTexts
 from automagik_prompts.following.serving import FollowerStatus, Serving
 from automagik_prompts.following.signals import ChangeSignals, Polling, backoff, wait_watchfully
-from automagik_prompts.following.snapshot import Snapshot
 from automagik_prompts.following.writer import CodeWriter
 from automagik_prompts.settings import Settings, redacted_url, sqlite_path
 from automagik_prompts.storage.database import Database
@@ -263,9 +263,7 @@ class Follower:
                 self._saved.save(self._loader.holding)
         self._from_file = database.path is not None
         snapshot = self._loader.holding.snapshot(self._now())
-        self._incidents.note_clashes({*snapshot.clashes, *self._writer.clashes})
-        for problem in snapshot.problems:
-            await self._incidents.unservable(problem)
+        await self._incidents.note(snapshot, self._writer.clashes)
 
     def _followed_to(self, snapshot: Snapshot | None) -> None:
         """Publish what was read; while some of it is missing, or a replica is behind, that is no new state."""

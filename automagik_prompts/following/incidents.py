@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from automagik_prompts.domain.keys import SpellingClash
 from automagik_prompts.domain.log import Lines, logger
 from automagik_prompts.domain.records import Action, EventCreate
 from automagik_prompts.exceptions import PromptsError
-from automagik_prompts.following.choosing import Problem
-from automagik_prompts.following.packing import Packed, texts_of, unpack
+from automagik_prompts.following.memory.choosing import Problem
+from automagik_prompts.following.memory.packing import Packed, texts_of, unpack
+from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
@@ -85,11 +86,14 @@ class IncidentLog:
                     where = f"{agent}/{version.status_key}, version {version.version}"
                     logger.warning("%s contains invisible characters: %s.", where, described(found))
 
-    def note_clashes(self, clashes: set[SpellingClash]) -> None:
-        """Log, once for each, which statuses the code spells otherwise than the database."""
-        for clash in sorted(clashes - self._clashes):
+    async def note(self, snapshot: Snapshot, clashes: Iterable[SpellingClash]) -> None:
+        """Log, once for each, what cannot be served, and the statuses that code and database spell otherwise."""
+        found = {*snapshot.clashes, *clashes}
+        for clash in sorted(found - self._clashes):
             logger.warning("%s", clash)
-        self._clashes |= clashes
+        self._clashes |= found
+        for problem in snapshot.problems:
+            await self.unservable(problem)
 
     async def unservable(self, problem: Problem) -> None:
         """Log and record that an active version cannot be served."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 from automagik_prompts.domain.log import logger
-from automagik_prompts.following.packing import Packed, from_list, listed
+from automagik_prompts.following.memory.packing import Packed, from_list, listed
 from automagik_prompts.settings import Settings, identity_of
 
 if sys.platform != "win32":

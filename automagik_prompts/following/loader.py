@@ -15,9 +15,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.summaries import AgentState, Position
 from automagik_prompts.exceptions import SchemaError
-from automagik_prompts.following.holding import Holding
-from automagik_prompts.following.packing import Packed, is_head, is_same
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.holding import Holding
+from automagik_prompts.following.memory.packing import Packed, is_head, is_same
+from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source
-from automagik_prompts.following.agents import AgentMap
-from automagik_prompts.following.choosing import AgentTexts
-from automagik_prompts.following.holding import Holding
 from automagik_prompts.following.journal import Journal, Line
-from automagik_prompts.following.packing import Packed, texts_of
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.agents import AgentMap
+from automagik_prompts.following.memory.choosing import AgentTexts
+from automagik_prompts.following.memory.holding import Holding
+from automagik_prompts.following.memory.packing import Packed, texts_of
+from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.settings import Settings
 
 STEP = 0.004

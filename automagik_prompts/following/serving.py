@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from automagik_prompts.domain.keys import SpellingClash
 from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.served import State
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.snapshot import Snapshot
 
 _CLOSED = "The plugin is closed and does not follow the database."
 _OVERDUE = "The plugin's thread has not looked at the database when it was due; what was read last is served."

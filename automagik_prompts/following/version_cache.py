@@ -17,8 +17,8 @@ from automagik_prompts.domain.records import ActiveVersion, AgentInfo, Prompt
 from automagik_prompts.domain.served import ServedPrompt, Source
 from automagik_prompts.editing import finding
 from automagik_prompts.exceptions import InvalidPromptError, PromptsError
-from automagik_prompts.following.compiling import served_version
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.compiling import served_version
+from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 

@@ -14,11 +14,11 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.log import logger
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError
 from automagik_prompts.following import journal
-from automagik_prompts.following.builder import code_snapshot
-from automagik_prompts.following.changes import changes_between
 from automagik_prompts.following.follower import Follower
+from automagik_prompts.following.memory.builder import code_snapshot
+from automagik_prompts.following.memory.changes import changes_between
+from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.following.serving import RuntimeState
-from automagik_prompts.following.snapshot import Snapshot
 from automagik_prompts.following.version_cache import VersionStore
 from automagik_prompts.runtime import forks
 from automagik_prompts.runtime.callbacks import Callbacks

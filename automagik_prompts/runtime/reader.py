@@ -19,7 +19,7 @@ from automagik_prompts.exceptions import (
     DatabaseUnavailableError,
     NoActivePromptError,
 )
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.runtime.lifecycle import Lifecycle
 from automagik_prompts.runtime.notices import Notices
 from automagik_prompts.storage import repository

@@ -10,8 +10,8 @@ from automagik_prompts.domain.keys import SpellingClash, Status
 from automagik_prompts.domain.protocols import DefaultPlugin
 from automagik_prompts.domain.served import Explanation, Health
 from automagik_prompts.domain.text import nearest
-from automagik_prompts.following.choosing import Problem
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.choosing import Problem
+from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.runtime.lifecycle import Lifecycle
 from automagik_prompts.runtime.reader import Reader
 

@@ -11,7 +11,7 @@ from automagik_prompts.domain.validation import Format
 from automagik_prompts.editing import commands, queries, sync
 from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import InvalidPromptError
-from automagik_prompts.following.builder import build_snapshot
+from automagik_prompts.following.memory.builder import build_snapshot
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database

@@ -228,7 +228,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, registry: Registry) 
     """The versions that came first go first, by number and by size."""
     from automagik_prompts.domain.records import ActiveVersion
     from automagik_prompts.domain.served import Source
-    from automagik_prompts.following.compiling import served_version
+    from automagik_prompts.following.memory.compiling import served_version
 
     del registry
     monkeypatch.setattr(pinning, "MAX_VERSIONS", 3)

@@ -18,7 +18,7 @@ import pytest
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source, State
 from automagik_prompts.following.journal import Journal
-from automagik_prompts.following.packing import texts_of
+from automagik_prompts.following.memory.packing import texts_of
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.settings import load_settings
 from automagik_prompts.storage.database import Database

@@ -21,7 +21,7 @@ from automagik_prompts.cli.output.text import console, is_terminal, plural, prin
 from automagik_prompts.cli.session import Session, command, try_modules
 from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.served import Health, State
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.plugin import PromptPlugin
 
 _GLANCE = 0.1

@@ -11,7 +11,7 @@ from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.summaries import AgentState
 from automagik_prompts.following import journal as journal_module
 from automagik_prompts.following.journal import Journal
-from automagik_prompts.following.packing import Packed, pack
+from automagik_prompts.following.memory.packing import Packed, pack
 from automagik_prompts.settings import Settings, load_settings
 
 

@@ -13,8 +13,8 @@ from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Source
 from automagik_prompts.exceptions import NoActivePromptError
-from automagik_prompts.following.builder import build_snapshot, code_snapshot
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.builder import build_snapshot, code_snapshot
+from automagik_prompts.following.memory.snapshot import Snapshot
 
 
 def version(agent: str, status_key: str, number: int, text: str, *, format: str = "handlebars") -> ActiveVersion:

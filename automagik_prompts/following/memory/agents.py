@@ -9,8 +9,8 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 
-from automagik_prompts.following.choosing import AgentTexts
-from automagik_prompts.following.packing import FACTS, Packed
+from automagik_prompts.following.memory.choosing import AgentTexts
+from automagik_prompts.following.memory.packing import FACTS, Packed
 
 Entry = Packed | AgentTexts
 """An agent as it was read, or with its texts compiled."""

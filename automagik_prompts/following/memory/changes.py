@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from automagik_prompts.domain.served import PromptChange, ServedPrompt, Source
-from automagik_prompts.following.choosing import AgentTexts
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.choosing import AgentTexts
+from automagik_prompts.following.memory.snapshot import Snapshot
 
 
 def changes_between(old: Snapshot, new: Snapshot) -> tuple[PromptChange, ...]:

@@ -9,7 +9,7 @@ from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, SpellingClash, StatusKeys
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt, Source
-from automagik_prompts.following.packing import Packed
+from automagik_prompts.following.memory.packing import Packed
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Source
 from automagik_prompts.domain.summaries import AgentState
-from automagik_prompts.following.agents import AgentMap
-from automagik_prompts.following.compiling import compile_agent
-from automagik_prompts.following.packing import pack
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.agents import AgentMap
+from automagik_prompts.following.memory.compiling import compile_agent
+from automagik_prompts.following.memory.packing import pack
+from automagik_prompts.following.memory.snapshot import Snapshot
 
 
 def code_snapshot(registry: Registry) -> Snapshot:

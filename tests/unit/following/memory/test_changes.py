@@ -7,9 +7,9 @@ import pytest
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import PromptChange
-from automagik_prompts.following.builder import build_snapshot
-from automagik_prompts.following.changes import changes_between
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.builder import build_snapshot
+from automagik_prompts.following.memory.changes import changes_between
+from automagik_prompts.following.memory.snapshot import Snapshot
 
 
 def version(agent: str, status_key: str, number: int, text: str, *, format: str = "handlebars") -> ActiveVersion:

@@ -7,8 +7,8 @@ from automagik_prompts.domain.records import ActiveVersion
 from automagik_prompts.domain.served import Renderable, ServedPrompt, Source
 from automagik_prompts.domain.validation import check_format
 from automagik_prompts.exceptions import InvalidPromptError
-from automagik_prompts.following.choosing import AgentTexts, Problem, agent_texts
-from automagik_prompts.following.packing import Packed, unpack
+from automagik_prompts.following.memory.choosing import AgentTexts, Problem, agent_texts
+from automagik_prompts.following.memory.packing import Packed, unpack
 from automagik_prompts.templating.content import PromptContent
 from automagik_prompts.templating.exposure import check_exposed
 

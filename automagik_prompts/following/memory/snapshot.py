@@ -16,9 +16,9 @@ from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.served import Selection, ServedPrompt, Source
 from automagik_prompts.domain.text import closest
 from automagik_prompts.exceptions import NoActivePromptError
-from automagik_prompts.following.agents import AgentMap
-from automagik_prompts.following.choosing import AgentTexts, Problem, agent_texts
-from automagik_prompts.following.compiling import compile_agent
+from automagik_prompts.following.memory.agents import AgentMap
+from automagik_prompts.following.memory.choosing import AgentTexts, Problem, agent_texts
+from automagik_prompts.following.memory.compiling import compile_agent
 
 
 @dataclass(frozen=True, slots=True)

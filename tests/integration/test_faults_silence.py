@@ -191,3 +191,27 @@ async def test_fault_51_round_trips_of_two_seconds(
     assert plugin.state is State.LIVE
     record_property("measured", f"live after {live:.1f} s, a write in {wrote / 2:.1f} s, at a pace of {pace:g}")
     assert_silent(caplog, PASSWORD)
+
+
+async def test_fault_45_transactions_that_cannot_begin(ready_url: str, proxy: Proxy, pace: float) -> None:
+    """They do not use the pool up: as many as it has connections fail in time, and the next ones are done."""
+    async with Database(proxy.url(ready_url), command_timeout=loader.OPERATION_TIMEOUT) as database:
+        together = asyncio.Barrier(dialect.POOL_SIZE)
+
+        async def meet() -> None:
+            async with database.connection():
+                await together.wait()
+
+        await asyncio.gather(*(meet() for _ in range(dialect.POOL_SIZE)))
+        assert proxy.swallow() == dialect.POOL_SIZE
+        began = time.monotonic()
+        lost = await asyncio.gather(*(meet() for _ in range(dialect.POOL_SIZE)), return_exceptions=True)
+        assert [type(error) for error in lost] == [DatabaseUnavailableError] * dialect.POOL_SIZE
+        assert "did not answer in time. Try again when it does." in str(lost[0])
+        assert time.monotonic() - began < REPLACED_WITHIN * pace + 1
+        assert proxy.swallowed == 0
+        await asyncio.gather(*(meet() for _ in range(dialect.POOL_SIZE)))
+        assert proxy.swallow() == dialect.POOL_SIZE
+        began = time.monotonic()
+    assert time.monotonic() - began < client.GOODBYE + 1
+    await until(lambda: proxy.swallowed == 0, "they are closed")

@@ -97,6 +97,7 @@ async def test_fault_45_connection_dies_in_silence(
     proxy: Proxy,
     registry: Registry,
     make_plugin: MakePlugin,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     record_property: Callable[[str, object], None],
     pace: float,
@@ -107,6 +108,8 @@ async def test_fault_45_connection_dies_in_silence(
     registry.declare("a", {"default": "first"}, where="here")
     registry.declare("b", {"default": "mine"}, where="here")
     registry.declare("c", {"default": "others'"}, where="here")
+    # Otherwise a process that has just begun looks more often than it will after a minute.
+    monkeypatch.setattr(listening, "CROWD_INTERVAL", listening.SAFETY_INTERVAL)
     plugin = make_plugin(proxy.url(ready_url), startup_timeout=30)
     other = make_plugin(ready_url, registry=Registry(), seed=False, startup_timeout=30)
     await plugin.ready()
@@ -133,6 +136,23 @@ async def test_fault_45_connection_dies_in_silence(
     assert len([line for line in told_of if "Meanwhile the last known good prompts are served" in line]) <= 1, told_of
     assert lines(caplog, logging.ERROR) == []
     assert_silent(caplog, PASSWORD)
+
+
+async def test_an_idle_process_keeps_its_connections(
+    ready_url: str, proxy: Proxy, registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signs of life keep those in use that a process needs, however long it rests; connecting anew is dear."""
+    monkeypatch.setattr(client, "IDLE_LIFETIME", 1.0)
+    monkeypatch.setattr(signals, "HEARTBEAT", 0.2)
+    registry.declare("a", {"default": "first"}, where="here")
+    plugin = make_plugin(proxy.url(ready_url), startup_timeout=30)
+    await plugin.ready()
+    await until(lambda: plugin.health().listening, "notifications arrive")
+    accepted = proxy.accepted
+    await asyncio.sleep(3 * client.IDLE_LIFETIME)
+    await plugin.create("a", "default", "second", author="ann", activate=True)
+    assert proxy.accepted == accepted
+    assert_follows(plugin, "a", 2)
 
 
 async def test_fault_45_connection_dies_with_a_commit(
@@ -191,3 +211,27 @@ async def test_fault_51_round_trips_of_two_seconds(
     assert plugin.state is State.LIVE
     record_property("measured", f"live after {live:.1f} s, a write in {wrote / 2:.1f} s, at a pace of {pace:g}")
     assert_silent(caplog, PASSWORD)
+
+
+async def test_fault_45_transactions_that_cannot_begin(ready_url: str, proxy: Proxy, pace: float) -> None:
+    """They do not use the pool up: as many as it has connections fail in time, and the next ones are done."""
+    async with Database(proxy.url(ready_url), command_timeout=loader.OPERATION_TIMEOUT) as database:
+        together = asyncio.Barrier(dialect.POOL_SIZE)
+
+        async def meet() -> None:
+            async with database.connection():
+                await together.wait()
+
+        await asyncio.gather(*(meet() for _ in range(dialect.POOL_SIZE)))
+        assert proxy.swallow() == dialect.POOL_SIZE
+        began = time.monotonic()
+        lost = await asyncio.gather(*(meet() for _ in range(dialect.POOL_SIZE)), return_exceptions=True)
+        assert [type(error) for error in lost] == [DatabaseUnavailableError] * dialect.POOL_SIZE
+        assert "did not answer in time. Try again when it does." in str(lost[0])
+        assert time.monotonic() - began < REPLACED_WITHIN * pace + 1
+        await until(lambda: proxy.swallowed == 0, "they are dropped")
+        await asyncio.gather(*(meet() for _ in range(dialect.POOL_SIZE)))
+        assert proxy.swallow() == dialect.POOL_SIZE
+        began = time.monotonic()
+    assert time.monotonic() - began < client.GOODBYE + 1
+    await until(lambda: proxy.swallowed == 0, "they are closed")

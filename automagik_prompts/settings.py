@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from automagik_prompts.domain.served import MissingMode
 from automagik_prompts.exceptions import ConfigurationError
+from automagik_prompts.server_url import hosts_of, read_server_url
 
 DEFAULT_DATABASE_URL = "sqlite://automagik_prompts.db"
 ENVIRONMENT_PREFIX = "AUTOMAGIK_PROMPTS_"
@@ -93,6 +94,8 @@ class Settings(BaseSettings):
             _check_options(value.partition("?")[2])
         elif _server_parts(value) is None:
             raise ValueError("write special characters in user and password percent-encoded, such as %2F for a slash")
+        else:
+            read_server_url(value)
         return SecretUrl(value)
 
     @field_serializer("database_url", "listen_url")
@@ -231,6 +234,8 @@ def identity_of(url: str) -> str | None:
         path = sqlite_path(url)
         return f"sqlite:{path}" if path is not None else None
     parts = urlsplit(url)
+    if len(hosts := hosts_of(parts.netloc)) > 1:
+        return f"postgres:{parts.username or ''}@{','.join(hosts)}{parts.path}"
     host = dict(part.split("=", 1) for part in parts.query.split("&") if "=" in part).get("host", "")
     return f"postgres:{parts.username or ''}@{parts.hostname or host}:{parts.port or ''}{parts.path}"
 
@@ -265,7 +270,7 @@ def _server_parts(url: str) -> SplitResult | None:
     """
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018  # raises where the port is no number, which may be a piece of a password
+        hosts_of(parts.netloc)
     except ValueError:
         return None
     if not parts.scheme or parts.fragment or "@" in parts.path or "@" in parts.query:

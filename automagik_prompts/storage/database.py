@@ -234,6 +234,10 @@ class Database:
         """
         await self.run(engine_named(self.dialect).check_alive)
 
+    async def tls_version(self) -> str | None:
+        """Return the version of TLS that the connection to a server is encrypted with, or `None`."""
+        return await self.run(engine_named(self.dialect).tls_version)
+
     def is_outdated(self) -> bool:
         """Return whether it should be opened again: a file that could only be read may be written or changed since."""
         return isinstance(self._client, FileClient) and self._client.is_outdated()

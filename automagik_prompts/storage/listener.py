@@ -156,9 +156,9 @@ async def _connect(url: str, seconds: float, name: str) -> asyncpg.Connection[An
     import asyncpg  # an optional dependency, needed for servers only
 
     # Where a pooler gives each transaction another connection, a prepared statement would be lost.
-    parameters = {"command_timeout": seconds, **connect_parameters(url), "statement_cache_size": 0}
+    parameters = connect_parameters(url, application_name=name)
     async with asyncio.timeout(seconds * 2):
-        return await asyncpg.connect(**parameters, server_settings={"application_name": name})
+        return await asyncpg.connect(**{"command_timeout": seconds, **parameters, "statement_cache_size": 0})
 
 
 @asynccontextmanager

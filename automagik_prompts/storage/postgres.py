@@ -28,6 +28,8 @@ GOODBYE = 3.0
 IDLE_LIFETIME = 20.0
 """Seconds after which a connection that is not used is closed; the one that is used is asked for a sign of life."""
 
+_IN_THE_URL = frozenset({"host", "port", "user", "password", "database"})
+
 _LOST = ("08", "57P")
 """How the codes begin by which a server says that it is gone; every other code is an answer to what was asked."""
 
@@ -36,7 +38,8 @@ class ServerClient(AsyncpgDBClient):
     """A pool of connections to a server, none of which is waited for without a bound."""
 
     async def create_pool(self, **parameters: Any) -> asyncpg.Pool:
-        """Make the pool."""
+        """Make the pool; where and who is what the driver reads in the URL itself, with TLS as libpq means it."""
+        parameters = {name: value for name, value in parameters.items() if name not in _IN_THE_URL}
         defaults = {
             "max_queries": 50_000,
             "max_inactive_connection_lifetime": IDLE_LIFETIME,

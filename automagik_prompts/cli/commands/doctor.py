@@ -23,6 +23,7 @@ from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.following.journal import Journal
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema import migrate, migrations
+from automagik_prompts.server_url import read_server_url
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, redacted_url
 from automagik_prompts.storage.database import Database
 
@@ -102,7 +103,7 @@ def _database(session: Session) -> list[Diagnosed]:
         checks = asyncio.run(_connection(session, began))
     except PromptsError as error:
         return [Diagnosed(name="connection", outcome="failed", message=error.message)]
-    if any(check.outcome != "ok" for check in checks):
+    if any(check.outcome != "ok" for check in checks if check.name != "TLS"):
         return checks
     with following(session) as plugin:
         return [*checks, *_served(plugin, session.settings)]
@@ -112,7 +113,21 @@ async def _connection(session: Session, began: float) -> list[Diagnosed]:
     async with open_database(session.settings.database_url) as database:
         taken = (time.perf_counter() - began) * 1000
         checks = [Diagnosed(name="connection", outcome="ok", message=f"{session.place} answers ({taken:.0f} ms)")]
-        return [*checks, await _schema(database)]
+        return [*checks, *await _tls(database), await _schema(database)]
+
+
+async def _tls(database: Database) -> list[Diagnosed]:
+    if database.is_embedded:
+        return []
+    if (used := await database.tls_version()) is not None:
+        return [Diagnosed(name="TLS", outcome="ok", message=f"on, {used}")]
+    if read_server_url(database.url).is_local:
+        return [Diagnosed(name="TLS", outcome="ok", message="off, and nothing leaves this machine")]
+    words = (
+        "off: prompts and the password cross the network in the clear. Add ?sslmode=require to the URL, or "
+        "sslmode=verify-full with sslrootcert=FILE, which also makes sure who answers."
+    )
+    return [Diagnosed(name="TLS", outcome="warning", message=words)]
 
 
 async def _schema(database: Database) -> Diagnosed:

@@ -108,6 +108,10 @@ class Engine(Protocol):
         """Make sure that a connection that was idle still answers, where it could be lost without a word."""
         ...
 
+    async def tls_version(self, client: BaseDBAsyncClient) -> str | None:
+        """Return the version of TLS that a connection is encrypted with, or `None`."""
+        ...
+
     def marked(self, statement: str) -> str:
         """Return a statement with the engine's own marks in place of `?`."""
         ...

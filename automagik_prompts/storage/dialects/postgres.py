@@ -7,10 +7,12 @@ import re
 from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.exceptions import OperationalError
 
 from automagik_prompts.domain.summaries import Position
+from automagik_prompts.exceptions import ConfigurationError
+from automagik_prompts.server_url import ServerUrl, missing_files, read_server_url
+from automagik_prompts.settings import redacted_url
 from automagik_prompts.storage.dialects.base import Column, DatabaseReader, ForeignKey, Index, Noted
 
 POOL_SIZE = 3
@@ -60,14 +62,13 @@ class PostgresEngine:
 
     def configuration(self, url: str) -> dict[str, Any]:
         """Return Tortoise's configuration of one connection."""
-        connection: dict[str, Any] = expand_db_url(_tortoise_url(url))
-        credentials = connection["credentials"]
-        if "maxsize" not in credentials:
-            # Without a floor: restoring it the driver would log a traceback of its own in each outage.
-            credentials |= {"minsize": 0, "maxsize": POOL_SIZE}
-        credentials["reset"] = _skip_session_reset
-        connection["engine"] = "automagik_prompts.storage.postgres"
-        return connection
+        known = _checked(url)
+        # Without a floor: restoring it the driver would log a traceback of its own in each outage.
+        credentials = {"minsize": 0, "maxsize": POOL_SIZE, **known.options, "server_settings": known.settings}
+        if "maxsize" in known.options:
+            credentials["minsize"] = known.options.get("minsize", 1)
+        credentials |= {"dsn": known.dsn, "reset": _skip_session_reset}
+        return {"engine": "automagik_prompts.storage.postgres", "credentials": credentials}
 
     async def keeps_statements(self, client: BaseDBAsyncClient) -> bool:
         """Make sure that the server answers; return whether what is prepared on a connection stays there."""
@@ -78,6 +79,12 @@ class PostgresEngine:
         """Make sure that the connection answers: its packets may vanish without a word."""
         async with client.acquire_connection() as connection:
             await ask_for_life(connection, ALIVE_TIMEOUT)
+
+    async def tls_version(self, client: BaseDBAsyncClient) -> str | None:
+        """Return the version of TLS that a connection is encrypted with; the server behind a pooler would not know."""
+        async with client.acquire_connection() as connection:
+            encrypted = connection._transport.get_extra_info("ssl_object")  # noqa: SLF001  # nothing public tells
+            return str(encrypted.version()) if encrypted is not None else None
 
     def marked(self, statement: str) -> str:
         """Return a statement with numbered marks in place of `?`."""
@@ -218,16 +225,27 @@ async def ask_for_life(connection: Any, seconds: float) -> None:
     await connection.fetch("", timeout=seconds)
 
 
-def connect_parameters(url: str) -> dict[str, Any]:
-    """Return what `asyncpg.connect` needs for a connection outside the pool."""
-    known = expand_db_url(_tortoise_url(url))["credentials"]
-    pool_only = {"minsize", "maxsize", "max_queries", "max_inactive_connection_lifetime", "schema", "application_name"}
-    return {name: value for name, value in known.items() if name not in pool_only}
+def connect_parameters(url: str, **settings: str) -> dict[str, Any]:
+    """Return what `asyncpg.connect` needs for a connection outside the pool, with these settings of its session."""
+    known = _checked(url)
+    pool_only = {"minsize", "maxsize", "max_queries", "max_inactive_connection_lifetime", "schema"}
+    options = {name: value for name, value in known.options.items() if name not in pool_only}
+    return {**options, "dsn": known.dsn, "server_settings": {**known.settings, **settings}}
 
 
-def _tortoise_url(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{'postgres' if scheme == 'postgresql' else scheme}://{rest}"
+def _checked(url: str) -> ServerUrl:
+    """Take a URL apart, and make sure that the files that it names are there.
+
+    Raises:
+        ConfigurationError: One is missing.
+    """
+    known = read_server_url(url)
+    if missing := list(missing_files(known)):
+        raise ConfigurationError(
+            f"The database URL {redacted_url(url)} names a file that is not there: {', '.join(missing)}. Correct the "
+            "URL, or put the file there."
+        )
+    return known
 
 
 async def _skip_session_reset(_connection: object) -> None:

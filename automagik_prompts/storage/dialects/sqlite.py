@@ -53,6 +53,10 @@ class SqliteEngine:
     async def check_alive(self, client: BaseDBAsyncClient) -> None:
         """There is nothing between this process and a file that could be lost."""
 
+    async def tls_version(self, client: BaseDBAsyncClient) -> str | None:  # noqa: ARG002  # the protocol's argument
+        """Return nothing: a file crosses no network."""
+        return None
+
     def marked(self, statement: str) -> str:
         """Return the statement: `?` is SQLite's own mark."""
         return statement

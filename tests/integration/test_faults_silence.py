@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import ModuleType
 
 import pytest
@@ -235,3 +235,15 @@ async def test_fault_45_transactions_that_cannot_begin(ready_url: str, proxy: Pr
         began = time.monotonic()
     assert time.monotonic() - began < client.GOODBYE + 1
     await until(lambda: proxy.swallowed == 0, "they are closed")
+
+
+async def test_fault_45_nobody_waits_for_a_connection_for_ever(ready_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all that a process may have are in use, whoever wants one more is told so after a while."""
+    monkeypatch.setattr(client, "ACQUIRE_TIMEOUT", 0.5)
+    async with Database(ready_url) as database, AsyncExitStack() as held:
+        for _ in range(dialect.POOL_SIZE):
+            await held.enter_async_context(database.connection())
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailableError, match="did not answer in time"):
+            await database.check_alive()
+        assert time.monotonic() - began < 5

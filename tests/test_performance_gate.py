@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +133,9 @@ def test_a_cold_start_writes_each_agent_with_few_statements(make_plugin: MakePlu
     ):
         plugin.resolve("agent-0")
 
-    # A driver that inserts many rows at once is traced with each of them.
-    others = [statement for statement in statements if not statement.startswith("INSERT")]
+    # A driver that inserts many rows at once is traced with each of them; what triggers do is traced as comments, and
+    # after each of these the statement that fired them once more.
+    others = [statement for statement, _ in groupby(one for one in statements if not one.startswith(("INSERT", "--")))]
     assert len(others) <= 20 * 10
 
 

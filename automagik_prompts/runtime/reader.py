@@ -107,9 +107,15 @@ class Reader:
         if serving and agent not in self.resolved:
             self.resolved.add(agent)
             self.notices.drop(("unbound", agent))
+        forced, texts = overrides.in_force(), snapshot.agent(agent)
+        if type(status) is str and not forced and texts is not None and status in texts.chosen:
+            found = texts.chosen[status]  # as it mostly is
+            if serving and found.prompt.status_key != status:
+                self.report_fallback(agent, status)
+            return status, found
         key = snapshot.status_key(agent, status)
         try:
-            selection = overrides.choose(snapshot, agent, key, overrides.in_force())
+            selection = overrides.choose(snapshot, agent, key, forced)
         except NoActivePromptError as error:
             if snapshot.is_loaded:
                 raise

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import takewhile
+from typing import Any
 
 from pydantic_handlebars import HandlebarsError
 
@@ -134,6 +135,8 @@ class Template:
         values = {
             name: lookup(name) if not node.is_withheld or node.children else ABSENT for name, node in self._tree.items()
         }
+        if self._program is None and self._source is None and (text := self._joined_plain(values, limits)) is not None:
+            return text
         while True:
             try:
                 return self._filled(values, Rules(missing, Meter(limits)), gaps)
@@ -142,6 +145,15 @@ class Template:
                 if not lenient or name is None or values[name.group()] is ABSENT:
                     raise
                 values[name.group()] = ABSENT
+
+    def _joined_plain(self, values: Mapping[str, Any], limits: Limits) -> str | None:
+        """Return the text as it mostly is: tags that only name variables, and short plain strings; else `None`."""
+        pieces = list(self._pieces)
+        pieces[1::2] = [values[name] for name in pieces[1::2]]
+        if {*map(type, pieces)} != {str} or sum(map(len, pieces)) > min(limits.value_length, engine.MAX_OUTPUT_LENGTH):
+            return None
+        text = "".join(pieces)
+        return text if text.isascii() else None
 
     def _filled(self, values: Mapping[str, object], rules: Rules, gaps: list[Gap] | None) -> str:
         limits, no_lists = rules.meter.limits, list[str]()
@@ -203,16 +215,13 @@ class Template:
             OutputError: There would be more characters than `cap`; values that are too many are not put together.
             ValueLimitError: A value is too large.
         """
-        pieces = self._pieces_with(context)
-        # The common case in one look at all of them: if together they are short and plain, so is each.
-        if sum(map(len, pieces)) > min(cap, rules.meter.limits.value_length) or not all(map(str.isascii, pieces)):
-            cleaned = {
-                name: used(values[name], name, node, rules) if type(values[name]) is str else context[name]
-                for name, node in self._tree.items()
-            }
-            pieces = self._pieces_with(cleaned)
-            if sum(map(len, pieces)) > cap:
-                raise engine.too_long(cap)
+        cleaned = {
+            name: used(values[name], name, node, rules) if type(values[name]) is str else context[name]
+            for name, node in self._tree.items()
+        }
+        pieces = self._pieces_with(cleaned)
+        if sum(map(len, pieces)) > cap:
+            raise engine.too_long(cap)
         return "".join(pieces)
 
     def _pieces_with(self, context: Mapping[str, object]) -> list[str]:

@@ -15,7 +15,7 @@ from automagik_prompts.following.memory.packing import FACTS, Packed
 Entry = Packed | AgentTexts
 """An agent as it was read, or with its texts compiled."""
 
-_BUCKETS = 256
+BUCKETS = 256
 
 
 class AgentMap:
@@ -26,33 +26,34 @@ class AgentMap:
         with_texts: How many of them have a text.
 
     Attributes:
+        buckets: The agents, by the hash of their names; for reading.
         with_texts: How many of them have a text.
     """
 
-    __slots__ = ("_buckets", "with_texts")
+    __slots__ = ("buckets", "with_texts")
 
     def __init__(self, buckets: tuple[dict[str, Entry], ...] = (), with_texts: int = 0) -> None:
-        self._buckets = buckets or tuple({} for _ in range(_BUCKETS))
+        self.buckets = buckets or tuple({} for _ in range(BUCKETS))
         self.with_texts = with_texts
 
     def __iter__(self) -> Iterator[str]:
-        for bucket in self._buckets:
+        for bucket in self.buckets:
             yield from tuple(bucket)
 
     def __len__(self) -> int:
-        return sum(map(len, self._buckets))
+        return sum(map(len, self.buckets))
 
     def get(self, name: str) -> Entry | None:
         """Return an agent, or `None`."""
-        return self._buckets[hash(name) % _BUCKETS].get(name)
+        return self.buckets[hash(name) % BUCKETS].get(name)
 
     def updated(self, changes: Mapping[str, Entry | None]) -> AgentMap:
         """Return the mapping with some agents changed; `None` takes one out."""
-        buckets, with_texts = list(self._buckets), self.with_texts
+        buckets, with_texts = list(self.buckets), self.with_texts
         for name, entry in changes.items():
-            place = hash(name) % _BUCKETS
+            place = hash(name) % BUCKETS
             bucket = buckets[place]
-            if bucket is self._buckets[place]:
+            if bucket is self.buckets[place]:
                 bucket = buckets[place] = bucket.copy()
             with_texts += _has_texts(entry) - _has_texts(bucket.get(name))
             if entry is None:
@@ -63,13 +64,13 @@ class AgentMap:
 
     def keep(self, name: str, read: Packed, texts: AgentTexts) -> None:
         """Keep an agent's texts compiled for whoever asks next; it is the same agent."""
-        bucket = self._buckets[hash(name) % _BUCKETS]
+        bucket = self.buckets[hash(name) % BUCKETS]
         if bucket.get(name) is read:
             bucket[name] = texts
 
     def differing(self, other: AgentMap) -> Iterator[str]:
         """Yield the names of the agents that may not be the same in another mapping."""
-        for one, two in zip(self._buckets, other._buckets, strict=True):
+        for one, two in zip(self.buckets, other.buckets, strict=True):
             if one is not two:
                 yield from (name for name in {**one, **two} if one.get(name) is not two.get(name))
 

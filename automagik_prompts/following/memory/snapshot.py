@@ -16,7 +16,7 @@ from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.served import Selection, ServedPrompt, Source
 from automagik_prompts.domain.text import closest
 from automagik_prompts.exceptions import NoActivePromptError
-from automagik_prompts.following.memory.agents import AgentMap
+from automagik_prompts.following.memory.agents import BUCKETS, AgentMap
 from automagik_prompts.following.memory.choosing import AgentTexts, Problem, agent_texts
 from automagik_prompts.following.memory.compiling import compile_agent
 
@@ -46,7 +46,8 @@ class Snapshot:
 
     def agent(self, name: str) -> AgentTexts | None:
         """Return what there is for an agent, or `None`."""
-        entry = self.agents.get(name)
+        # Read here, and not by a method: whatever is served comes this way.
+        entry = self.agents.buckets[hash(name) % BUCKETS].get(name)
         if type(entry) is not tuple:
             return entry  # type: ignore[return-value]  # mypy does not take a type's identity for a check
         texts = compile_agent(name, self.registry.agents.get(name), entry, self.source)
@@ -119,9 +120,15 @@ class Snapshot:
         one = self.agent(agent)
         if one is None:
             return self._from_code(agent, self.status_key(agent, status_key))
-        key = one.primary if status_key is None else self.status_key(agent, status_key)
-        if key is not None and (found := one.chosen.get(key)) is not None:
-            return found
+        key: str | None
+        if status_key is None:
+            key = one.primary
+        elif type(status_key) is str and status_key in one.chosen:
+            return one.chosen[status_key]  # as it mostly is
+        else:
+            key = self.status_key(agent, status_key)
+        if key is not None and key in one.chosen:
+            return one.chosen[key]
         fallback = one.chosen.get(None)
         declared = self.registry.agents.get(agent)
         if fallback is not None and (declared is None or key not in declared.prompts):

@@ -133,11 +133,12 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     assert [line.active_version for line in run("list").statuses] == [2, 1, None]
     diagnosis = run("doctor")
     assert diagnosis.ok
-    assert [check.outcome for check in diagnosis.checks] == ["ok"] * 7
+    assert {check.outcome for check in diagnosis.checks} == {"ok"}
+    assert len(diagnosis.checks) in {7, 8}  # a server is asked about TLS, too
     watched = run("watch", "--for", "0")
     assert {line.status_key: line.version for line in watched.prompts} == {"APPROVED": 2, "NEW": 1}
     assert run("migrate-legacy", "--dry-run").pending == []
-    assert len(run("downgrade", "--step", "3", "--yes").taken_back) == 1
+    assert len(run("downgrade", "--step", "3", "--yes").taken_back) == 2
     assert day.used == set(COMMANDS)
 
 

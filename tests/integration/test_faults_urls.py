@@ -30,7 +30,7 @@ async def encrypted(url: str) -> bool:
         return await database.tls_version() is not None
 
 
-async def test_tls_as_libpq_means_it(postgres_url: str, certificates: Certificates) -> None:
+async def test_fault_47_tls_as_libpq_means_it(postgres_url: str, certificates: Certificates) -> None:
     """`require` encrypts without asking who answers; the verifying modes do ask, and `disable` is plain."""
     ca, stranger = f"&sslrootcert={certificates.authority}", f"&sslrootcert={certificates.stranger}"
     with TlsDoor(postgres_url, certificates) as door:
@@ -48,7 +48,7 @@ async def test_tls_as_libpq_means_it(postgres_url: str, certificates: Certificat
             await encrypted(door.url(postgres_url, f"?sslmode=verify-full{ca}", host="127.0.0.1"))
 
 
-async def test_a_client_certificate(postgres_url: str, certificates: Certificates) -> None:
+async def test_fault_47_a_client_certificate(postgres_url: str, certificates: Certificates) -> None:
     """It is shown where the URL names one; a file that is not there is named."""
     own = f"&sslcert={certificates.client}&sslkey={certificates.client_key}"
     with TlsDoor(postgres_url, certificates, client=True) as door:
@@ -59,7 +59,7 @@ async def test_a_client_certificate(postgres_url: str, certificates: Certificate
             await encrypted(door.url(postgres_url, f"?sslcert={certificates.client}&sslkey=/nowhere/key"))
 
 
-async def test_several_hosts(postgres_url: str, certificates: Certificates) -> None:
+async def test_fault_47_several_hosts(postgres_url: str, certificates: Certificates) -> None:
     """The first one that answers is used."""
     with TlsDoor(postgres_url, certificates) as door:
         url = door.url(postgres_url, "?sslmode=require", host="127.0.0.1:1,localhost")
@@ -68,7 +68,7 @@ async def test_several_hosts(postgres_url: str, certificates: Certificates) -> N
             await upgrade(database)
 
 
-async def test_served_and_followed_with_tls(
+async def test_fault_47_served_and_followed_with_tls(
     postgres_url: str, certificates: Certificates, registry: Registry, make_plugin: MakePlugin
 ) -> None:
     """Every connection is encrypted, the listening one as well."""
@@ -88,7 +88,7 @@ async def test_served_and_followed_with_tls(
         assert door.plain == 0
 
 
-def test_what_doctor_says_of_tls(postgres_url: str, certificates: Certificates, tmp_path: Path) -> None:
+def test_fault_47_what_doctor_says_of_tls(postgres_url: str, certificates: Certificates, tmp_path: Path) -> None:
     """It tells whether the connection is encrypted, and survives every URL with the name of what is wrong."""
     operator = Operator(tmp_path, postgres_url)
     with TlsDoor(postgres_url, certificates) as door:

@@ -147,7 +147,7 @@ async def test_fault_30_database_restored_from_a_backup(
         await asyncio.to_thread(postgres.drop_database, backup)
 
 
-async def test_fault_48_sqlite_file_replaced_by_an_older_one(
+async def test_fault_30_sqlite_file_replaced_by_an_older_one(
     sqlite_url: str, tmp_path: Path, registry: Registry, make_plugin: MakePlugin
 ) -> None:
     """The same for a file that is put back under a running process, also where all numbers are the same again."""

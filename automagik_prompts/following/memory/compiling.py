@@ -80,7 +80,8 @@ def _compiled(
         read_as = check_format(content.format)
     if prompt.content_hash != digest:
         content.check_unchanged(prompt.content_hash, **where, version=prompt.version)
-    if old is not None and (old.prompt_id, old.version) == (prompt.prompt_id, prompt.version) and old.format != read_as:
+    written = (prompt.prompt_id, prompt.version, digest)  # another text is another version, such as one of a backup
+    if old is not None and (old.prompt_id, old.version, old.content_hash) == written and old.format != read_as:
         raise InvalidPromptError(
             f"The format of version {prompt.version} of {prompt.agent}/{prompt.status_key} was changed in place, from "
             f"{old.format} to {read_as}. Put it back, or write the text as a new version.",

@@ -69,13 +69,15 @@ class Holding:
             states: The agents.
             at_once: Whether their texts are compiled now; otherwise when they are asked for, or tried later.
         """
-        changes: dict[str, Entry | None] = {}
-        for state in states:
-            number, name, packed = state.info.id, state.info.name, pack(state)
-            former = self.ids.get(number)
-            if former is not None and former != name:
+        taken, changes = tuple(states), dict[str, Entry | None]()
+        # All former names before any new one: agents may have taken over each other's.
+        for info in (state.info for state in taken):
+            former = self.ids.get(info.id)
+            if former is not None and former != info.name and self._is_of(former, info.id):
                 changes[former] = self._gone(former)
-            self.ids.put(number, name)
+            self.ids.put(info.id, info.name)
+        for state in taken:
+            name, packed = state.info.name, pack(state)
             entry = changes.get(name) or self.agents.get(name)
             if self.read_of(name) != packed or name in changes:
                 self.unsaved[name] = packed
@@ -88,8 +90,7 @@ class Holding:
         for number in ids:
             name = self.ids.get(number)
             self.ids.remove(number)
-            # One that was added anew under the same name has another id.
-            if name is not None and (read := self.read_of(name)) is not None and read[0] == number:
+            if name is not None and self._is_of(name, number):
                 changes[name] = self._gone(name)
         self._change(changes)
 
@@ -121,14 +122,20 @@ class Holding:
         deadline, found = time.monotonic() + seconds, dict[str, Entry | None]()
         while self._untried and time.monotonic() < deadline:
             name = self._untried.popleft()
-            entry = self.agents.get(name)
-            if isinstance(entry, tuple):
-                texts = compile_agent(name, self._registry.agents.get(name), entry, Source.DATABASE)
-                if texts.faults:
-                    self._problems[name] = texts.faults
-                    found[name] = texts
+            texts = self.agents.get(name)
+            if isinstance(texts, tuple):
+                texts = compile_agent(name, self._registry.agents.get(name), texts, Source.DATABASE)
+            # Somebody may have asked for it before it was tried; what is wrong with it was noted by nobody.
+            if texts is not None and texts.faults and self._problems.get(name) != texts.faults:
+                self._problems[name] = texts.faults
+                found[name] = texts
         self._change(found)
         return bool(found)
+
+    def _is_of(self, name: str, number: int) -> bool:
+        """Return whether a name stands for the agent with an id; one that was added anew under it has another."""
+        read = self.read_of(name)
+        return read is not None and read[0] == number
 
     def _entry(self, name: str, packed: Packed, entry: Entry | None, *, at_once: bool) -> Entry:
         declared = self._registry.agents.get(name)

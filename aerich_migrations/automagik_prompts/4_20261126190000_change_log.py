@@ -12,26 +12,38 @@ from automagik_prompts.schema.legacy.frozen import Connection
 
 RUN_IN_TRANSACTION = True
 
+# An application may have numbered its agents with large numbers.
+TYPES = {"sqlite": "INTEGER", "postgres": "BIGINT"}
+
 TABLE = """
 CREATE TABLE IF NOT EXISTS "prompt_changes" (
-    "agent_id" INTEGER NOT NULL PRIMARY KEY,
+    "agent_id" {id} NOT NULL PRIMARY KEY,
     "change" BIGINT NOT NULL
 )"""
 
 INDEX = 'CREATE INDEX IF NOT EXISTS "idx_prompt_changes_change" ON "prompt_changes" ("change")'
 
 AGENT = ("name", "default_status_key", "active_default_prompt_id", "variables", "revision")
-PROMPT = ("agent_id", "status_key", "version", "prompt_text", "format", "is_active", "content_hash")
+PROMPT = ("id", "agent_id", "status_key", "version", "prompt_text", "format", "is_active", "content_hash")
 """The columns that what is served depends on; an application may have columns of its own in both tables."""
 
 COLUMNS = {"agents": AGENT, "prompts": PROMPT}
 
-# SQLite: an UPDATE and an INSERT, as the statement that fires the trigger says what happens on a conflict within it.
-NOTE = """
-    UPDATE prompt_changes SET change = (SELECT MAX(change) + 1 FROM prompt_changes) WHERE agent_id = {id};
+# SQLite: above what can be counted on from there is a number that was put there by hand; it does not count.
+NEXT = "(SELECT COALESCE(MAX(change), 0) + 1 FROM prompt_changes WHERE change < 4611686018427387904)"
+
+# An UPDATE and an INSERT, as the statement that fires the trigger says what happens on a conflict within it.
+NOTE = f"""
+    UPDATE prompt_changes SET change = {NEXT} WHERE agent_id = {{id}};
     INSERT INTO prompt_changes (agent_id, change)
-        SELECT {id}, (SELECT COALESCE(MAX(change), 0) + 1 FROM prompt_changes)
-        WHERE NOT EXISTS (SELECT 1 FROM prompt_changes WHERE agent_id = {id});"""
+        SELECT {{id}}, {NEXT} WHERE NOT EXISTS (SELECT 1 FROM prompt_changes WHERE agent_id = {{id}});"""
+
+# What INSERT OR REPLACE takes away goes without firing a trigger for DELETE.
+REPLACED = "SELECT agent_id FROM prompts WHERE is_active AND id = NEW.id"
+SAME_NUMBER = (
+    "SELECT 1 FROM prompts WHERE is_active AND agent_id = NEW.agent_id AND status_key = NEW.status_key "
+    "AND version = NEW.version"
+)
 
 # Table, event, condition, and whose agents.
 SQLITE = (
@@ -41,7 +53,10 @@ SQLITE = (
     ("prompts", "INSERT", " WHEN NEW.is_active", ("NEW.agent_id",)),
     ("prompts", "UPDATE", " WHEN OLD.is_active OR NEW.is_active", ("OLD.agent_id", "NEW.agent_id")),
     ("prompts", "DELETE", " WHEN OLD.is_active", ("OLD.agent_id",)),
+    ("prompts", "REPLACE", f" WHEN EXISTS ({REPLACED})", (f"({REPLACED})",)),
+    ("prompts", "RENUMBER", f" WHEN EXISTS ({SAME_NUMBER})", ("NEW.agent_id",)),
 )
+BEFORE_INSERT = ("REPLACE", "RENUMBER")
 
 # A user with the least rights fires it; it runs with its owner's, and sees nobody else's tables.
 FUNCTION = """
@@ -49,7 +64,7 @@ CREATE OR REPLACE FUNCTION prompt_changes_note() RETURNS trigger LANGUAGE plpgsq
 SET search_path = {schema}, pg_temp AS $body$
 DECLARE
     present bigint := pg_current_xact_id()::text::bigint;
-    ids integer[];
+    ids bigint[];
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         UPDATE prompt_changes SET change = present WHERE change <> present;
@@ -94,7 +109,7 @@ async def upgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
     db = await locks.begin(client, __file__)
-    await db.run(TABLE)
+    await db.run(TABLE.format(id=TYPES[db.dialect]))
     await db.run(INDEX)
     await (_note_on_server if db.dialect == "postgres" else _note_in_file)(db)
     return "SELECT 1"
@@ -125,14 +140,13 @@ async def _note_in_file(db: Connection) -> None:
     await _forget(db)
     for table, event, condition, ids in SQLITE:
         of = f" OF {', '.join(COLUMNS[table])}" if event == "UPDATE" else ""
+        when = "BEFORE INSERT" if event in BEFORE_INSERT else f"AFTER {event}{of}"
         notes = "".join(NOTE.format(id=which) for which in ids)
         await db.run(
-            f'CREATE TRIGGER {_name(table, event)} AFTER {event}{of} ON "{table}" FOR EACH ROW{condition} '
-            f"BEGIN{notes}\nEND"
+            f'CREATE TRIGGER {_name(table, event)} {when} ON "{table}" FOR EACH ROW{condition} BEGIN{notes}\nEND'
         )
     await db.run(
-        "INSERT INTO prompt_changes (agent_id, change) SELECT id, "
-        "(SELECT COALESCE(MAX(change), 0) + 1 FROM prompt_changes) FROM agents WHERE id NOT IN "
+        f"INSERT INTO prompt_changes (agent_id, change) SELECT id, {NEXT} FROM agents WHERE id NOT IN "
         "(SELECT agent_id FROM prompt_changes)"
     )
 

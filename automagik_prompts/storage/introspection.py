@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from automagik_prompts.storage.connection import engine_of
-from automagik_prompts.storage.dialects.base import Column, DatabaseReader, ForeignKey, Index
+from automagik_prompts.storage.dialects.base import TRIGGERS, Column, DatabaseReader, ForeignKey, Index
 
 
 def folded(db: DatabaseReader, name: str) -> str:
@@ -77,11 +77,10 @@ _TRIGGERS = {
     "postgres": "SELECT COUNT(*) AS found FROM pg_trigger WHERE tgname LIKE 'prompt_changes_%' "
     "AND tgrelid IN (to_regclass('agents'), to_regclass('prompts'))",
 }
-_EACH_CHANGE = 6
 
 
 async def notes_changes(db: DatabaseReader) -> bool:
     """Return whether the database notes which agents are written to; an application that rebuilds a table ends it."""
     if not await columns(db, "prompt_changes"):
         return False
-    return int((await db.rows(_TRIGGERS[db.dialect]))[0]["found"]) >= _EACH_CHANGE
+    return int((await db.rows(_TRIGGERS[db.dialect]))[0]["found"]) >= TRIGGERS

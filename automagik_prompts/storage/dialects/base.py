@@ -12,6 +12,10 @@ from automagik_prompts.domain.summaries import Position
 from automagik_prompts.settings import Dialect
 
 
+TRIGGERS = 8
+"""How many triggers note what is written; with fewer of them not everything is."""
+
+
 class DatabaseReader(Protocol):
     """A connection as far as reading goes."""
 

@@ -23,7 +23,7 @@ from automagik_prompts.following.packing import (
 )
 
 # With lone surrogates, as they come from what is no UTF-8.
-TEXT = st.text(st.characters(), max_size=20)
+TEXT = st.text(st.characters() | st.sampled_from("\ud800\udc80"), max_size=20)
 NUMBER = st.integers(-(2**31), 2**31)
 
 VERSIONS = st.lists(

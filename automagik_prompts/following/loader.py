@@ -48,6 +48,9 @@ PART_AFTER = 0.1
 LOOK_WITHIN = 1.0
 """Seconds after which the database is looked at again while everything is read: changes need not wait for that."""
 
+BEFORE_ALL = 1 - 2**63
+"""An id that no agent has: an application may have numbered its own from 0, or below."""
+
 ReadAhead = Callable[[Database], Awaitable[None]]
 
 
@@ -91,7 +94,9 @@ class Loader:
         self._now = asyncio.get_running_loop().time
         self._position: Position | None = None
         self._data_version: int | None = None
-        self._slice_after = 0
+        self._slice_after = BEFORE_ALL
+        # How often slices must still come to the end until all was compared since somebody else wrote.
+        self._rounds = 0
         # What is to be read, by id, with the number of the change that the log has; and what was read of that.
         self._pending: dict[int, int] = {}
         self._done: dict[int, int] = {}
@@ -100,7 +105,7 @@ class Loader:
         self._behind_since: float | None = None
         # How far reading everything, or comparing everything, has come.
         self._page = FIRST_PAGE
-        self._after = 0
+        self._after = BEFORE_ALL
         self._has_declared = self._has_adopted = False
         self._is_served = self._is_whole = served is not None and served.is_loaded
         self._is_compared = self._is_adopted = False
@@ -129,7 +134,9 @@ class Loader:
         if version is not None:
             if self._data_version is None:
                 self._compare_anew()  # a file may have been replaced meanwhile, and nothing that can be asked says so
-            elif version == self._data_version and not (forced or self._held or self.has_work):
+            if version != self._data_version:
+                self._rounds = 1 if self._slice_after == BEFORE_ALL else 2
+            elif self._rounds <= 0 and not (forced or self._held or self.has_work):
                 return False
         found = await self._ask(database, repository.get_changes, self._position, self._slice_after)
         self._is_replica = found.is_replica
@@ -243,7 +250,7 @@ class Loader:
         states = await self._paged(database, repository.get_states_after, self._after, limit)
         self.holding.take(states, at_once=False)
         if len(states) < limit:
-            self._is_whole, self._after = True, 0
+            self._is_whole, self._after = True, BEFORE_ALL
         else:
             self._after = states[-1].info.id
 
@@ -253,13 +260,14 @@ class Loader:
         last = heads[-1].info.id if len(heads) == LARGEST_PAGE else None
         self._compare(heads, last, is_head)
         self._is_compared = last is None
-        self._after = last or 0
+        self._after = BEFORE_ALL if last is None else last
 
     def _compare_slice(self, states: Sequence[AgentState]) -> None:
         """Compare a few agents with what was read: the log does not know of what is restored, or written without it."""
         last = states[-1].info.id if len(states) >= repository.SLICE else None
         self._compare(states, last, is_same, after=self._slice_after)
-        self._slice_after = last or 0
+        self._slice_after = BEFORE_ALL if last is None else last
+        self._rounds -= last is None
 
     def _compare(
         self,
@@ -281,7 +289,7 @@ class Loader:
 
     def _compare_anew(self) -> None:
         self._is_compared = False
-        self._after = 0
+        self._after = BEFORE_ALL
         self._done.clear()
 
     async def _paged(

@@ -13,7 +13,7 @@ from automagik_prompts.domain.summaries import Position
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.server_url import ServerUrl, missing_files, read_server_url
 from automagik_prompts.settings import redacted_url
-from automagik_prompts.storage.dialects.base import Column, DatabaseReader, ForeignKey, Index, Noted
+from automagik_prompts.storage.dialects.base import TRIGGERS, Column, DatabaseReader, ForeignKey, Index, Noted
 
 POOL_SIZE = 3
 """Connections of one process to a server, at most: the follower's, a write, and one to spare."""
@@ -27,18 +27,24 @@ TABLE_ID = "to_regclass(quote_ident(current_schema()) || '.' || quote_ident(?::t
 """The table of a name where CREATE TABLE looks, and no further: in another schema it is another's."""
 
 
-# What the server says of itself: after a restore or a failover it is another one, or the tables are.
+# What the server says of itself: after a restore or a failover it is another one, or the tables are. One that has been
+# promoted is another one as well: what it said of transactions while it was a standby was not all.
 _LOOK = """\
 SELECT pg_current_snapshot()::text AS position, pg_is_in_recovery() AS replica, {changed}::text AS changed,
-    concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), 'agents'::regclass::oid, 'prompts'::regclass::oid)
-    AS server, (SELECT COALESCE(json_agg(row_to_json(s)), '[]') FROM ({also}) s)::text AS also"""
+    concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), pg_is_in_recovery(), 'agents'::regclass::oid,
+    'prompts'::regclass::oid, (SELECT oid FROM pg_database WHERE datname = current_database())) AS server, (SELECT COALESCE(json_agg(row_to_json(s)), '[]') FROM ({also}) s)::text AS also"""
+
+# Whether all is noted: an application that rebuilds a table loses the triggers, and a restore may switch them off.
+_NOTES = f"""\
+(SELECT COUNT(*) >= {TRIGGERS} FROM pg_trigger WHERE tgrelid IN ('agents'::regclass, 'prompts'::regclass)
+    AND tgname LIKE 'prompt_changes_%' AND tgenabled IN ('O', 'A'))"""
 
 # Transactions that had not ended at the last look, and later ones. A standby does not tell which ones go on, and a row
 # that was restored from another server may have a number that no transaction here has had yet.
-_CHANGED = """\
-(SELECT COALESCE(json_agg(json_build_array(agent_id, change)), '[]') FROM prompt_changes
+_CHANGED = f"""\
+(CASE WHEN {_NOTES} THEN (SELECT COALESCE(json_agg(json_build_array(agent_id, change)), '[]') FROM prompt_changes
     WHERE change >= ?::bigint AND change < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-    AND (pg_is_in_recovery() OR NOT pg_visible_in_snapshot(change::text::xid8, ?::text::pg_snapshot)))"""
+    AND (pg_is_in_recovery() OR NOT pg_visible_in_snapshot(change::text::xid8, ?::text::pg_snapshot))) END)"""
 
 _NEVER = 2**63 - 1
 

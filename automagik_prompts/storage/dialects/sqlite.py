@@ -13,10 +13,19 @@ from tortoise.exceptions import OperationalError
 
 from automagik_prompts.domain.summaries import Position
 from automagik_prompts.settings import sqlite_path
-from automagik_prompts.storage.dialects.base import Column, DatabaseReader, ForeignKey, Index, Noted, quoted
+from automagik_prompts.storage.dialects.base import TRIGGERS, Column, DatabaseReader, ForeignKey, Index, Noted, quoted
 
 BUSY_TIMEOUT = 5000
 """How long SQLite waits for another process' write, in milliseconds."""
+
+
+# A number that cannot be counted on from was put there by hand, and the triggers pass it over as well.
+_COUNTED = "change < 4611686018427387904"
+_LAST_CHANGE = (
+    "SELECT COALESCE(MAX(change), 0) AS last, (SELECT COUNT(*) FROM sqlite_master WHERE type = 'trigger' "
+    f"AND name LIKE 'prompt_changes_%') AS triggers FROM prompt_changes WHERE {_COUNTED}"
+)
+_CHANGED = f"SELECT agent_id, change FROM prompt_changes WHERE change > ? AND {_COUNTED}"
 
 
 class SqliteEngine:
@@ -79,17 +88,21 @@ class SqliteEngine:
     async def changes(self, db: DatabaseReader, since: Position | None, also: str) -> Noted:
         """Return which agents were written to since a position, and the rows of another statement."""
         try:
-            last = (await db.rows("SELECT COALESCE(MAX(change), 0) AS last FROM prompt_changes"))[0]["last"]
+            (log,) = await db.rows(_LAST_CHANGE)
         except OperationalError as error:
             if "prompt_changes" not in str(error):
                 raise
+            log = {"last": 0, "triggers": 0}
+        if log["triggers"] < TRIGGERS:
+            # An application that rebuilds a table loses them; what is not noted must be compared.
             return Noted(Position("", ""), None, is_replica=False, rows=await db.rows(also))
-        position, noted = Position("log", str(last)), list[dict[str, Any]]()
+        last, noted = log["last"], list[dict[str, Any]]()
+        position = Position("log", str(last))
         if since is not None and since.server == position.server:
             # A file that was put back: the numbers go on from there, and would be taken for ones that were seen.
             if int(since.number) > last:
                 return Noted(position, None, is_replica=False, rows=await db.rows(also))
-            noted = await db.rows("SELECT agent_id, change FROM prompt_changes WHERE change > ?", int(since.number))
+            noted = await db.rows(_CHANGED, int(since.number))
         pairs = None if since is not None and since.server != position.server else _pairs(noted)
         return Noted(position, pairs, is_replica=False, rows=await db.rows(also))
 

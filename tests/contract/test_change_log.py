@@ -11,8 +11,9 @@ from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from tests.faults import execute
 
-MORE = "format, content_hash, created_at, updated_at"
+MORE = "is_active, format, content_hash, created_at, updated_at"
 VALUES = "'text', '', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP"
+ACTIVE, DRAFT = f"true, {VALUES}", f"false, {VALUES}"
 
 # What each statement is about; {a}, {b} and {c} are agents, {a_on}, {b_on} and {a_off} active and inactive versions.
 NOTED = {
@@ -26,7 +27,7 @@ NOTED = {
     "agent deleted": ("DELETE FROM agents WHERE id = {c}", "c"),
     "agent deleted with versions": ("DELETE FROM agents WHERE id IN ({a}, {b})", "a b"),
     "version added": (
-        "INSERT INTO prompts (agent_id, status_key, prompt_text, is_active, {more}) VALUES ({c}, 'X', 't', true, {values})",
+        "INSERT INTO prompts (agent_id, status_key, prompt_text, {more}) VALUES ({c}, 'X', 't', {active})",
         "c",
     ),
     "activated": ("UPDATE prompts SET is_active = true WHERE id = {c_off}", "c"),
@@ -41,8 +42,9 @@ NOTED = {
     "version deleted": ("DELETE FROM prompts WHERE id = {a_on}", "a"),
     "all at once": ("UPDATE prompts SET prompt_text = prompt_text WHERE agent_id IN ({a}, {b}, {c})", "a b"),
     "upsert of a version": (
-        "INSERT INTO prompts (id, agent_id, status_key, prompt_text, is_active, {more}) VALUES ({a_on}, {b}, 'X', 't', true, {values}) "
-        "ON CONFLICT (id) DO UPDATE SET prompt_text = 'upserted'",
+        "INSERT INTO prompts (id, agent_id, status_key, prompt_text, {more}) "(
+            "VALUES ({a_on}, {b}, 'X', 't', {active}) ON CONFLICT (id) DO UPDATE SET prompt_text = 'upserted'"
+        ),
         "a",
     ),
     "upsert of an agent": (
@@ -56,7 +58,7 @@ NOT_NOTED = {
     "note of an active version": "UPDATE prompts SET note = 'a note', author = 'somebody' WHERE id = {a_on}",
     "a draft's text": "UPDATE prompts SET prompt_text = 'another draft', content_hash = '' WHERE id = {a_off}",
     "a draft moved": "UPDATE prompts SET agent_id = {b}, status_key = 'X' WHERE id = {a_off}",
-    "a draft added": "INSERT INTO prompts (agent_id, status_key, prompt_text, is_active, {more}) VALUES ({a}, 'X', 't', false, {values})",
+    "a draft added": "INSERT INTO prompts (agent_id, status_key, prompt_text, {more}) VALUES ({a}, 'X', 't', {draft})",
     "a draft deleted": "DELETE FROM prompts WHERE id = {a_off}",
     "nothing updated": "UPDATE prompts SET is_active = true WHERE id = -1",
     "conflict ignored": "INSERT INTO agents (name) VALUES ('{name}-a') ON CONFLICT DO NOTHING",
@@ -64,17 +66,21 @@ NOT_NOTED = {
 ON_SQLITE = {
     "ignored": ("INSERT OR IGNORE INTO agents (id, name) VALUES ({a}, '{name}-a')", ""),
     "version replaced": (
-        "INSERT OR REPLACE INTO prompts (id, agent_id, status_key, prompt_text, is_active, {more}) "
-        "VALUES ({a_on}, {a}, 'X', 't', true, {values})",
+        (
+            "INSERT OR REPLACE INTO prompts (id, agent_id, status_key, prompt_text, {more}) "
+            "VALUES ({a_on}, {a}, 'X', 't', {active})"
+        ),
         "a",
     ),
     "active version replaced by a draft": (
-        "INSERT OR REPLACE INTO prompts (id, agent_id, status_key, prompt_text, is_active, {more}) "
-        "VALUES ({a_on}, {a}, 'X', 't', false, {values})",
+        (
+            "INSERT OR REPLACE INTO prompts (id, agent_id, status_key, prompt_text, {more}) "
+            "VALUES ({a_on}, {a}, 'X', 't', {draft})"
+        ),
         "a",
     ),
     "active version replaced by another agent's": (
-        "REPLACE INTO prompts (id, agent_id, status_key, prompt_text, is_active, {more}) VALUES ({a_on}, {b}, 'X', 't', true, {values})",
+        "REPLACE INTO prompts (id, agent_id, status_key, prompt_text, {more}) VALUES ({a_on}, {b}, 'X', 't', {active})",
         "a b",
     ),
     "agent replaced": ("INSERT OR REPLACE INTO agents (id, name) VALUES ({new}, '{name}-c')", "new"),
@@ -82,7 +88,10 @@ ON_SQLITE = {
 }
 ON_SERVER = {
     "merged": (
-        "MERGE INTO prompts p USING (VALUES ({a_on})) AS v (id) ON p.id = v.id WHEN MATCHED THEN UPDATE SET version = 9",
+        (
+            "MERGE INTO prompts p USING (VALUES ({a_on})) AS v (id) ON p.id = v.id "
+            "WHEN MATCHED THEN UPDATE SET version = 9"
+        ),
         "a",
     ),
     "written in a query": (
@@ -127,15 +136,15 @@ async def watched(database: Database, agent: str) -> Watched:
     columns = {"mood"} & {str(row[0]) for row in await execute(url, _columns_of_agents(url))}
     if not columns:
         await execute(url, "ALTER TABLE agents ADD COLUMN mood TEXT")
-    names: dict[str, object] = {"name": agent, "more": MORE, "values": VALUES}
+    names: dict[str, object] = {"name": agent, "more": MORE, "active": ACTIVE, "draft": DRAFT}
     for letter in "abc":
         await execute(url, f"INSERT INTO agents (name, variables) VALUES ('{agent}-{letter}', '[]')")
         ((names[letter],),) = await execute(url, f"SELECT id FROM agents WHERE name = '{agent}-{letter}'")
         for number, is_active in ((1, letter != "c"), (2, False)):
             await execute(
                 url,
-                f"INSERT INTO prompts (agent_id, status_key, version, prompt_text, is_active, {MORE}) "
-                f"VALUES ({names[letter]}, 'default', {number}, 'text of {letter}', {is_active}, {VALUES})",
+                f"INSERT INTO prompts (agent_id, status_key, version, prompt_text, {MORE}) "
+                f"VALUES ({names[letter]}, 'default', {number}, 'text of {letter}', {ACTIVE if is_active else DRAFT})",
             )
         rows = await execute(url, f"SELECT id FROM prompts WHERE agent_id = {names[letter]} ORDER BY version")
         names[f"{letter}_on"], names[f"{letter}_off"] = (number for (number,) in rows)
@@ -214,7 +223,7 @@ async def test_a_deleted_agent_stays_in_the_log(watched: Watched) -> None:
 
 
 async def test_numbers_of_another_server_hide_nothing(watched: Watched) -> None:
-    """Rows with huge, tiny and negative numbers, as a restore may bring, neither hide a change nor come back for ever."""
+    """Huge, tiny and negative numbers, as a restore may bring, neither hide a change nor come back for ever."""
     for number in (0, 1, -5, 2**33, 2**62, 2**63 - 1):
         await watched.run(f"UPDATE prompt_changes SET change = {number} WHERE agent_id IN ({{a}}, {{b}})")
         position = (await watched.database.run(repository.get_changes, None, 0)).position

@@ -32,7 +32,8 @@ TABLE_ID = "to_regclass(quote_ident(current_schema()) || '.' || quote_ident(?::t
 _LOOK = """\
 SELECT pg_current_snapshot()::text AS position, pg_is_in_recovery() AS replica, {changed}::text AS changed,
     concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), pg_is_in_recovery(), 'agents'::regclass::oid,
-    'prompts'::regclass::oid, (SELECT oid FROM pg_database WHERE datname = current_database())) AS server, (SELECT COALESCE(json_agg(row_to_json(s)), '[]') FROM ({also}) s)::text AS also"""
+    'prompts'::regclass::oid, (SELECT oid FROM pg_database WHERE datname = current_database())) AS server,
+    (SELECT COALESCE(json_agg(row_to_json(s)), '[]') FROM ({also}) s)::text AS also"""
 
 # Whether all is noted: an application that rebuilds a table loses the triggers, and a restore may switch them off.
 _NOTES = f"""\

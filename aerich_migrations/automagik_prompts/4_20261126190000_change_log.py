@@ -8,7 +8,7 @@ listen. Elsewhere it counts up.
 from tortoise import BaseDBAsyncClient
 
 from automagik_prompts.schema.legacy import locks
-from automagik_prompts.schema.legacy.frozen import Connection
+from automagik_prompts.schema.legacy.frozen import Connection, columns
 
 RUN_IN_TRANSACTION = True
 
@@ -57,6 +57,8 @@ SQLITE = (
     ("prompts", "RENUMBER", f" WHEN EXISTS ({SAME_NUMBER})", ("NEW.agent_id",)),
 )
 BEFORE_INSERT = ("REPLACE", "RENUMBER")
+
+TELL = "SELECT pg_notify('automagik_prompts', '')"
 
 # A user with the least rights fires it; it runs with its owner's, and sees nobody else's tables.
 FUNCTION = """
@@ -119,9 +121,13 @@ async def downgrade(client: BaseDBAsyncClient) -> str:
     if client is None:
         return "SELECT 1"
     db = await locks.begin(client)
+    if db.dialect == "postgres" and await columns(db, "prompt_changes"):
+        # In the order in which a process that looks for changes takes them.
+        await db.run("LOCK TABLE prompt_changes, agents, prompts IN ACCESS EXCLUSIVE MODE")
     await _forget(db)
     if db.dialect == "postgres":
         await db.run("DROP FUNCTION IF EXISTS prompt_changes_note()")
+        await db.run(TELL)  # who listens is notified no more, and looks for changes from now on
     await db.run('DROP TABLE IF EXISTS "prompt_changes"')
     return "SELECT 1"
 
@@ -169,6 +175,7 @@ async def _note_on_server(db: Connection) -> None:
         "INSERT INTO prompt_changes (agent_id, change) SELECT id, pg_current_xact_id()::text::bigint FROM agents "
         "ON CONFLICT (agent_id) DO NOTHING"
     )
+    await db.run(TELL)
 
 
 MODELS_STATE = (

@@ -16,7 +16,7 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.summaries import AgentState, Position
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.following.memory.holding import Holding
-from automagik_prompts.following.memory.packing import Packed, is_head, is_same
+from automagik_prompts.following.memory.packing import is_head, is_same
 from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage import repository
@@ -134,9 +134,7 @@ class Loader:
         if version is not None:
             if self._data_version is None:
                 self._compare_anew()  # a file may have been replaced meanwhile, and nothing that can be asked says so
-            if version != self._data_version:
-                self._rounds = 1 if self._slice_after == BEFORE_ALL else 2
-            elif self._rounds <= 0 and not (forced or self._held or self.has_work):
+            elif version == self._data_version and self._rounds <= 0 and not (forced or self._held or self.has_work):
                 return False
         found = await self._ask(database, repository.get_changes, self._position, self._slice_after)
         self._is_replica = found.is_replica
@@ -146,6 +144,9 @@ class Loader:
         else:
             self._pending |= {number: change for number, change in found.agents if self._done.get(number) != change}
             self._done = {number: change for number, change in found.agents if self._done.get(number) == change}
+            if version != self._data_version and not found.agents:
+                # Somebody has written, and the log does not know what: another application, or a restore.
+                self._rounds = 1 if self._slice_after == BEFORE_ALL else 2
         self._position, self._data_version = found.position, version
         if self._is_whole and self._is_compared:
             self._compare_slice(found.slice)
@@ -258,34 +259,17 @@ class Loader:
         """Compare the agents with the next ids with what was read before, without reading their texts."""
         heads = await self._ask(database, repository.get_heads_after, self._after, LARGEST_PAGE)
         last = heads[-1].info.id if len(heads) == LARGEST_PAGE else None
-        self._compare(heads, last, is_head)
+        self._pending = dict.fromkeys(self.holding.differing(heads, self._after, last, is_head), 0) | self._pending
         self._is_compared = last is None
         self._after = BEFORE_ALL if last is None else last
 
     def _compare_slice(self, states: Sequence[AgentState]) -> None:
         """Compare a few agents with what was read: the log does not know of what is restored, or written without it."""
         last = states[-1].info.id if len(states) >= repository.SLICE else None
-        self._compare(states, last, is_same, after=self._slice_after)
+        found = self.holding.differing(states, self._slice_after, last, is_same)
+        self._pending = dict.fromkeys(found, 0) | self._pending
         self._slice_after = BEFORE_ALL if last is None else last
         self._rounds -= last is None
-
-    def _compare(
-        self,
-        states: Sequence[AgentState],
-        last: int | None,
-        alike: Callable[[Packed, AgentState], bool],
-        after: int | None = None,
-    ) -> None:
-        """Have those agents read that are not what was read before, up to an id."""
-        missing = dict(self.holding.ids.between(self._after if after is None else after, last))
-        for state in states:
-            number = state.info.id
-            name = missing.pop(number, None)
-            ours = self.holding.read_of(name) if name is not None else None
-            if ours is None or not alike(ours, state):
-                self._pending.setdefault(number, 0)
-        for number in missing:
-            self._pending.setdefault(number, 0)
 
     def _compare_anew(self) -> None:
         self._is_compared = False

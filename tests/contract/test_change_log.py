@@ -42,7 +42,8 @@ NOTED = {
     "version deleted": ("DELETE FROM prompts WHERE id = {a_on}", "a"),
     "all at once": ("UPDATE prompts SET prompt_text = prompt_text WHERE agent_id IN ({a}, {b}, {c})", "a b"),
     "upsert of a version": (
-        "INSERT INTO prompts (id, agent_id, status_key, prompt_text, {more}) "(
+        (
+            "INSERT INTO prompts (id, agent_id, status_key, prompt_text, {more}) "
             "VALUES ({a_on}, {b}, 'X', 't', {active}) ON CONFLICT (id) DO UPDATE SET prompt_text = 'upserted'"
         ),
         "a",

@@ -123,12 +123,12 @@ async def test_a_role_that_only_reads_follows(
     await execute(postgres_url, f"GRANT SELECT ON agents, prompts, prompt_changes, aerich TO {role}")
     plugin = make_plugin(as_role(postgres_url, role), seed=False)
     await plugin.ready()
-    assert plugin.resolve("a1").text == "one"
+    assert text_of(plugin, "a1") == "one"
     async with Database(as_role(postgres_url, role)) as database:
         assert (await look(database)).position.server
     await until(lambda: plugin.health().listening, "notifications arrive")
     await execute(postgres_url, *activate(2))
-    await until(lambda: plugin.resolve("a1").text == "two", "it is followed", 5)
+    await until(lambda: text_of(plugin, "a1") == "two", "it is followed", 5)
     assert plugin.state is State.LIVE
     assert not registry.agents
 
@@ -163,7 +163,7 @@ async def test_what_a_session_puts_in_the_way_changes_nothing(postgres_url: str,
 
 
 async def test_another_schema_has_a_log_of_its_own(postgres_url: str, make_plugin: MakePlugin) -> None:
-    """Tables in a schema with a name of any kind are followed there, and the ones in public are not mixed up with them."""
+    """Tables in a schema with a name of any kind are followed there; the ones in public are not mixed up with them."""
     name = 'My "schema'
     quoted = name.replace('"', '""')
     await execute(postgres_url, f'CREATE SCHEMA "{quoted}"')
@@ -178,7 +178,7 @@ async def test_another_schema_has_a_log_of_its_own(postgres_url: str, make_plugi
         await execute(postgres_url, *activate(2, table=f'"{quoted}".prompts'))
         assert {number for number, _ in (await look(own, before.position)).agents or ()} == {1}
         assert (await look(public, other.position)).agents == ()
-    await until(lambda: plugin.resolve("a1").text == "two", "it is followed", 5)
+    await until(lambda: text_of(plugin, "a1") == "two", "it is followed", 5)
 
 
 async def test_up_and_down_and_up_again(database_url: str, make_plugin: MakePlugin) -> None:
@@ -200,7 +200,7 @@ async def test_up_and_down_and_up_again(database_url: str, make_plugin: MakePlug
             assert await database.run(is_noting) == (number == 1)
             await execute(database_url, *activate(number))
             text = "one" if number == 1 else "two"
-            await until(lambda text=text: plugin.resolve("a1").text == text, "it is followed")  # type: ignore[misc]
+            await until(lambda text=text: text_of(plugin, "a1") == text, "it is followed")  # type: ignore[misc]
 
 
 def _functions(url: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.registry import Registry
@@ -61,6 +61,25 @@ class Holding:
         """Return an agent as it was read, or `None`."""
         entry = self.agents.get(name)
         return entry if entry is None or isinstance(entry, tuple) else entry.read
+
+    def differing(
+        self, states: Iterable[AgentState], after: int, last: int | None, alike: Callable[[Packed, AgentState], bool]
+    ) -> Iterator[int]:
+        """Yield the ids of the agents that are not what was read before.
+
+        Args:
+            states: All agents of the database with ids above one and up to another.
+            after: The one.
+            last: The other; `None` for all above the one.
+            alike: Whether an agent is the same as one that was read so.
+        """
+        missing = dict(self.ids.between(after, last))
+        for state in states:
+            name = missing.pop(state.info.id, None)
+            ours = self.read_of(name) if name is not None else None
+            if ours is None or not alike(ours, state):
+                yield state.info.id
+        yield from missing
 
     def take(self, states: Iterable[AgentState], *, at_once: bool = True) -> None:
         """Take agents as they were read.

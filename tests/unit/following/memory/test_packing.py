@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.summaries import AgentState
-from automagik_prompts.following.packing import (
+from automagik_prompts.following.memory.packing import (
     from_list,
     hash_of,
     is_head,

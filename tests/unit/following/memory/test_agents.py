@@ -11,11 +11,11 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Source
 from automagik_prompts.domain.summaries import AgentState
-from automagik_prompts.following.agents import AgentIds, AgentMap, Entry
-from automagik_prompts.following.choosing import AgentTexts
-from automagik_prompts.following.compiling import compile_agent
-from automagik_prompts.following.packing import Packed, pack
-from automagik_prompts.following.snapshot import Snapshot
+from automagik_prompts.following.memory.agents import AgentIds, AgentMap, Entry
+from automagik_prompts.following.memory.choosing import AgentTexts
+from automagik_prompts.following.memory.compiling import compile_agent
+from automagik_prompts.following.memory.packing import Packed, pack
+from automagik_prompts.following.memory.snapshot import Snapshot
 
 NAMES = st.sampled_from([*"abcdef", "", "ü", "\ud800"]) | st.text(max_size=3)
 TEXTS = st.sampled_from([None, "good", "also good", "{{#if bad}}"])

@@ -11,8 +11,8 @@ from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Source
 from automagik_prompts.domain.summaries import AgentState
 from automagik_prompts.exceptions import NoActivePromptError
-from automagik_prompts.following.holding import Holding
-from automagik_prompts.following.packing import hash_of, pack
+from automagik_prompts.following.memory.holding import Holding
+from automagik_prompts.following.memory.packing import hash_of, pack
 
 BAD = "{{#if never closed"
 

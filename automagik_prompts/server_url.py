@@ -37,6 +37,7 @@ _TRANSLATED = ("application_name", "channel_binding", "connect_timeout", "gssenc
 OPTIONS = tuple(sorted({*_PASSED, *_POOL, *_TRANSLATED}))
 
 _OLD_SSL = {"true": "require", "1": "require", "on": "require", "false": "disable", "0": "disable", "off": "disable"}
+_LAST_PORT = 65535
 _SETTING = re.compile(r"-c\s*([A-Za-z_][\w.]*)=((?:\\.|[^\s\\])*)|--([A-Za-z_][\w.-]*)=((?:\\.|[^\s\\])*)")
 _LOOPBACK = re.compile(r"localhost|127\..*|\[?::1\]?|/.*|%2F.*|", re.IGNORECASE)
 
@@ -85,6 +86,10 @@ def read_server_url(url: str) -> ServerUrl:
     options: dict[str, Any] = {}
     settings: dict[str, str] = {}
     hosts = list(hosts_of(parts.netloc))
+    for host in hosts:
+        port = host.rpartition("]")[2].partition(":")[2]
+        if port and int(port) > _LAST_PORT:
+            raise ValueError(f"the port {port} cannot be: the last one is {_LAST_PORT}")
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name in _PASSED:
             passed.append((name, _checked(name, value)))

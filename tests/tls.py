@@ -134,12 +134,22 @@ class TlsDoor:
                 self.plain += 1
             inner, outer = await asyncio.open_unix_connection(self._socket)
             outer.write(first)
-            await asyncio.wait(
-                [asyncio.ensure_future(_pump(reader, outer)), asyncio.ensure_future(_pump(inner, writer))],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            outer.close()
-        writer.close()
+            pumps = [asyncio.ensure_future(_pump(reader, outer)), asyncio.ensure_future(_pump(inner, writer))]
+            try:
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for pump in pumps:
+                    pump.cancel()
+                await asyncio.gather(*pumps, return_exceptions=True)
+                await _closed(outer)
+        await _closed(writer)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError, ssl.SSLError, TimeoutError):
+        async with asyncio.timeout(2):
+            await writer.wait_closed()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

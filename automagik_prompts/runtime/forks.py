@@ -12,7 +12,7 @@ from typing import Protocol
 from automagik_prompts.runtime.thread import Worker
 
 _EXIT_SECONDS = 0.25
-_FORK_SECONDS = 2.0
+_FORK_SECONDS = 8.0
 
 
 class ForkAware(Protocol):

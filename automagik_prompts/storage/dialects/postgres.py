@@ -244,9 +244,12 @@ def _checked(url: str) -> ServerUrl:
     """Take a URL apart, and make sure that the files that it names are there.
 
     Raises:
-        ConfigurationError: One is missing.
+        ConfigurationError: One is missing, or the URL cannot be meant.
     """
-    known = read_server_url(url)
+    try:
+        known = read_server_url(url)
+    except ValueError as error:
+        raise ConfigurationError(f"The database URL {redacted_url(url)} cannot work: {error}.") from None
     if missing := list(missing_files(known)):
         raise ConfigurationError(
             f"The database URL {redacted_url(url)} names a file that is not there: {', '.join(missing)}. Correct the "

@@ -179,7 +179,8 @@ def test_the_configuration_for_tortoise() -> None:
     (plain,) = tortoise_config("postgresql://h/d")["connections"].values()
     assert (plain["credentials"]["minsize"], plain["credentials"]["maxsize"]) == (0, POOL_SIZE)
     (chosen,) = tortoise_config("postgresql://h/d?ssl=1&maxsize=9")["connections"].values()
-    assert (chosen["credentials"]["ssl"], chosen["credentials"]["maxsize"]) == (True, "9")
+    credentials = chosen["credentials"]
+    assert (credentials["dsn"], credentials["maxsize"]) == ("postgresql://h/d?sslmode=require", 9)
 
 
 def test_the_configuration_for_aerich(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +188,7 @@ def test_the_configuration_for_aerich(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOMAGIK_PROMPTS_DATABASE_URL", "postgresql://h/d")
     config = db_module.TORTOISE_ORM
     assert config["apps"]["automagik_prompts"]["models"] == ["automagik_prompts.storage.models", "aerich.models"]
-    assert next(iter(config["connections"].values()))["credentials"]["host"] == "h"
+    assert next(iter(config["connections"].values()))["credentials"]["dsn"] == "postgresql://h/d"
     with pytest.raises(AttributeError, match="no attribute 'TORTOISE'"):
         db_module.TORTOISE  # noqa: B018  # that it raises is what is tested
 

@@ -22,7 +22,7 @@ _PRELOAD = ("tests.member", "tests.upgrader", "asyncpg")
 MESSAGE = struct.Struct("!ci")
 """A command (`f`: fork, `w`: wait for an exit) and a number."""
 
-MAX_CONNECTIONS = 16
+MAX_CONNECTIONS = 26
 """Connections that a child gets, at most."""
 
 _WAIT = 30.0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import sqlite3
 from collections import Counter
 from multiprocessing.connection import Connection
 
@@ -25,6 +27,17 @@ def write(connections: list[Connection], url: str, seed: int, steps: int) -> Non
     """Do so many random things to one agent, tell what came of them, and wait for the test to say goodbye."""
     connections[0].send((True, asyncio.run(_write(url, random.Random(seed), steps))))
     connections[0].poll(None)
+
+
+def keep_busy(connections: list[Connection], path: str) -> None:
+    """Write to an SQLite file all the time, with short rests, until the test says goodbye."""
+    chance = random.Random(path)
+    with contextlib.closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as database:
+        while not connections[0].poll(chance.uniform(0, 0.02)):
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("UPDATE agents SET updated_at = CURRENT_TIMESTAMP WHERE name = 'a'")
+            connections[0].poll(chance.uniform(0, 0.3))  # as long as a busy application's transaction
+            database.execute("COMMIT")
 
 
 async def _write(url: str, chance: random.Random, steps: int) -> Done:

@@ -136,7 +136,9 @@ class Loader:
                 self._compare_anew()  # a file may have been replaced meanwhile, and nothing that can be asked says so
             elif version == self._data_version and self._rounds <= 0 and not (forced or self._held or self.has_work):
                 return False
-        found = await self._ask(database, repository.get_changes, self._position, self._slice_after)
+        # Whoever is told of a change reads that; what nobody tells of is looked for when there is nothing else to do.
+        size = 0 if forced or (version is not None and self._rounds <= 0) else repository.SLICE
+        found = await self._ask(database, repository.get_changes, self._position, self._slice_after, size)
         self._is_replica = found.is_replica
         self.has_log = bool(found.position.server)
         if found.agents is None:
@@ -144,11 +146,11 @@ class Loader:
         else:
             self._pending |= {number: change for number, change in found.agents if self._done.get(number) != change}
             self._done = {number: change for number, change in found.agents if self._done.get(number) == change}
-            if version != self._data_version and not found.agents:
+            if self._data_version not in {None, version} and not found.agents:
                 # Somebody has written, and the log does not know what: another application, or a restore.
                 self._rounds = 1 if self._slice_after == BEFORE_ALL else 2
         self._position, self._data_version = found.position, version
-        if self._is_whole and self._is_compared:
+        if self._is_whole and self._is_compared and size:
             self._compare_slice(found.slice)
         self._pending |= dict.fromkeys(self._held, 0)
         self._held.clear()

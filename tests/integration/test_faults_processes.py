@@ -22,6 +22,7 @@ from automagik_prompts.settings import sqlite_path
 from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_followed, execute
+from tests.launcher import MAX_CONNECTIONS
 from tests.processes import Child, Launcher
 from tests.servers import OwnServer, credentials
 from tests.waiting import DEADLINE, until
@@ -117,11 +118,32 @@ def test_fault_10_forked_at_any_moment(database_url: str, launcher: Launcher, me
     assert _complaints([*workers, master]) == []
 
 
+def test_fault_64_forked_beside_busy_writers(sqlite_url: str, launcher: Launcher, members: list[Child]) -> None:
+    """Workers forked again and again while two others write, and while the master itself waits to write, all follow."""
+    (master,) = _fork(launcher, members, sqlite_url, spares=MAX_CONNECTIONS - 1)
+    master.ask("start")
+    master.ask("until_state", "live")
+    path = sqlite_path(sqlite_url)
+    assert path is not None
+    writers = [launcher.fork("tests.writers:keep_busy", str(path)) for _ in range(2)]
+    # It waits for its turn to write when it is forked for the first time.
+    master.ask("declare_and_until_written", "b", "another text")
+    workers = master.forked()
+    members += workers
+    _all_at_once(workers, "resolve", "a")
+    for writer in writers:
+        writer.close()
+    assert master.ask("create_and_activate", "a", "default", "second") == 2
+    _assert_all_serve([*workers, master], 2, "second")
+    assert not [line for line in _complaints([*workers, master]) if "no agent of this process" not in line]
+
+
 def test_fault_10_forked_while_the_file_cannot_be_let_go(
     sqlite_url: str, launcher: Launcher, members: list[Child]
 ) -> None:
     """A worker that could not follow safely says so, and serves what was read before."""
-    (master,) = _fork(launcher, members, sqlite_url, spares=1)
+    # The master's write waits longer for the other one than a fork does.
+    (master,) = _fork(launcher, members, f"{sqlite_url}?busy_timeout=30000", spares=1)
     master.ask("start")
     master.ask("until_state", "live")
     path = sqlite_path(sqlite_url)

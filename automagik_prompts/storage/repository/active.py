@@ -20,7 +20,7 @@ from automagik_prompts.storage.repository.mapping import (
 )
 
 SLICE = 100
-"""Agents that each look compares with what was read, besides those that the log names."""
+"""Agents that a look compares with what was read, where nobody says that something was written."""
 
 _COLUMNS = "id, name, default_status_key, active_default_prompt_id, variables, revision"
 
@@ -63,16 +63,19 @@ async def get_data_version(db: BaseDBAsyncClient) -> int | None:
     return await engine_of(db).data_version(Connection(db))
 
 
-async def get_changes(db: BaseDBAsyncClient, since: Position | None, slice_after: int) -> Changes:
+async def get_changes(
+    db: BaseDBAsyncClient, since: Position | None, slice_after: int = 0, slice_size: int = 0
+) -> Changes:
     """Return which agents were written to since a position, and a slice of all of them to be compared.
 
     Args:
         db: The connection.
         since: Up to where the changes are known; `None` to learn only where the log stands.
         slice_after: The slice begins with the next id.
+        slice_size: How many agents it has at most.
     """
     text = engine_of(db).digest("p.prompt_text")
-    slice_ = _STATES.format(text=text, agents=_after(slice_after, SLICE), active=engine_of(db).active)
+    slice_ = _STATES.format(text=text, agents=_after(slice_after, slice_size), active=engine_of(db).active)
     found = await engine_of(db).changes(Connection(db), since, slice_)
     return Changes(found.position, found.agents, found.is_replica, states_of(found.rows))
 

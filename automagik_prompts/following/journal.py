@@ -222,7 +222,10 @@ def _written(line: Line) -> bytes:
 
 def _parsed(body: bytes) -> Line:
     name, *values = json.loads(body)
-    return name, from_list(values) if values else None
+    if not values:
+        return name, None
+    packed = from_list(values)
+    return packed[1], packed
 
 
 def _line(body: bytes) -> bytes:

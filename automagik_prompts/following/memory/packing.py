@@ -65,6 +65,7 @@ def from_list(values: list[Any]) -> Packed:
         ValueError, TypeError: They are none.
     """
     number, name, primary, active_id, variables, revision, *versions = values
+    active_id = next((one for one in versions[::_EACH] if one == active_id), active_id)  # one object for both
     rest: list[Any] = []
     for start in range(0, len(versions), _EACH):
         prompt_id, status_key, version, text, read_as, digest = versions[start : start + _EACH]

@@ -58,8 +58,6 @@ SQLITE = (
 )
 BEFORE_INSERT = ("REPLACE", "RENUMBER")
 
-TELL = "SELECT pg_notify('automagik_prompts', '')"
-
 # A user with the least rights fires it; it runs with its owner's, and sees nobody else's tables.
 FUNCTION = """
 CREATE OR REPLACE FUNCTION prompt_changes_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -89,6 +87,9 @@ BEGIN
     RETURN NULL;
 END
 $body$"""
+
+# Whoever listens learns that from now on nobody will be notified by a trigger, or that everybody will.
+NOTIFY = "SELECT pg_notify('automagik_prompts', '')"
 
 POSTGRES = (
     ("agents", "INSERT", ""),
@@ -127,7 +128,7 @@ async def downgrade(client: BaseDBAsyncClient) -> str:
     await _forget(db)
     if db.dialect == "postgres":
         await db.run("DROP FUNCTION IF EXISTS prompt_changes_note()")
-        await db.run(TELL)  # who listens is notified no more, and looks for changes from now on
+        await db.run(NOTIFY)
     await db.run('DROP TABLE IF EXISTS "prompt_changes"')
     return "SELECT 1"
 
@@ -175,7 +176,7 @@ async def _note_on_server(db: Connection) -> None:
         "INSERT INTO prompt_changes (agent_id, change) SELECT id, pg_current_xact_id()::text::bigint FROM agents "
         "ON CONFLICT (agent_id) DO NOTHING"
     )
-    await db.run(TELL)
+    await db.run(NOTIFY)
 
 
 MODELS_STATE = (

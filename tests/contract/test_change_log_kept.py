@@ -15,6 +15,7 @@ from automagik_prompts.domain.served import State
 from automagik_prompts.domain.summaries import Changes, Position
 from automagik_prompts.editing import commands
 from automagik_prompts.exceptions import NoActivePromptError
+from automagik_prompts.following import listening
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage import repository
@@ -38,8 +39,10 @@ async def look(database: Database, since: Position | None = None) -> Changes:
 def activate(number: int, agent: int = 1, table: str = "prompts") -> tuple[str, ...]:
     """Return the statements that make another version of an agent the active one."""
     return (
+        "BEGIN",
         f"UPDATE {table} SET is_active = false WHERE agent_id = {agent}",
         f"UPDATE {table} SET is_active = true WHERE agent_id = {agent} AND version = {number}",
+        "COMMIT",
     )
 
 
@@ -163,7 +166,7 @@ async def test_what_a_session_puts_in_the_way_changes_nothing(postgres_url: str,
 
 
 async def test_another_schema_has_a_log_of_its_own(postgres_url: str, make_plugin: MakePlugin) -> None:
-    """Tables in a schema with a name of any kind are followed there; the ones in public are not mixed up with them."""
+    """Tables in a schema of whatever name are followed there, and those in public are not mixed up with them."""
     name = 'My "schema'
     quoted = name.replace('"', '""')
     await execute(postgres_url, f'CREATE SCHEMA "{quoted}"')
@@ -188,6 +191,8 @@ async def test_up_and_down_and_up_again(database_url: str, make_plugin: MakePlug
     shape = await asyncio.to_thread(host.shape)
     plugin = make_plugin(database_url, seed=False, poll_interval=0.05)
     await plugin.ready()
+    if plugin.settings.dialect == "postgres":
+        await until(lambda: plugin.health().listening, "notifications arrive")
     async with Database(database_url) as database:
         for number in (2, 1, 2, 1):
             if number == 2:
@@ -231,14 +236,18 @@ REBUILD = {
 }
 
 
-async def test_an_application_that_rebuilds_its_table(database_url: str, make_plugin: MakePlugin) -> None:
+async def test_an_application_that_rebuilds_its_table(
+    database_url: str, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The triggers go with the table; who follows finds every change all the same, and an upgrade makes them again."""
+    monkeypatch.setattr(listening, "SAFETY_INTERVAL", 0.5)
     await with_agents(database_url, PLENTY)
     plugin = make_plugin(database_url, seed=False, poll_interval=0.05)
     await plugin.ready()
     await execute(database_url, *REBUILD[plugin.settings.dialect])
     async with Database(database_url) as database:
         assert not await database.run(is_noting)
+        assert (await look(database)).agents is None
         for last in (PLENTY, 1):
             await execute(database_url, f"UPDATE agents SET name = 'renamed{last}' WHERE id = {last}")
             name = f"renamed{last}"

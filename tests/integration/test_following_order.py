@@ -40,6 +40,13 @@ async def connections(url: str, count: int) -> AsyncIterator[list[Any]]:
             await one.close()
 
 
+@pytest.fixture(autouse=True)
+def log_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave nothing to be found without the log."""
+    monkeypatch.setattr(listening, "SAFETY_INTERVAL", 600.0)
+    monkeypatch.setattr(Loader, "_compare_slice", lambda *_: None)
+
+
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     """How often each agent was read by itself, and under 0 how often the database was looked at."""
@@ -158,13 +165,8 @@ async def test_what_is_rolled_back_is_never_served(postgres_url: str, make_plugi
 
 
 @pytest.mark.parametrize("with_an_open_one", [False, True])
-async def test_many_transactions_at_once(
-    postgres_url: str, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch, with_an_open_one: bool
-) -> None:
+async def test_many_transactions_at_once(postgres_url: str, make_plugin: MakePlugin, with_an_open_one: bool) -> None:
     """However many transactions cross, in the end each agent is served as the tables have it."""
-    # Nothing may be left to the slices.
-    monkeypatch.setattr(listening, "SAFETY_INTERVAL", 600.0)
-    monkeypatch.setattr(Loader, "_compare_slice", lambda *_: None)
     seed = random.randrange(10**6)
     print("seed", seed)
     plugin = await following(make_plugin, postgres_url)

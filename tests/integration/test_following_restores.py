@@ -160,6 +160,7 @@ async def test_a_backup_that_no_trigger_sees(
         other = rewritten("first", "handlebars").replace("prompts", "backup.prompts")
         await execute(postgres_url, rewritten("second"), "CREATE SCHEMA backup", *backup, other)
     await until_equal(plugin, postgres_url)
+    await until(lambda: time.monotonic() - looks[-1] > 0.5, "what it was notified of is over")
     before = len(looks)
     await execute(
         postgres_url,

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
@@ -22,8 +22,7 @@ from automagik_prompts.following.memory.packing import (
     unpack,
 )
 
-# With lone surrogates, as they come from what is no UTF-8.
-TEXT = st.text(st.characters() | st.sampled_from("\ud800\udc80"), max_size=20)
+TEXT = st.text(max_size=20)
 NUMBER = st.integers(-(2**31), 2**31)
 
 VERSIONS = st.lists(
@@ -99,6 +98,7 @@ def with_hashes(state: AgentState) -> AgentState:
 
 
 @given(STATES)
+@example(AgentState(AgentInfo(1, "\ud800"), (ActiveVersion("\ud800", 1, "\udc80", 1, "\udcff", "text", ""),)))
 def test_what_is_packed_is_unpacked(state: AgentState) -> None:
     """Whatever a database may hold comes out as it went in, also by way of JSON, and is the same as itself."""
     packed = pack(state)

@@ -10,7 +10,7 @@ from contextlib import closing
 from multiprocessing.connection import Connection
 
 from automagik_prompts.exceptions import NoActivePromptError
-from automagik_prompts.following.packing import hash_of
+from automagik_prompts.following.memory.packing import hash_of
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage.database import Database

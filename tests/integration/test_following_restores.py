@@ -13,7 +13,7 @@ import pytest
 
 from automagik_prompts.domain.served import State
 from automagik_prompts.following import listening
-from automagik_prompts.following.packing import hash_of
+from automagik_prompts.following.memory.packing import hash_of
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database

@@ -28,7 +28,7 @@ from tests.servers import PostgresServer, credentials
 
 _DOCS = Path(__file__).parent.parent / "docs"
 
-_LIMIT = 15 * 60.0
+_LIMIT = 30 * 60.0
 """Seconds after which a part is given up."""
 
 

@@ -49,6 +49,11 @@ _REASONS = {
         "One statement a minute proves that notifications arrive, and one reads what is active in case they did not; "
         "over a few minutes one more or less falls into the time that is watched."
     ),
+    "many": (
+        "What is kept of a prompt besides its text: a tuple (136 bytes), the agent's name, two numbers, its place in a "
+        "mapping, and what the allocator rounds up. A gap at a start is the garbage collector of the interpreter, "
+        "which goes through all of the process' objects when enough new ones came."
+    ),
     "growth": "See the plans below: what grows is the number of pages that an index of a million rows has.",
     "threads": (
         "Threads share one interpreter lock, so the ratio is that of the work done per run, and carries the noise of "

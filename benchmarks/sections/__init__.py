@@ -9,6 +9,7 @@ from benchmarks.report import Section
 from benchmarks.sections.agents import agent_runs, many_threads
 from benchmarks.sections.database import idling, versions
 from benchmarks.sections.following import commit_to_served
+from benchmarks.sections.many import many_followers, many_prompts
 from benchmarks.sections.reading import cached_reads, filling
 from benchmarks.sections.starting import importing, starting
 
@@ -22,5 +23,7 @@ SECTIONS: dict[str, Callable[[Bench], Section]] = {
     "served": commit_to_served,
     "versions": versions,
     "idling": idling,
+    "many": many_prompts,
+    "followers": many_followers,
 }
 """All of them, by the name that `--only` takes."""

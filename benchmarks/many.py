@@ -13,11 +13,11 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import psutil
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -187,15 +187,15 @@ async def server_time(url: str, size: int, server: int, followers: int, changes:
     async with AsyncExitStack() as stack:
         databases = [await stack.enter_async_context(Database(url)) for _ in range(10)]
         loaders = await _loaders(databases, followers)
-        edits, spent = DatabaseEdits(databases[0]), list[float]()
+        edits, spent, name = DatabaseEdits(databases[0]), 0.0, urlsplit(url).path.lstrip("/")
         for number in range(changes):
-            name = f"agent-{(number * 41 + 3) % size}"
-            await edits.create(name, "default", f"{TEXT} {time.time_ns()}", activate=True)
-            before = _processor_time(server)
+            agent = f"agent-{(number * 41 + 3) % size}"
+            await edits.create(agent, "default", f"{TEXT} {time.time_ns()}", activate=True)
+            before = _processor_time(server, name)
             for place, loader in enumerate(loaders):
                 await _followed(loader, databases[place % len(databases)])
-            spent.append(_processor_time(server) - before)
-    return median(spent)
+            spent += _processor_time(server, name) - before
+    return spent / changes
 
 
 async def _loaders(databases: Sequence[Database], count: int) -> list[Loader]:
@@ -219,15 +219,14 @@ async def _followed(loader: Loader, database: Database) -> Snapshot | None:
     return read[-1] if read else None
 
 
-def _processor_time(server: int) -> float:
-    """Return the processor time of a server and of its processes, in seconds."""
+def _processor_time(server: int, database: str) -> float:
+    """Return the processor time of the processes that serve the connections to a database, in seconds."""
     total = 0.0
-    for process in (psutil.Process(server), *psutil.Process(server).children()):
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
+    for process in psutil.Process(server).children():
+        with suppress(psutil.NoSuchProcess):
+            if database in " ".join(process.cmdline()):
+                times = process.cpu_times()
+                total += times.user + times.system
     return total
 
 

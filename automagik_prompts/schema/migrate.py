@@ -24,6 +24,7 @@ from automagik_prompts.schema.legacy.adopt import adopt_texts, adopting
 from automagik_prompts.schema.legacy.backup import host_columns
 from automagik_prompts.schema.legacy.locks import LOCK_TIMEOUT, TABLE_TIMEOUT, begin
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
+from automagik_prompts.schema.lost import lost_error, lost_parts
 from automagik_prompts.schema.migrations import Migration, all_migrations, applied_versions, read_applied
 from automagik_prompts.settings import redacted_url
 from automagik_prompts.storage.connection import Connection
@@ -61,6 +62,8 @@ async def check_schema(database: Database) -> None:
             f"The database lacks {len(missing)} of {len(all_migrations())} migrations, from {missing[0].version}. "
             "Run: automagik-prompts upgrade"
         )
+    if lost := await database.run(lambda db: lost_parts(Connection(db))):
+        raise lost_error(lost)
 
 
 async def check_writable(database: Database) -> None:
@@ -138,6 +141,8 @@ async def _upgrade(db: BaseDBAsyncClient, adopt: bool) -> tuple[str, ...]:
     applied = await applied_versions(db)
     if unknown := _unknown(applied):
         raise SchemaError(_too_new(unknown))
+    if len(applied) == len(all_migrations()) and (lost := await lost_parts(connection)):
+        raise lost_error(lost)
     done: list[str] = []
     for migration in all_migrations():
         if migration.version in applied:

@@ -72,13 +72,13 @@ def many_followers(bench: Bench) -> Section:
         url = bench.postgres.create_database()
         bench.progress(f"{FOLLOWERS} followers of {size} active prompts")
         asyncio.run(many.fill(url, size))
-        spent[size] = asyncio.run(many.server_time(url, size, server, FOLLOWERS, bench.times(20)))
+        spent[size] = asyncio.run(many.server_time(url, size, server, FOLLOWERS, bench.times(40)))
     few, lots = (spent[size] for size in sizes)
     return Section(
         title="Many processes that follow one server",
         text=(
             f"{FOLLOWERS} followers in one process, over ten connections, each of which looks for changes and reads "
-            "the one agent that was written to. Processor time is that of the server and all of its processes. At 100 "
+            "the one agent that was written to. Processor time is that of the server's processes for these connections. At 100 "
             "changes a minute, a thousand followers take five times this, a hundred times a minute."
         ),
         head=("active prompts", "server time per change, all followers", "of one core, at 100 changes a minute"),
@@ -211,4 +211,4 @@ def _server(url: str) -> int:
     """Return the process of the server of the benchmark, by the file in its folder."""
     folder = Path(dict(part.split("=", 1) for part in url.partition("?")[2].split("&"))["host"])
     number = int((folder / "postmaster.pid").read_text().split()[0])
-    return psutil.Process(number).pid
+    return int(psutil.Process(number).pid)

@@ -237,7 +237,7 @@ async def test_fault_06_schema_lost_on_a_server_that_was_live(
     assert await told(plugin, "a") == ACTIVE
     explained = plugin.explain("a")
     assert (explained.source, explained.version, explained.state) == (Source.DATABASE, 2, State.STALE)
-    assert "automagik-prompts upgrade" in (plugin.health().error or "")
+    assert "agents is not there" in (plugin.health().error or "")
     await execute(postgres_url, "ALTER TABLE elsewhere RENAME TO agents")
     await until(lambda: plugin.state is State.LIVE, "the plugin follows the database again")
     assert_follows(plugin, "a", 2)

@@ -78,8 +78,8 @@ def many_followers(bench: Bench) -> Section:
         title="Many processes that follow one server",
         text=(
             f"{FOLLOWERS} followers in one process, over ten connections, each of which looks for changes and reads "
-            "the one agent that was written to. Processor time is that of the server's processes for these connections. At 100 "
-            "changes a minute, a thousand followers take five times this, a hundred times a minute."
+            "the one agent that was written to. Processor time is that of the server's processes for these "
+            "connections. At 100 changes a minute, a thousand followers take five times this, a hundred times a minute."
         ),
         head=("active prompts", "server time per change, all followers", "of one core, at 100 changes a minute"),
         rows=tuple((f"{size:,}", ms(value), f"{value * 100 / 60 * 100:.1f} %") for size, value in spent.items()),

@@ -127,9 +127,11 @@ class Changes:
             the database has no log of changes, or the log is another one.
         is_replica: Whether the server follows another one, and may be behind it.
         slice: Some of the agents, as they are now, to be compared with what was read.
+        is_filtered: Whether row-level security may hide rows from this user.
     """
 
     position: Position
     agents: tuple[tuple[int, int], ...] | None
     is_replica: bool = False
     slice: tuple[AgentState, ...] = ()
+    is_filtered: bool = False

@@ -50,7 +50,7 @@ class Follower:
         settings: The plugin's settings.
         registry: What the code declares.
         publish: Takes what is served and how fresh it is, each time that either changes.
-        offer: Takes the snapshot of the last known good texts on disk, if there is one, before the first attempt.
+        offer: Takes the last known good texts on disk, if there are any.
         snapshot: What is served already, in a forked child.
         read_ahead: Reads what else must be at hand before a snapshot is published.
     """
@@ -202,10 +202,8 @@ class Follower:
     async def _must_exist(self) -> bool:
         """Return whether a missing file is an outage: it was read before, maybe by another process, and is gone."""
         path = sqlite_path(self._settings.database_url)
-        if self._from_file or path is None or path.exists():
-            return self._from_file
-        await self._saved.read()
-        return self._saved.has_more_than_code()
+        is_missing = path is not None and not path.exists()
+        return self._from_file or (is_missing and await self._saved.has_more_than_code())
 
     def _interval(self) -> float:
         """Return the seconds between two looks: fewer than usual where something is not as it should be."""
@@ -293,8 +291,8 @@ class Follower:
 
     def _set_status(self, state: State, error: str | None = None) -> None:
         old, now = self._status, self._now()
-        live, blocker = state is State.LIVE, self._writer.blocker
-        # Before it is logged: should the application's own logging fail, the state is known all the same.
+        live = state is State.LIVE
+        # First of all: should the application's own logging fail, the state is known all the same.
         self._report(
             FollowerStatus(
                 state,
@@ -303,17 +301,18 @@ class Follower:
                 read_at=now if live else old.read_at,
                 listening=self._signals.listening,
                 unheard=self._signals.unheard,
-                unwritten=blocker.message if blocker is not None else None,
+                unwritten=self._writer.blocked_by,
                 due=now + self._interval() + loader.OPERATION_TIMEOUT * 3 if live else None,
                 clashes=self._writer.clashes,
+                is_filtered=self._loader.is_filtered,
             )
         )
         if state is not old.state:
             if live:
                 logger.info("Prompts follow the database %s.", redacted_url(self._settings.database_url))
             else:
-                what = "code's" if state is State.OFFLINE else "last known good"
-                logger.warning("%s Meanwhile the %s prompts are served; it is tried until it works.", error, what)
+                texts = "code's" if state is State.OFFLINE else "last known good"
+                logger.warning("%s Meanwhile the %s prompts are served; it is tried until it works.", error, texts)
 
     def _report(self, status: FollowerStatus) -> None:
         self._status = status

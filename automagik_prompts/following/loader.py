@@ -75,6 +75,7 @@ class Loader:
 
     Attributes:
         holding: What was read.
+        is_filtered: Whether row-level security may hide rows from this process' user.
         has_log: Whether the database notes which agents are written to; otherwise each look compares all of them.
     """
 
@@ -87,6 +88,7 @@ class Loader:
     ) -> None:
         self.holding = Holding(registry, served)
         self.has_log = True
+        self.is_filtered = False
         self._registry = registry
         self._adopt = adopt
         self._read_ahead = read_ahead
@@ -139,7 +141,7 @@ class Loader:
         # Whoever is told of a change reads that; what nobody tells of is looked for when there is nothing else to do.
         size = 0 if forced or (version is not None and self._rounds <= 0) else repository.SLICE
         found = await self._ask(database, repository.get_changes, self._position, self._slice_after, size)
-        self._is_replica = found.is_replica
+        self._is_replica, self.is_filtered = found.is_replica, found.is_filtered
         self.has_log = bool(found.position.server)
         if found.agents is None:
             self._compare_anew()

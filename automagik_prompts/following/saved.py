@@ -90,8 +90,9 @@ class SavedTexts:
             declared = filter(None, map(saved.agent, sorted(self._registry.agents)))
             self.snapshot = replace(saved, problems=tuple(fault for one in declared for fault in one.faults))
 
-    def has_more_than_code(self) -> bool:
+    async def has_more_than_code(self) -> bool:
         """Return whether a text on disk is not what the code declares: a person's version, or another choice."""
+        await self.read()
         for name, packed in self._agents.items():
             declared = self._registry.agents.get(name)
             for status_key, text in texts_of(packed):

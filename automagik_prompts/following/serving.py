@@ -16,6 +16,10 @@ from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.served import State
 from automagik_prompts.following.memory.snapshot import Snapshot
 
+_FILTERED = (
+    "Row-level security may hide rows of agents or prompts from this process' user, and what is hidden is not served. "
+    "Connect as their owner or as a user with BYPASSRLS, or let a policy show that user all of their rows."
+)
 _CLOSED = "The plugin is closed and does not follow the database."
 _OVERDUE = "The plugin's thread has not looked at the database when it was due; what was read last is served."
 _FORKED_IN_USE = (
@@ -38,6 +42,7 @@ class FollowerStatus:
         unwritten: What stands against writing what the code declares, without secrets; `None` if it is written.
         due: When the next report is due at the latest, on the monotonic clock; `None` if that is not known.
         clashes: The statuses whose texts were not written, as the database spells them otherwise.
+        is_filtered: Whether row-level security may hide rows from this process' user.
     """
 
     state: State
@@ -49,6 +54,12 @@ class FollowerStatus:
     unwritten: str | None = None
     due: float | None = None
     clashes: tuple[SpellingClash, ...] = ()
+    is_filtered: bool = False
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an operator should know although the database is followed."""
+        return (_FILTERED,) if self.is_filtered else ()
 
 
 @dataclass(frozen=True, slots=True)

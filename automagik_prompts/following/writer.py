@@ -56,6 +56,11 @@ class CodeWriter:
         declared = self._registry.generation != self._generation
         return declared or (self.blocker is not None and self._now() >= self._again_at)
 
+    @property
+    def blocked_by(self) -> str | None:
+        """What keeps the code's texts from being written, in words."""
+        return self.blocker.message if self.blocker is not None else None
+
     def reset(self) -> None:
         """Take note that the connection was lost: what the code declares may not be written in this database yet."""
         self._generation = -1
@@ -84,7 +89,7 @@ class CodeWriter:
 
     def log(self) -> None:
         """Log what blocks writing, once for as long as it is the same."""
-        words = self.blocker.message if self.blocker is not None else None
+        words = self.blocked_by
         if words is not None and words != self._logged:
             logger.warning("The code's prompts could not be written, serving goes on: %s", words)
         self._logged = words

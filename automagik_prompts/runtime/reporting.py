@@ -45,6 +45,7 @@ def explain(life: Lifecycle, reader: Reader, agent: str, status: Status | None) 
             ),
             *(str(clash) for clash in _clashes(life) if clash.agent == agent),
             *_unknown_to_code(life, agent, asked),
+            *following.warnings,
             *((following.unheard,) if following.unheard else ()),
             *((f"what the code declares is not written: {following.unwritten}",) if following.unwritten else ()),
         ),
@@ -74,6 +75,7 @@ def health(life: Lifecycle, reader: Reader, plugin: DefaultPlugin) -> Health:
                 for problem in _problems(life)
             ),
             *map(str, _clashes(life)),
+            *following.warnings,
             *reader.notices.problems,
         ),
     )

@@ -33,7 +33,7 @@ from automagik_prompts.settings import (
     redacted_url,
     sqlite_path,
 )
-from automagik_prompts.storage.connection import Client, engine_named
+from automagik_prompts.storage.connection import Client, Connection, engine_named
 from automagik_prompts.storage.driver_errors import translated
 from automagik_prompts.storage.models import APP_LABEL
 from automagik_prompts.storage.sqlite import FileClient, make_private
@@ -233,6 +233,10 @@ class Database:
             DatabaseUnavailableError: It does not. A connection may be lost without a word.
         """
         await self.run(engine_named(self.dialect).check_alive)
+
+    async def hindrances(self) -> tuple[str, ...]:
+        """Return what of the database's settings may get in the way, each with what to do."""
+        return await self.run(lambda client: engine_named(self.dialect).hindrances(Connection(client)))
 
     async def tls_version(self) -> str | None:
         """Return the version of TLS that the connection to a server is encrypted with, or `None`."""

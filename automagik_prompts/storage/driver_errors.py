@@ -14,6 +14,7 @@ from automagik_prompts.exceptions import (
     AccessDeniedError,
     ConfigurationError,
     DatabaseUnavailableError,
+    InvalidPromptError,
     PromptsError,
     SchemaError,
 )
@@ -69,6 +70,12 @@ def meaning_of(error: BaseException, url: str) -> PromptsError:
         or ("does not exist" in lowered and ("relation" in lowered or "column" in lowered))
     ):
         return SchemaError(f"The database {where} lacks a table or column ({text}). Run: {_UPGRADE}")
+    if "has no equivalent in encoding" in lowered:
+        character = _unencodable(text)
+        return InvalidPromptError(
+            f"The text has the character {character}, which the database {where} cannot hold: its encoding is not "
+            "UTF8. Nothing was written. Take the character out, or make a database with ENCODING 'UTF8'."
+        )
     if isinstance(error, TimeoutError):
         return DatabaseUnavailableError(f"The database {where} did not answer in time. Try again when it does.")
     if "readonly database" in lowered or "read-only" in lowered:
@@ -86,6 +93,13 @@ def meaning_of(error: BaseException, url: str) -> PromptsError:
             "UPDATE to write."
         )
     return DatabaseUnavailableError(f"The database {where} cannot be used now: {type(error).__name__}: {text}")
+
+
+def _unencodable(text: str) -> str:
+    """Return the character that a server's message shows as bytes, such as `0xe2 0x82 0xac`."""
+    found = [int(byte, 16) for byte in re.findall(r"0x([0-9a-f]{2})", text)]
+    character = bytes(found).decode("utf-8", "replace")
+    return f"{character!r} (U+{ord(character):04X})" if len(character) == 1 else "that it shows as bytes"
 
 
 def _sqlstate(error: BaseException) -> str:

@@ -103,7 +103,7 @@ def _database(session: Session) -> list[Diagnosed]:
         checks = asyncio.run(_connection(session, began))
     except PromptsError as error:
         return [Diagnosed(name="connection", outcome="failed", message=error.message)]
-    if any(check.outcome != "ok" for check in checks if check.name != "TLS"):
+    if any(check.outcome != "ok" for check in checks if check.name not in {"TLS", "server"}):
         return checks
     with following(session) as plugin:
         return [*checks, *_served(plugin, session.settings)]
@@ -113,7 +113,8 @@ async def _connection(session: Session, began: float) -> list[Diagnosed]:
     async with open_database(session.settings.database_url) as database:
         taken = (time.perf_counter() - began) * 1000
         checks = [Diagnosed(name="connection", outcome="ok", message=f"{session.place} answers ({taken:.0f} ms)")]
-        return [*checks, *await _tls(database), await _schema(database)]
+        hindered = [Diagnosed(name="server", outcome="warning", message=w) for w in await database.hindrances()]
+        return [*checks, *await _tls(database), *hindered, await _schema(database)]
 
 
 async def _tls(database: Database) -> list[Diagnosed]:

@@ -78,12 +78,14 @@ class Noted:
             there is no log, or another one.
         is_replica: Whether the server follows another one.
         rows: The rows of the statement that was asked besides.
+        is_filtered: Whether row-level security may hide rows from this user.
     """
 
     position: Position
     agents: tuple[tuple[int, int], ...] | None
     is_replica: bool
     rows: Sequence[Mapping[str, Any]]
+    is_filtered: bool = False
 
 
 class Engine(Protocol):
@@ -109,6 +111,10 @@ class Engine(Protocol):
 
     async def check_alive(self, client: BaseDBAsyncClient) -> None:
         """Make sure that a connection that was idle still answers, where it could be lost without a word."""
+        ...
+
+    async def hindrances(self, db: DatabaseReader) -> tuple[str, ...]:
+        """Return what of the database's settings may get in the way, each with what to do."""
         ...
 
     async def tls_version(self, client: BaseDBAsyncClient) -> str | None:

@@ -31,6 +31,7 @@ TABLE_ID = "to_regclass(quote_ident(current_schema()) || '.' || quote_ident(?::t
 # promoted is another one as well: what it said of transactions while it was a standby was not all.
 _LOOK = """\
 SELECT pg_current_snapshot()::text AS position, pg_is_in_recovery() AS replica, {changed}::text AS changed,
+    row_security_active('agents'::regclass) OR row_security_active('prompts'::regclass) AS filtered,
     concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), pg_is_in_recovery(), 'agents'::regclass::oid,
     'prompts'::regclass::oid, (SELECT oid FROM pg_database WHERE datname = current_database())) AS server,
     (SELECT COALESCE(json_agg(row_to_json(s)), '[]') FROM ({also}) s)::text AS also"""
@@ -46,6 +47,27 @@ _CHANGED = f"""\
 (CASE WHEN {_NOTES} THEN (SELECT COALESCE(json_agg(json_build_array(agent_id, change)), '[]') FROM prompt_changes
     WHERE change >= ?::bigint AND change < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
     AND (pg_is_in_recovery() OR NOT pg_visible_in_snapshot(change::text::xid8, ?::text::pg_snapshot))) END)"""
+
+_HINDRANCES = """\
+SELECT current_user::text AS me, current_setting('server_encoding') AS encoding,
+    current_setting('server_encoding') <> 'UTF8' AS is_narrow,
+    current_setting('transaction_read_only') = 'on' AS is_read_only,
+    COALESCE(row_security_active(to_regclass('agents')), false)
+    OR COALESCE(row_security_active(to_regclass('prompts')), false) AS is_filtered,
+    (SELECT setting || ' ms' FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout') AS idle,
+    EXISTS (SELECT 1 FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'
+    AND setting::int BETWEEN 1 AND 4999) AS is_hasty"""
+
+_HINDERED = {
+    "is_filtered": "row-level security may hide rows of agents or prompts from {me}, and what is hidden is not served. "
+    "Connect as their owner or as a user with BYPASSRLS, or let a policy show {me} all of their rows.",
+    "is_read_only": "the transactions of {me} are read-only: prompts are served, and nothing can be written. Correct "
+    "default_transaction_read_only, or connect to the primary.",
+    "is_narrow": "its encoding is {encoding}, so texts with other characters are refused. Make a database with "
+    "ENCODING 'UTF8'.",
+    "is_hasty": "idle_in_transaction_session_timeout is {idle}: an edit over a slow network may be cut off. Set it to "
+    "5 s or more for {me}.",
+}
 
 _NEVER = 2**63 - 1
 
@@ -87,6 +109,11 @@ class PostgresEngine:
         async with client.acquire_connection() as connection:
             await ask_for_life(connection, ALIVE_TIMEOUT)
 
+    async def hindrances(self, db: DatabaseReader) -> tuple[str, ...]:
+        """Return what of the server's settings for this user may get in the way, each with what to do."""
+        (found,) = await db.rows(_HINDRANCES)
+        return tuple(words.format(**found) for name, words in _HINDERED.items() if found[name])
+
     async def tls_version(self, client: BaseDBAsyncClient) -> str | None:
         """Return the version of TLS that a connection is encrypted with; the server behind a pooler would not know."""
         async with client.acquire_connection() as connection:
@@ -125,7 +152,7 @@ class PostgresEngine:
         position = Position(row["server"] if row["changed"] is not None else "", row["position"])
         pairs = tuple((agent, change) for agent, change in json.loads(row["changed"] or "[]"))
         is_another = row["changed"] is None or (since is not None and since.server != position.server)
-        return Noted(position, None if is_another else pairs, row["replica"], json.loads(row["also"]))
+        return Noted(position, None if is_another else pairs, row["replica"], json.loads(row["also"]), row["filtered"])
 
     async def kind_of(self, db: DatabaseReader, table: str) -> str | None:
         """Return what a name stands for: `table`, `view` or something else; `None` if there is nothing of that name."""

@@ -62,6 +62,10 @@ class SqliteEngine:
     async def check_alive(self, client: BaseDBAsyncClient) -> None:
         """There is nothing between this process and a file that could be lost."""
 
+    async def hindrances(self, db: DatabaseReader) -> tuple[str, ...]:  # noqa: ARG002  # the protocol's argument
+        """Return nothing: a file has no settings of a server's."""
+        return ()
+
     async def tls_version(self, client: BaseDBAsyncClient) -> str | None:  # noqa: ARG002  # the protocol's argument
         """Return nothing: a file crosses no network."""
         return None

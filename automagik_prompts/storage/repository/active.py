@@ -77,7 +77,7 @@ async def get_changes(
     text = engine_of(db).digest("p.prompt_text")
     slice_ = _STATES.format(text=text, agents=_after(slice_after, slice_size), active=engine_of(db).active)
     found = await engine_of(db).changes(Connection(db), since, slice_)
-    return Changes(found.position, found.agents, found.is_replica, states_of(found.rows))
+    return Changes(found.position, found.agents, found.is_replica, states_of(found.rows), found.is_filtered)
 
 
 def states_of(rows: Iterable[Mapping[str, Any]]) -> tuple[AgentState, ...]:

@@ -61,6 +61,35 @@ def test_the_log_lines_are_so() -> None:
         assert words in said, f"nothing in the code says {line!r}"
 
 
+def _logged() -> dict[str, str]:
+    """Return what the code logs as a warning or an error, or tells once per process, with its place."""
+    found: dict[str, str] = {}
+    for path in (REPOSITORY / "automagik_prompts").glob("**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+                continue
+            owner, verb = ast.unparse(node.func.value), node.func.attr
+            if (owner == "logger" and verb in {"warning", "error"}) or owner.endswith("notices"):
+                parts = [one for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+                words = "\N{WHITE SMALL SQUARE}".join(str(part.value) for part in parts)
+                if len(re.sub(r"%\w|\W", "", words)) > 15 and verb not in {"drop", "note"}:
+                    found[words] = f"{path.name}, line {node.lineno}"
+    return found
+
+
+def test_every_line_that_can_be_logged_has_a_row() -> None:
+    """Whoever finds a line in a log finds what it means and what helps."""
+    section = TEXT.partition("## When you are paged")[2].partition("\n## ")[0]
+    quoted = [
+        line for row in re.findall(r"^\| (`.+?) \|", section, re.MULTILINE) for line in re.findall(r"`([^`]+)`", row)
+    ]
+    known = [
+        re.sub(r"Meanwhile the (last known good|code's) prompts", "Meanwhile the %s prompts", line) for line in quoted
+    ]
+    missing = {place: words for words, place in _logged().items() if not any(line in words for line in known)}
+    assert not missing, "docs/reliability.md, *When you are paged*, needs a row for each of these"
+
+
 def _bounds() -> list[str]:
     """Return what the table says, with the numbers of the code."""
     first = Settings.model_fields["startup_timeout"].default

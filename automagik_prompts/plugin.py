@@ -57,6 +57,7 @@ class PromptPlugin(EditService):
         disk_snapshot: Whether the last known good texts are kept in a file for the next start.
         cache_dir: The folder of that file; by default the user's cache folder.
         modules: Modules with prompts to import, besides those of installed packages.
+        only: The agents to follow besides those that the code declares; by default all of them.
         author: Who writes, where a call does not say.
         seed: Whether this process writes by itself what the code declares; off, it only follows.
         registry: The declarations to serve; those of the process by default.
@@ -85,6 +86,7 @@ class PromptPlugin(EditService):
         disk_snapshot: bool | None = None,
         cache_dir: Path | None = None,
         modules: tuple[str, ...] | list[str] | None = None,
+        only: tuple[str, ...] | list[str] | None = None,
         author: str | None = None,
         seed: bool | None = None,
         registry: Registry = default_registry,
@@ -102,6 +104,7 @@ class PromptPlugin(EditService):
             disk_snapshot=disk_snapshot,
             cache_dir=cache_dir,
             modules=modules,
+            only=only,
             author=author,
             seed=seed,
         )

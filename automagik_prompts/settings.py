@@ -58,6 +58,7 @@ class Settings(BaseSettings):
             database is down serves them.
         cache_dir: The folder of that file; by default the user's cache folder of the platform.
         modules: Modules to import before seeding, for applications that declare no entry point.
+        only: The agents that are followed besides those that the code declares; by default all of them.
         author: Who writes, where a call does not say.
         seed: Whether this process writes by itself: the code's texts, the schema of an embedded database, and what it
             cannot serve. Off, it only follows: for a viewer, or where a release step runs `automagik-prompts sync`.
@@ -77,10 +78,11 @@ class Settings(BaseSettings):
     disk_snapshot: bool = True
     cache_dir: Path | None = None
     modules: Annotated[tuple[str, ...], NoDecode] = ()
+    only: Annotated[tuple[str, ...], NoDecode] = ()
     author: str | None = None
     seed: bool = True
 
-    @field_validator("modules", mode="before")
+    @field_validator("modules", "only", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value

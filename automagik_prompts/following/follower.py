@@ -15,9 +15,10 @@ from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableE
 from automagik_prompts.following import loader, writer
 from automagik_prompts.following.incidents import IncidentLog
 from automagik_prompts.following.listening import Listening
-from automagik_prompts.following.loader import Loader, ReadAhead
+from automagik_prompts.following.loader import ReadAhead
 from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.following.opening import OpenDatabase
+from automagik_prompts.following.part import loader_for
 from automagik_prompts.following.saved import STEP, SavedTexts
 from automagik_prompts.following.serving import FollowerStatus, Serving
 from automagik_prompts.following.signals import ChangeSignals, Polling, backoff, wait_watchfully
@@ -70,7 +71,7 @@ class Follower:
         self._now = asyncio.get_running_loop().time
         self._incidents = IncidentLog(lambda: self.opened(writing=True), recording=settings.seed)
         self._saved = SavedTexts(settings, registry)
-        self._loader = Loader(registry, snapshot, self._saved.adopt, read_ahead)
+        self._loader = loader_for(settings.only, registry, snapshot, self._saved.adopt, read_ahead)
         self._snapshot = snapshot
         self._writer = CodeWriter(settings, registry, self._incidents)
         self._signals: ChangeSignals = Polling(settings.interval)

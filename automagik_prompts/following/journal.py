@@ -65,7 +65,8 @@ class Journal:
         self._live = self._appended = 0
         # Elsewhere there is no such lock, and two processes would overwrite each other's lines.
         if settings.disk_snapshot and identity is not None and sys.platform != "win32":
-            name = hashlib.sha256(f"{identity}\n{_user()}".encode()).hexdigest()[:32]
+            part = "".join(f"\n{name}" for name in sorted(settings.only))
+            name = hashlib.sha256(f"{identity}\n{_user()}{part}".encode()).hexdigest()[:32]
             try:
                 self.path = (settings.cache_dir or _cache_folder()) / f"{name}.journal"
             except RuntimeError as error:  # a container's user without a home

@@ -28,7 +28,7 @@ QUERIES = {"storage", "schema"}
 
 
 # Longer, as they are what people read: the verbs of editing, the facade, the capability, the shapes of JSON.
-LONGEST = {"service.py": 370, "plugin.py": 370, "capability.py": 400, "schemas.py": 330}
+LONGEST = {"service.py": 370, "plugin.py": 375, "capability.py": 400, "schemas.py": 330}
 
 QUERYING = {
     "execute_query",

@@ -27,6 +27,7 @@ class Holding:
     Attributes:
         agents: The agents by their names.
         ids: Their names by their ids.
+        only: The agents that are read besides those of the code; empty where all are.
         unsaved: What has changed since it was last taken from here, by name; `None` for an agent that is gone.
     """
 
@@ -34,6 +35,7 @@ class Holding:
         self.agents = AgentMap()
         self.ids = AgentIds()
         self.unsaved: dict[str, Packed | None] = {}
+        self.only = frozenset[str]()
         self._registry = registry
         self._declared: dict[str, DeclaredAgent] = {}
         self._generation = -1
@@ -125,7 +127,7 @@ class Holding:
         if latest is None or latest.is_loaded != (loaded_at is not None):
             problems = tuple(problem for name in sorted(self._problems) for problem in self._problems[name])
             latest = self._latest = Snapshot(
-                self._registry, self.agents, Source.DATABASE, problems=problems, loaded_at=loaded_at
+                self._registry, self.agents, Source.DATABASE, problems=problems, loaded_at=loaded_at, only=self.only
             )
         return latest
 

@@ -31,6 +31,7 @@ class Snapshot:
         source: Where the agents were read.
         problems: The active versions that are known to be ones that cannot be served here.
         loaded_at: When all of the database was read, on the monotonic clock; `None` if it was not.
+        only: The agents that this process follows besides those of its code; empty where it follows all.
     """
 
     registry: Registry = field(repr=False)
@@ -38,6 +39,7 @@ class Snapshot:
     source: Source = Source.DATABASE
     problems: tuple[Problem, ...] = ()
     loaded_at: float | None = None
+    only: frozenset[str] = frozenset()
 
     @property
     def is_loaded(self) -> bool:
@@ -156,14 +158,19 @@ class Snapshot:
         if built is None:
             is_known = self.agents.get(agent) is not None
             known = {*self.registry.agents, *self.agents} if not is_known else set()
-            raise _nothing(agent, status_key, known, is_known=is_known, is_loaded=self.is_loaded)
+            is_left_out = bool(self.only) and agent not in self.only and not is_known
+            raise _nothing(
+                agent, status_key, known, is_known=is_known, is_loaded=self.is_loaded, is_left_out=is_left_out
+            )
         return built
 
 
 def _nothing(
-    agent: str, status_key: str | None, known: set[str], *, is_known: bool, is_loaded: bool
+    agent: str, status_key: str | None, known: set[str], *, is_known: bool, is_loaded: bool, is_left_out: bool
 ) -> NoActivePromptError:
-    if is_known:
+    if is_left_out:
+        hint = "This process follows the agents of its code and those that the setting only names: add it there."
+    elif is_known:
         hint = f"The agent has no active version. Activate one: automagik-prompts activate {agent} STATUS VERSION"
     elif known:
         close = closest(agent, known)

@@ -224,7 +224,7 @@ def _processor_time(server: int, database: str) -> float:
     total = 0.0
     for process in psutil.Process(server).children():
         with suppress(psutil.NoSuchProcess):
-            if database in " ".join(process.cmdline()):
+            if database in (words := " ".join(process.cmdline())) and "autovacuum" not in words:
                 times = process.cpu_times()
                 total += times.user + times.system
     return total

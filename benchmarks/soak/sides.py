@@ -96,6 +96,8 @@ class Server:
                 "the server hangs": self._hanging,
                 "the server is slow": self._slow,
                 "connections are cut": self._cut,
+                "packets are swallowed": self._swallowed,
+                "the link is narrow": self._narrow,
                 "backends are killed": self._backends_killed,
                 "the server is restarted": self._restarted,
                 "the server crashes": self._crashed,
@@ -138,6 +140,19 @@ class Server:
         yield
 
     @contextmanager
+    def _swallowed(self, _chance: random.Random) -> Iterator[None]:
+        self._proxy.swallow()
+        yield
+
+    @contextmanager
+    def _narrow(self, chance: random.Random) -> Iterator[None]:
+        self._proxy.narrow(chance.uniform(20_000, 200_000))
+        try:
+            yield
+        finally:
+            self._proxy.narrow(float("inf"))
+
+    @contextmanager
     def _backends_killed(self, _chance: random.Random) -> Iterator[None]:
         self._server.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' "
@@ -176,7 +191,11 @@ class File:
     def side(self) -> Side:
         """Return the side that follows it."""
         url = f"sqlite://{self._path}"
-        faults: dict[str, Fault] = {"the file is away": self._away, "the file is locked": self._locked}
+        faults: dict[str, Fault] = {
+            "the file is away": self._away,
+            "the file is locked": self._locked,
+            "the file is rewritten": self._rewritten,
+        }
         return Side("SQLite", url, url, "one poll interval, 0.25 s, and the reading", faults, "the file is away")
 
     @property
@@ -197,6 +216,16 @@ class File:
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=10)
         try:
             connection.execute("BEGIN IMMEDIATE")
+            yield
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _rewritten(self, _chance: random.Random) -> Iterator[None]:
+        """Write the file anew in its place, with what it holds."""
+        connection = sqlite3.connect(self._path, isolation_level=None, timeout=20)
+        try:
+            connection.execute("VACUUM")
             yield
         finally:
             connection.close()

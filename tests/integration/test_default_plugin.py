@@ -124,7 +124,7 @@ async def test_a_default_that_a_variable_configures_is_chosen(
     assert automagik_prompts.default_plugin().where == "sqlite://automagik_prompts.db"
 
 
-async def test_the_file_stays_the_one_that_was_meant(
+async def test_fault_68_the_file_stays_the_one_that_was_meant(
     make_plugin: MakePlugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program that changes its working directory between construction and start uses the same file."""
@@ -135,7 +135,7 @@ async def test_the_file_stays_the_one_that_was_meant(
     assert (tmp_path / "mine.db").exists()
 
 
-async def test_a_file_with_two_names_is_refused(make_plugin: MakePlugin, tmp_path: Path) -> None:
+async def test_fault_68_a_file_with_two_names_is_refused(make_plugin: MakePlugin, tmp_path: Path) -> None:
     """SQLite keeps a log for each name of a file, so what is written through one would be lost to the other."""
     with make_plugin(url(tmp_path)) as plugin:
         await plugin.ready()
@@ -145,7 +145,7 @@ async def test_a_file_with_two_names_is_refused(make_plugin: MakePlugin, tmp_pat
     assert "has 2 names (hard links)" in str(again.health().error)
 
 
-def test_leaving_while_the_applications_threads_are_busy(make_plugin: MakePlugin, tmp_path: Path) -> None:
+def test_fault_67_leaving_while_the_applications_threads_are_busy(make_plugin: MakePlugin, tmp_path: Path) -> None:
     """`async with` ends while the loop's own executor is full."""
     released = threading.Event()
 

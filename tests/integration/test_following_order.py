@@ -8,16 +8,21 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
+from automagik_prompts.domain.served import State
 from automagik_prompts.domain.summaries import AgentState
+from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.following import listening
 from automagik_prompts.following.loader import Loader
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
+from benchmarks import many
 from tests.conftest import MakePlugin
 from tests.faults import assert_follows, execute, notification
 from tests.processes import Launcher
@@ -203,3 +208,26 @@ async def test_many_processes_at_once_in_a_file(sqlite_url: str, make_plugin: Ma
         for writer in writers:
             writer.close()
     await until_equal(plugin, sqlite_url, seed)
+
+
+@pytest.mark.parametrize("agents", [20, 2_000])
+async def test_fault_69_a_change_costs_what_it_changes(
+    database_url: str, make_plugin: MakePlugin, reads: Counter[int], agents: int, tmp_path: Path
+) -> None:
+    """However many prompts are active, an activation makes a process read one agent and write one line to disk."""
+    await many.fill(database_url, agents)
+    cache = tmp_path / "kept"
+    plugin = make_plugin(database_url, poll_interval=0.05, seed=False, cache_dir=cache, startup_timeout=30)
+    await plugin.ready()
+    await until(lambda: plugin.state is State.LIVE, "everything is read")
+    await until(lambda: cache.is_dir() and [*cache.iterdir()], "the file is there")
+    (journal,) = await asyncio.to_thread(lambda: [*cache.iterdir()])
+    await until(lambda: journal.read_bytes().count(b"\n") == agents + 1, "everything is kept")
+    reads.clear()
+    before = journal.stat().st_size
+    async with Database(database_url) as database:
+        await DatabaseEdits(database).create("agent-7", "default", "Another text.", activate=True, format="text")
+    await until(lambda: plugin.resolve("agent-7").version == 2, "it is served")
+    await until(lambda: journal.read_bytes().count(b"\n") == agents + 2, "it is kept")
+    assert {number for number in reads if number} == {8}
+    assert journal.stat().st_size - before < 300

@@ -167,7 +167,7 @@ async def test_what_was_committed_just_before_promotion_is_seen(url: str, standb
             assert found.agents is None or 1 in dict(found.agents)
 
 
-async def test_failover_to_a_copy_that_is_some_changes_behind(
+async def test_fault_49_failover_to_a_copy_that_is_some_changes_behind(
     url: str, primary: OwnServer, standby: Standby, make_plugin: MakePlugin
 ) -> None:
     """The promoted copy lacks what was served already; it is believed at once, and followed from then on."""

@@ -47,7 +47,7 @@ def test_what_was_written_is_read(settings: Settings) -> None:
     assert saved(settings)["c"] == agent("c", 4)
 
 
-def test_killed_at_any_byte(settings: Settings) -> None:
+def test_fault_70_killed_at_any_byte(settings: Settings) -> None:
     """What was not written whole does not count, and everything before does; the next writer writes it anew."""
     journal = Journal(settings)
     assert journal.path is not None

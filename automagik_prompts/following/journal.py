@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
 
@@ -127,7 +128,7 @@ class Journal:
             # mkstemp creates the file with mode 0600.
             descriptor, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f"{self.path.stem}-", suffix=".tmp")
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            size = _write_all(descriptor, _line(_KIND.encode()))
+            size = _write_all(descriptor, _HEAD)
             for line in lines:
                 size += _write_all(descriptor, _written(line))
                 yield
@@ -162,14 +163,14 @@ class Journal:
         descriptor = -1
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
+            if not self.path.exists():
+                self._create(self.path)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
             found = os.fstat(descriptor)
             _check_own(found)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self.path.stat().st_ino != found.st_ino:
                 return False  # somebody has just written it anew
-            if found.st_size == 0:
-                _write_all(descriptor, _line(_KIND.encode()))
         except BlockingIOError:
             return False
         except (OSError, ValueError) as error:
@@ -183,8 +184,19 @@ class Journal:
                 os.close(descriptor)
         self._clear_up(self.path)
         # Somebody else has written to it, or left a line unfinished.
-        self.is_due = found.st_size not in {0, self._known_size}
+        self.is_due = found.st_size not in {len(_HEAD), self._known_size}
         return True
+
+    def _create(self, path: Path) -> None:
+        """Make the file with its first line, in one step: whoever reads meanwhile finds none, or one that is whole."""
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}-", suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(_HEAD)
+            with suppress(FileExistsError, FileNotFoundError):  # another process was faster, or has cleared up
+                path.hardlink_to(temporary)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
 
     def _take(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -250,6 +262,9 @@ def _write_all(descriptor: int, data: bytes) -> int:
     while written < len(data):
         written += os.write(descriptor, data[written:])
     return written
+
+
+_HEAD = _line(_KIND.encode())
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -119,7 +119,7 @@ class Follower:
         return self._open.lent(writing=writing)
 
     async def reload(self) -> None:
-        """Read everything again now and publish it; used after this process' own writes.
+        """Read what was written and publish it; used after this process' own writes.
 
         Raises:
             PromptsError: The database cannot be read.

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from automagik_prompts.schema.legacy.frozen import MAX_NAME_LENGTH
 from automagik_prompts.schema.legacy.plan import refusal
-from automagik_prompts.schema.legacy.privileges import foreign_owner, hidden_tables, missing_rights, unseen_rows
+from automagik_prompts.schema.legacy.privileges import hidden_tables, kept_away, missing_rights
 from automagik_prompts.schema.legacy.tables import POINTER, TEXT_COLUMN, read_agents, read_versions, shown
 from automagik_prompts.storage.dialects.base import Column, DatabaseReader
 from automagik_prompts.storage.introspection import (
@@ -112,9 +112,7 @@ async def _blockers_of_agents(db: DatabaseReader) -> list[str]:
             ]
         if any(TEXT_COLUMN in key.columns for key in await foreign_keys(db, "agents")):
             found.append(f"agents.{TEXT_COLUMN} has a foreign key, which would be dropped along with it: drop it first")
-    found += await unseen_rows(db, "agents")
-    found += await foreign_owner(db, "agents")
-    return found
+    return found + await kept_away(db, "agents")
 
 
 async def _blockers_of_rows(db: DatabaseReader) -> list[str]:
@@ -161,7 +159,7 @@ async def _blockers_of_prompts(db: DatabaseReader) -> list[str]:
     ]
     if not found:
         found += await _blockers_of_versions(db, present)
-    return [*found, *await unseen_rows(db, "prompts"), *await foreign_owner(db, "prompts")]
+    return found + await kept_away(db, "prompts")
 
 
 async def _blockers_of_versions(db: DatabaseReader, present: dict[str, Column]) -> list[str]:

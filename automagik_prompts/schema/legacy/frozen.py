@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.introspection import columns, is_unique, refers_to
@@ -46,19 +45,17 @@ class Action(StrEnum):
     DEACTIVATED = "deactivated"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """An event that a migration appends; its fields are the columns of `prompt_events`."""
 
     agent_id: int
     status_key: str
-    action: Action
+    action: str
+    prompt_id: int
+    version: int
+    note: str
     revision: int
-    prompt_id: int | None = None
-    version: int | None = None
     from_version: int | None = None
-    author: str | None = None
-    note: str | None = None
 
 
 def content_hash(text: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from pydantic_ai import ModelMessage, ModelRequest, ModelResponse, RunContext, UserContent
+from pydantic_ai import ModelMessage, ModelResponse, RunContext, UserContent
 from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.messages import ToolCallPart, ToolReturnPart, UserPromptPart, repair_messages
@@ -232,11 +232,7 @@ def _turns(messages: Sequence[ModelMessage]) -> list[tuple[UserPrompt, list[Mode
     """Take a conversation apart: each turn begins with what the user said."""
     turns: list[tuple[UserPrompt, list[ModelMessage]]] = []
     for message in messages:
-        said = (
-            [part.content for part in message.parts if isinstance(part, UserPromptPart)]
-            if isinstance(message, ModelRequest)
-            else []
-        )
+        said = [part.content for part in message.parts if isinstance(part, UserPromptPart)]
         if len(said) == 1:
             turns.append((said[0], [message]))
         elif said:

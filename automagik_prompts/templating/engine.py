@@ -7,27 +7,15 @@ from collections.abc import Mapping
 from functools import partial
 
 from pydantic_handlebars import HandlebarsRuntimeError, HelperFunc, HelperOptions
-from pydantic_handlebars._ast_nodes import PathExpression, Program
+from pydantic_handlebars._ast_nodes import PathExpression
+from pydantic_handlebars._ast_nodes import Program as Program
 from pydantic_handlebars._compiler import Compiler, Scope
 from pydantic_handlebars._helpers import get_extra_helpers, get_standard_helpers
-from pydantic_handlebars._utils import to_string
+from pydantic_handlebars._utils import to_string as to_string
 
 from automagik_prompts.templating.limits import UNIT_LENGTH, Meter
 from automagik_prompts.templating.plain import Items, Json
 from automagik_prompts.templating.values import Fields, Missing
-
-__all__ = [
-    "BLOCKS",
-    "INLINE",
-    "MAX_BLOCKS",
-    "MAX_OUTPUT_LENGTH",
-    "RESERVED",
-    "OutputError",
-    "Program",
-    "render_program",
-    "to_string",
-    "too_long",
-]
 
 MAX_OUTPUT_LENGTH = 4_000_000
 """The longest filled text, in characters: nested `each` blocks multiply, so what comes out is capped."""

@@ -11,23 +11,11 @@ import unicodedata
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-from automagik_prompts.storage.connection import Connection
-from automagik_prompts.storage.introspection import columns, is_unique, refers_to
-
-__all__ = [
-    "APP_LABEL",
-    "DEFAULT_STATUS_KEY",
-    "MAX_NAME_LENGTH",
-    "Action",
-    "Connection",
-    "Event",
-    "Format",
-    "columns",
-    "content_hash",
-    "is_unique",
-    "refers_to",
-    "text_refusal",
-]
+# Migrations have these from here: they import nothing else.
+from automagik_prompts.storage.connection import Connection as Connection
+from automagik_prompts.storage.introspection import columns as columns
+from automagik_prompts.storage.introspection import is_unique as is_unique
+from automagik_prompts.storage.introspection import refers_to as refers_to
 
 APP_LABEL = "automagik_prompts"
 DEFAULT_STATUS_KEY = "default"

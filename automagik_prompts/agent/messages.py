@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from pydantic_ai.messages import InstructionPart, ModelMessage, ModelRequest, ModelRequestPart, SystemPromptPart
 
-from automagik_prompts.agent.features import context, context_id_of
+from automagik_prompts.agent.features import context
 
 if TYPE_CHECKING:
     from pydantic_ai.models import ModelRequestContext
@@ -160,7 +160,7 @@ def is_placed(
                     or not at_head
                     or part.content != text
                     or part.dynamic_ref != ref
-                    or context_id_of(part) != context_id
+                    or getattr(part, "context_id", None) != context_id
                     or part.scope != "conversation"
                 ):
                     return False

@@ -66,14 +66,10 @@ class _Engine(Compiler):
     def _resolve_path(self, path: PathExpression, scope: Scope) -> object:
         found: object = super()._resolve_path(path, scope)
         if type(found) is not str:
-            _spend(self._meter, _items_in(found) * UNIT_LENGTH)
+            items = found.whole if isinstance(found, Fields) else found
+            if isinstance(items, list):  # each is printed or compared
+                _spend(self._meter, len(items) * UNIT_LENGTH)
         return found
-
-
-def _items_in(value: object) -> int:
-    """Return how many items there are to be printed or compared."""
-    value = value.whole if isinstance(value, Fields) else value
-    return len(value) if isinstance(value, list) else 0
 
 
 def _spend(meter: Meter, characters: int) -> None:

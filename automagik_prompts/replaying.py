@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from typing import Any, Literal
 
-from pydantic_ai import ModelMessage, ModelRequest, ModelResponse, RunContext, UserContent
+from pydantic_ai import ModelMessage, ModelResponse, RunContext, UserContent
 from pydantic_ai.agent import AbstractAgent
-from pydantic_ai.capabilities import AbstractCapability, WrapperCapability
+from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.messages import ToolCallPart, ToolReturnPart, UserPromptPart, repair_messages
 
 from automagik_prompts.agent import overrides
 from automagik_prompts.agent.capability import ActivePrompt, InstalledPrompt
+from automagik_prompts.agent.dynamic import unwrapped
 from automagik_prompts.agent.overrides import Override
 from automagik_prompts.agent.provenance import UsedPrompt, prompt_used
 from automagik_prompts.default import default_plugin
@@ -67,16 +68,12 @@ class prompt_version:  # noqa: N801  # used like a function: `with prompt_versio
     async def __aenter__(self) -> ServedPrompt:
         return self._begin(await self._find())
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._override is not None:
             overrides.end(self._override)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, traceback)
+    async def __aexit__(self, *_error: object) -> None:
+        self.__exit__()
 
     async def _find(self) -> ServedPrompt:
         plugin = self._plugin if self._plugin is not None else default_plugin()
@@ -182,7 +179,9 @@ async def replay(
     recorded = _RecordedTools(_answers(messages))
     turns: list[ReplayedTurn] = []
     after: list[ModelMessage] = []
-    with overrides.forced(*forced):
+    with ExitStack() as stack:
+        for one in forced:
+            stack.callback(overrides.end, overrides.begin(one))
         for prompt, before in _turns(messages):
             capabilities: list[AbstractCapability[Any]] = [own]
             if tools == "recorded":
@@ -233,11 +232,7 @@ def _turns(messages: Sequence[ModelMessage]) -> list[tuple[UserPrompt, list[Mode
     """Take a conversation apart: each turn begins with what the user said."""
     turns: list[tuple[UserPrompt, list[ModelMessage]]] = []
     for message in messages:
-        said = (
-            [part.content for part in message.parts if isinstance(part, UserPromptPart)]
-            if isinstance(message, ModelRequest)
-            else []
-        )
+        said = [part.content for part in message.parts if isinstance(part, UserPromptPart)]
         if len(said) == 1:
             turns.append((said[0], [message]))
         elif said:
@@ -254,12 +249,7 @@ def _own_prompt(agent: AbstractAgent[Any, Any], name: str | None) -> ActivePromp
     """Return the agent's capability as it is given to the runs of a replay: only what is forced decides there."""
     found: list[AbstractCapability[Any]] = []
     agent.root_capability.apply(found.append)
-    prompts: list[ActivePrompt[Any]] = []
-    for capability in found:
-        while isinstance(capability, WrapperCapability):
-            capability = capability.wrapped
-        if isinstance(capability, ActivePrompt) and name in {None, capability.agent}:
-            prompts.append(capability)
+    prompts = [one for one in map(unwrapped, found) if isinstance(one, ActivePrompt) and name in {None, one.agent}]
     if len(prompts) > 1:
         names = ", ".join(repr(one.agent) for one in prompts)
         raise ConfigurationError(f"The agent has several prompts: {names}. Say which is replayed with name=....")

@@ -6,7 +6,7 @@ The fixtures of the pytest plugin are made of these; they serve other test frame
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,6 @@ from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.templating.content import PromptContent
 
 if TYPE_CHECKING:
-    from pydantic_ai.messages import ModelMessage
-
     from automagik_prompts.agent.provenance import UsedPrompt
 
 _STARTUP_SECONDS = 30.0
@@ -189,7 +187,7 @@ def assert_prompt_used(
         "source": Source(source) if source is not None else None,
     }
     wanted = {name: value for name, value in wanted.items() if value is not None}
-    sent = [used for request in prompt_used(_messages(result_or_messages)).requests for used in request]
+    sent = [used for request in prompt_used(result_or_messages).requests for used in request]
     for used in sent:
         if status_key is not None and StatusKeys([used.status_key]).find(status_key) is None:
             continue
@@ -200,9 +198,3 @@ def assert_prompt_used(
     shown = "\n".join(f"  {used}, {used.content_hash[:12]}" for used in sent) or "  nothing: no managed agent sent one"
     asked = ", ".join(f"{name}={value!s}" for name, value in wanted.items())
     raise AssertionError(f"No request sent the prompt with {asked}. The requests sent:\n{shown}")
-
-
-def _messages(result_or_messages: Any) -> Sequence[ModelMessage]:
-    given = result_or_messages
-    messages: Sequence[ModelMessage] = given if isinstance(given, Sequence) else given.all_messages()
-    return messages

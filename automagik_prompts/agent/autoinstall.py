@@ -66,13 +66,9 @@ def install(plugin: PromptSource, registry: Registry) -> None:
             _installed = _Installation(plugin, registry, _existing(registry))
         if not _is_hooked():
             _originals.update({name: Agent.__dict__[name] for name in HOOKS})
-            _hooks.update(
-                {
-                    "__init__": _hooked_init(_originals["__init__"]),
-                    "name": _originals["name"].setter(_hooked_setter(_originals["name"].fset)),
-                    "override": _hooked_override(_originals["override"]),
-                }
-            )
+            _hooks["__init__"] = _hooked_init(_originals["__init__"])
+            _hooks["name"] = _originals["name"].setter(_hooked_setter(_originals["name"].fset))
+            _hooks["override"] = _hooked_override(_originals["override"])
             for name, hook in _hooks.items():
                 setattr(Agent, name, hook)
 

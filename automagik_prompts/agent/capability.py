@@ -15,9 +15,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
+from opentelemetry.trace import get_current_span
 from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering
 from pydantic_ai.tools import AgentDepsT, RunContext
 
@@ -26,7 +27,7 @@ from automagik_prompts.agent import run as runs
 from automagik_prompts.agent.messages import put_right, without_declared
 from automagik_prompts.agent.provenance import UsedPrompt, last_used, record_provenance
 from automagik_prompts.agent.rendering import RenderCache, RenderedPrompt, fill
-from automagik_prompts.agent.run import Run
+from automagik_prompts.agent.run import Inject, OnChange, Pin, Run
 from automagik_prompts.agent.selection import choose, read_status, wait_for_database
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.keys import Status
@@ -48,10 +49,6 @@ if TYPE_CHECKING:
     from pydantic_ai.models import ModelRequestContext
     from pydantic_ai.output import OutputContext
     from pydantic_ai.run import AgentRunResult
-
-Inject = Literal["system_prompt", "instructions"]
-OnChange = Literal["rewrite", "append"]
-Pin = Literal["conversation"]
 
 _DEFAULT_ID = "active_prompt"
 
@@ -177,11 +174,16 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     def for_agent(self, agent: AbstractAgent[AgentDepsT, Any]) -> AbstractCapability[AgentDepsT]:
         """Bind to the agent, and register the dynamic system prompt if the agent is just being built."""
+        if self.agent is None and agent.name is None:
+            raise DeclarationError(
+                "This ActivePrompt does not say whose prompts to serve, and the agent has no name. Write "
+                'ActivePrompt("name"), or give the agent its name when it is built.'
+            )
+        name = normalized(agent.name or "")
         # A copy in any case: what stands in the agent's tree itself is the one with which it is being built.
-        bound = replace(self, agent=self.agent if self.agent is not None else _name_of(agent))
+        bound = replace(self, agent=self.agent if self.agent is not None else name)
         found: list[AbstractCapability[AgentDepsT]] = []
         agent.root_capability.apply(found.append)
-        name = normalized(agent.name or "")
         rivals = [other for other in found if isinstance(other, ActivePrompt) and (other.agent or name) == bound.agent]
         # A capability for a single run is bound for each run: it is no rival, and registering it would pile up.
         if any(other is self for other in rivals):
@@ -209,7 +211,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         name = self.name
         if self._suffix and self._is_replaced(ctx):
             return await handler()
-        run = self.begin_at_once() or await self.begin()
+        run = await self.begin()
         if self.pin is not None:
             run.pinned = last_used(ctx.messages, name)
         runs.begin(ctx, name, run)
@@ -233,13 +235,13 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             rendered = run.prepared_for(step, earliest=step - 1)
             if rendered is None and self.inject == "system_prompt":
                 rendered = await self.render(ctx, run)
-            if rendered is None:
-                return await handler(request_context)
-            run.prepare(rendered, step)
-            if run.span is None:
-                return await handler(request_context)
-            with telemetry.baggage_set(telemetry.attributes_of(_used(ctx, rendered))):
-                return await handler(request_context)
+            if rendered is not None:
+                run.prepare(rendered, step)
+                if run.span is not None:
+                    used = UsedPrompt.of(rendered.prompt, rendered.asked_status_key, ctx.run_id)
+                    with telemetry.baggage_set(telemetry.attributes_of(used)):
+                        return await handler(request_context)
+            return await handler(request_context)
         finally:
             run.prepared = None
 
@@ -270,16 +272,11 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
                 request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
         record_provenance(rendered.entry, ctx.run_id, request_context.messages, ctx.messages)
         if run.span is not None:
-            run.trace(_used(ctx, rendered))
+            run.trace(UsedPrompt.of(rendered.prompt, rendered.asked_status_key, ctx.run_id))
         return request_context
 
     async def wrap_tool_execute(
-        self,
-        ctx: RunContext[AgentDepsT],
-        *,
-        args: ValidatedToolArgs,
-        handler: WrapToolExecuteHandler,
-        **_call: Any,
+        self, ctx: RunContext[AgentDepsT], *, args: ValidatedToolArgs, handler: WrapToolExecuteHandler, **_call: Any
     ) -> Any:
         """Name the prompt on the span of a tool call, and on whatever the tool calls."""
         with self._traced(ctx):
@@ -305,7 +302,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         if run is None or run.capability is not self or run.attributes is None or run.lead is not None:
             yield
             return
-        telemetry.set_span_attributes(run.attributes)
+        get_current_span().set_attributes(run.attributes)
         with telemetry.baggage_set(run.attributes):
             yield
 
@@ -361,12 +358,6 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         reader = self.reader
         return Run(self, reader, reader.snapshot() or await reader.ready(), overrides.in_force())
 
-    def begin_at_once(self) -> Run | None:
-        """Begin without waiting, as every run but the first ones of a process can."""
-        reader = self.reader
-        snapshot = reader.snapshot()
-        return Run(self, reader, snapshot, overrides.in_force()) if snapshot is not None else None
-
 
 class InstalledPrompt(ActivePrompt[AgentDepsT]):
     """What `install()` gives to agents; it gives way to an `ActivePrompt` that an agent or a run was given."""
@@ -374,20 +365,7 @@ class InstalledPrompt(ActivePrompt[AgentDepsT]):
     _suffix = "-installed"
 
 
-def _used(ctx: RunContext[Any], rendered: RenderedPrompt) -> UsedPrompt:
-    return UsedPrompt.of(rendered.prompt, rendered.asked_status_key, ctx.run_id)
-
-
 def _two_for(agent: str | None) -> DeclarationError:
     return DeclarationError(
         f"The agent has two different ActivePrompt capabilities for {agent!r}. Keep one.", agent=agent
     )
-
-
-def _name_of(agent: AbstractAgent[Any, Any]) -> str:
-    if agent.name is None:
-        raise DeclarationError(
-            "This ActivePrompt does not say whose prompts to serve, and the agent has no name. Write "
-            'ActivePrompt("name"), or give the agent its name when it is built.'
-        )
-    return normalized(agent.name)

@@ -49,7 +49,7 @@ def instructions_of(capability: RunCapability) -> Callable[[RunContext[Any]], An
     """Return the function that gives the instructions of a request."""
 
     async def active_prompt(ctx: RunContext[Any]) -> InstructionPart:
-        run = runs.find(ctx, capability.name) or capability.begin_at_once() or await capability.begin()
+        run = runs.find(ctx, capability.name) or await capability.begin()
         rendered = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
         if rendered is None:
             rendered = run.prepare(await capability.render(ctx, run), ctx.run_step)

@@ -19,9 +19,3 @@ def registration(name: str | None, on_change: str) -> dict[str, Any]:
 def context(context_id: str | None) -> dict[str, Any]:
     """Return the field of `SystemPromptPart` that names what a later part replaces, where there is such a field."""
     return {"context_id": context_id} if APPENDS_SYSTEM_PROMPTS else {}
-
-
-def context_id_of(part: SystemPromptPart) -> str | None:
-    """Return what a part says it can be replaced by."""
-    found: str | None = getattr(part, "context_id", None)
-    return found

@@ -32,8 +32,7 @@ def fill_text(
         RenderError: The text cannot be filled, and the code has no other.
     """
     prompt, code = selection.prompt, selection.code
-    is_noted = prompt.source is not Source.OVERRIDE
-    gaps: list[Gap] | None = [] if available is not None and is_noted else None
+    gaps: list[Gap] | None = [] if available is not None and prompt.source is not Source.OVERRIDE else None
     template = prompt.template if exposed is None else prompt.template.restricted(exposed)
     try:
         text = template.render(lookup, missing=reader.missing, gaps=gaps, limits=reader.limits)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from operator import is_
 from typing import TYPE_CHECKING, TypeGuard
 
 from pydantic_ai.messages import InstructionPart, ModelMessage, ModelRequest, ModelRequestPart, SystemPromptPart
 
-from automagik_prompts.agent.features import context, context_id_of
+from automagik_prompts.agent.features import context
 
 if TYPE_CHECKING:
     from pydantic_ai.models import ModelRequestContext
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Placement:
     """Where one prompt belongs in the messages of a request.
 
@@ -36,7 +37,6 @@ class Placement:
     declared: frozenset[str] = frozenset()
     context_id: str | None = None
     _new: dict[int, ModelRequest] = field(default_factory=dict, init=False, repr=False)
-    _statement: list[SystemPromptPart] = field(default_factory=list, init=False, repr=False)
 
     def apply(self, messages: Sequence[ModelMessage]) -> list[ModelMessage] | None:
         """Return the messages put right, or `None` if they are right already."""
@@ -46,17 +46,18 @@ class Placement:
         first, head = next(found, (0, None))
         if head is None:
             return None
-        own = [index for index, message in enumerate(messages) if self._has_own(message)]
-        if not isinstance(messages[-1], ModelRequest) and own:
+        last, has_own = messages[-1], any(map(self._has_own, messages))
+        if not isinstance(last, ModelRequest) and has_own:
             return None  # the provider paused in the middle of an answer, and wants back exactly what it was sent
         if self.text is None:
-            changed = self._cleared(messages) if own else list(messages)
-        elif self.context_id is not None and own and isinstance(messages[-1], ModelRequest):
-            changed = self._appended(messages, messages[-1], self.text)
+            changed = self._cleared(messages)
+        elif self.context_id is not None and has_own and isinstance(last, ModelRequest):
+            changed = self._appended(messages, last, self.text)
         else:
-            changed = self._rewritten(messages, first, head, self.text)
-        same = len(changed) == len(messages) and all(new is old for new, old in zip(changed, messages, strict=True))
-        return None if same else changed
+            # Over this prompt's part at the head of the first request; all others go.
+            stated = self._with_parts(head, self._stated_in(head.parts, self.text))
+            changed = [*messages[:first], stated, *self._cleared(messages[first + 1 :])]
+        return None if _are_same(changed, messages) else changed
 
     def sent_text(self, messages: Sequence[ModelMessage]) -> str | None:
         """Return what the messages send of this prompt, the latest statement if there are several."""
@@ -72,29 +73,20 @@ class Placement:
             part.dynamic_ref == self.ref or (part.dynamic_ref is None and part.content in self.declared)
         )
 
-    def _has_own(self, message: ModelMessage) -> bool:
+    def _has_own(self, message: ModelMessage) -> TypeGuard[ModelRequest]:
         return isinstance(message, ModelRequest) and any(self._is_own(part) for part in message.parts)
-
-    def _rewritten(
-        self, messages: Sequence[ModelMessage], first: int, head: ModelRequest, text: str
-    ) -> list[ModelMessage]:
-        """Write the text over this prompt's part at the head of the first request, and remove all others."""
-        stated = self._stated_in(head.parts, text)
-        return [*messages[:first], self._with_parts(head, stated), *self._cleared(messages[first + 1 :])]
 
     def _appended(self, messages: Sequence[ModelMessage], last: ModelRequest, text: str) -> list[ModelMessage]:
         """Leave what was answered as it is; state the text in the last request, if the latest one was another."""
         earlier: list[ModelMessage] = []
         latest: str | None = None
         for message in messages[:-1]:
-            if self._has_own(message) and isinstance(message, ModelRequest):
-                own = [part for part in message.parts if self._is_own(part)]
-                latest = own[-1].content
+            if self._has_own(message):
+                latest = [part.content for part in message.parts if self._is_own(part)][-1]
                 # Marked where it is not: a text from the time before changes were appended opens the conversation.
                 parts = [self._stated(part, part.content) if self._is_own(part) else part for part in message.parts]
-                earlier.append(self._with_parts(message, parts))
-            else:
-                earlier.append(message)
+                message = self._with_parts(message, parts)
+            earlier.append(message)
         parts = self._without_own(last.parts) if latest == text else self._stated_in(last.parts, text)
         return [*earlier, self._with_parts(last, parts)]
 
@@ -102,42 +94,46 @@ class Placement:
         """Take this prompt out; a request that is left without parts goes, unless it is the one being sent."""
         result: list[ModelMessage] = []
         for index, message in enumerate(messages):
-            if not self._has_own(message) or not isinstance(message, ModelRequest):
-                result.append(message)
-            elif (parts := self._without_own(message.parts)) or index == len(messages) - 1:
-                result.append(self._with_parts(message, parts))
+            if self._has_own(message):
+                parts = self._without_own(message.parts)
+                if not parts and index < len(messages) - 1:
+                    continue
+                message = self._with_parts(message, parts)
+            result.append(message)
         return result
 
     def _stated_in(self, parts: Sequence[ModelRequestPart], text: str) -> list[ModelRequestPart]:
         """Return the parts with the text where this prompt stood, at the head if that was among the conversation."""
-        at = next((index for index, part in enumerate(parts) if self._is_own(part)), 0)
-        part = parts[at] if parts and self._is_own(parts[at]) else None
+        own = ((index, part) for index, part in enumerate(parts) if self._is_own(part))
+        at, part = next(own, (0, self._new_statement))
         if not all(isinstance(before, SystemPromptPart) for before in parts[:at]):
             at = 0
-        stated = self._stated(part, text) if isinstance(part, SystemPromptPart) else self._new_statement(text)
-        return [*self._without_own(parts[:at]), stated, *self._without_own(parts[at:])]
+        return [*self._without_own(parts[:at]), self._stated(part, text), *self._without_own(parts[at:])]
 
     def _stated(self, part: SystemPromptPart, text: str) -> SystemPromptPart:
         """Return the part as it states a text, marked as this prompt's; the same one if it does so already."""
         stated = replace(part, content=text, dynamic_ref=self.ref, scope="conversation", **context(self.context_id))
         return part if stated == part else stated
 
-    def _new_statement(self, text: str) -> SystemPromptPart:
-        if not self._statement:
-            self._statement.append(SystemPromptPart(text, dynamic_ref=self.ref, **context(self.context_id)))
-        return self._statement[0]
+    @cached_property
+    def _new_statement(self) -> SystemPromptPart:
+        return SystemPromptPart(self.text or "", dynamic_ref=self.ref, **context(self.context_id))
 
     def _without_own(self, parts: Iterable[ModelRequestPart]) -> list[ModelRequestPart]:
         return [part for part in parts if not self._is_own(part)]
 
     def _with_parts(self, request: ModelRequest, parts: Sequence[ModelRequestPart]) -> ModelRequest:
         """Return the request with other parts; the same one if they are the same."""
-        if len(parts) == len(request.parts) and all(a is b for a, b in zip(parts, request.parts, strict=True)):
+        if _are_same(parts, request.parts):
             return request
         known = self._new.get(id(request))
         if known is None or list(known.parts) != list(parts):
             known = self._new[id(request)] = replace(request, parts=list(parts))
         return known
+
+
+def _are_same(some: Sequence[object], others: Sequence[object]) -> bool:
+    return len(some) == len(others) and all(map(is_, some, others))
 
 
 def is_placed(
@@ -164,7 +160,7 @@ def is_placed(
                     or not at_head
                     or part.content != text
                     or part.dynamic_ref != ref
-                    or context_id_of(part) != context_id
+                    or getattr(part, "context_id", None) != context_id
                     or part.scope != "conversation"
                 ):
                     return False

@@ -109,14 +109,3 @@ def standing_in(by: PromptSource, *plugins: PromptSource) -> Iterator[None]:
     finally:
         _stand_ins.clear()
         _stand_ins.update(saved)
-
-
-@contextmanager
-def forced(*prompts: ServedPrompt) -> Iterator[None]:
-    """Have prompts in force in the present context."""
-    begun = [begin(prompt) for prompt in prompts]
-    try:
-        yield
-    finally:
-        for override in reversed(begun):
-            end(override)

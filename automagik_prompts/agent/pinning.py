@@ -40,14 +40,11 @@ class Versions:
 
     def add(self, prompts: Iterable[ServedPrompt]) -> None:
         """Keep versions, and forget the oldest ones if there are too many."""
-        kept = {**self._kept, **{_key(prompt): prompt for prompt in prompts if prompt.version is not None}}
+        new = {(one.agent, one.status_key, one.version): one for one in prompts if one.version is not None}
+        kept = {**self._kept, **new}
         characters = sum(len(prompt.text) for prompt in kept.values())
         for key in tuple(kept):
             if len(kept) <= MAX_VERSIONS and characters <= MAX_CHARACTERS:
                 break
             characters -= len(kept.pop(key).text)
         self._kept = kept
-
-
-def _key(prompt: ServedPrompt) -> tuple[str, str, int]:
-    return prompt.agent, prompt.status_key, prompt.version or 0

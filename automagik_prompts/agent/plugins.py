@@ -91,11 +91,8 @@ def claim(plugin: DefaultPlugin) -> None:
     """
     global _default, _closed
     with _lock:
-        if _default is plugin:
-            return
-        if _default is not None and _default.is_chosen:
-            return
-        if _default is not None and _default.identity == plugin.identity:
+        present = _default
+        if present is not None and (present is plugin or present.is_chosen or present.identity == plugin.identity):
             return
         if _read is not None:
             raise ConfigurationError(
@@ -103,7 +100,7 @@ def claim(plugin: DefaultPlugin) -> None:
                 f"with {plugin.where} is started. Start that plugin before the first agent runs, or give the agents "
                 "theirs: ActivePrompt(..., plugin=plugin)."
             )
-        if _default is not None and _default.is_started and not plugin.is_chosen:
+        if present is not None and present.is_started and not plugin.is_chosen:
             return
         _default, _closed = plugin, None
 

@@ -44,16 +44,7 @@ class UsedPrompt:
     @classmethod
     def of(cls, prompt: ServedPrompt, asked_status_key: str, run_id: str | None) -> Self:
         """Return what identifies a served prompt."""
-        return cls(
-            agent=prompt.agent,
-            status_key=prompt.status_key,
-            version=prompt.version,
-            prompt_id=prompt.prompt_id,
-            source=prompt.source,
-            content_hash=prompt.content_hash,
-            asked_status_key=asked_status_key,
-            run_id=run_id,
-        )
+        return cls(**{**entry_of(prompt, asked_status_key), "source": prompt.source, "run_id": run_id})
 
     def __str__(self) -> str:
         which = f"version {self.version}" if self.version is not None else "the text"

@@ -84,9 +84,8 @@ class RenderCache:
         rendered = None
         if not prompt.template.variables:
             with suppress(RenderError):  # a helper may fail without a variable: `fill` deals with that
-                rendered = RenderedPrompt(
-                    prompt.template.render(_no_values, missing=reader.missing), prompt, asked, entry
-                )
+                text = prompt.template.render(lambda _name: ABSENT, missing=reader.missing)
+                rendered = RenderedPrompt(text, prompt, asked, entry)
         if len(self.entries) >= _REMEMBERED:
             self.entries.clear()  # a status function can return anything
         self.entries[status_key] = made = CacheEntry(snapshot, selection, entry, rendered)
@@ -139,10 +138,6 @@ async def fill(
     exposed = None if snapshot.declares(prompt.agent) else {*expose, *names_of(given or {})}
     text, filled = fill_text(reader, selection, lookup, partial(names_in, given or {}, ctx.deps), exposed)
     return RenderedPrompt(text, filled, asked, entry if filled is prompt else entry_of(filled, asked))
-
-
-def _no_values(_name: str) -> object:
-    return ABSENT
 
 
 def _lookup(ctx: RunContext[Any], given: Values, agent: str, status_key: str) -> Callable[[str], object]:

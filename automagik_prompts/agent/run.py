@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from opentelemetry.trace import Span
+from opentelemetry.trace import NoOpTracer, Span, get_current_span
 from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent import telemetry
@@ -16,21 +16,28 @@ from automagik_prompts.agent.rendering import RenderedPrompt
 from automagik_prompts.domain.protocols import PromptReader, SnapshotReader
 from automagik_prompts.domain.served import Selection, ServedPrompt
 
+Inject = Literal["system_prompt", "instructions"]
+OnChange = Literal["rewrite", "append"]
+Pin = Literal["conversation"]
+
 
 class RunCapability(Protocol):
     """What a run reads of the capability in charge of it."""
 
-    @property
-    def version(self) -> int | None:
-        """The version that was asked for."""
+    version: int | None
+    """The version that was asked for."""
 
-    @property
-    def pin(self) -> str | None:
-        """What the conversation goes on with."""
+    pin: Pin | None
+    """What the conversation goes on with."""
 
-    @property
-    def inject(self) -> str:
-        """Where the model is sent it."""
+    inject: Inject
+    """Where the model is sent it."""
+
+    id: str | None
+    """Its id among the agent's capabilities."""
+
+    on_change: OnChange
+    """What happens to a text in the history that is not the active one any more."""
 
     @property
     def ref(self) -> str:
@@ -40,22 +47,11 @@ class RunCapability(Protocol):
     def name(self) -> str:
         """The name of the prompts."""
 
-    @property
-    def id(self) -> str | None:
-        """Its id among the agent's capabilities."""
-
-    @property
-    def on_change(self) -> Literal["rewrite", "append"]:
-        """What happens to a text in the history that is not the active one any more."""
-
     async def render(self, ctx: RunContext[Any], run: Run) -> RenderedPrompt:
         """Return the filled text for the present status."""
 
     async def begin(self) -> Run:
         """Begin a run, waiting for the first load if need be."""
-
-    def begin_at_once(self) -> Run | None:
-        """Begin a run without waiting, or return `None`."""
 
 
 @dataclass(eq=False)
@@ -117,7 +113,7 @@ class Run:
         if (label := telemetry.label_of(used)) not in leading.labels:
             leading.labels = (*leading.labels, label)
         if self.lead is None:
-            telemetry.set_span_attributes(self.attributes)
+            get_current_span().set_attributes(self.attributes)
 
 
 # By run id and name of the prompts. Not in a context variable: a run may be driven from several tasks.
@@ -132,7 +128,8 @@ def begin(ctx: RunContext[Any], name: str, run: Run) -> None:
     """Make a run known, until it is ended."""
     run_id = ctx.run_id
     run.run_id, run.deps = run_id, ctx.deps
-    if (span := telemetry.recording_span(ctx)) is not None:
+    # Only a span of Pydantic AI's own is written to, and only if it records anything.
+    if not isinstance(ctx.tracer, NoOpTracer) and (span := get_current_span()).is_recording():
         run.span = span
     _runs[run_id or "", name] = run
     ambient = {name: run}
@@ -148,7 +145,7 @@ def end(name: str, run: Run) -> None:
     if _runs.get(key) is run:
         del _runs[key]
     if run.span is not None and run.attributes is not None and run.lead is None:
-        telemetry.summarize(run.span, run.attributes, run.labels)
+        run.span.set_attributes({**run.attributes, telemetry.PROMPTS: run.labels})
 
 
 def find(ctx: RunContext[Any], name: str) -> Run | None:

@@ -6,13 +6,10 @@ that belong to the application are never written to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from opentelemetry import baggage, context
-from opentelemetry.trace import NoOpTracer, Span, get_current_span
-from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent.provenance import UsedPrompt
 
@@ -30,14 +27,6 @@ PROMPTS = "automagik_prompts.prompts"
 """All that was sent so far, in the order of first use, as `agent/status@version`."""
 
 Attributes = Mapping[str, str | int]
-
-
-def recording_span(ctx: RunContext[Any]) -> Span | None:
-    """Return the present span if it is one of Pydantic AI's and records anything."""
-    if isinstance(ctx.tracer, NoOpTracer):
-        return None
-    span = get_current_span()
-    return span if span.is_recording() else None
 
 
 def attributes_of(used: UsedPrompt) -> Attributes:
@@ -60,16 +49,6 @@ def label_of(used: UsedPrompt) -> str:
     """Return a prompt as one word."""
     which = used.version if used.version is not None else used.source.value
     return f"{used.agent}/{used.status_key}@{which}"
-
-
-def set_span_attributes(attributes: Attributes) -> None:
-    """Write a prompt on the present span."""
-    get_current_span().set_attributes(attributes)
-
-
-def summarize(span: Span, attributes: Attributes, prompts: Sequence[str]) -> None:
-    """Write on the span of a run the prompt that it ended with, and all that it sent."""
-    span.set_attributes({**attributes, PROMPTS: list(prompts)})
 
 
 @contextmanager

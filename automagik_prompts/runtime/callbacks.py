@@ -70,8 +70,13 @@ class _Listener:
         self._is_behind = False
 
     def call(self, change: PromptChange | None) -> None:
-        if self._waiting.put(change):
-            self._fall_behind()
+        if self._waiting.put(change) and not self._is_behind:
+            self._is_behind = True
+            logger.warning(
+                "The on_change callback %s is %s changes behind; the oldest are dropped. See why it takes so long.",
+                _name(self.callback),
+                MAX_WAITING,
+            )
         if change is not None and (self._thread is None or not self._thread.is_alive):
             # A daemon: a callback that hangs must not keep the process from ending.
             self._thread = NativeThread(partial(self._run, self._waiting), "automagik-prompts-on-change")
@@ -82,15 +87,6 @@ class _Listener:
             self.call(None)
             # What comes later is for another thread.
             self._thread, self._waiting = None, Mailbox(MAX_WAITING)
-
-    def _fall_behind(self) -> None:
-        if not self._is_behind:
-            self._is_behind = True
-            logger.warning(
-                "The on_change callback %s is %s changes behind; the oldest are dropped. See why it takes so long.",
-                _name(self.callback),
-                MAX_WAITING,
-            )
 
     def _run(self, waiting: Mailbox[PromptChange | None]) -> None:
         # One event loop for all calls, so that what an async callback opens stays open.

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from automagik_prompts.agent import plugins
@@ -136,21 +137,11 @@ class Lifecycle:
         Raises:
             PromptsError: As the function raises, or the database cannot be read now.
         """
-
-        async def run(follower: Follower) -> T:
-            async with follower.opened() as database:
-                return await function(database)
-
-        return await self._call(run)
+        return await self._call(partial(_read, function))
 
     def submit(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> Future[T] | None:
         """Read on the thread, and return at once; `None` without a thread."""
-
-        async def run(follower: Follower) -> T:
-            async with follower.opened() as database:
-                return await function(database)
-
-        return self.worker.call(run) if self.worker is not None else None
+        return self.worker.call(partial(_read, function)) if self.worker is not None else None
 
     async def _call(self, function: Callable[[Follower], Coroutine[Any, Any, T]]) -> T:
         worker = self.worker
@@ -214,6 +205,11 @@ class Lifecycle:
     def _publish(self, old: Snapshot, new: Snapshot) -> None:
         if self.callbacks:
             self.callbacks.call(changes_between(old, new))
+
+
+async def _read(function: Callable[[Database], Coroutine[Any, Any, T]], follower: Follower) -> T:
+    async with follower.opened() as database:
+        return await function(database)
 
 
 _abandoned: list[Worker | None] = []

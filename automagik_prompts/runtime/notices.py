@@ -16,12 +16,9 @@ class Notices:
     def __init__(self) -> None:
         self._logged: dict[Hashable, str] = {}
 
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._logged or len(self._logged) >= MAX_NOTICES
-
     def note(self, key: Hashable) -> bool:
         """Return whether a key is new, and keep it; without words, it was looked at and is as it should be."""
-        if key in self:
+        if key in self._logged or len(self._logged) >= MAX_NOTICES:
             return False
         self._logged[key] = ""
         return True

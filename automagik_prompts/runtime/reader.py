@@ -14,11 +14,7 @@ from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.served import Gap, GapKind, Limits, MissingMode, Selection, ServedPrompt
 from automagik_prompts.domain.text import closest, nearest
 from automagik_prompts.domain.validation import normalized
-from automagik_prompts.exceptions import (
-    ConfigurationError,
-    DatabaseUnavailableError,
-    NoActivePromptError,
-)
+from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, NoActivePromptError
 from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.runtime.lifecycle import Lifecycle
 from automagik_prompts.runtime.notices import Notices
@@ -67,7 +63,13 @@ class Reader:
         Raises:
             ConfigurationError: No asyncio event loop runs here, as under trio.
         """
-        _check_asyncio()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError(
+                "This coroutine needs a running asyncio event loop, and there is none here. Call it from asyncio, or "
+                "use resolve, render, explain or health, which read memory."
+            ) from None
         if (snapshot := self.snapshot()) is not None:
             return snapshot
         return await self._life.state.ready()
@@ -275,18 +277,3 @@ class Reader:
 def _where(prompt: ServedPrompt) -> str:
     which = f"version {prompt.version}" if prompt.version is not None else "the code's text"
     return f"{prompt.agent}/{prompt.status_key}, {which}"
-
-
-def _check_asyncio() -> None:
-    """Make sure that a coroutine runs where it can wait for the plugin's thread.
-
-    Raises:
-        ConfigurationError: No asyncio event loop runs here, as under trio.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        raise ConfigurationError(
-            "This coroutine needs a running asyncio event loop, and there is none here. Call it from asyncio, or use "
-            "resolve, render, explain or health, which read memory."
-        ) from None

@@ -142,17 +142,17 @@ class Worker:
 
     def resume(self) -> None:
         """Let the follower open its database again; returns at once and never raises."""
-        loop, follower = self._loop, self._follower
-        if loop is not None and follower is not None:
-            with suppress(RuntimeError):  # the loop has ended: so has what was to be resumed
-                loop.call_soon_threadsafe(follower.resume)
+        self._soon(lambda follower: follower.resume())
 
     def wake(self) -> None:
         """Have the follower look at the database soon; returns at once and never raises."""
+        self._soon(lambda follower: follower.wake())
+
+    def _soon(self, function: Callable[[Follower], None]) -> None:
         loop, follower = self._loop, self._follower
         if loop is not None and follower is not None:
-            with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(follower.wake)
+            with suppress(RuntimeError):  # the loop has ended, and with it what was to be told
+                loop.call_soon_threadsafe(function, follower)
 
     def end(self) -> None:
         """Have the thread close its connections in order and end; returns at once."""

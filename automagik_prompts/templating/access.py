@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator, Iterable, Mapping
 from datetime import date
 from functools import cached_property, lru_cache, partial, partialmethod
 from inspect import getattr_static, isclass, ismodule, isroutine
 from types import CodeType, FrameType, TracebackType
-from typing import TypeVar, cast
+from typing import TypeGuard, TypeVar, cast
 
 from automagik_prompts.domain.log import logger
 
 T = TypeVar("T")
 
+Path = tuple[str, ...]
+"""Where a value is: a name of the application's values, then the names of parts, with `[]` for the items of a list."""
 
 BUILTINS = frozenset({"agent_name", "status_key", "run_id", "today"})
 """Variables that every template may use."""
@@ -33,6 +35,16 @@ _MACHINERY = (
     BaseException,
 )
 _PLAIN = (str, int, float, list, tuple, dict, date, type(None))
+
+
+def written(path: Path) -> str:
+    """Write a path in the notation of `template`."""
+    return ".".join(path).replace(".[]", "[]")
+
+
+def is_collection(value: object) -> TypeGuard[Collection[object]]:
+    """Return whether a value has items, as lists, sets and mappings do, and texts do not."""
+    return isinstance(value, Collection) and not isinstance(value, str | bytes | bytearray)
 
 
 def is_machinery(value: object) -> bool:
@@ -87,10 +99,10 @@ def members(value: object, read: Callable[[], Iterable[T]]) -> list[T]:
         return []
 
 
-def length(value: object) -> int:
+def length(value: Collection[object]) -> int:
     """Return how many items a collection has; none where it raises."""
     try:
-        return len(value)  # type: ignore[arg-type]  # the caller has looked
+        return len(value)
     except Exception as error:  # noqa: BLE001  # as above
         report_unreadable(value, "the length", error)
         return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from pydantic_handlebars import HandlebarsParseError
 from pydantic_handlebars._ast_nodes import (
@@ -22,6 +23,7 @@ from pydantic_handlebars._ast_nodes import (
 from pydantic_handlebars._parser import parse
 
 from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.templating.access import Path
 from automagik_prompts.templating.engine import BLOCKS, INLINE, RESERVED
 from automagik_prompts.templating.limits import UNIT_LENGTH
 from automagik_prompts.templating.work import Work
@@ -31,8 +33,6 @@ MAX_DEPTH = 8
 """How deep helpers may stand within helpers: what they return may grow with each."""
 
 _SEGMENT = re.compile(r"[^\W_][\w-]*")
-
-Path = tuple[str, ...]
 
 
 def _says_something(statement: Statement) -> bool:
@@ -50,21 +50,11 @@ class _Scope:
     parent: _Scope | None = None
     block_params: Mapping[str, Path] = field(default_factory=dict)
 
-    def bound(self, name: str) -> Path | None:
-        """Look a block parameter up, as the engine does: in this scope, then outwards."""
+    def outwards(self) -> Iterator[_Scope]:
+        """Yield this scope and those around it."""
         scope: _Scope | None = self
         while scope is not None:
-            if name in scope.block_params:
-                return scope.block_params[name]
-            scope = scope.parent
-        return None
-
-    def loops(self) -> Iterator[Path]:
-        """Yield the path of the items of each loop around this scope, whichever of them `@key` means."""
-        scope: _Scope | None = self
-        while scope is not None:
-            if scope.context[-1:] == ("[]",):
-                yield scope.context
+            yield scope
             scope = scope.parent
 
 
@@ -102,7 +92,7 @@ def analyse(text: str) -> Analysis:
             "is not a valid template: something in it looks like a number or a name and is none."
         ) from error
     walker = _Walker()
-    uses = frozenset(walker.walk(program))
+    uses = frozenset(walker.program(program, _Scope(())))
     if not uses and not any(_says_something(statement) for statement in program.body):
         raise InvalidPromptError("has nothing but comments and blanks. Write at least one visible character.")
     return Analysis(program, uses, walker.work)
@@ -136,10 +126,7 @@ class _Walker:
     def __init__(self) -> None:
         self.work = Work()
 
-    def walk(self, program: Program) -> Iterator[tuple[Path, bool]]:
-        yield from self._program(program, _Scope(()))
-
-    def _program(self, program: Program, scope: _Scope) -> Iterator[tuple[Path, bool]]:
+    def program(self, program: Program, scope: _Scope) -> Iterator[tuple[Path, bool]]:
         for statement in program.body:
             self.work.units += 1
             if isinstance(statement, ContentStatement):
@@ -187,13 +174,13 @@ class _Walker:
         if name == "each":
             self.work = Work(inner.context[:-1])
             outside.inner.append(self.work)
-        yield from self._program(statement.body, inner)
+        yield from self.program(statement.body, inner)
         self.work = outside
         if statement.inverse is not None:
             first = next(iter(statement.inverse.body), None)
             chained = isinstance(first, BlockStatement) and first.chained
             # The engine renders `{{else if}}` in the scope of the block itself.
-            yield from self._program(statement.inverse, scope if chained else _Scope(scope.context, scope))
+            yield from self.program(statement.inverse, scope if chained else _Scope(scope.context, scope))
 
     def _expression(
         self, expression: Expression, scope: _Scope, *, printed: bool = True, depth: int = 1
@@ -210,8 +197,10 @@ class _Walker:
         elif isinstance(expression, StringLiteral):
             self.work.units += len(expression.value) // UNIT_LENGTH
         elif isinstance(expression, PathExpression) and expression.data and expression.parts[:1] == ["key"]:
-            for loop in scope.loops():
-                yield (*loop, KEY), True
+            # Whichever of the loops around it is meant.
+            for around in scope.outwards():
+                if around.context[-1:] == ("[]",):
+                    yield (*around.context, KEY), True
         elif isinstance(expression, PathExpression) and (path := self._resolve(expression, scope)) is not None:
             yield path, printed
 
@@ -250,19 +239,12 @@ class _Walker:
         if expression.data:
             return ((), parts[1:]) if parts[:1] == ("root",) else (None, ())
         if expression.depth:
-            outer: _Scope | None = scope
-            for _ in range(expression.depth):
-                outer = outer.parent if outer is not None else None
+            outer = next(islice(scope.outwards(), expression.depth, None), None)
             if outer is None:
                 raise InvalidPromptError(f"uses {{{{{expression.original}}}}}, which leads out of the template.")
             return outer.context, parts
         if parts and not expression.is_this:
-            bound = scope.bound(parts[0])
-            if bound is not None:
-                return bound, parts[1:]
+            for around in scope.outwards():
+                if parts[0] in around.block_params:
+                    return around.block_params[parts[0]], parts[1:]
         return scope.context, parts
-
-
-def written(path: Path) -> str:
-    """Write a path in the notation of this module."""
-    return ".".join(path).replace(".[]", "[]")

@@ -7,27 +7,15 @@ from collections.abc import Mapping
 from functools import partial
 
 from pydantic_handlebars import HandlebarsRuntimeError, HelperFunc, HelperOptions
-from pydantic_handlebars._ast_nodes import PathExpression, Program
+from pydantic_handlebars._ast_nodes import PathExpression
+from pydantic_handlebars._ast_nodes import Program as Program
 from pydantic_handlebars._compiler import Compiler, Scope
 from pydantic_handlebars._helpers import get_extra_helpers, get_standard_helpers
-from pydantic_handlebars._utils import to_string
+from pydantic_handlebars._utils import to_string as to_string
 
 from automagik_prompts.templating.limits import UNIT_LENGTH, Meter
 from automagik_prompts.templating.plain import Items, Json
 from automagik_prompts.templating.values import Fields, Missing
-
-__all__ = [
-    "BLOCKS",
-    "INLINE",
-    "MAX_BLOCKS",
-    "MAX_OUTPUT_LENGTH",
-    "RESERVED",
-    "OutputError",
-    "Program",
-    "render_program",
-    "to_string",
-    "too_long",
-]
 
 MAX_OUTPUT_LENGTH = 4_000_000
 """The longest filled text, in characters: nested `each` blocks multiply, so what comes out is capped."""
@@ -78,14 +66,10 @@ class _Engine(Compiler):
     def _resolve_path(self, path: PathExpression, scope: Scope) -> object:
         found: object = super()._resolve_path(path, scope)
         if type(found) is not str:
-            _spend(self._meter, _items_in(found) * UNIT_LENGTH)
+            items = found.whole if isinstance(found, Fields) else found
+            if isinstance(items, list):  # each is printed or compared
+                _spend(self._meter, len(items) * UNIT_LENGTH)
         return found
-
-
-def _items_in(value: object) -> int:
-    """Return how many items there are to be printed or compared."""
-    value = value.whole if isinstance(value, Fields) else value
-    return len(value) if isinstance(value, list) else 0
 
 
 def _spend(meter: Meter, characters: int) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from automagik_prompts.domain.served import Renderable
 from automagik_prompts.domain.text import closest
 from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
-from automagik_prompts.templating.access import BUILTINS
+from automagik_prompts.templating.access import BUILTINS, Path, written
 from automagik_prompts.templating.values import Node
 
 _EXPOSABLE = re.compile(r"[^\W_][\w-]*(\[\])*(\.[^\W_][\w-]*(\[\])*)*(\.\*|\?|(?<=\])\.@key)?")
@@ -28,8 +28,6 @@ def check_exposed(
     Raises:
         UnexposedVariableError: It uses another name; the message lists the names that may be used.
     """
-    if not template.variables:
-        return
     refused = tuple(sorted(name for name in template.variables if not is_exposed(name, exposed)))
     if not refused:
         return
@@ -62,27 +60,30 @@ def check_variable_name(name: object) -> str:
     return name
 
 
-def opened_node(node: Node, path: tuple[str, ...], exposed: Collection[str], *, withhold: bool = False) -> Node:
-    """Return a part of what a template uses, as the names that code exposes let it be read.
+def opened_tree(
+    tree: Mapping[str, Node], exposed: Collection[str], *, withhold: bool = False, above: Path = ()
+) -> dict[str, Node]:
+    """Return what a template uses of some values, as the names that code exposes let it be read.
 
     Args:
-        node: The part.
-        path: Its path.
+        tree: What it uses, by name.
         exposed: The names that code exposes.
         withhold: Whether what is not exposed counts as missing; elsewhere it was refused before.
+        above: The path of what the values are parts of.
     """
-    name = ".".join(path).replace(".[]", "[]")
     named = {known.removesuffix("?") for known in exposed if not known.endswith(".*")}
-    return Node(
-        node.printed,
-        node.tested,
-        is_open=_is_opened(name, exposed),
-        is_named=any(known == name or known.startswith((f"{name}.", f"{name}[")) for known in named),
-        is_withheld=withhold and not is_exposed(name if node.printed else f"{name}?", exposed),
-        children={
-            key: opened_node(child, (*path, key), exposed, withhold=withhold) for key, child in node.children.items()
-        },
-    )
+    opened: dict[str, Node] = {}
+    for key, node in tree.items():
+        name = written(path := (*above, key))
+        opened[key] = Node(
+            node.printed,
+            node.tested,
+            is_open=_is_opened(name, exposed),
+            is_named=any(known == name or known.startswith((f"{name}.", f"{name}[")) for known in named),
+            is_withheld=withhold and not is_exposed(name if node.printed else f"{name}?", exposed),
+            children=opened_tree(node.children, exposed, withhold=withhold, above=path),
+        )
+    return opened
 
 
 def _is_opened(name: str, exposed: Collection[str]) -> bool:
@@ -94,12 +95,9 @@ def _is_opened(name: str, exposed: Collection[str]) -> bool:
 def is_exposed(name: str, exposed: Collection[str]) -> bool:
     """Return whether a variable that a template uses is covered by the exposed names."""
     path = name.removesuffix("?")
-    if path in exposed or path in BUILTINS:
+    if path in exposed or path in BUILTINS or _is_opened(path, exposed):
         return True
-    if _is_opened(path, exposed):
-        return True
-    for known in exposed:
-        # What may be printed or looked into may be tested: a test tells only whether it is there.
-        if name.endswith("?") and (known.startswith((f"{path}.", f"{path}[")) or known.removesuffix("?") == path):
-            return True
-    return False
+    # What may be printed or looked into may be tested: a test tells only whether it is there.
+    return name.endswith("?") and any(
+        known.startswith((f"{path}.", f"{path}[")) or known.removesuffix("?") == path for known in exposed
+    )

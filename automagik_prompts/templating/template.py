@@ -26,10 +26,10 @@ from automagik_prompts.domain.served import DEFAULT_LIMITS, UNLIMITED, Gap, GapK
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
 from automagik_prompts.templating import engine, simple
-from automagik_prompts.templating.access import ABSENT
-from automagik_prompts.templating.analysis import KEY, Path, analyse, written
+from automagik_prompts.templating.access import ABSENT, Path, written
+from automagik_prompts.templating.analysis import KEY, analyse
 from automagik_prompts.templating.engine import RESERVED, OutputError, Program, to_string
-from automagik_prompts.templating.exposure import is_exposed, opened_node
+from automagik_prompts.templating.exposure import is_exposed, opened_tree
 from automagik_prompts.templating.limits import BUDGET, HelperError, Meter, ValueLimitError
 from automagik_prompts.templating.values import MARKER, NO_TEXT, Node, Rules, size, used
 from automagik_prompts.templating.work import ASSUMED_ITEMS, Work, check_work
@@ -82,8 +82,7 @@ class Template:
         names = frozenset(name for name in exposed if name.endswith(".*")) if self._tree else frozenset()
         if names == self._opened:
             return self
-        tree = {name: opened_node(node, (name,), exposed) for name, node in self._tree.items()}
-        return replace(self, _tree=tree, _opened=names)
+        return replace(self, _tree=opened_tree(self._tree, exposed), _opened=names)
 
     def _bound(self, source: str, exposed: Collection[str]) -> Template:
         """Return a simple text with the tags of exposed names to be filled, and every other character as it is."""
@@ -91,7 +90,7 @@ class Template:
         opened = frozenset(name for name in exposed if name.endswith(".*"))
         if (names, opened) == (self.variables, self._opened):
             return self
-        tree = {name: opened_node(node, (name,), exposed) for name, node in _tree_of((n, True) for n in names).items()}
+        tree = opened_tree(_tree_of((tuple(name.split(".")), True) for name in names), exposed)
         return Template(names, simple.split(source, names), None, tree, _opened=opened, _source=source)
 
     def restricted(self, exposed: Collection[str]) -> Template:
@@ -104,8 +103,7 @@ class Template:
         withheld = frozenset(name for name in self.variables if not is_exposed(name, exposed))
         if not withheld:
             return self.opened(exposed)
-        tree = {name: opened_node(node, (name,), exposed, withhold=True) for name, node in self._tree.items()}
-        return replace(self, _tree=tree, _withheld=withheld)
+        return replace(self, _tree=opened_tree(self._tree, exposed, withhold=True), _withheld=withheld)
 
     def render(
         self,
@@ -167,8 +165,6 @@ class Template:
                 text = engine.render_program(self._program, context, cap, rules.meter)
             else:
                 text = self._joined(values, context, rules, cap)
-        except RenderError:
-            raise
         except HandlebarsError as error:
             raise _refusal(error, context) from error
         except (ArithmeticError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
@@ -302,11 +298,10 @@ def _compile(text: str) -> Template:
     return Template(variables, (text,), found.program, tree, found.work)
 
 
-def _tree_of(uses: Iterable[tuple[Path | str, bool]]) -> dict[str, Node]:
+def _tree_of(uses: Iterable[tuple[Path, bool]]) -> dict[str, Node]:
     """Return which parts of which values are used, by (path, is printed)."""
     tree: dict[str, Node] = {}
-    for used_path, printed in uses:
-        path = tuple(used_path.split(".")) if isinstance(used_path, str) else used_path
+    for path, printed in uses:
         node = tree.setdefault(path[0], Node())
         for part in takewhile(lambda part: part != KEY, path[1:]):
             node = node.children.setdefault(part, Node())

@@ -7,13 +7,20 @@ which somebody edits cannot make a run fail.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeGuard
 
 from automagik_prompts.domain.served import UNLIMITED, MissingMode
 from automagik_prompts.exceptions import RenderError
-from automagik_prompts.templating.access import ABSENT, get, is_machinery, length, members, report_unreadable
+from automagik_prompts.templating.access import (
+    ABSENT,
+    get,
+    is_collection,
+    is_machinery,
+    length,
+    members,
+    report_unreadable,
+)
 from automagik_prompts.templating.limits import Meter
 from automagik_prompts.templating.plain import UNREADABLE, Items, as_json, clean, length_of, scalar
 
@@ -163,7 +170,7 @@ def _prune(value: object, node: Node, path: str, rules: Rules) -> object:
 
 def _truth(value: object) -> object:
     """Return what a condition or a loop may know of a value that is not printed: whether, and how many."""
-    if isinstance(value, Mapping) or _is_list(value):
+    if is_collection(value):
         return Items([""] * length(value))
     if value is None or value is ABSENT:
         return False
@@ -177,7 +184,9 @@ def _prune_container(value: object, node: Node, path: str, rules: Rules) -> Fiel
     if is_machinery(value):
         value = ABSENT  # an item of a list: what is found by a name was looked at there
     has_places = "[]" in node.children or any(name.isdecimal() for name in node.children)
-    items = members(value, value.__iter__) if has_places and _is_list(value) else ()
+    items: Sequence[object] = ()
+    if has_places and is_collection(value) and not isinstance(value, Mapping):
+        items = members(value, value.__iter__)
     fields = {
         name: _prune(_part(value, items, name, child), child, f"{path}.{name}", rules)
         for name, child in node.children.items()
@@ -197,15 +206,9 @@ def _prune_container(value: object, node: Node, path: str, rules: Rules) -> Fiel
 
 def _loop(value: object, items: Sequence[object], node: Node, path: str, rules: Rules) -> object:
     """Return what a loop over a value goes over, each item reduced to what the template uses of it."""
-    every = node.children.get("[]")
-    if (
-        node.is_withheld
-        or not node.tested
-        or not isinstance(value, Collection)
-        or isinstance(value, str | bytes | bytearray)
-    ):
+    if node.is_withheld or not node.tested or not is_collection(value):
         return None
-    if every is None:
+    if (every := node.children.get("[]")) is None:
         return _truth(value)  # only of use to count
     if isinstance(value, Mapping):
         return {str(key): _prune(item, every, path, rules) for key, item in members(value, value.items)}
@@ -217,7 +220,3 @@ def _part(value: object, items: Sequence[object], name: str, node: Node) -> obje
     if items and name.isdecimal():
         return items[int(name)] if int(name) < len(items) else ABSENT
     return get(value, name, fields_only=not node.is_named)
-
-
-def _is_list(value: object) -> TypeGuard[Collection[object]]:
-    return isinstance(value, Collection) and not isinstance(value, str | bytes | bytearray | Mapping)

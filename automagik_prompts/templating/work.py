@@ -6,17 +6,15 @@ are counted before anything is filled, so that a run which cannot be afforded is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from automagik_prompts.domain.served import Limits
-from automagik_prompts.templating.access import ABSENT, get, length, members
+from automagik_prompts.templating.access import ABSENT, Path, get, is_collection, length, members, written
 from automagik_prompts.templating.limits import ValueLimitError
 
 ASSUMED_ITEMS = 50
 """Items in each loop, when a text is estimated."""
-
-Path = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -68,9 +66,9 @@ def _rounds(
     no_lists: list[str],
 ) -> int:
     """Return the units of all rounds of a loop."""
-    name = ".".join(loop.path).replace(".[]", "[]")
+    name = written(loop.path)
     items = _at(loop.path, values, bound)
-    if isinstance(items, str | bytes | bytearray) or not isinstance(items, Collection):
+    if not is_collection(items):
         if name not in no_lists:
             no_lists.append(name)
         return 0

@@ -25,8 +25,8 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import ModelRequestContext
 
 from automagik_prompts import ActivePrompt
-from automagik_prompts.agent.capability import Inject, OnChange
 from automagik_prompts.agent.features import APPENDS_SYSTEM_PROMPTS
+from automagik_prompts.agent.run import Inject, OnChange
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
 from tests.listening import Heard, Listener, call

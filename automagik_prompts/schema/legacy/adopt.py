@@ -15,13 +15,7 @@ from automagik_prompts.schema.legacy.checks import find_blockers
 from automagik_prompts.schema.legacy.frozen import Action, content_hash
 from automagik_prompts.schema.legacy.plan import adopted_versions, plan_texts
 from automagik_prompts.schema.legacy.planned import AgentPlan, Outcome
-from automagik_prompts.schema.legacy.rows import (
-    _write_versions,
-    event_of,
-    write_events,
-    write_facts,
-    write_text_events,
-)
+from automagik_prompts.schema.legacy.rows import event_of, write_events, write_facts, write_text_events, write_versions
 from automagik_prompts.schema.legacy.tables import (
     ARCHIVED_AGENTS,
     POINTER,
@@ -70,20 +64,14 @@ async def take_over_tables(db: Connection) -> None:
         if not adopting.get() and await is_foreign(db):
             raise SchemaError(FOREIGN)
         if db.dialect == "postgres":
-            await _lock_host_tables(db)
+            # From `agents` first: an application that holds `agents` and wants `prompts` would else wait for a step
+            # that waits for it.
+            for table in ("agents", "prompts"):
+                if await columns(db, table):
+                    await db.run(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE')
         await backup.note_host_columns(db)
     if await backup.host_columns(db, "prompts"):
         await backup.copy_host_prompts(db)
-
-
-async def _lock_host_tables(db: Connection) -> None:
-    """Shut the application's application out, from `agents` first.
-
-    An application that holds `agents` and wants `prompts` would else wait for a step that waits for it.
-    """
-    for table in ("agents", "prompts"):
-        if await columns(db, table):
-            await db.run(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE')
 
 
 async def restore_versions(db: Connection) -> None:
@@ -115,16 +103,9 @@ async def adopt_versions(db: Connection) -> None:
     after = {version.id for version in adopted if version.is_active}
     losers = [version for version in adopted if version.id in before - after]
     winners = [version for version in adopted if version.id in after]
-    await write_events(
-        db,
-        [
-            *(
-                event_of(version, Action.DEACTIVATED, note="one of two active versions in prompts")
-                for version in losers
-            ),
-            *(event_of(version, Action.ACTIVATED, note="the active version in prompts") for version in winners),
-        ],
-    )
+    events = [event_of(version, Action.DEACTIVATED, "one of two active versions in prompts") for version in losers]
+    events += [event_of(version, Action.ACTIVATED, "the active version in prompts") for version in winners]
+    await write_events(db, events)
 
 
 async def adopt_texts(db: Connection, *, first: bool = True) -> tuple[AgentPlan, ...]:
@@ -142,7 +123,7 @@ async def adopt_texts(db: Connection, *, first: bool = True) -> tuple[AgentPlan,
         raise SchemaError(f"These texts cannot be kept: {shown(refused)}. Correct them and run the upgrade again.")
     new = [plan for plan in plans if plan.outcome in {Outcome.CREATED, Outcome.INACTIVE}]
     moved = [plan for plan in plans if plan.outcome in {Outcome.CREATED, Outcome.ACTIVATED}]
-    await _write_versions(db, new, moved)
+    await write_versions(db, new, moved)
     await write_facts(db, plans, {plan.agent_id for plan in (*new, *moved)}, first=first)
     await write_text_events(db, new, moved)
     if verbatim := [plan.agent for plan in plans if plan.verbatim]:

@@ -98,16 +98,11 @@ class Archived:
     """A version in the archive.
 
     Attributes:
-        agent: The agent's name.
-        was_host: Whether it is a row of the application's own table, which has it now as well.
-        was_active: Whether it was active there.
         version: The version as it was; its `agent_id` is the one that the agent had.
-        row: All its columns.
+        row: All its columns, and besides the agent's name, whether it is a row of the application's own table, which
+            has it now as well (`was_host`), and whether it was active there (`was_active`).
     """
 
-    agent: str
-    was_host: bool
-    was_active: bool
     version: PlannedVersion
     row: Mapping[str, Any] = field(repr=False)
 
@@ -179,10 +174,7 @@ async def read_archive(db: DatabaseReader) -> list[Archived]:
     )
     return [
         Archived(
-            agent=row["agent_name"],
-            was_host=bool(row["was_host"]),
-            was_active=bool(row["was_active"]),
-            version=PlannedVersion(
+            PlannedVersion(
                 id=row["id"],
                 agent_id=row["agent_id"],
                 status_key=row["status_key"],
@@ -191,7 +183,7 @@ async def read_archive(db: DatabaseReader) -> list[Archived]:
                 is_active=bool(row["is_active"]),
                 format=row["format"],
             ),
-            row=row,
+            row,
         )
         for row in rows
     ]
@@ -216,17 +208,18 @@ def plan_restore(
     for version in present:
         here[version.agent_id, version.status_key].append(version)
     for item in archived:
-        if item.agent in agents:
-            there[agents[item.agent], item.version.status_key].append(item)
+        if (agent := item.row["agent_name"]) in agents:
+            there[agents[agent], item.version.status_key].append(item)
     taken = {version.id for versions in here.values() for version in versions}
     plan: list[Restored] = []
     for (agent_id, status_key), items in there.items():
         now = here[agent_id, status_key]
-        left = {(item.version.version, item.version.text, item.was_active) for item in items if item.was_host}
+        hosts = [item for item in items if item.row["was_host"]]
+        left = {(item.version.version, item.version.text, bool(item.row["was_active"])) for item in hosts}
         if left == {(version.version, version.text, version.is_active) for version in now}:
             ids = {version.version: version.id for version in now}
             for item in items:
-                known = ids.get(item.version.version) if item.was_host else None
+                known = ids.get(item.version.version) if item.row["was_host"] else None
                 keeps = known == item.version.id or (known is None and item.version.id not in taken)
                 version = replace(item.version, agent_id=agent_id, id=known if known is not None else item.version.id)
                 plan.append(Restored(item, version, is_there=known is not None, keeps_id=keeps))
@@ -243,30 +236,27 @@ def plan_restore(
 async def restore_versions(db: Connection, plan: Sequence[Restored]) -> tuple[str, ...]:
     """Bring archived versions and events back; return the agents whose versions stay, as they do not exist."""
     facts = [name for name in _VERSION if name not in {"id", "status_key", "version", "prompt_text", "is_active"}]
-    placed = {True: [item for item in plan if item.is_there], False: [item for item in plan if not item.is_there]}
     await db.run_many(
         f'UPDATE "prompts" SET {", ".join(f"{quoted(name)} = ?" for name in facts)}, "is_active" = ? WHERE "id" = ?',
         [
             (*(item.archived.row[name] for name in facts), item.archived.row["is_active"], item.version.id)
-            for item in placed[True]
+            for item in plan
+            if item.is_there
         ],
     )
     for keeps in (True, False):
-        names = ["agent_id", "status_key", "version", "prompt_text", "is_active", *facts, *(["id"] if keeps else [])]
+        same = ["status_key", "prompt_text", *facts, *(["id"] if keeps else [])]
+        names = ["agent_id", "version", "is_active", *same]
         await db.run_many(
             f'INSERT INTO "prompts" ({_listed(names)}) {_OWN_IDS[db.dialect]} VALUES ({", ".join("?" for _ in names)})',
             [
-                [
-                    {
-                        **item.archived.row,
-                        "agent_id": item.version.agent_id,
-                        "version": item.version.version,
-                        "is_active": item.archived.row["is_active"] if item.version.is_active else False,
-                    }[name]
-                    for name in names
-                ]
-                for item in placed[False]
-                if item.keeps_id is keeps
+                (
+                    *(item.version.agent_id, item.version.version),
+                    item.archived.row["is_active"] if item.version.is_active else False,
+                    *(item.archived.row[name] for name in same),
+                )
+                for item in plan
+                if not item.is_there and item.keeps_id is keeps
             ],
         )
     await _raise_sequence(db, "prompts")

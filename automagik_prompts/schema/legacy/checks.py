@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 
 from automagik_prompts.schema.legacy.frozen import MAX_NAME_LENGTH
 from automagik_prompts.schema.legacy.plan import refusal
-from automagik_prompts.schema.legacy.privileges import foreign_owner, hidden_tables, missing_rights, unseen_rows
+from automagik_prompts.schema.legacy.privileges import hidden_tables, kept_away, missing_rights
 from automagik_prompts.schema.legacy.tables import POINTER, TEXT_COLUMN, read_agents, read_versions, shown
 from automagik_prompts.storage.dialects.base import Column, DatabaseReader
 from automagik_prompts.storage.introspection import (
@@ -31,6 +32,8 @@ _MAX_ID = 2**31 - 1
 
 _OURS = ("default_status_key", "variables", "revision")
 
+_FLAGS = ("is_active", "is_default_from_code")
+
 _TIMES = ("created_at", "updated_at")
 
 _FIRST_SHAPE = ("id", "agent_id", "prompt_text", "status_key", "version")
@@ -39,8 +42,8 @@ _AGENT_COLUMNS = frozenset({"id", "name", TEXT_COLUMN, POINTER, *_OURS, *_TIMES}
 """The columns of `agents` that this library reads or writes."""
 
 _WRITTEN = frozenset(
-    {"agent_id", "prompt_text", "status_key", "version", "is_active", "is_default_from_code"}
-    | {"name", "format", "content_hash", "author", "note", *_TIMES}
+    {"agent_id", "prompt_text", "status_key", "version", "name", "format", "content_hash", "author", "note"}
+    | {*_FLAGS, *_TIMES}
 )
 """The columns of `prompts` that every new row has a value for."""
 
@@ -73,10 +76,9 @@ async def _blockers_of_agents(db: DatabaseReader) -> list[str]:
     present = {column.name: column for column in await table_columns(db, "agents")}
     if missing := [name for name in ("id", "name") if name not in present]:
         return [f"the table agents has no column {' and no column '.join(missing)}: rename it, as it is another table"]
-    if not _is_integer(present["id"]):
-        found.append(
-            f"agents.id has the type {present['id'].type}, an integer is needed: import the texts with --from instead"
-        )
+    found += _misfits(
+        "agents", present, ["id"], _is_integer, "an integer is needed: import the texts with --from instead"
+    )
     if "id" in await required_columns(db, "agents") and not present["id"].not_null:
         found.append(
             f"agents.id has the type {present['id'].type}, which SQLite neither numbers nor keeps from being NULL: "
@@ -93,16 +95,11 @@ async def _blockers_of_agents(db: DatabaseReader) -> list[str]:
         for name in _OURS
         if name in present
     ]
-    if POINTER in present and not _is_integer(present[POINTER]):
-        found.append(f"agents.{POINTER} has the type {present[POINTER].type}, an integer is needed: rename it")
-    found += [
-        f"agents.{name} has the type {present[name].type}, in which no time can be written: rename it"
-        for name in _TIMES
-        if name in present and not _is_time(db, present[name])
-    ]
+    found += _misfits("agents", present, [POINTER], _is_integer, "an integer is needed: rename it")
+    is_time = partial(_is_time, db)
+    found += _misfits("agents", present, _TIMES, is_time, "in which no time can be written: rename it")
+    found += _misfits("agents", present, [TEXT_COLUMN], partial(_is_text, db), "which is no text: convert it")
     if TEXT_COLUMN in present:
-        if not _is_text(db, present[TEXT_COLUMN]):
-            found.append(f"agents.{TEXT_COLUMN} has the type {present[TEXT_COLUMN].type}, which is no text: convert it")
         if db.dialect == "sqlite" and sqlite3.sqlite_version_info < _DROP_COLUMN:
             found.append(f"SQLite {sqlite3.sqlite_version} cannot drop a column: use Python with SQLite 3.35 or newer")
         else:
@@ -112,9 +109,7 @@ async def _blockers_of_agents(db: DatabaseReader) -> list[str]:
             ]
         if any(TEXT_COLUMN in key.columns for key in await foreign_keys(db, "agents")):
             found.append(f"agents.{TEXT_COLUMN} has a foreign key, which would be dropped along with it: drop it first")
-    found += await unseen_rows(db, "agents")
-    found += await foreign_owner(db, "agents")
-    return found
+    return found + await kept_away(db, "agents")
 
 
 async def _blockers_of_rows(db: DatabaseReader) -> list[str]:
@@ -141,27 +136,20 @@ async def _blockers_of_prompts(db: DatabaseReader) -> list[str]:
         missed = ", ".join(missing)
         return [f"there is a table prompts, but not the one of an earlier version, as it has no {missed}: rename it"]
     found = await _spellings(db, "prompts", {"id", *_WRITTEN})
-    found += [
-        f"prompts.{name} has the type {present[name].type}, an integer is needed: rename the table prompts"
-        for name in ("id", "agent_id", "version")
-        if not _is_integer(present[name])
-    ]
+    numbers = ("id", "agent_id", "version")
+    found += _misfits("prompts", present, numbers, _is_integer, "an integer is needed: rename the table prompts")
     if extra := [name for name in await required_columns(db, "prompts") if name not in _WRITTEN]:
         found.append(f"prompts.{', prompts.'.join(extra)} must have a value in each new row: give it a default")
     if db.dialect == "postgres":
-        found += [
-            f"prompts.{name} has the type {present[name].type}, a boolean is needed: convert it"
-            for name in ("is_active", "is_default_from_code")
-            if name in present and present[name].type != "boolean"
-        ]
-    found += [
-        f"prompts.{name} has the type {present[name].type}, which is no time: convert it"
-        for name in _TIMES
-        if name in present and not (db.dialect == "sqlite" or present[name].type.startswith("timestamp"))
-    ]
+        found += _misfits(
+            "prompts", present, _FLAGS, lambda one: one.type == "boolean", "a boolean is needed: convert it"
+        )
+        found += _misfits(
+            "prompts", present, _TIMES, lambda one: one.type.startswith("timestamp"), "which is no time: convert it"
+        )
     if not found:
         found += await _blockers_of_versions(db, present)
-    return [*found, *await unseen_rows(db, "prompts"), *await foreign_owner(db, "prompts")]
+    return found + await kept_away(db, "prompts")
 
 
 async def _blockers_of_versions(db: DatabaseReader, present: dict[str, Column]) -> list[str]:
@@ -201,7 +189,7 @@ async def _blockers_of_values(db: DatabaseReader, present: dict[str, Column]) ->
         rows = await db.rows(f'SELECT "id", "{name}" AS value FROM "prompts" WHERE "{name}" IS NOT NULL')
         if odd := [row["id"] for row in rows if not _is_moment(row["value"])]:
             found.append(f"prompts.{name} holds what is no ISO time, in the rows with the ids {shown(odd)}: correct it")
-    for name in (name for name in ("is_active", "is_default_from_code") if name in present):
+    for name in (name for name in _FLAGS if name in present):
         rows = await db.rows(f'SELECT "id" FROM "prompts" WHERE "{name}" NOT IN (0, 1)')
         if odd := [row["id"] for row in rows]:
             found.append(f"prompts.{name} is neither 0 nor 1 in the rows with the ids {shown(odd)}: correct it")
@@ -222,6 +210,17 @@ async def _spellings(db: DatabaseReader, table: str, names: Collection[str]) -> 
         f'{table}.{name} is not spelled in lower case: ALTER TABLE {table} RENAME COLUMN "{name}" TO {name.lower()}'
         for name in (row["name"] for row in rows)
         if name != name.lower() and name.lower() in names
+    ]
+
+
+def _misfits(
+    table: str, present: Mapping[str, Column], names: Iterable[str], fits: Callable[[Column], bool], words: str
+) -> list[str]:
+    """Return which columns, of those that are there, have a type that does not fit."""
+    return [
+        f"{table}.{name} has the type {present[name].type}, {words}"
+        for name in names
+        if name in present and not fits(present[name])
     ]
 
 

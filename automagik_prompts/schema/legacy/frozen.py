@@ -8,27 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from automagik_prompts.storage.connection import Connection
-from automagik_prompts.storage.introspection import columns, is_unique, refers_to
-
-__all__ = [
-    "APP_LABEL",
-    "DEFAULT_STATUS_KEY",
-    "MAX_NAME_LENGTH",
-    "Action",
-    "Connection",
-    "Event",
-    "Format",
-    "columns",
-    "content_hash",
-    "is_unique",
-    "refers_to",
-    "text_refusal",
-]
+# Migrations have these from here: they import nothing else.
+from automagik_prompts.storage.connection import Connection as Connection
+from automagik_prompts.storage.introspection import columns as columns
+from automagik_prompts.storage.introspection import is_unique as is_unique
+from automagik_prompts.storage.introspection import refers_to as refers_to
 
 APP_LABEL = "automagik_prompts"
 DEFAULT_STATUS_KEY = "default"
@@ -46,19 +33,17 @@ class Action(StrEnum):
     DEACTIVATED = "deactivated"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """An event that a migration appends; its fields are the columns of `prompt_events`."""
 
     agent_id: int
     status_key: str
-    action: Action
+    action: str
+    prompt_id: int
+    version: int
+    note: str
     revision: int
-    prompt_id: int | None = None
-    version: int | None = None
     from_version: int | None = None
-    author: str | None = None
-    note: str | None = None
 
 
 def content_hash(text: str) -> str:

@@ -161,8 +161,7 @@ async def read_source(source: TextSource) -> list[SourceText]:
             f"Whose texts these are cannot be told, as there is no agent or its name is missing: {shown(nameless)}. "
             "Give each agent a name, or take the rows out."
         )
-    order = {id(text): number for number, text in enumerate(found)}
-    return sorted(found, key=lambda text: (str(text.name), order[id(text)]))
+    return sorted(found, key=lambda text: str(text.name))
 
 
 def _check_names(source: TextSource, names: Sequence[str | None]) -> None:
@@ -171,16 +170,14 @@ def _check_names(source: TextSource, names: Sequence[str | None]) -> None:
     Raises:
         ConfigurationError: Some do not; the message names them all.
     """
-    count = Counter(names)
-    problems = []
-    if twice := sorted(repr(name) for name, number in count.items() if number > 1 and name):
-        problems.append(f"the same name in several rows: {shown(twice)}")
-    if missing := sum(number for name, number in count.items() if not name):
-        problems.append(f"{missing} row{'s' if missing > 1 else ''} without a name")
+    twice = sorted(repr(name) for name, number in Counter(names).items() if number > 1 and name)
     if twice:  # a row without a name alone is refused by itself
+        missing = sum(not name for name in names)
+        nameless = f" and {missing} row{'s' if missing > 1 else ''} without a name" if missing else ""
         raise ConfigurationError(
-            f"The column {source.name_column!r} of {source.table!r} has {' and '.join(problems)}. Which text is meant "
-            "cannot be told; give each a name of its own, or import from a view that does."
+            f"The column {source.name_column!r} of {source.table!r} has the same name in several rows: {shown(twice)}"
+            f"{nameless}. Which text is meant cannot be told; give each a name of its own, or import from a view that "
+            "does."
         )
 
 
@@ -199,7 +196,6 @@ def _plans(
         plan = plan_text(
             agent_id, name, item.text, mine, status_key=item.status_key, is_active=item.is_active, format=item.format
         )
-        plan = replace(plan, source=item)
         if plan.outcome in _WRITTEN:
             try:
                 check_name(name, "agent name")
@@ -235,8 +231,8 @@ async def _import_batch(
     locked = {agent.name: agent for agent in await repository.lock_agents(client, ids)}
     decided = await _plan_batch(client, texts)
     new_plans = [
-        plan
-        for plan in decided
+        (plan, text)
+        for plan, text in zip(decided, texts, strict=True)
         if plan.outcome in {Outcome.CREATED, Outcome.INACTIVE} and plan.agent in locked and plan.text is not None
     ]
     written = await repository.create_prompts(
@@ -249,17 +245,17 @@ async def _import_batch(
                 format=plan.format,
                 is_default_from_code=True,
                 is_active=plan.outcome is Outcome.CREATED,
-                name=(plan.source.title if plan.source is not None else None) or MIGRATED_NAME,
-                author=(plan.source.author if plan.source is not None else None) or AUTHOR,
-                note="; ".join(filter(None, (plan.source.note if plan.source else None, note, plan.reason))),
-                created_at=plan.source.created_at if plan.source is not None else None,
-                updated_at=plan.source.updated_at if plan.source is not None else None,
+                name=text.title or MIGRATED_NAME,
+                author=text.author or AUTHOR,
+                note="; ".join(filter(None, (text.note, note, plan.reason))),
+                created_at=text.created_at,
+                updated_at=text.updated_at,
             )
-            for plan in new_plans
+            for plan, text in new_plans
         ],
     )
     events = []
-    for plan, prompt in zip(new_plans, written, strict=True):
+    for (plan, _), prompt in zip(new_plans, written, strict=True):
         events.append(_event(plan, Action.CREATED, locked[plan.agent], prompt.id, note))
         if prompt.is_active:
             events.append(_event(plan, Action.ACTIVATED, locked[plan.agent], prompt.id, note))

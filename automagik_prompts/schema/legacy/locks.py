@@ -34,12 +34,6 @@ CREATE TABLE IF NOT EXISTS "aerich" (
 )"""
 
 
-_AERICH_TYPES = {
-    "sqlite": {"id": "INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL", "json": "JSON"},
-    "postgres": {"id": "SERIAL NOT NULL PRIMARY KEY", "json": "JSONB"},
-}
-
-
 async def begin(client: BaseDBAsyncClient, applying: str | None = None) -> Connection:
     """Begin a migration: be the only one, and let the first statement be a write.
 
@@ -60,14 +54,14 @@ async def begin(client: BaseDBAsyncClient, applying: str | None = None) -> Conne
         if not await columns(db, "aerich"):
             if missing := await missing_rights(db):
                 raise SchemaError(f"Nothing was changed, as no table can be created: {'; '.join(missing)}.")
-            await db.run(_AERICH.format(**_AERICH_TYPES["postgres"]))
+            await db.run(_AERICH.format(id="SERIAL NOT NULL PRIMARY KEY", json="JSONB"))
     else:
         try:
             await db.run("UPDATE aerich SET app = app WHERE 1 = 0")
         except OperationalError as error:
             if "no such table" not in str(error):
                 raise
-            await db.run(_AERICH.format(**_AERICH_TYPES["sqlite"]))
+            await db.run(_AERICH.format(id="INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL", json="JSON"))
     version = Path(applying).name if applying is not None else None
     if version and await db.rows("SELECT id FROM aerich WHERE app = ? AND version = ?", APP_LABEL, version):
         raise SchemaError(f"Another upgrade has just applied {version}. Run the upgrade again for what is left.")

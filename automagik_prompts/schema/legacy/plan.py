@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from automagik_prompts.schema.legacy.frozen import DEFAULT_STATUS_KEY, Format, text_refusal
 from automagik_prompts.schema.legacy.planned import AgentPlan, LegacyAgent, Outcome, PlannedVersion
@@ -20,6 +21,8 @@ MIGRATED_NAME = "Migrated Default Prompt"
 AUTHOR = "migration"
 """The author of what migrations write."""
 
+
+_number = attrgetter("version")
 
 _NO_UTF8 = re.compile(r"[\ud800-\udfff]")
 """How bytes that are no text look after reading."""
@@ -96,17 +99,12 @@ def plan_text(
         format: How it is read, where that is known.
     """
     if text is None or not text.strip():
-        return AgentPlan(agent_id, agent, _kind(text), status_key, text=text)
+        kind = Outcome.NULL if text is None else Outcome.BLANK if text else Outcome.EMPTY
+        return AgentPlan(agent_id, agent, kind, status_key, text=text)
     mine = sorted((version for version in versions if version.status_key == status_key), key=_number)
     active = next((version for version in mine if version.is_active), None)
-    plan = AgentPlan(
-        agent_id,
-        agent,
-        Outcome.PRESENT,
-        status_key,
-        from_version=active.version if active is not None else None,
-        text=text,
-    )
+    before = active.version if active is not None else None
+    plan = AgentPlan(agent_id, agent, Outcome.PRESENT, status_key, from_version=before, text=text)
     beside = f"version {active.version} is active" if active is not None and not wins else ""
     if not is_active:
         beside = beside or "it is not active there"
@@ -119,14 +117,14 @@ def plan_text(
         return replace(plan, reason=beside) if beside else replace(plan, outcome=Outcome.ACTIVATED)
     if reason := refusal(text):
         return replace(plan, outcome=Outcome.REFUSED, reason=reason)
-    kind, uses, verbatim = format_of(text)
+    how, uses, verbatim = format_of(text)
     if format == "text":
-        kind, uses, verbatim = "text", (), ""
+        how, uses, verbatim = "text", (), ""
     return replace(
         plan,
         outcome=Outcome.INACTIVE if beside else Outcome.CREATED,
         version=mine[-1].version + 1 if mine else 1,
-        format=kind,
+        format=how,
         reason="; ".join(filter(None, (verbatim, beside))),
         uses=uses,
     )
@@ -138,15 +136,7 @@ def _plan(agent: LegacyAgent, versions: Sequence[PlannedVersion]) -> AgentPlan:
     same = max((version for version in versions if version.text == agent.text), key=_number, default=None)
     if unchanged and same is not None:
         # What the downgrade had written there; what is active now was brought back from the archive.
-        plan = AgentPlan(
-            agent.id,
-            agent.name,
-            Outcome.PRESENT,
-            status_key=same.status_key,
-            version=same.version,
-            version_id=same.id,
-            text=agent.text,
-        )
+        plan = AgentPlan(agent.id, agent.name, Outcome.PRESENT, same.status_key, same.version, same.id, text=same.text)
     else:
         # A text that was changed since the downgrade is the newest wish.
         plan = plan_text(agent.id, agent.name, agent.text, versions, wins=agent.archived and not unchanged)
@@ -157,14 +147,3 @@ def _plan(agent: LegacyAgent, versions: Sequence[PlannedVersion]) -> AgentPlan:
     pointed = next((version for version in versions if version.id == agent.pointer), None)
     primary = None if agent.archived else pointed.status_key if pointed is not None else DEFAULT_STATUS_KEY
     return replace(plan, variables=tuple(sorted(names)), primary=primary)
-
-
-def _kind(text: str | None) -> Outcome:
-    """Tell apart what is no text."""
-    if text is None:
-        return Outcome.NULL
-    return Outcome.BLANK if text else Outcome.EMPTY
-
-
-def _number(version: PlannedVersion) -> int:
-    return version.version

@@ -120,7 +120,6 @@ class AgentPlan:
         variables: All names that the agent's versions use, to be exposed.
         primary: The primary status that the application's pointer tells, `None` to leave it as it is.
         text: The text.
-        source: Where the text came from, in an import.
     """
 
     agent_id: int | None
@@ -136,7 +135,6 @@ class AgentPlan:
     variables: tuple[str, ...] = ()
     primary: str | None = None
     text: str | None = field(default=None, repr=False)
-    source: SourceText | None = field(default=None, repr=False)
 
     @property
     def verbatim(self) -> bool:

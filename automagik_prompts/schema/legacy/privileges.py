@@ -52,14 +52,15 @@ async def hidden_tables(db: DatabaseReader) -> list[str]:
     return found
 
 
-async def unseen_rows(db: DatabaseReader, table: str) -> list[str]:
-    """Return why some rows of a table would not be seen, or not be reached by the keys of others."""
+async def kept_away(db: DatabaseReader, table: str) -> list[str]:
+    """Return why some rows of a table would not be seen or reached by the keys of others, or it may not be altered."""
     if db.dialect == "sqlite":
         return []
     (found,) = await db.rows(
-        f"SELECT current_user::text AS me, COALESCE(row_security_active({TABLE_ID}), false) AS secured, "
-        f"EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = {TABLE_ID}) AS inherited",
-        table,
+        "SELECT current_user::text AS me, pg_get_userbyid(relowner)::text AS owner, "
+        "pg_has_role(relowner, 'USAGE') AS mine, COALESCE(row_security_active(oid), false) AS secured, "
+        "EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = pg_class.oid) AS inherited "
+        f"FROM pg_class WHERE oid = {TABLE_ID}",
         table,
     )
     reasons: list[str] = []
@@ -73,20 +74,7 @@ async def unseen_rows(db: DatabaseReader, table: str) -> list[str]:
             f"{table} has partitions or tables that inherit from it, which foreign keys do not reach: import the texts "
             "with --from instead"
         )
+    if not found["mine"]:
+        owner = found["owner"]
+        reasons.append(f"the table {table} belongs to {owner}, and {found['me']} may not alter it: upgrade as {owner}")
     return reasons
-
-
-async def foreign_owner(db: DatabaseReader, table: str) -> list[str]:
-    """Return whether the user may not alter a table."""
-    if db.dialect == "sqlite":
-        return []
-    rows = await db.rows(
-        "SELECT current_user::text AS me, pg_get_userbyid(relowner)::text AS owner, "
-        f"pg_has_role(relowner, 'USAGE') AS mine FROM pg_class WHERE oid = {TABLE_ID}",
-        table,
-    )
-    return [
-        f"the table {table} belongs to {row['owner']}, and {row['me']} may not alter it: upgrade as {row['owner']}"
-        for row in rows
-        if not row["mine"]
-    ]

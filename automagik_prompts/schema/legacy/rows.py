@@ -11,9 +11,11 @@ from automagik_prompts.schema.legacy.plan import AUTHOR, MIGRATED_NAME
 from automagik_prompts.schema.legacy.planned import AgentPlan, Outcome, PlannedVersion
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.storage.connection import Connection
+from automagik_prompts.storage.dialects.base import quoted
 
 
-async def _write_versions(db: Connection, new: Sequence[AgentPlan], moved: Sequence[AgentPlan]) -> None:
+async def write_versions(db: Connection, new: Sequence[AgentPlan], moved: Sequence[AgentPlan]) -> None:
+    """Write the versions of adopted texts, and make active what is to be."""
     now = datetime.now(UTC)
     # First nothing is active, then the new one is: at no moment are there two.
     await db.run_many(
@@ -89,13 +91,12 @@ async def write_text_events(db: Connection, new: Sequence[AgentPlan], moved: Seq
         db,
         [
             Event(
-                agent_id=agent_id,
-                status_key=plan.status_key,
-                action=action,
+                agent_id,
+                plan.status_key,
+                action.value,
                 prompt_id=ids[agent_id, plan.status_key, version],
                 version=version,
                 from_version=plan.from_version if action is Action.ACTIVATED else None,
-                author=AUTHOR,
                 note=_note(plan),
                 revision=revisions[agent_id],
             )
@@ -109,30 +110,15 @@ async def write_events(db: Connection, events: Sequence[Event]) -> None:
     """Append events."""
     now = datetime.now(UTC)
     await db.run_many(
-        'INSERT INTO "prompt_events" ("agent_id", "status_key", "action", "prompt_id", "version", "from_version",'
-        ' "author", "note", "revision", "created_at") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-        [
-            (
-                *(event.agent_id, event.status_key, event.action.value, event.prompt_id, event.version),
-                *(event.from_version, event.author, event.note, event.revision, now),
-            )
-            for event in events
-        ],
+        f'INSERT INTO "prompt_events" ({", ".join(map(quoted, Event._fields))}, "author", "created_at")'
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(*event, AUTHOR, now) for event in events],
     )
 
 
-def event_of(version: PlannedVersion, action: Action, *, note: str) -> Event:
+def event_of(version: PlannedVersion, action: Action, note: str) -> Event:
     """Return the event of an adopted version."""
-    return Event(
-        agent_id=version.agent_id,
-        status_key=version.status_key,
-        action=action,
-        revision=1,
-        prompt_id=version.id,
-        version=version.version,
-        author=AUTHOR,
-        note=note,
-    )
+    return Event(version.agent_id, version.status_key, action.value, version.id, version.version, note, revision=1)
 
 
 def _note(plan: AgentPlan) -> str:

@@ -12,7 +12,7 @@ from pydantic_ai.usage import RunUsage
 
 from automagik_prompts import ActivePrompt, DeclarationError, InvalidPromptError
 from automagik_prompts.agent import features
-from automagik_prompts.agent.capability import Inject, OnChange, Pin
+from automagik_prompts.agent.run import Inject, OnChange, Pin
 
 
 @pytest.mark.parametrize(

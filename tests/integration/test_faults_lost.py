@@ -61,4 +61,6 @@ async def test_fault_53_something_was_dropped(
     await until(lambda: plugin.state is State.LIVE, "it is followed again", 30)
     assert operator.run("upgrade").code == 0
     assert (await plugin.create("a", "default", "Later.", activate=True)).active_version == 3
+    # What could not be written is tried again after a while.
+    await until(lambda: plugin.health().unwritten is None, "writing goes on", 30)
     assert_follows(plugin, "a", 3)

@@ -14,20 +14,21 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from opentelemetry.trace import get_current_span
-from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering
+from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering, durable_operation
 from pydantic_ai.tools import AgentDepsT, RunContext
 
-from automagik_prompts.agent import dynamic, features, overrides, pinning, plugins, telemetry
+from automagik_prompts.agent import durable, dynamic, features, overrides, pinning, plugins, telemetry
 from automagik_prompts.agent import run as runs
+from automagik_prompts.agent.durable import RecordedChoice, RecordedPrompt, RecordedRun
 from automagik_prompts.agent.messages import put_right, without_declared
 from automagik_prompts.agent.provenance import UsedPrompt, last_used, record_provenance
 from automagik_prompts.agent.rendering import RenderCache, RenderedPrompt, fill
-from automagik_prompts.agent.run import Inject, OnChange, Pin, Run
+from automagik_prompts.agent.run import Inject, MemoryRun, OnChange, Pin, Run
 from automagik_prompts.agent.selection import choose, read_status, wait_for_database
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.keys import Status
@@ -108,6 +109,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     _suffix: ClassVar[str] = ""
 
     _memory: RenderCache = field(default_factory=RenderCache, init=False, repr=False, compare=False)
+    _has_engine: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.agent is not None:
@@ -189,8 +191,10 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         if any(other is self for other in rivals):
             if any(replace(other, agent=bound.agent) != bound for other in rivals):
                 raise _two_for(bound.agent)
+            bound.id = self.id  # by which a durable engine may know it already
             if bound.inject == "system_prompt" and rivals[0] is self:
                 dynamic.register_system_prompt(bound, agent)
+        bound._has_engine = any(map(durable.is_engine, found))  # noqa: SLF001  # its own copy
         plugins.bind(bound.name, self.plugin)
         if bound.expose:
             (self.plugin.registry if self.plugin is not None else registry).expose(bound.name, bound.expose)
@@ -211,7 +215,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         name = self.name
         if self._suffix and self._is_replaced(ctx):
             return await handler()
-        run = await self.begin()
+        run = await self.begin(ctx)
         if self.pin is not None:
             run.pinned = last_used(ctx.messages, name)
         runs.begin(ctx, name, run)
@@ -219,7 +223,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             return await handler()
         finally:
             runs.end(name, run)
-            if name not in plugins.ran:
+            if name not in plugins.ran and isinstance(run, MemoryRun):
                 plugins.ran.add(name)
                 run.reader.report_first_run()
 
@@ -238,8 +242,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             if rendered is not None:
                 run.prepare(rendered, step)
                 if run.span is not None:
-                    used = UsedPrompt.of(rendered.prompt, rendered.asked_status_key, ctx.run_id)
-                    with telemetry.baggage_set(telemetry.attributes_of(used)):
+                    with telemetry.baggage_set(telemetry.attributes_of(rendered.used)):
                         return await handler(request_context)
             return await handler(request_context)
         finally:
@@ -250,13 +253,13 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
     ) -> ModelRequestContext:
         """Put the messages right: this agent's active prompt once, everything else as it was."""
         name = self.name
-        run = runs.find(ctx, name) or await self.begin()
+        run = runs.find(ctx, name) or await self.begin(ctx)
         if run.capability is not self:
             return request_context
         rendered = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
         if rendered is None and self.inject == "system_prompt":
             rendered = await self.render(ctx, run)
-        declared = run.snapshot.code_texts(name)
+        declared = run.texts
         text = rendered.text if rendered is not None and self.inject == "system_prompt" else None
         put_right(request_context, ctx.messages, self.ref, text, declared, self._context_id)
         if rendered is None:
@@ -272,7 +275,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
                 request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
         record_provenance(rendered.entry, ctx.run_id, request_context.messages, ctx.messages)
         if run.span is not None:
-            run.trace(UsedPrompt.of(rendered.prompt, rendered.asked_status_key, ctx.run_id))
+            run.trace(rendered.used)
         return request_context
 
     async def wrap_tool_execute(
@@ -334,8 +337,10 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
 
     async def render(self, ctx: RunContext[AgentDepsT], run: Run) -> RenderedPrompt:
         """Return the text for the present status, filled."""
+        if not isinstance(run, MemoryRun):
+            return await run.render(partial(self._record, ctx))
         name = self.name
-        if not run.snapshot.is_loaded and run.is_plain and not run.snapshot.knows(name):
+        if not run.snapshot.is_loaded and (run.is_plain or run.goes_on) and not run.snapshot.knows(name):
             await wait_for_database(run)
         given = self.status if self.status is not None else run.snapshot.default_status(name)
         status_key = await read_status(ctx, run.snapshot, name, given) if given is not None else None
@@ -345,6 +350,24 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         selection = run.selections.get(status_key) or await choose(ctx, run, name, status_key)
         return await fill(ctx, run.snapshot, selection, status_key, run.reader, self.variables, self.expose, memory)
 
+    @durable_operation(name="prompt")
+    async def _record(
+        self, ctx: RunContext[AgentDepsT], choices: list[RecordedChoice], pinned: dict[str, Any] | None
+    ) -> RecordedPrompt:
+        """Find out what a request of a durable run is sent; the engine records it, and calls this once for each.
+
+        Args:
+            ctx: The run.
+            choices: What was chosen for its earlier requests.
+            pinned: What the conversation goes on with, if nothing was chosen yet.
+        """
+        run = cast("MemoryRun", await self.begin(None))
+        run.pinned = UsedPrompt.from_metadata(pinned)
+        durable.resume(run, choices)
+        rendered = await self.render(ctx, run)
+        status = self.status if self.status is not None else run.snapshot.default_status(self.name)
+        return durable.recorded(run, rendered, choices, is_constant=not callable(status) or isinstance(status, Enum))
+
     def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
         """Return whether the run has another capability for the same prompts, also one that was made for this run."""
         found: list[AbstractCapability[AgentDepsT]] = []
@@ -353,10 +376,14 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         own = [one for one in map(dynamic.unwrapped, found) if isinstance(one, ActivePrompt)]
         return any(not isinstance(one, InstalledPrompt) and one.agent == self.agent for one in own)
 
-    async def begin(self) -> Run:
-        """Begin a run, waiting for the first load if need be."""
+    async def begin(self, ctx: RunContext[AgentDepsT] | None) -> Run:
+        """Begin a run, waiting for the first load if need be; without a context, one that reads memory in any case."""
+        if self._has_engine and ctx is not None and durable.is_replayable(ctx):
+            declarations = self.plugin.registry if self.plugin is not None else registry
+            return RecordedRun(self, declarations.texts(self.name))
         reader = self.reader
-        return Run(self, reader, reader.snapshot() or await reader.ready(), overrides.in_force())
+        snapshot = reader.snapshot() or await reader.ready()
+        return MemoryRun(self, snapshot.code_texts(self.name), reader, snapshot, overrides.in_force())
 
 
 class InstalledPrompt(ActivePrompt[AgentDepsT]):

@@ -30,7 +30,7 @@ def register_system_prompt(capability: RunCapability, agent: AbstractAgent[Any, 
         run = runs.find(ctx, capability.name)
         if run is None:
             # In a run without this prompt, the agent's capabilities were overridden, this one with them.
-            return "" if ctx.run_id is not None else (await capability.render(ctx, await capability.begin())).text
+            return "" if ctx.run_id is not None else (await capability.render(ctx, await capability.begin(ctx))).text
         if run.capability.inject != "system_prompt":
             return ""  # a capability for this run only has taken over, and puts it elsewhere
         if ctx.run_id is None:
@@ -49,7 +49,7 @@ def instructions_of(capability: RunCapability) -> Callable[[RunContext[Any]], An
     """Return the function that gives the instructions of a request."""
 
     async def active_prompt(ctx: RunContext[Any]) -> InstructionPart:
-        run = runs.find(ctx, capability.name) or await capability.begin()
+        run = runs.find(ctx, capability.name) or await capability.begin(ctx)
         rendered = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
         if rendered is None:
             rendered = run.prepare(await capability.render(ctx, run), ctx.run_step)

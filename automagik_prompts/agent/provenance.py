@@ -42,9 +42,9 @@ class UsedPrompt:
     run_id: str | None
 
     @classmethod
-    def of(cls, prompt: ServedPrompt, asked_status_key: str, run_id: str | None) -> Self:
-        """Return what identifies a served prompt."""
-        return cls(**{**entry_of(prompt, asked_status_key), "source": prompt.source, "run_id": run_id})
+    def of(cls, prompt: ServedPrompt, asked_status_key: str) -> Self:
+        """Return what identifies a served prompt, for no run in particular."""
+        return cls(**{**entry_of(prompt, asked_status_key), "source": prompt.source, "run_id": None})
 
     def __str__(self) -> str:
         which = f"version {self.version}" if self.version is not None else "the text"

@@ -12,9 +12,9 @@ from typing import Any
 from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent.filling import fill_text, names_of
-from automagik_prompts.agent.provenance import ProvenanceEntry, entry_of
+from automagik_prompts.agent.provenance import ProvenanceEntry, UsedPrompt, entry_of
 from automagik_prompts.domain.protocols import PromptReader, SnapshotReader, Values, VariablesFunction
-from automagik_prompts.domain.served import Selection, ServedPrompt
+from automagik_prompts.domain.served import Selection
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
 from automagik_prompts.templating.access import ABSENT, BUILTINS, builtin_value, get, names_in
 
@@ -25,14 +25,12 @@ class RenderedPrompt:
 
     Attributes:
         text: The text, filled.
-        prompt: The prompt that was filled.
-        asked_status_key: The status of the run; another one than the prompt's where that had no text of its own.
+        used: The prompt that was filled.
         entry: What histories say about it, but for the run.
     """
 
     text: str
-    prompt: ServedPrompt
-    asked_status_key: str
+    used: UsedPrompt
     entry: ProvenanceEntry
 
 
@@ -43,12 +41,14 @@ class CacheEntry:
     Attributes:
         snapshot: From which it was chosen.
         selection: The choice.
+        used: What identifies the chosen prompt, for the status that it was chosen for.
         entry: What histories say about it, but for the run.
         rendered: What is sent, if no value goes into it.
     """
 
     snapshot: SnapshotReader
     selection: Selection
+    used: UsedPrompt
     entry: ProvenanceEntry
     rendered: RenderedPrompt | None
 
@@ -80,15 +80,15 @@ class RenderCache:
         """
         prompt = selection.prompt
         asked = status_key or prompt.status_key
-        entry = entry_of(prompt, asked)
+        used, entry = UsedPrompt.of(prompt, asked), entry_of(prompt, asked)
         rendered = None
         if not prompt.template.variables:
             with suppress(RenderError):  # a helper may fail without a variable: `fill` deals with that
                 text = prompt.template.render(lambda _name: ABSENT, missing=reader.missing)
-                rendered = RenderedPrompt(text, prompt, asked, entry)
+                rendered = RenderedPrompt(text, used, entry)
         if len(self.entries) >= _REMEMBERED:
             self.entries.clear()  # a status function can return anything
-        self.entries[status_key] = made = CacheEntry(snapshot, selection, entry, rendered)
+        self.entries[status_key] = made = CacheEntry(snapshot, selection, used, entry, rendered)
         return made
 
 
@@ -127,17 +127,18 @@ async def fill(
         known = memory.keep(snapshot, status_key, selection, reader)
     if known.rendered is not None:
         return known.rendered
-    prompt, entry = selection.prompt, known.entry
-    asked = entry["asked_status_key"]
+    prompt, asked = selection.prompt, known.used.asked_status_key
     given: Any = variables
     if callable(given):
         given = given(ctx)
         if inspect.isawaitable(given):
             given = await given
     lookup = _lookup(ctx, given or {}, prompt.agent, asked)
-    exposed = None if snapshot.declares(prompt.agent) else {*expose, *names_of(given or {})}
+    exposed = None if snapshot.exposed(prompt.agent) is not None else {*expose, *names_of(given or {})}
     text, filled = fill_text(reader, selection, lookup, partial(names_in, given or {}, ctx.deps), exposed)
-    return RenderedPrompt(text, filled, asked, entry if filled is prompt else entry_of(filled, asked))
+    if filled is prompt:
+        return RenderedPrompt(text, known.used, known.entry)
+    return RenderedPrompt(text, UsedPrompt.of(filled, asked), entry_of(filled, asked))
 
 
 def _lookup(ctx: RunContext[Any], given: Values, agent: str, status_key: str) -> Callable[[str], object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -50,7 +50,7 @@ class RunCapability(Protocol):
     async def render(self, ctx: RunContext[Any], run: Run) -> RenderedPrompt:
         """Return the filled text for the present status."""
 
-    async def begin(self) -> Run:
+    async def begin(self, ctx: RunContext[Any] | None) -> Run:
         """Begin a run, waiting for the first load if need be."""
 
 
@@ -60,11 +60,8 @@ class Run:
 
     Attributes:
         capability: The capability in charge: the agent's, or one that was given to this run.
-        reader: The plugin that it reads from.
-        snapshot: What the plugin served when the run began; a deploy in the middle changes nothing.
-        overrides: The prompts in force in the context that began the run.
+        texts: The agent's texts as its code declares them.
         pinned: What the conversation's last run sent, where this one is to go on with it.
-        selections: What was chosen for each status, so that a status that comes back finds the same text.
         prepared: What the next request sends, if that was found out before the request.
         prepared_at: The step of the run at which it was found out.
         run_id: The id of the run.
@@ -76,12 +73,9 @@ class Run:
     """
 
     capability: RunCapability
-    reader: PromptReader
-    snapshot: SnapshotReader
-    overrides: tuple[ServedPrompt, ...] = ()
+    texts: frozenset[str]
     # The rest stands in the class until it is set, which keeps beginning a run cheap.
     pinned: UsedPrompt | None = field(default=None, init=False)
-    selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
     prepared: RenderedPrompt | None = field(default=None, init=False)
     prepared_at: int = field(default=-1, init=False)
     run_id: str | None = field(default=None, init=False)
@@ -91,11 +85,9 @@ class Run:
     labels: tuple[str, ...] = field(default=(), init=False)
     attributes: telemetry.Attributes | None = field(default=None, init=False)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether the run sends what the snapshot serves: no override, no version asked for, no conversation's."""
-        capability = self.capability
-        return capability.version is None and capability.pin is None and not self.overrides
+    async def render(self, record: Callable[..., Awaitable[Any]]) -> RenderedPrompt:
+        """Return what a request is sent, where that is recorded: a run in memory is asked otherwise."""
+        raise NotImplementedError
 
     def prepare(self, sent: RenderedPrompt, step: int) -> RenderedPrompt:
         """Keep what the next request sends."""
@@ -114,6 +106,31 @@ class Run:
             leading.labels = (*leading.labels, label)
         if self.lead is None:
             get_current_span().set_attributes(self.attributes)
+
+
+@dataclass(eq=False)
+class MemoryRun(Run):
+    """A run that reads what the process holds in memory, as mostly.
+
+    Attributes:
+        reader: The plugin that it reads from.
+        snapshot: What the plugin served when the run began; a deploy in the middle changes nothing.
+        overrides: The prompts in force in the context that began the run.
+        goes_on: Whether it goes on with what a durable run was sent before.
+        selections: What was chosen for each status, so that a status that comes back finds the same text.
+    """
+
+    reader: PromptReader
+    snapshot: SnapshotReader
+    overrides: tuple[ServedPrompt, ...] = ()
+    goes_on: bool = False
+    selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the run sends what the snapshot serves: no override, no version asked for, no conversation's."""
+        capability = self.capability
+        return capability.version is None and capability.pin is None and not (self.overrides or self.goes_on)
 
 
 # By run id and name of the prompts. Not in a context variable: a run may be driven from several tasks.

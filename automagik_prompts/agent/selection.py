@@ -11,7 +11,7 @@ from pydantic_ai.tools import RunContext
 from automagik_prompts.agent import overrides
 from automagik_prompts.agent.messages import Placement
 from automagik_prompts.agent.provenance import UsedPrompt
-from automagik_prompts.agent.run import Run
+from automagik_prompts.agent.run import MemoryRun
 from automagik_prompts.domain.protocols import SnapshotReader, StatusFunction
 from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt, Source
 from automagik_prompts.exceptions import NoActivePromptError
@@ -30,13 +30,13 @@ async def read_status(
     return snapshot.status_key(name, status)
 
 
-async def wait_for_database(run: Run) -> None:
+async def wait_for_database(run: MemoryRun) -> None:
     """Wait, bounded, for the statuses of an agent that only the database knows: what a status means depends on them."""
     if (snapshot := await run.reader.loaded()) is not None:
         run.snapshot = snapshot
 
 
-async def choose(ctx: RunContext[Any], run: Run, name: str, status_key: str | None) -> Selection:
+async def choose(ctx: RunContext[Any], run: MemoryRun, name: str, status_key: str | None) -> Selection:
     """Choose the prompt for a status, once for each status of a run.
 
     Args:
@@ -74,7 +74,7 @@ async def choose(ctx: RunContext[Any], run: Run, name: str, status_key: str | No
     return selection
 
 
-async def _select(run: Run, name: str, status_key: str | None) -> Selection:
+async def _select(run: MemoryRun, name: str, status_key: str | None) -> Selection:
     """Return what is served; an agent that only the database knows waits for the first load, bounded.
 
     Raises:
@@ -93,7 +93,7 @@ async def _select(run: Run, name: str, status_key: str | None) -> Selection:
         return snapshot.select(name, status_key)
 
 
-def _as_pinned(ctx: RunContext[Any], run: Run, pinned: UsedPrompt, selection: Selection) -> Selection:
+def _as_pinned(ctx: RunContext[Any], run: MemoryRun, pinned: UsedPrompt, selection: Selection) -> Selection:
     """Return the version that the conversation goes on with; the active one if it can be found nowhere."""
     active = selection.prompt
     if pinned.source is Source.OVERRIDE:

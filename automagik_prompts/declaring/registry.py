@@ -42,6 +42,11 @@ class Registry:
         """What is declared now, by agent name; a mapping that never changes."""
         return self._agents
 
+    def texts(self, agent: str) -> frozenset[str]:
+        """Return an agent's texts as the code declares them; none for an agent that it does not."""
+        declared = self._agents.get(agent)
+        return declared.texts if declared is not None else frozenset()
+
     def watch(self, changed: Callable[[], None]) -> None:
         """Call a method after each change, as long as its object exists; it must return at once."""
         self._watchers.append(weakref.WeakMethod(changed))

@@ -40,8 +40,8 @@ class SnapshotReader(Protocol):
         """Return what is served for an agent and status; raises `NoActivePromptError`."""
         ...
 
-    def declares(self, agent: str) -> bool:
-        """Return whether this process' code declares prompts for an agent."""
+    def exposed(self, agent: str) -> frozenset[str] | None:
+        """Return what this process' code says that texts of an agent may use; `None` if it declares no such agent."""
         ...
 
     def code_texts(self, agent: str) -> frozenset[str]:
@@ -116,8 +116,12 @@ class PromptReader(Protocol):
         ...
 
 
-class ExposingRegistry(Protocol):
-    """Where code says which variables texts may use."""
+class Declarations(Protocol):
+    """What code says about agents, as far as a capability asks or adds to it."""
+
+    def texts(self, agent: str) -> frozenset[str]:
+        """Return the agent's texts as the code declares them."""
+        ...
 
     def expose(self, agent: str, names: Collection[str]) -> None:
         """Let the texts of an agent use further names."""
@@ -128,7 +132,7 @@ class PromptSource(Protocol):
     """Something that agents read prompts from: a plugin."""
 
     @property
-    def registry(self) -> ExposingRegistry:
+    def registry(self) -> Declarations:
         """The declarations that it serves."""
         ...
 

@@ -154,6 +154,7 @@ class ReasonCode(StrEnum):
     OVERRIDE = "override"
     REQUESTED = "requested"
     PINNED = "pinned"
+    RECORDED = "recorded"
 
 
 _REASONS = {
@@ -167,6 +168,7 @@ _REASONS = {
     ReasonCode.OVERRIDE: "it is in force in this context only",
     ReasonCode.REQUESTED: "this version was asked for",
     ReasonCode.PINNED: "the conversation goes on with it",
+    ReasonCode.RECORDED: "the durable run goes on with it",
 }
 
 

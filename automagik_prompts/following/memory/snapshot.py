@@ -137,9 +137,10 @@ class Snapshot:
             return fallback
         return self._from_code(agent, key if status_key is not None else None)
 
-    def declares(self, agent: str) -> bool:
-        """Return whether this process' code declares prompts for an agent: then the code says what texts may use."""
-        return agent in self.registry.agents
+    def exposed(self, agent: str) -> frozenset[str] | None:
+        """Return what this process' code says that texts of an agent may use; `None` if it declares no such agent."""
+        declared = self.registry.agents.get(agent)
+        return declared.exposed if declared is not None else None
 
     def code_texts(self, agent: str) -> frozenset[str]:
         """Return the agent's texts as its code declares them."""

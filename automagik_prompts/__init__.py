@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from automagik_prompts._version import __version__ as __version__
-from automagik_prompts.agent import plugins as _plugins
+from automagik_prompts.declaring.sandbox import passed_through as _passed_through
 
 if TYPE_CHECKING:
     from automagik_prompts.agent.capability import ActivePrompt
@@ -103,7 +103,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.db").TORTOISE_ORM
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{_HOME.get(name, 'exceptions')}")
+    with _passed_through():
+        module = import_module(f"{__name__}.{_HOME.get(name, 'exceptions')}")
     value = globals()[name] = getattr(module, name)
     return value
 
@@ -113,7 +114,8 @@ def _make_default() -> Any:
     return import_module(f"{__name__}.plugin").PromptPlugin()
 
 
-_plugins.register(_make_default)
+with _passed_through():
+    import_module(f"{__name__}.agent.plugins").register(_make_default)
 
 
 def __dir__() -> list[str]:

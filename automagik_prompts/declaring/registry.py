@@ -13,6 +13,7 @@ from dataclasses import replace
 from enum import Enum
 from types import MappingProxyType
 
+from automagik_prompts.declaring import sandbox
 from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt, Site
 from automagik_prompts.declaring.hints import log_hints
 from automagik_prompts.declaring.merging import check_members, declared_prompt, is_again, merged, primary_of, with_enums
@@ -97,6 +98,8 @@ class Registry:
         site = site or Site(where)
         try:
             agent = check_name(agent, "agent name")
+            if agent in self._agents and sandbox.is_inside():
+                return  # the copy of a module that has declared it
             exposed = {check_variable_name(name) for name in variables}
             declared: dict[str, DeclaredPrompt] = {}
             for given, text in texts.items():

@@ -14,7 +14,8 @@ from automagik_prompts.declaring.sandbox import passed_through as _passed_throug
 
 if TYPE_CHECKING:
     from automagik_prompts.agent.capability import ActivePrompt
-    from automagik_prompts.agent.provenance import PromptsUsed, UsedPrompt, prompt_used
+    from automagik_prompts.agent.history.provenance import PromptsUsed, prompt_used, strip_provenance
+    from automagik_prompts.agent.history.used import UsedPrompt
     from automagik_prompts.declaring.decorators import prompt, prompts
     from automagik_prompts.declaring.packages import prompts_from_package
     from automagik_prompts.default import default_plugin, install, render, resolve, uninstall
@@ -78,12 +79,14 @@ __all__ = [
     "render",
     "replay",
     "resolve",
+    "strip_provenance",
     "uninstall",
 ]
 
 _MODULES = {
     "agent.capability": ("ActivePrompt",),
-    "agent.provenance": ("PromptsUsed", "UsedPrompt", "prompt_used"),
+    "agent.history.provenance": ("PromptsUsed", "prompt_used", "strip_provenance"),
+    "agent.history.used": ("UsedPrompt",),
     "declaring.decorators": ("prompt", "prompts"),
     "declaring.packages": ("prompts_from_package",),
     "default": ("default_plugin", "install", "render", "resolve", "uninstall"),

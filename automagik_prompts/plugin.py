@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from pydantic import SecretStr
+
 from automagik_prompts.agent import plugins
 from automagik_prompts.agent.filling import fill_text, names_of
+from automagik_prompts.database_url import identity_of, redacted_url
 from automagik_prompts.declaring import discovery
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.declaring.registry import registry as default_registry
+from automagik_prompts.domain.history import Provenance
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.protocols import Values
 from automagik_prompts.domain.records import Prompt
@@ -28,7 +32,7 @@ from automagik_prompts.runtime.lifecycle import Lifecycle
 from automagik_prompts.runtime.native import NativeThread
 from automagik_prompts.runtime.reader import Reader
 from automagik_prompts.schema import migrate
-from automagik_prompts.settings import identity_of, load_settings, redacted_url
+from automagik_prompts.settings import load_settings
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
 from automagik_prompts.templating.access import ABSENT, builtin_value
@@ -59,6 +63,10 @@ class PromptPlugin(EditService):
         modules: Modules with prompts to import, besides those of installed packages.
         only: The agents to follow besides those that the code declares; by default all of them.
         author: Who writes, where a call does not say.
+        history_key: The key that signs what histories say about prompts; several of them while they are changed.
+        provenance: What histories say about prompts: `"full"`, `"opaque"` or `"off"`.
+        pin_timeout: Seconds that a run waits for the version that its conversation goes on with, at most.
+        baggage: Whether the prompt travels as OpenTelemetry baggage to the services that an agent calls.
         seed: Whether this process writes by itself what the code declares; off, it only follows.
         registry: The declarations to serve; those of the process by default.
 
@@ -88,6 +96,10 @@ class PromptPlugin(EditService):
         modules: tuple[str, ...] | list[str] | None = None,
         only: tuple[str, ...] | list[str] | None = None,
         author: str | None = None,
+        history_key: str | SecretStr | Sequence[str | SecretStr] | None = None,
+        provenance: Provenance | None = None,
+        pin_timeout: float | None = None,
+        baggage: bool | None = None,
         seed: bool | None = None,
         registry: Registry = default_registry,
     ) -> None:
@@ -106,6 +118,10 @@ class PromptPlugin(EditService):
             modules=modules,
             only=only,
             author=author,
+            history_key=history_key,
+            provenance=provenance,
+            pin_timeout=pin_timeout,
+            baggage=baggage,
             seed=seed,
         )
         self.settings = given.anchored()

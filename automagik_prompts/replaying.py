@@ -17,8 +17,9 @@ from pydantic_ai.messages import ToolCallPart, ToolReturnPart, UserPromptPart, r
 from automagik_prompts.agent import overrides
 from automagik_prompts.agent.capability import ActivePrompt, InstalledPrompt
 from automagik_prompts.agent.dynamic import unwrapped
+from automagik_prompts.agent.history.provenance import prompt_used
+from automagik_prompts.agent.history.used import UsedPrompt
 from automagik_prompts.agent.overrides import Override
-from automagik_prompts.agent.provenance import UsedPrompt, prompt_used
 from automagik_prompts.default import default_plugin
 from automagik_prompts.domain.keys import Status, StatusKeys, new_key
 from automagik_prompts.domain.protocols import PromptSource

@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit, urlunsplit
+from typing import Annotated, Any, Self
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, field_serializer, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from automagik_prompts.database_url import (
+    Dialect,
+    SecretUrl,
+    check_options,
+    dialect_of,
+    redacted_url,
+    server_parts,
+    sqlite_path,
+    with_secret,
+)
+from automagik_prompts.domain.history import HistoryRules, Provenance
 from automagik_prompts.domain.served import MissingMode
 from automagik_prompts.exceptions import ConfigurationError
-from automagik_prompts.server_url import hosts_of, read_server_url
+from automagik_prompts.server_url import read_server_url
 
 DEFAULT_DATABASE_URL = "sqlite://automagik_prompts.db"
 ENVIRONMENT_PREFIX = "AUTOMAGIK_PROMPTS_"
 
-Dialect = Literal["sqlite", "postgres"]
-_SCHEMES: dict[str, Dialect] = {
-    "sqlite": "sqlite",
-    "postgres": "postgres",
-    "postgresql": "postgres",
-    "asyncpg": "postgres",
-}
-
-
-_SECRET_OPTION = re.compile(r"[?&][^=&]*(?:pass|secret|token|key)[^=&]*=([^&#]+)", re.IGNORECASE)
-
-
-class SecretUrl(str):
-    """A database URL that never shows its password where it is printed for a debugger, a log or a crash report."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return repr(redacted_url(str(self)))
+MIN_KEY_LENGTH = 16
+"""Characters of a key, at least."""
 
 
 class Settings(BaseSettings):
@@ -60,6 +54,12 @@ class Settings(BaseSettings):
         modules: Modules to import before seeding, for applications that declare no entry point.
         only: The agents that are followed besides those that the code declares; by default all of them.
         author: Who writes, where a call does not say.
+        history_key: The key that signs what histories say about prompts, 16 characters or more; several of them, by
+            commas, while a new one takes the place of an old one: the first one signs, each is believed.
+        provenance: What the requests of a history say about their prompt: `full`, `opaque` (a token that only who has
+            the key can read) or `off`.
+        pin_timeout: Seconds that a run waits for the version that its conversation goes on with, at most.
+        baggage: Whether the prompt travels as OpenTelemetry baggage to the services that an agent calls.
         seed: Whether this process writes by itself: the code's texts, the schema of an embedded database, and what it
             cannot serve. Off, it only follows: for a viewer, or where a release step runs `automagik-prompts sync`.
     """
@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     modules: Annotated[tuple[str, ...], NoDecode] = ()
     only: Annotated[tuple[str, ...], NoDecode] = ()
     author: str | None = None
+    history_key: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    provenance: Provenance = "full"
+    pin_timeout: float = Field(default=0.2, ge=0, le=10)
+    baggage: bool = False
     seed: bool = True
 
     @field_validator("modules", "only", mode="before")
@@ -87,14 +91,37 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
 
+    @field_validator("history_key", mode="before")
+    @classmethod
+    def _keys(cls, value: object) -> object:
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("history_key")
+    @classmethod
+    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < MIN_KEY_LENGTH for key in value):
+            raise ValueError(
+                f"a key has {MIN_KEY_LENGTH} characters or more: python -c 'import secrets; "
+                "print(secrets.token_urlsafe(32))'"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _can_sign(self) -> Self:
+        if self.provenance == "opaque" and not self.history_key:
+            raise ValueError("provenance=opaque needs a history_key: the token is made with it")
+        return self
+
     @field_validator("database_url", "listen_url")
     @classmethod
     def _known_scheme(cls, value: str | None) -> str | None:
         if value is None:
             return None
         if dialect_of(value) == "sqlite":
-            _check_options(value.partition("?")[2])
-        elif _server_parts(value) is None:
+            check_options(value.partition("?")[2])
+        elif server_parts(value) is None:
             raise ValueError("write special characters in user and password percent-encoded, such as %2F for a slash")
         else:
             read_server_url(value)
@@ -126,17 +153,17 @@ class Settings(BaseSettings):
                 reason = getattr(error, "strerror", None) or "it is no text"
                 raise ValueError(f"the password file {file} cannot be read: {reason}") from None
         url = str(values.get("database_url", DEFAULT_DATABASE_URL))
-        parts = _server_parts(url)
+        parts = server_parts(url)
         if parts is None or dialect_of(url) == "sqlite" or not parts.username:
             raise ValueError("a password belongs to a user on a server: postgresql://user@host/database")
         if parts.password is not None:
             raise ValueError("the password is given twice: take it out of the database URL")
         secret = password.get_secret_value() if isinstance(password, SecretStr) else str(password)
-        given = {**values, "database_url": _with_secret(parts, secret)}
+        given = {**values, "database_url": with_secret(parts, secret)}
         if (listen_url := values.get("listen_url")) is not None:
-            direct = _server_parts(str(listen_url))
+            direct = server_parts(str(listen_url))
             if direct is not None and direct.username and direct.password is None:
-                given["listen_url"] = _with_secret(direct, secret)
+                given["listen_url"] = with_secret(direct, secret)
         return given
 
     def anchored(self) -> Self:
@@ -154,6 +181,12 @@ class Settings(BaseSettings):
     def dialect(self) -> Dialect:
         """The engine that the database URL names."""
         return dialect_of(self.database_url)
+
+    @property
+    def history(self) -> HistoryRules:
+        """What is written into histories, and what is believed of them."""
+        keys = tuple(key.get_secret_value().encode() for key in self.history_key)
+        return HistoryRules(keys, self.provenance, self.pin_timeout, self.baggage)
 
     @property
     def interval(self) -> float:
@@ -184,117 +217,3 @@ def load_settings(**given: Any) -> Settings:
             f"These settings cannot work: {'; '.join(problems)}. Correct the argument or the variable "
             f"{ENVIRONMENT_PREFIX}<NAME>."
         ) from None
-
-
-_PRAGMAS = frozenset(
-    {
-        *("busy_timeout", "cache_size", "foreign_keys", "journal_mode", "journal_size_limit", "mmap_size"),
-        *("synchronous", "temp_store"),
-    }
-)
-"""The options of an SQLite URL: settings of the connection."""
-
-
-def _check_options(options: str) -> None:
-    """Refuse what an SQLite URL has behind a question mark and that is no option: most likely a part of the name.
-
-    Raises:
-        ValueError: It is none of `_PRAGMAS`.
-    """
-    for option in filter(None, options.split("&")):
-        name, equals, _ = option.partition("=")
-        if not equals or name not in _PRAGMAS:
-            raise ValueError(
-                f"behind the question mark {option!r} is no option of an SQLite URL; there are "
-                f"{', '.join(sorted(_PRAGMAS))}. Write a question mark in a file's name as %3F"
-            )
-
-
-def dialect_of(url: str) -> Dialect:
-    """Return the engine that a database URL names.
-
-    Raises:
-        ValueError: The scheme is not known.
-    """
-    scheme = url.partition("://")[0].lower()
-    if "://" not in url or scheme not in _SCHEMES:
-        raise ValueError(f"a database URL begins with one of: {', '.join(f'{name}://' for name in _SCHEMES)}")
-    return _SCHEMES[scheme]
-
-
-def sqlite_path(url: str) -> Path | None:
-    """Return the file of an SQLite URL, absolute; `None` for a database in memory or on a server."""
-    if dialect_of(url) != "sqlite":
-        return None
-    name = url.partition("://")[2].partition("?")[0]
-    return None if name in {"", ":memory:"} else Path(unquote(name)).absolute()
-
-
-def identity_of(url: str) -> str | None:
-    """Return what tells one database from another, without secrets; `None` for a database in memory."""
-    if dialect_of(url) == "sqlite":
-        path = sqlite_path(url)
-        return f"sqlite:{path}" if path is not None else None
-    parts = urlsplit(url)
-    if len(hosts := hosts_of(parts.netloc)) > 1:
-        return f"postgres:{parts.username or ''}@{','.join(hosts)}{parts.path}"
-    host = dict(part.split("=", 1) for part in parts.query.split("&") if "=" in part).get("host", "")
-    return f"postgres:{parts.username or ''}@{parts.hostname or host}:{parts.port or ''}{parts.path}"
-
-
-def redacted_url(url: str) -> str:
-    """Return a database URL without its password and without options that could hold a secret."""
-    scheme, _, rest = url.partition("://")
-    if scheme.lower() == "sqlite":
-        path, options, _ = rest.partition("?")
-        return f"{scheme}://{path}{'?...' if options else ''}"
-    parts = _server_parts(url)
-    if parts is None:
-        return f"{scheme}://..." if scheme.lower() in _SCHEMES else "..."
-    _, at, host = parts.netloc.rpartition("@")
-    secret = ":***" if parts.password is not None else ""
-    netloc = f"{parts.username or ''}{secret}@{host}" if at else host
-    return urlunsplit((parts.scheme, netloc, parts.path, "..." if parts.query else "", ""))
-
-
-def redacted(message: str, url: str) -> str:
-    """Return a driver's error message on one line, without the passwords of the database URL."""
-    text = " ".join(message.split())
-    for secret in sorted(_secrets(url), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text if len(text) <= 300 else text[:297] + "..."
-
-
-def _server_parts(url: str) -> SplitResult | None:
-    """Return the parts of a server's URL, or `None` where it cannot be taken apart without doubt.
-
-    A `/`, `?` or `#` in a password that is not percent-encoded ends the host, and the rest would pass for a path.
-    """
-    try:
-        parts = urlsplit(url)
-        hosts_of(parts.netloc)
-    except ValueError:
-        return None
-    if not parts.scheme or parts.fragment or "@" in parts.path or "@" in parts.query:
-        return None
-    return parts
-
-
-def _with_secret(parts: SplitResult, secret: str) -> str:
-    """Return the URL of these parts with a password."""
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user}:{quote(secret, safe='')}@{host}"))
-
-
-def _secrets(url: str) -> set[str]:
-    """Return the passwords in a database URL, in each form in which a driver could repeat them."""
-    found = _SECRET_OPTION.findall(url)
-    if (parts := _server_parts(url)) is not None:
-        found.append(parts.password or "")
-    elif not url.lower().startswith("sqlite://"):
-        # It is not known where the password ends, so each piece of it counts.
-        password = url.rpartition("://")[2].partition(":")[2]
-        password = password.rpartition("@")[0] or password
-        found += [password, *re.split(r"[/?#@:\[\]]", password)]
-    forms = {form for secret in found for form in (secret, unquote(secret), unquote_plus(secret))}
-    return {" ".join(form.split()) for form in forms} - {""}

@@ -24,7 +24,7 @@ from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.templating.content import PromptContent
 
 if TYPE_CHECKING:
-    from automagik_prompts.agent.provenance import UsedPrompt
+    from automagik_prompts.agent.history.used import UsedPrompt
 
 _STARTUP_SECONDS = 30.0
 """What the first load of a test may take: a busy machine must not change what is tested."""
@@ -178,7 +178,9 @@ def assert_prompt_used(
     Raises:
         AssertionError: No request sent it; the message says what the requests sent.
     """
-    from automagik_prompts.agent.provenance import prompt_used  # loads Pydantic AI, which `override` does not need
+    from automagik_prompts.agent.history.provenance import (
+        prompt_used,  # loads Pydantic AI, which `override` does not need
+    )
 
     wanted: dict[str, object] = {
         "agent": normalized(agent),

@@ -21,6 +21,7 @@ import pytest
 from pydantic_ai import Agent
 
 from automagik_prompts.agent.capability import ActivePrompt
+from automagik_prompts.database_url import sqlite_path
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Explanation, Health, ServedPrompt, Source, State
@@ -28,7 +29,7 @@ from automagik_prompts.following import writer
 from automagik_prompts.following.journal import Journal
 from automagik_prompts.following.memory.packing import pack
 from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.settings import load_settings, sqlite_path
+from automagik_prompts.settings import load_settings
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.repository import CHANNEL, AgentState
 from tests import clock, member

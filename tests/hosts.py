@@ -11,10 +11,10 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 
+from automagik_prompts.database_url import dialect_of, sqlite_path
 from automagik_prompts.domain.edits import Intent
 from automagik_prompts.editing import commands
 from automagik_prompts.schema import migrate
-from automagik_prompts.settings import dialect_of, sqlite_path
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.postgres import connect_parameters
 

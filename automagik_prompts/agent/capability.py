@@ -10,32 +10,31 @@ history came in. The snapshot is pinned when the run begins, so a deploy does no
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry.trace import get_current_span
 from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering, durable_operation
 from pydantic_ai.tools import AgentDepsT, RunContext
 
-from automagik_prompts.agent import durable, dynamic, features, overrides, pinning, plugins, telemetry
+from automagik_prompts.agent import durable, dynamic, overrides, pinning, plugins, telemetry
 from automagik_prompts.agent import run as runs
 from automagik_prompts.agent.durable import RecordedChoice, RecordedPrompt, RecordedRun
-from automagik_prompts.agent.messages import put_right, without_declared
-from automagik_prompts.agent.provenance import UsedPrompt, last_used, record_provenance
+from automagik_prompts.agent.history.messages import put_right, without_declared
+from automagik_prompts.agent.history.provenance import last_used, record_provenance
+from automagik_prompts.agent.history.signing import entry_of
+from automagik_prompts.agent.history.used import UsedPrompt
+from automagik_prompts.agent.options import PromptOptions
 from automagik_prompts.agent.rendering import RenderCache, RenderedPrompt, fill
-from automagik_prompts.agent.run import Inject, MemoryRun, OnChange, Pin, Run
+from automagik_prompts.agent.run import MemoryRun, Run
 from automagik_prompts.agent.selection import choose, read_status, wait_for_database
 from automagik_prompts.declaring.registry import registry
-from automagik_prompts.domain.keys import Status
-from automagik_prompts.domain.protocols import PromptReader, PromptSource, Values
-from automagik_prompts.domain.validation import check_name, normalized
+from automagik_prompts.domain.validation import normalized
 from automagik_prompts.exceptions import DeclarationError
-from automagik_prompts.templating.exposure import check_variable_name
 
 if TYPE_CHECKING:
     from pydantic_ai.agent import AbstractAgent
@@ -51,116 +50,17 @@ if TYPE_CHECKING:
     from pydantic_ai.output import OutputContext
     from pydantic_ai.run import AgentRunResult
 
-_DEFAULT_ID = "active_prompt"
-
 
 @dataclass
-class ActivePrompt(AbstractCapability[AgentDepsT]):
+class ActivePrompt(PromptOptions[AgentDepsT]):
     """Sends the model the active prompt for an agent's present status, on every request.
 
     Raises:
         DeclarationError: The arguments are invalid, or the agent is given two different ones for one prompt.
     """
 
-    agent: str | None = None
-    """The name under which the prompts are declared; the Pydantic AI agent's own name by default."""
-
-    status: str | Enum | Callable[[RunContext[AgentDepsT]], Status | Awaitable[Status | None] | None] | None = None
-    """The present status: a string, an enum member (by its value, then by its name), or a sync or async function of the
-    run context that returns one of these; upper or lower case does not matter. It is read again before every model
-    request. By default the function given to `@prompts`, else the primary status. What the function raises ends the
-    run: a wrong status would mean a wrong prompt."""
-
-    _: KW_ONLY
-
-    variables: Values | Callable[[RunContext[AgentDepsT]], Values | Awaitable[Values]] | None = field(
-        default=None, repr=False
-    )
-    """Values of variables, or a sync or async function of the run context that returns them. They come before values
-    found in `deps`; only those that the text uses are read."""
-
-    expose: Sequence[str] = ()
-    """Names that texts may use, in the notation of `@prompts(variables=[...])`: for prompts that only the database has.
-    Whatever an import or an adoption has stored there, a run reaches nothing in `deps` but these, and the names of
-    `variables=`. What the code declares exposes its own names, and these besides."""
-
-    inject: Inject = "system_prompt"
-    """Where the model is rendered: in a system prompt at the head of the history, or in the request's instructions."""
-
-    on_change: OnChange = "rewrite"
-    """What happens to a text in the history that is not the active one any more: it is rewritten, or it stays and the
-    new one is appended as its replacement, which keeps the provider's prompt cache."""
-
-    pin: Pin | None = None
-    """`"conversation"`: a conversation goes on with the version that its history says it was rendered last, until its
-    status changes. By default each run takes the versions that are active when it begins. Trust the history that you
-    pin by: whoever can write it chooses the version."""
-
-    version: int | None = None
-    """Always this version of the present status, for previews and replays. The first run that needs it waits until it
-    is read, `startup_timeout` at most, and fails if it cannot be had: another text would be no preview."""
-
-    plugin: PromptSource | None = None
-    """The plugin to read from; the default plugin of the process by default."""
-
-    id: str | None = _DEFAULT_ID
-    """Unique among an agent's capabilities; made from the name of the prompts."""
-
-    _suffix: ClassVar[str] = ""
-
     _memory: RenderCache = field(default_factory=RenderCache, init=False, repr=False, compare=False)
     _has_engine: bool = field(default=False, init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        if self.agent is not None:
-            self.agent = check_name(self.agent, "agent name")
-            if self.id == _DEFAULT_ID:
-                # A colon separates the parts of an id of Pydantic AI's.
-                self.id = f"{_DEFAULT_ID}-{quote(self.agent, safe=' /@+')}{self._suffix}"
-        for name, value, allowed in (
-            ("inject", self.inject, ("system_prompt", "instructions")),
-            ("on_change", self.on_change, ("rewrite", "append")),
-            ("pin", self.pin, (None, "conversation")),
-        ):
-            if value not in allowed:
-                raise DeclarationError(f"{name}={value!r} is unknown. Use one of: {', '.join(map(str, allowed))}.")
-        self.expose = tuple(map(check_variable_name, [self.expose] if isinstance(self.expose, str) else self.expose))
-        if self.version is not None and self.version < 1:
-            raise DeclarationError(f"version={self.version!r} is no version. Versions are numbered from 1.")
-        if self.version is not None and self.pin is not None:
-            raise DeclarationError("version= and pin= exclude each other: one version always, or the conversation's.")
-        if self.on_change == "append" and self.inject == "system_prompt" and not features.APPENDS_SYSTEM_PROMPTS:
-            raise DeclarationError(
-                'on_change="append" needs pydantic-ai-slim 2.64 or later: earlier releases cannot tell which system '
-                'prompt a later one replaces. Upgrade it, or use inject="instructions" or on_change="rewrite".'
-            )
-        if self.defer_loading:
-            raise DeclarationError("A prompt cannot be deferred: the model needs it from the first request on.")
-
-    @classmethod
-    def from_spec(
-        cls,
-        agent: str | None = None,
-        *,
-        status: str | None = None,
-        variables: dict[str, Any] | None = None,
-        expose: Sequence[str] = (),
-        inject: Inject = "system_prompt",
-        on_change: OnChange = "rewrite",
-        pin: Pin | None = None,
-        version: int | None = None,
-    ) -> ActivePrompt[Any]:
-        """Build one from an agent spec, which can hold only plain values."""
-        return ActivePrompt(
-            agent,
-            status,
-            variables=variables,
-            expose=expose,
-            inject=inject,
-            on_change=on_change,
-            pin=pin,
-            version=version,
-        )
 
     @classmethod
     def combine(cls, capabilities: Sequence[AbstractCapability[AgentDepsT]]) -> AbstractCapability[AgentDepsT]:
@@ -199,7 +99,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         if bound.expose:
             (self.plugin.registry if self.plugin is not None else registry).expose(bound.name, bound.expose)
         if bound.pin is not None:
-            pinning.keep(bound.name)
+            plugins.pinned.add(bound.name)
         return bound
 
     def get_instructions(self) -> Callable[[RunContext[AgentDepsT]], Any] | None:
@@ -216,8 +116,10 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         if self._suffix and self._is_replaced(ctx):
             return await handler()
         run = await self.begin(ctx)
-        if self.pin is not None:
+        if self.pin == "conversation":
             run.pinned = last_used(ctx.messages, name)
+        elif self.pin is not None and isinstance(run, MemoryRun):
+            await pinning.ask(ctx, self.pin, run)
         runs.begin(ctx, name, run)
         try:
             return await handler()
@@ -241,7 +143,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
                 rendered = await self.render(ctx, run)
             if rendered is not None:
                 run.prepare(rendered, step)
-                if run.span is not None:
+                if run.span is not None and run.rules is not None and run.rules.baggage:
                     with telemetry.baggage_set(telemetry.attributes_of(rendered.used)):
                         return await handler(request_context)
             return await handler(request_context)
@@ -261,7 +163,7 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             rendered = await self.render(ctx, run)
         declared = run.texts
         text = rendered.text if rendered is not None and self.inject == "system_prompt" else None
-        put_right(request_context, ctx.messages, self.ref, text, declared, self._context_id)
+        put_right(request_context, ctx.messages, self.ref, text, declared, self.context_id)
         if rendered is None:
             return request_context  # the agent's instructions were overridden for this run, the prompt with them
         parameters = request_context.model_request_parameters
@@ -273,7 +175,10 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
                 kept.append(dynamic.instruction(rendered.text, self.id, self.on_change))
             if kept != parts:
                 request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
-        record_provenance(rendered.entry, ctx.run_id, request_context.messages, ctx.messages)
+        entry, rules = rendered.entry, run.rules
+        if rules is not None and not rules.is_plain:
+            entry = entry_of(rendered.used, rules, ctx.conversation_id)
+        record_provenance(entry, name, ctx.run_id, request_context.messages, ctx.messages)
         if run.span is not None:
             run.trace(rendered.used)
         return request_context
@@ -306,34 +211,8 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
             yield
             return
         get_current_span().set_attributes(run.attributes)
-        with telemetry.baggage_set(run.attributes):
+        with telemetry.baggage_set(run.attributes) if run.rules is not None and run.rules.baggage else nullcontext():
             yield
-
-    @property
-    def reader(self) -> PromptReader:
-        """What it reads from."""
-        return (overrides.stand_in(self.plugin) if self.plugin is not None else plugins.read()).reader
-
-    @cached_property
-    def name(self) -> str:
-        """The name of the prompts.
-
-        Raises:
-            DeclarationError: It was not given one, and never bound to an agent.
-        """
-        if self.agent is None:
-            raise DeclarationError("This ActivePrompt was never bound to an agent; pass it in capabilities=[...].")
-        return self.agent
-
-    @cached_property
-    def ref(self) -> str:
-        """What histories call this prompt; the same in every process, and different for each name."""
-        return f"automagik_prompts.{self.name}"
-
-    @cached_property
-    def _context_id(self) -> str | None:
-        """The id under which Pydantic AI lets a later statement replace an earlier one."""
-        return f"system_prompt:{self.id}" if self.on_change == "append" else None
 
     async def render(self, ctx: RunContext[AgentDepsT], run: Run) -> RenderedPrompt:
         """Return the text for the present status, filled."""
@@ -363,10 +242,13 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         """
         run = cast("MemoryRun", await self.begin(None))
         run.pinned = UsedPrompt.from_metadata(pinned)
+        if callable(self.pin) and not choices:
+            await pinning.ask(ctx, self.pin, run)
         durable.resume(run, choices)
         rendered = await self.render(ctx, run)
         status = self.status if self.status is not None else run.snapshot.default_status(self.name)
-        return durable.recorded(run, rendered, choices, is_constant=not callable(status) or isinstance(status, Enum))
+        is_constant = not callable(status) or isinstance(status, Enum)
+        return durable.recorded(run, rendered, choices, ctx.conversation_id, is_constant=is_constant)
 
     def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
         """Return whether the run has another capability for the same prompts, also one that was made for this run."""
@@ -380,10 +262,11 @@ class ActivePrompt(AbstractCapability[AgentDepsT]):
         """Begin a run, waiting for the first load if need be; without a context, one that reads memory in any case."""
         if self._has_engine and ctx is not None and durable.is_replayable(ctx):
             declarations = self.plugin.registry if self.plugin is not None else registry
-            return RecordedRun(self, declarations.texts(self.name))
+            return RecordedRun(self, declarations.texts(self.name), None)
         reader = self.reader
         snapshot = reader.snapshot() or await reader.ready()
-        return MemoryRun(self, snapshot.code_texts(self.name), reader, snapshot, overrides.in_force())
+        texts = snapshot.code_texts(self.name)
+        return MemoryRun(self, texts, reader.history, reader, snapshot, overrides.in_force())
 
 
 class InstalledPrompt(ActivePrompt[AgentDepsT]):

@@ -8,14 +8,15 @@ operation, whose result the engine keeps. There the plugin may start, wait and r
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent.dynamic import unwrapped
-from automagik_prompts.agent.provenance import UsedPrompt
+from automagik_prompts.agent.history.signing import entry_of
+from automagik_prompts.agent.history.used import UsedPrompt
 from automagik_prompts.agent.rendering import RenderedPrompt
 from automagik_prompts.agent.run import MemoryRun, Run
 from automagik_prompts.domain.protocols import SnapshotReader
@@ -107,14 +108,14 @@ class RecordedPrompt:
     Attributes:
         text: The filled text.
         used: What identifies it.
-        entry: What histories say about it, but for the run.
+        entry: What histories say about it, but for the run; `None` for nothing.
         choices: What was chosen for it, where the run had no choice for the status yet.
         is_fixed: Whether further requests are sent the same: the status cannot change, and no value goes into the text.
     """
 
     text: str
     used: dict[str, Any]
-    entry: dict[str, Any]
+    entry: dict[str, Any] | None
     choices: list[RecordedChoice] = field(default_factory=list)
     is_fixed: bool = False
 
@@ -139,7 +140,9 @@ class RecordedRun(Run):
         """
         if self.fixed is not None:
             return self.fixed
-        recorded = await record(self.choices, plain(self.pinned) if self.pinned and not self.choices else None)
+        pinned = self.pinned if not self.choices else None
+        told = {**pinned.facts(), "proof": pinned.proof} if pinned is not None else None
+        recorded = await record(self.choices, told)
         used = UsedPrompt.from_metadata(recorded.used)
         if used is None:
             raise NoActivePromptError(
@@ -182,13 +185,13 @@ def resume(run: MemoryRun, choices: Sequence[RecordedChoice]) -> None:
         )
 
 
-def plain(used: UsedPrompt) -> dict[str, Any]:
-    """Return what identifies a prompt, as it is recorded."""
-    return {**asdict(used), "source": used.source.value}
-
-
 def recorded(
-    run: MemoryRun, rendered: RenderedPrompt, choices: Sequence[RecordedChoice], *, is_constant: bool
+    run: MemoryRun,
+    rendered: RenderedPrompt,
+    choices: Sequence[RecordedChoice],
+    conversation: str | None,
+    *,
+    is_constant: bool,
 ) -> RecordedPrompt:
     """Return what an engine records of a request.
 
@@ -196,15 +199,17 @@ def recorded(
         run: The run that found it out.
         rendered: What is sent.
         choices: What the durable run goes on with already.
+        conversation: The id of the conversation.
         is_constant: Whether the status cannot change.
     """
     known = {choice.asked for choice in choices}
+    entry = entry_of(rendered.used, run.reader.history, conversation)
     new = {asked: selection for asked, selection in run.selections.items() if asked not in known}
     is_fixed = is_constant and not any(selection.prompt.variables for selection in run.selections.values())
     return RecordedPrompt(
         rendered.text,
-        plain(rendered.used),
-        dict(rendered.entry),
+        rendered.used.facts(),
+        dict(entry) if entry is not None else None,
         [
             RecordedChoice(
                 asked,

@@ -32,6 +32,9 @@ bound: dict[str, set[int]] = {}
 ran: set[str] = set()
 """Those of them whose agents have run."""
 
+pinned: set[str] = set()
+"""Those of them whose conversations go on with versions that may be active no more."""
+
 
 def bind(name: str, plugin: object) -> None:
     """Take note that an agent was given the prompts of a name, to be read from a plugin, or from the default one."""

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent.filling import fill_text, names_of
-from automagik_prompts.agent.provenance import ProvenanceEntry, UsedPrompt, entry_of
+from automagik_prompts.agent.history.used import ProvenanceEntry, UsedPrompt
 from automagik_prompts.domain.protocols import PromptReader, SnapshotReader, Values, VariablesFunction
 from automagik_prompts.domain.served import Selection
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
@@ -26,12 +26,12 @@ class RenderedPrompt:
     Attributes:
         text: The text, filled.
         used: The prompt that was filled.
-        entry: What histories say about it, but for the run.
+        entry: What histories say about it, but for the run, where nothing is signed or kept back.
     """
 
     text: str
     used: UsedPrompt
-    entry: ProvenanceEntry
+    entry: ProvenanceEntry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class CacheEntry:
         snapshot: From which it was chosen.
         selection: The choice.
         used: What identifies the chosen prompt, for the status that it was chosen for.
-        entry: What histories say about it, but for the run.
+        entry: What histories say about it, as above.
         rendered: What is sent, if no value goes into it.
     """
 
@@ -80,7 +80,8 @@ class RenderCache:
         """
         prompt = selection.prompt
         asked = status_key or prompt.status_key
-        used, entry = UsedPrompt.of(prompt, asked), entry_of(prompt, asked)
+        used = UsedPrompt.of(prompt, asked)
+        entry = used.facts()
         rendered = None
         if not prompt.template.variables:
             with suppress(RenderError):  # a helper may fail without a variable: `fill` deals with that
@@ -138,7 +139,8 @@ async def fill(
     text, filled = fill_text(reader, selection, lookup, partial(names_in, given or {}, ctx.deps), exposed)
     if filled is prompt:
         return RenderedPrompt(text, known.used, known.entry)
-    return RenderedPrompt(text, UsedPrompt.of(filled, asked), entry_of(filled, asked))
+    used = UsedPrompt.of(filled, asked)
+    return RenderedPrompt(text, used, used.facts())
 
 
 def _lookup(ctx: RunContext[Any], given: Values, agent: str, status_key: str) -> Callable[[str], object]:

@@ -11,14 +11,18 @@ from opentelemetry.trace import NoOpTracer, Span, get_current_span
 from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent import telemetry
-from automagik_prompts.agent.provenance import UsedPrompt
+from automagik_prompts.agent.history.used import UsedPrompt
 from automagik_prompts.agent.rendering import RenderedPrompt
+from automagik_prompts.domain.history import HistoryRules
 from automagik_prompts.domain.protocols import PromptReader, SnapshotReader
 from automagik_prompts.domain.served import Selection, ServedPrompt
 
 Inject = Literal["system_prompt", "instructions"]
 OnChange = Literal["rewrite", "append"]
-Pin = Literal["conversation"]
+Others = Literal["keep", "drop"]
+Adopt = Literal["leading"]
+Pin = Literal["conversation"] | Callable[[RunContext[Any]], Any]
+"""What a conversation goes on with: what its history says, or what a function returns that the application has kept."""
 
 
 class RunCapability(Protocol):
@@ -61,7 +65,9 @@ class Run:
     Attributes:
         capability: The capability in charge: the agent's, or one that was given to this run.
         texts: The agent's texts as its code declares them.
+        rules: What its history says; `None` where that is recorded already.
         pinned: What the conversation's last run sent, where this one is to go on with it.
+        is_vouched: Whether the application has said so itself, and not a history.
         prepared: What the next request sends, if that was found out before the request.
         prepared_at: The step of the run at which it was found out.
         run_id: The id of the run.
@@ -74,8 +80,10 @@ class Run:
 
     capability: RunCapability
     texts: frozenset[str]
+    rules: HistoryRules | None
     # The rest stands in the class until it is set, which keeps beginning a run cheap.
     pinned: UsedPrompt | None = field(default=None, init=False)
+    is_vouched: bool = field(default=False, init=False)
     prepared: RenderedPrompt | None = field(default=None, init=False)
     prepared_at: int = field(default=-1, init=False)
     run_id: str | None = field(default=None, init=False)

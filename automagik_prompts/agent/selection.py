@@ -8,14 +8,11 @@ from typing import Any
 
 from pydantic_ai.tools import RunContext
 
-from automagik_prompts.agent import overrides
-from automagik_prompts.agent.messages import Placement
-from automagik_prompts.agent.provenance import UsedPrompt
+from automagik_prompts.agent import overrides, pinning
 from automagik_prompts.agent.run import MemoryRun
 from automagik_prompts.domain.protocols import SnapshotReader, StatusFunction
-from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt, Source
+from automagik_prompts.domain.served import Reason, ReasonCode, Selection
 from automagik_prompts.exceptions import NoActivePromptError
-from automagik_prompts.templating.template import compile_template
 
 
 async def read_status(
@@ -64,12 +61,12 @@ async def choose(ctx: RunContext[Any], run: MemoryRun, name: str, status_key: st
     elif version is not None:
         found = await run.reader.find_version(name, selection.prompt.status_key, version)
         selection = Selection(found, (Reason(ReasonCode.REQUESTED),))
-    elif pinned is not None and run.snapshot.status_key(name, pinned.asked_status_key) == (
-        status_key or run.snapshot.status_key(name, selection.prompt.status_key)
-    ):
-        selection = _as_pinned(ctx, run, pinned, selection)
-    else:
-        run.pinned = None  # the status has changed: from here on, what is active
+    elif pinned is not None:
+        asked = status_key or run.snapshot.status_key(name, selection.prompt.status_key) or selection.prompt.status_key
+        if pinned.is_opaque or run.snapshot.status_key(name, pinned.asked_status_key) == asked:
+            selection = await pinning.choose(run, pinned, asked, selection, ctx.conversation_id)
+        else:
+            run.pinned = None  # the status has changed: from here on, what is active
     run.selections[status_key] = selection
     return selection
 
@@ -91,35 +88,3 @@ async def _select(run: MemoryRun, name: str, status_key: str | None) -> Selectio
             ) from error
         run.snapshot = snapshot
         return snapshot.select(name, status_key)
-
-
-def _as_pinned(ctx: RunContext[Any], run: MemoryRun, pinned: UsedPrompt, selection: Selection) -> Selection:
-    """Return the version that the conversation goes on with; the active one if it can be found nowhere."""
-    active = selection.prompt
-    if pinned.source is Source.OVERRIDE:
-        return selection
-    if active.content_hash == pinned.content_hash and pinned.version in {None, active.version}:
-        return selection
-    found = run.reader.recall(pinned.agent, pinned.status_key, pinned.version, pinned.content_hash)
-    if found is None and run.capability.inject == "system_prompt":
-        # This process does not have it yet. The history does, filled with the values of then.
-        text = Placement(run.capability.ref, None).sent_text(ctx.messages)
-        found = _as_told(pinned, text) if text else None
-    if found is None:
-        return selection
-    return Selection(found, (Reason(ReasonCode.PINNED),), selection.code)
-
-
-def _as_told(used: UsedPrompt, text: str) -> ServedPrompt:
-    """Return a prompt as a history has it, to be sent word for word."""
-    return ServedPrompt(
-        agent=used.agent,
-        status_key=used.status_key,
-        version=used.version,
-        prompt_id=used.prompt_id,
-        text=text,
-        format="text",
-        content_hash=used.content_hash,
-        source=used.source,
-        template=compile_template(text, "text"),
-    )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from opentelemetry import baggage, context
 
-from automagik_prompts.agent.provenance import UsedPrompt
+from automagik_prompts.agent.history.used import UsedPrompt
 
 PROMPT_NAME = "gen_ai.prompt.name"
 """OpenTelemetry's own name: `agent/status`, the list in which versions are numbered."""

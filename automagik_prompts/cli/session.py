@@ -16,6 +16,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 import typer
 
 from automagik_prompts.cli.output.text import print_note
+from automagik_prompts.database_url import redacted_url
 from automagik_prompts.declaring import discovery
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.discovery import PromptModule
@@ -24,7 +25,7 @@ from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.editing import queries
 from automagik_prompts.exceptions import DatabaseUnavailableError, DeclarationError, PromptNotFoundError
 from automagik_prompts.schema import migrate
-from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings, redacted_url
+from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings
 from automagik_prompts.storage.database import LONGEST_COMMAND, Database
 
 P = ParamSpec("P")

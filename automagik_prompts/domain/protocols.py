@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from automagik_prompts.domain.history import HistoryRules
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.served import Gap, Limits, MissingMode, Selection, ServedPrompt
 
@@ -78,8 +79,23 @@ class PromptReader(Protocol):
         """Why the database has not been read yet, for messages."""
         ...
 
-    def recall(self, agent: str, status_key: str, version: int | None, content_hash: str) -> ServedPrompt | None:
-        """Return a version that a conversation was sent before, from memory; what is not there is read meanwhile."""
+    @property
+    def history(self) -> HistoryRules:
+        """What is written into histories, and what is believed of them."""
+        ...
+
+    async def recall(
+        self, agent: str, status_key: str, version: int | None, content_hash: str | None
+    ) -> ServedPrompt | None:
+        """Return a version that was active once, from memory or after a bounded wait; `None` if there is none."""
+        ...
+
+    def remembered(self, agent: str, version: int | None) -> tuple[Sequence[str], Sequence[ServedPrompt]]:
+        """Return an agent's statuses, and what is in memory under a version number."""
+        ...
+
+    def report_pin(self, agent: str, words: str) -> None:
+        """Take note that what a conversation is to go on with is not believed; returns at once and never raises."""
         ...
 
     def status_keys(self, agent: str) -> Sequence[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
+from automagik_prompts.database_url import redacted_url, sqlite_path
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.served import ServedPrompt, State
@@ -23,7 +24,7 @@ from automagik_prompts.following.saved import STEP, SavedTexts
 from automagik_prompts.following.serving import FollowerStatus, Serving
 from automagik_prompts.following.signals import ChangeSignals, Polling, backoff, wait_watchfully
 from automagik_prompts.following.writer import CodeWriter
-from automagik_prompts.settings import Settings, redacted_url, sqlite_path
+from automagik_prompts.settings import Settings
 from automagik_prompts.storage.database import Database
 
 BACKOFF = (0.25, 5.0)
@@ -156,7 +157,6 @@ class Follower:
 
     async def _attempt(self) -> BaseException | None:
         """Follow the database until something fails, and return what; the thread outlives whatever happens."""
-        # Beside the database, which may take its time to answer.
         reading = asyncio.get_running_loop().create_task(self._read_saved())
         try:
             await self._session()

@@ -21,9 +21,10 @@ from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
 
+from automagik_prompts.database_url import identity_of
 from automagik_prompts.domain.log import logger
 from automagik_prompts.following.memory.packing import Packed, from_list, listed
-from automagik_prompts.settings import Settings, identity_of
+from automagik_prompts.settings import Settings
 
 if sys.platform != "win32":
     import fcntl

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 
+from automagik_prompts.database_url import redacted
 from automagik_prompts.domain.log import logger
 from automagik_prompts.following import signals
 from automagik_prompts.following.signals import Polling, backoff
-from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, redacted
+from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings
 from automagik_prompts.storage.driver_errors import is_refused_for_crowd
 from automagik_prompts.storage.listener import NOTICE, Listener, UndeliveredError
 

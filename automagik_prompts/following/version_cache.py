@@ -1,22 +1,23 @@
 """Versions that are active no more: for conversations that go on with them, previews and replays.
 
-An agent run only ever looks into memory. What is not there is read by the plugin's thread, meanwhile.
+A conversation may only go on with a version that was active once: a draft that its history names is for nobody yet. The
+newest of these are read ahead; about another one the plugin's thread is asked once.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from automagik_prompts.agent import pinning
+from automagik_prompts.agent import plugins
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo, Prompt
 from automagik_prompts.domain.served import ServedPrompt, Source
 from automagik_prompts.editing import finding
-from automagik_prompts.exceptions import InvalidPromptError, PromptsError
+from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
+from automagik_prompts.following.kept_versions import MAX_VERSIONS, KeptVersions
 from automagik_prompts.following.memory.compiling import served_version
 from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.storage import repository
@@ -25,8 +26,8 @@ from automagik_prompts.storage.database import Database
 NEWEST = 200
 """Versions that are read ahead for the agents that pin conversations, at most."""
 
-_RETRY_SECONDS = 30.0
-"""Seconds after which a version that could not be read is asked for again, at most so often."""
+Key = tuple[str, str, int]
+"""Agent, status and number of a version."""
 
 Read = Callable[[Database], Coroutine[Any, Any, None]]
 
@@ -36,34 +37,40 @@ class VersionStore:
 
     Args:
         registry: What the code declares.
+
+    Attributes:
+        pinned: Versions that were active once, which conversations may go on with.
+        absent: What was asked for and is no version that was active once, with the reason.
     """
 
     def __init__(self, registry: Registry) -> None:
+        self.pinned = KeptVersions()
+        self.absent: dict[Key, str] = {}
         self._registry = registry
-        self._versions = pinning.Versions()
+        self._others = KeptVersions()
         self._read_ahead: set[str] = set()
-        self._asked: dict[tuple[str, str, int], float] = {}
 
     def find(self, snapshot: Snapshot | None, agent: str, status_key: str, version: int) -> ServedPrompt | None:
         """Return a version from memory, or `None`."""
+        return self.find_pinned(snapshot, agent, status_key, version) or self._others.find(agent, status_key, version)
+
+    def find_pinned(self, snapshot: Snapshot | None, agent: str, status_key: str, version: int) -> ServedPrompt | None:
+        """Return a version that is active or was it once from memory, or `None`."""
         texts = snapshot.agent(agent) if snapshot is not None else None
         active = texts.served.get(status_key) if texts is not None else None
-        return (
-            active
-            if active is not None and active.version == version
-            else self._versions.find(agent, status_key, version)
-        )
+        if active is not None and active.version == version:
+            return active
+        return self.pinned.find(agent, status_key, version)
 
-    def find_text(self, agent: str, status_key: str, content_hash: str) -> ServedPrompt | None:
-        """Return the code's text for a status if it is the one meant, or `None`."""
+    def code_text(self, agent: str, status_key: str) -> ServedPrompt | None:
+        """Return the code's text for a status, or `None`."""
         declared = self._registry.agents.get(agent)
         key = declared.keys.find(status_key) if declared is not None else None
-        prompt = declared.prompts[key] if declared is not None and key is not None else None
-        return prompt.served if prompt is not None and prompt.content_hash == content_hash else None
+        return declared.prompts[key].served if declared is not None and key is not None else None
 
     def superseded(self, old: Snapshot, new: Snapshot) -> None:
         """Keep what was served until now and is not any more, where conversations go on with it."""
-        if agents := pinning.kept_agents():
+        if agents := frozenset(plugins.pinned):
             gone = []
             for name in agents & {*old.agents.differing(new.agents)}:
                 before, after = old.agent(name), new.agent(name)
@@ -71,23 +78,28 @@ class VersionStore:
                     now = after.served.get(key) if after is not None else None
                     if now is None or now.version != prompt.version:
                         gone.append(prompt)
+                if self.absent:
+                    # What was a draft until now may have been active since.
+                    self.absent = {key: why for key, why in self.absent.items() if key[0] != name}
             if gone:
-                self._versions.add(gone)
+                self.pinned.add(gone)
 
-    def wanted(self, agent: str, status_key: str, version: int) -> Read | None:
-        """Return what reads a version, or `None` if that was asked for a moment ago."""
-        key, now = (agent, status_key, version), time.monotonic()
-        if now - self._asked.get(key, float("-inf")) < _RETRY_SECONDS:
-            return None
-        if len(self._asked) > pinning.MAX_VERSIONS:
-            self._asked.clear()
-        self._asked[key] = now
+    def asking(self, key: Key) -> Read:
+        """Return what reads a version that a conversation is to go on with."""
 
         async def read(database: Database) -> None:
+            agent, status_key, version = key
             try:
-                await self.load(database, agent, status_key, version)
-            except PromptsError as error:
-                logger.warning("A conversation goes on with the active version, not with its own: %s", error)
+                info = await finding.find_agent(database, agent)
+                found = await finding.find_version(database, info, status_key, version)
+                once = await database.run(repository.get_activated_versions, info.id, version=version)
+                if not found.is_active and (found.status_key, found.version) not in once:
+                    raise PromptNotFoundError(f"Version {version} of {agent}/{status_key} was never active.")
+                self.pinned.add([self._served(info, found)])
+            except (PromptNotFoundError, InvalidPromptError) as error:
+                if len(self.absent) >= MAX_VERSIONS:
+                    self.absent = {}
+                self.absent = {**self.absent, key: error.message}
 
         return read
 
@@ -101,21 +113,23 @@ class VersionStore:
         """
         info = await finding.find_agent(database, agent)
         found = self._served(info, await finding.find_version(database, info, status, version))
-        self._versions.add([found])
+        self._others.add([found])
         return found
 
     async def read_ahead(self, database: Database) -> None:
         """Read the newest versions of the agents that pin conversations, before anything is served; once for each."""
-        if not (agents := pinning.kept_agents() - self._read_ahead):
+        if not (agents := plugins.pinned - self._read_ahead):
             return
         for info in await database.run(repository.get_agents, agents):
+            once = await database.run(repository.get_activated_versions, info.id)
             served = []
             for prompt in await database.run(repository.get_newest_versions, info.id, limit=NEWEST):
-                try:
-                    served.append(self._served(info, prompt))
-                except InvalidPromptError as error:
-                    logger.debug("%s", error)  # it is not active; whoever activates it sees it
-            self._versions.add(reversed(served))
+                if prompt.is_active or (prompt.status_key, prompt.version) in once:
+                    try:
+                        served.append(self._served(info, prompt))
+                    except InvalidPromptError as error:
+                        logger.debug("%s", error)  # it is not active; whoever activates it sees it
+            self.pinned.add(reversed(served))
         self._read_ahead |= agents
 
     def _served(self, info: AgentInfo, prompt: Prompt) -> ServedPrompt:

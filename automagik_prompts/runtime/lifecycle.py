@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from automagik_prompts.agent import plugins
+from automagik_prompts.database_url import redacted_url, sqlite_path
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.log import logger
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError
@@ -24,7 +25,7 @@ from automagik_prompts.following.version_cache import VersionStore
 from automagik_prompts.runtime import forks
 from automagik_prompts.runtime.callbacks import Callbacks
 from automagik_prompts.runtime.thread import Worker
-from automagik_prompts.settings import Settings, redacted_url, sqlite_path
+from automagik_prompts.settings import Settings
 from automagik_prompts.storage import database as storage
 from automagik_prompts.storage.database import Database
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from automagik_prompts.agent import overrides, plugins
@@ -16,6 +15,7 @@ from automagik_prompts.domain.text import closest, nearest
 from automagik_prompts.domain.validation import normalized
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, NoActivePromptError
 from automagik_prompts.following.memory.snapshot import Snapshot
+from automagik_prompts.runtime.asking import Asking
 from automagik_prompts.runtime.lifecycle import Lifecycle
 from automagik_prompts.runtime.notices import Notices
 from automagik_prompts.storage import repository
@@ -35,18 +35,21 @@ class Reader:
     Attributes:
         missing: What a missing value becomes.
         limits: How large the values of a run may be.
+        history: What is written into histories, and what is believed of them.
         notices: What was reported, each thing once.
         resolved: The agents whose prompts were asked for without an agent run.
     """
 
     def __init__(self, plugin: DefaultPlugin, life: Lifecycle) -> None:
         self.missing: MissingMode = life.settings.missing
+        self.history = life.settings.history
         self.limits = Limits(life.settings.max_value_length, life.settings.max_items)
         self.notices = Notices()
         self.resolved: set[str] = set()
         self._plugin = plugin
         self._life = life
         self._reported: set[tuple[str, str, int | None]] = set()
+        self._asking = Asking(life)
 
     def snapshot(self) -> Snapshot | None:
         """Return the present snapshot; `None` before the first load has ended in one way or another."""
@@ -131,27 +134,44 @@ class Reader:
             self.report_fallback(agent, key)
         return key, selection
 
-    def recall(self, agent: str, status_key: str, version: int | None, content_hash: str) -> ServedPrompt | None:
-        """Return a version that a conversation was sent before, from memory; what is not there is read meanwhile.
+    async def recall(
+        self, agent: str, status_key: str, version: int | None, content_hash: str | None
+    ) -> ServedPrompt | None:
+        """Return a version that was active once, or the code's text: what a conversation may go on with.
 
         Args:
             agent: The agent's name.
             status_key: The status.
-            version: Its number; `None` for a text that had none.
-            content_hash: The hash of its text: a version of another database is another one.
+            version: Its number; `None` for the code's text, which had none.
+            content_hash: The hash of its text, if it is known: a version of another database is another one.
         """
-        versions = self._life.versions
-        found = versions.find_text(agent, status_key, content_hash)
+        code = self._life.versions.code_text(agent, status_key)
+        if code is not None and content_hash not in {None, code.content_hash}:
+            code = None
         if version is None:
-            return found
-        known = versions.find(self._life.state.snapshot, agent, status_key, version)
-        if known is not None:
-            return known if known.content_hash == content_hash else None
-        if found is not None:
-            return replace(found, version=version)
-        if self._life.worker is not None and (read := versions.wanted(agent, status_key, version)) is not None:
-            self._life.submit(read)
+            return code
+        found, reason = await self._asking.find((agent, status_key, version))
+        if found is not None and content_hash not in {None, found.content_hash}:
+            found, reason = None, "Its text is another one than the conversation was sent."
+        if found is not None or (code is not None and content_hash is not None):
+            return found or code
+        self.report_pin(
+            agent,
+            f"Version {version} of {agent}/{status_key}, which a conversation is to go on with, "
+            f"cannot be had. {reason}",
+        )
         return None
+
+    def remembered(self, agent: str, version: int | None) -> tuple[tuple[str, ...], list[ServedPrompt]]:
+        """Return an agent's statuses, and what is in memory under a version number; `None` for the code's texts."""
+        snapshot, statuses = self.snapshot(), self.status_keys(agent)
+        texts = snapshot.agent(agent) if snapshot is not None else None
+        known = [*(texts.served.values() if texts is not None else ()), *self._life.versions.pinned]
+        found = [prompt for prompt in known if (prompt.agent, prompt.version) == (agent, version)]
+        if version is None:
+            codes = [self._life.versions.code_text(agent, status_key) for status_key in statuses]
+            found += [code for code in codes if code is not None]
+        return statuses, found
 
     async def find_version(self, agent: str, status_key: Status, version: int) -> ServedPrompt:
         """Return a version by its number, reading it if need be, within `startup_timeout` or one second.
@@ -247,6 +267,12 @@ class Reader:
                 GapKind.NO_LIST: "was no list in a run, so its {{#each}} block was left out. Give a list or a mapping.",
             }[gap.kind]
             self.notices.log(key, f"{_where(prompt)}: the variable {name!r} {words}")
+
+    def report_pin(self, agent: str, words: str) -> None:
+        """Log, once per agent and sentence, that what a conversation is to go on with is not believed or not there."""
+        key = ("pin", agent, words)
+        if self.notices.note(key):
+            self.notices.log(key, f"{agent}: {words.rstrip('.')}. It is sent what is active.")
 
     def report_bad_value(self, prompt: ServedPrompt, words: str, name: str = "") -> None:
         """Log, once per version and name, that a text could not be filled with a value of a run."""

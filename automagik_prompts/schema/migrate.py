@@ -19,6 +19,7 @@ from typing import cast
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.database_url import redacted_url
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.schema.legacy.adopt import adopt_texts, adopting
 from automagik_prompts.schema.legacy.backup import host_columns
@@ -26,7 +27,6 @@ from automagik_prompts.schema.legacy.locks import LOCK_TIMEOUT, TABLE_TIMEOUT, b
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.schema.lost import lost_error, lost_parts
 from automagik_prompts.schema.migrations import Migration, all_migrations, applied_versions, read_applied
-from automagik_prompts.settings import redacted_url
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.base import DatabaseReader

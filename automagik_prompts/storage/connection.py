@@ -8,7 +8,7 @@ from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts.settings import Dialect
+from automagik_prompts.database_url import Dialect
 from automagik_prompts.storage.dialects.base import DatabaseReader, Engine
 from automagik_prompts.storage.dialects.postgres import PostgresEngine
 from automagik_prompts.storage.dialects.sqlite import SqliteEngine

@@ -22,17 +22,11 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
 from tortoise.transactions import in_transaction
 
+from automagik_prompts.database_url import Dialect, dialect_of, redacted_url, sqlite_path
 from automagik_prompts.exceptions import (
     DatabaseUnavailableError,
 )
-from automagik_prompts.settings import (
-    DEFAULT_DATABASE_URL,
-    ENVIRONMENT_PREFIX,
-    Dialect,
-    dialect_of,
-    redacted_url,
-    sqlite_path,
-)
+from automagik_prompts.settings import DEFAULT_DATABASE_URL, ENVIRONMENT_PREFIX
 from automagik_prompts.storage.connection import Client, Connection, engine_named
 from automagik_prompts.storage.driver_errors import translated
 from automagik_prompts.storage.models import APP_LABEL

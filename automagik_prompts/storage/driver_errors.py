@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from tortoise.exceptions import BaseORMException
 from tortoise.exceptions import ConfigurationError as TortoiseConfigurationError
 
+from automagik_prompts.database_url import redacted, redacted_url
 from automagik_prompts.exceptions import (
     AccessDeniedError,
     ConfigurationError,
@@ -18,7 +19,7 @@ from automagik_prompts.exceptions import (
     PromptsError,
     SchemaError,
 )
-from automagik_prompts.settings import ENVIRONMENT_PREFIX, redacted, redacted_url
+from automagik_prompts.settings import ENVIRONMENT_PREFIX
 
 _UPGRADE = "automagik-prompts upgrade"
 _TOO_MANY_CONNECTIONS = "53300"

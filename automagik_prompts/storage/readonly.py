@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.database_url import Dialect, sqlite_path
 from automagik_prompts.exceptions import DatabaseUnavailableError
-from automagik_prompts.settings import Dialect, sqlite_path
 from automagik_prompts.storage.connection import Connection, keyed
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.base import DatabaseReader

@@ -9,6 +9,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import automagik_prompts
@@ -21,7 +22,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Declaring prompts": ("automagik_prompts", ("prompt", "prompts", "prompts_from_package")),
     "Giving them to agents": ("automagik_prompts", ("ActivePrompt", "install", "uninstall")),
     "Serving and editing": ("automagik_prompts", ("PromptPlugin", "default_plugin", "resolve", "render")),
-    "Which prompt said that": ("automagik_prompts", ("prompt_used", "PromptsUsed", "UsedPrompt")),
+    "Which prompt said that": ("automagik_prompts", ("prompt_used", "PromptsUsed", "UsedPrompt", "strip_provenance")),
     "Other versions": ("automagik_prompts", ("prompt_version", "replay", "Replay", "ReplayedTurn")),
     "Values": (
         "automagik_prompts",
@@ -99,7 +100,7 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
     constructor = next((one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
     if constructor is not None:
         yield f"```python\n{_signature(constructor, node.name)}\n```\n"
-    elif node.bases:
+    elif node.bases and not _inherited(node):
         yield f"A subclass of {', '.join(f'`{ast.unparse(base)}`' for base in node.bases)}.\n"
     yield _text(ast.get_docstring(node) or "")
     yield from _fields(node)
@@ -115,19 +116,27 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
                 yield f"#### {node.name}.{one.name}\n\n```python\n{_signature(one)}\n```\n\n{doc}"
 
 
+_BASES = {"EditService": "editing/service.py", "PromptOptions": "agent/options.py"}
+"""Classes that are not public themselves, and whose members belong to the public class that has them."""
+
+
 def _inherited(node: ast.ClassDef) -> list[ast.stmt]:
     """Return what a class has from another one of this package that is not public itself."""
-    if [ast.unparse(base) for base in node.bases] != ["EditService"]:
-        return []
-    source = PACKAGE / "editing" / "service.py"
-    classes = [one for one in ast.parse(source.read_text()).body if isinstance(one, ast.ClassDef)]
-    return next(one.body for one in classes if one.name == "EditService")
+    for base in node.bases:
+        name = ast.unparse(base).partition("[")[0]
+        if name in _BASES:
+            classes = [
+                one for one in ast.parse((PACKAGE / _BASES[name]).read_text()).body if isinstance(one, ast.ClassDef)
+            ]
+            return next(one.body for one in classes if one.name == name)
+    return []
 
 
 def _fields(node: ast.ClassDef) -> Iterator[str]:
     """Yield the fields that have a docstring of their own."""
     begun = False
-    for field, doc in zip(node.body, node.body[1:], strict=False):
+    body = [*node.body, *_inherited(node)]
+    for field, doc in pairwise(body):
         if (
             isinstance(field, ast.AnnAssign)
             and isinstance(doc, ast.Expr)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from automagik_prompts.database_url import sqlite_path
 from automagik_prompts.editing import commands
 from automagik_prompts.exceptions import ConfigurationError, SchemaError
 from automagik_prompts.schema import migrate
 from automagik_prompts.schema.legacy import importer
 from automagik_prompts.schema.legacy.importer import TextSource
 from automagik_prompts.schema.legacy.planned import AgentPlan, Outcome
-from automagik_prompts.settings import sqlite_path
 from automagik_prompts.storage.database import Database
 from tests.conftest import ENGINES
 from tests.hosts import TEXTS, Host, fill_agents, make_agents, upgrade

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from automagik_prompts.database_url import sqlite_path
 from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.schema.legacy import preview as legacy
 from automagik_prompts.schema.legacy.planned import Outcome
 from automagik_prompts.schema.legacy.preview import Preview
-from automagik_prompts.settings import sqlite_path
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.readonly import read_only

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.database_url import sqlite_path
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.schema.legacy import preview as legacy
-from automagik_prompts.settings import sqlite_path
 from automagik_prompts.storage.database import Database
 from tests.hosts import PROMPTS, TEXTS, Host, fill_agents, make_agents, make_loose, upgrade
 from tests.operator import Operator

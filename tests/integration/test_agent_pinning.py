@@ -14,9 +14,9 @@ from pydantic_ai.capabilities import ProcessHistory
 from pydantic_ai.messages import ModelMessagesTypeAdapter
 
 from automagik_prompts import ActivePrompt, prompt_used
-from automagik_prompts.agent import pinning
+from automagik_prompts.agent import plugins
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.following import version_cache
+from automagik_prompts.following import kept_versions, version_cache
 from automagik_prompts.plugin import PromptPlugin
 from tests.acceptance.commands import REPOSITORY, environment, run
 from tests.conftest import MakePlugin
@@ -135,40 +135,40 @@ async def test_a_new_process_knows_the_versions_of_old_conversations(
     assert told(listener) == ["Mine, Grace."]
 
 
-async def test_what_memory_does_not_have_is_in_the_history(
+@MODES
+async def test_what_memory_does_not_have_is_asked_for(
+    plugin: PromptPlugin, url: str, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch, inject: Inject
+) -> None:
+    """A run waits, bounded, for a version that its process does not have yet, and fills it with today's values."""
+    await plugin.create("stan", "OLD", "Mine, {{name}}.", activate=True)
+    messages = await talk(agent_of(Listener(), plugin, inject=inject), [])
+    await plugin.create("stan", "OLD", "Old 3.", activate=True)
+    monkeypatch.setattr(version_cache, "NEWEST", 0)
+    listener = Listener()
+    other = make_plugin(url, disk_snapshot=False, pin_timeout=10)
+    messages = await talk(agent_of(listener, other, inject=inject), messages, name="Grace")
+    assert told(listener) == ["Mine, Grace."]
+    [used] = prompt_used(messages).requests[-1]
+    assert used.version == 2
+
+
+async def test_a_run_does_not_wait_longer_than_it_may(
     plugin: PromptPlugin, url: str, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A version that this process does not have yet is told as the history has it, and read meanwhile."""
+    """Without a wait the run is sent what is active; the answer comes into memory all the same."""
     await plugin.create("stan", "OLD", "Mine, {{name}}.", activate=True)
     messages = await talk(agent_of(Listener(), plugin), [])
     await plugin.create("stan", "OLD", "Old 3.", activate=True)
     monkeypatch.setattr(version_cache, "NEWEST", 0)
     listener = Listener()
-    other = make_plugin(url, disk_snapshot=False)
+    other = make_plugin(url, disk_snapshot=False, pin_timeout=0)
     agent = agent_of(listener, other)
-    messages = await talk(agent, messages, name="Grace")
-    assert told(listener) == ["Mine, Ada."]
-    [used] = prompt_used(messages).requests[-1]
-    assert used.version == 2
+    await talk(agent, messages)
+    assert told(listener) == ["Old 3."]
+    assert any("Version 2 of stan/OLD" in problem for problem in other.health().problems)
     await until(lambda: other._life.versions.find(None, "stan", "OLD", 2), "the thread reads the version")
     await talk(agent, messages, name="Joan")
     assert told(listener)[-1] == "Mine, Joan."
-
-
-async def test_what_is_nowhere_gives_way_to_the_active_version(
-    plugin: PromptPlugin, url: str, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where neither memory nor the history has the text, the run does not wait: it tells the active one, and stays."""
-    await plugin.create("stan", "OLD", "Mine, {{name}}.", activate=True)
-    messages = await talk(agent_of(Listener(), plugin, inject="instructions"), [])
-    await plugin.create("stan", "OLD", "Old 3.", activate=True)
-    monkeypatch.setattr(version_cache, "NEWEST", 0)
-    listener = Listener()
-    agent = agent_of(listener, make_plugin(url, disk_snapshot=False), inject="instructions")
-    for _ in range(2):
-        messages = await talk(agent, messages)
-    assert told(listener) == ["Old 3.", "Old 3."]
-    assert [used.version for [used] in prompt_used(messages).requests] == [2, 3, 3]
 
 
 async def test_a_version_of_another_database(plugin: PromptPlugin, registry: Registry, make_plugin: MakePlugin) -> None:
@@ -216,12 +216,12 @@ async def test_without_pins_only_what_is_active_is_kept(
     registry: Registry, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Versions that are active no more take no memory where no conversation goes on with them."""
-    monkeypatch.setattr(pinning, "_pinning", set())
+    monkeypatch.setattr(plugins, "pinned", set())
     registry.declare("stan", {"default": "One."}, where="here")
     plugin = make_plugin("sqlite://:memory:")
     for number in range(5):
         await plugin.create("stan", "default", f"Text {number}.", activate=True)
-    assert not plugin._life.versions._versions._kept
+    assert not list(plugin._life.versions.pinned)
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
@@ -231,9 +231,9 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, registry: Registry) 
     from automagik_prompts.following.memory.compiling import served_version
 
     del registry
-    monkeypatch.setattr(pinning, "MAX_VERSIONS", 3)
-    monkeypatch.setattr(pinning, "MAX_CHARACTERS", 25)
-    kept = pinning.Versions()
+    monkeypatch.setattr(kept_versions, "MAX_VERSIONS", 3)
+    monkeypatch.setattr(kept_versions, "MAX_CHARACTERS", 25)
+    kept = kept_versions.KeptVersions()
 
     def add(number: int, text: str) -> None:
         version = ActiveVersion("stan", number, "A", number, text, "text")

@@ -73,7 +73,7 @@ def spans() -> Iterator[Spans]:
 async def plugin(registry: Registry, make_plugin: MakePlugin) -> PromptPlugin:
     """A plugin that serves two statuses, one of them in its second version."""
     registry.declare("stan", {"OLD": "Old, {{name}}.", "NEW": "New, {{name}}."}, where="here", primary="OLD")
-    plugin = make_plugin("sqlite://:memory:")
+    plugin = make_plugin("sqlite://:memory:", baggage=True)
     await plugin.create("stan", "NEW", "New, version two, {{name}}.", activate=True)
     return plugin
 

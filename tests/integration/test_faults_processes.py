@@ -13,12 +13,12 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 
+from automagik_prompts.database_url import sqlite_path
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import State
 from automagik_prompts.following import listening
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.schema.migrations import all_migrations
-from automagik_prompts.settings import sqlite_path
 from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_followed, execute

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from automagik_prompts.database_url import sqlite_path
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source, State
 from automagik_prompts.editing import commands
@@ -19,7 +20,6 @@ from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.following import follower
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema.migrate import upgrade
-from automagik_prompts.settings import sqlite_path
 from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_followed, assert_follows, assert_silent, execute, lines, told

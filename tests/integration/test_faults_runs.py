@@ -14,7 +14,7 @@ from pydantic_ai import Agent, RunContext
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 
 from automagik_prompts.agent.capability import ActivePrompt
-from automagik_prompts.agent.provenance import prompt_used
+from automagik_prompts.agent.history.provenance import prompt_used
 from automagik_prompts.declaring.registry import Registry
 from tests.conftest import MakePlugin
 from tests.faults import assert_follows, lines

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from automagik_prompts.settings import sqlite_path
+from automagik_prompts.database_url import sqlite_path
 from tests.conftest import ENGINES
 from tests.hosts import TEXTS, Host, downgrade, fill_agents, make_agents, make_first_shape, meaning, upgrade, work_on
 from tests.processes import Launcher

@@ -27,8 +27,8 @@ DATABASE = {"tortoise", "aerich", "asyncpg", "aiosqlite", "sqlite3", "pypika_tor
 QUERIES = {"storage", "schema"}
 
 
-# Longer, as they are what people read: the verbs of editing, the facade, the capability, the shapes of JSON.
-LONGEST = {"service.py": 370, "plugin.py": 375, "capability.py": 400, "schemas.py": 330}
+# Longer, as they are what people read: the verbs of editing, the facade, the shapes of JSON.
+LONGEST = {"service.py": 370, "plugin.py": 395, "schemas.py": 330}
 
 QUERYING = {
     "execute_query",
@@ -79,6 +79,7 @@ PUBLIC = [
     "render",
     "replay",
     "resolve",
+    "strip_provenance",
     "uninstall",
 ]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from automagik_prompts.database_url import identity_of, redacted_url
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.server_url import read_server_url
-from automagik_prompts.settings import identity_of, load_settings, redacted_url
+from automagik_prompts.settings import load_settings
 
 BASE = "postgresql://user:pw@db.example.com:6432/prompts"
 

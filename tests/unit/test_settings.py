@@ -6,17 +6,9 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 import pytest
 
 from automagik_prompts import PromptPlugin
+from automagik_prompts.database_url import dialect_of, identity_of, redacted, redacted_url, sqlite_path
 from automagik_prompts.exceptions import ConfigurationError
-from automagik_prompts.settings import (
-    DEFAULT_DATABASE_URL,
-    Settings,
-    dialect_of,
-    identity_of,
-    load_settings,
-    redacted,
-    redacted_url,
-    sqlite_path,
-)
+from automagik_prompts.settings import DEFAULT_DATABASE_URL, Settings, load_settings
 
 URL = "postgresql://ann@db.example/prompts"
 

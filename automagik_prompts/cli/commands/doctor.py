@@ -17,6 +17,7 @@ from automagik_prompts.cli.options import Modules
 from automagik_prompts.cli.output.reports import Diagnosed, Diagnosis
 from automagik_prompts.cli.output.text import plural, print_item, print_json, print_line
 from automagik_prompts.cli.session import ImportedModules, Session, command, open_database, try_modules
+from automagik_prompts.database_url import redacted_url
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.served import State
 from automagik_prompts.exceptions import PromptsError
@@ -24,7 +25,7 @@ from automagik_prompts.following.journal import Journal
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.server_url import read_server_url
-from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, redacted_url
+from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings
 from automagik_prompts.storage.database import Database
 
 _PACKAGES = ("automagik-prompts", "pydantic-ai-slim", "tortoise-orm", "aerich", "pydantic-handlebars", "asyncpg")

@@ -17,6 +17,7 @@ from automagik_prompts.cli.output.schemas import Shape
 from automagik_prompts.cli.output.text import plural, print_json, print_line
 from automagik_prompts.cli.output.warnings import warnings_as_notes
 from automagik_prompts.cli.session import Access, Session, command
+from automagik_prompts.database_url import redacted_url
 from automagik_prompts.exceptions import ConfigurationError, SchemaError
 from automagik_prompts.schema import migrate
 from automagik_prompts.schema.legacy import importer
@@ -27,7 +28,6 @@ from automagik_prompts.schema.legacy.importer import TextSource
 from automagik_prompts.schema.legacy.planned import AgentPlan, Outcome
 from automagik_prompts.schema.legacy.preview import Preview
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
-from automagik_prompts.settings import redacted_url
 
 _WITHOUT_TEXT = (Outcome.NULL, Outcome.EMPTY, Outcome.BLANK)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.database_url import redacted_url, sqlite_path
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY
 from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, PromptCreate
 from automagik_prompts.domain.validation import check_name
@@ -15,7 +16,6 @@ from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError
 from automagik_prompts.schema.legacy.plan import AUTHOR, MIGRATED_NAME, plan_text
 from automagik_prompts.schema.legacy.planned import AgentPlan, Outcome, PlannedVersion, SourceText
 from automagik_prompts.schema.legacy.tables import read_agents, read_source_versions, read_texts, read_versions, shown
-from automagik_prompts.settings import redacted_url, sqlite_path
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.database_url import Dialect
 from automagik_prompts.domain.summaries import Position
-from automagik_prompts.settings import Dialect
 
 TRIGGERS = 8
 """How many triggers note what is written; with fewer of them not everything is."""

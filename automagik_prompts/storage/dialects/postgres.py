@@ -9,10 +9,10 @@ from typing import Any
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
 
+from automagik_prompts.database_url import redacted_url
 from automagik_prompts.domain.summaries import Position
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.server_url import ServerUrl, missing_files, read_server_url
-from automagik_prompts.settings import redacted_url
 from automagik_prompts.storage.dialects.base import TRIGGERS, Column, DatabaseReader, ForeignKey, Index, Noted
 
 POOL_SIZE = 3

@@ -11,8 +11,8 @@ from typing import Any
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
 
+from automagik_prompts.database_url import sqlite_path
 from automagik_prompts.domain.summaries import Position
-from automagik_prompts.settings import sqlite_path
 from automagik_prompts.storage.dialects.base import TRIGGERS, Column, DatabaseReader, ForeignKey, Index, Noted, quoted
 
 BUSY_TIMEOUT = 5000

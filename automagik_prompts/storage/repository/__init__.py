@@ -34,7 +34,13 @@ from automagik_prompts.storage.repository.agents import (
     point_to_active,
     set_agent_facts,
 )
-from automagik_prompts.storage.repository.events import add_events, get_deleted_versions, get_events, get_last_actions
+from automagik_prompts.storage.repository.events import (
+    add_events,
+    get_activated_versions,
+    get_deleted_versions,
+    get_events,
+    get_last_actions,
+)
 from automagik_prompts.storage.repository.summaries import get_status_keys, get_summaries, get_version_digests
 from automagik_prompts.storage.repository.versions import (
     create_prompt,
@@ -69,6 +75,7 @@ __all__ = [
     "create_prompts",
     "delete_prompt",
     "find_code_default_prompt",
+    "get_activated_versions",
     "get_active_prompt",
     "get_agent",
     "get_agents",

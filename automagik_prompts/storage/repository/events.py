@@ -66,6 +66,29 @@ async def get_events(
     return [event_value(row) for row in await query.using_db(db)]
 
 
+async def get_activated_versions(
+    db: BaseDBAsyncClient, agent_id: int, *, version: int | None = None
+) -> set[tuple[str, int]]:
+    """Return the versions of an agent that were active once, by status and number, as far as its history says.
+
+    Args:
+        db: The connection.
+        agent_id: The agent's id.
+        version: Only versions with this number.
+    """
+    actions = ", ".join(f"'{action.value}'" for action in (Action.ACTIVATED, Action.ROLLED_BACK))
+    found: set[tuple[str, int]] = set()
+    # What took the place of a version says so, too: an adopted one has no event of its own.
+    for column, condition in (("version", f"action IN ({actions})"), ("from_version", "true")):
+        only = f"{column} = {int(version)}" if version is not None else f"{column} IS NOT NULL"
+        _, rows = await db.execute_query(
+            f"SELECT DISTINCT status_key, {column} AS version FROM prompt_events "
+            f"WHERE agent_id = {int(agent_id)} AND {condition} AND {only}"
+        )
+        found |= {(row["status_key"], row["version"]) for row in map(dict, rows)}
+    return found
+
+
 async def get_last_actions(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> dict[tuple[int, str], Action]:
     """Return what was done last about the active version of each status of some agents, by agent id and status key.
 

@@ -19,7 +19,7 @@ from pydantic_ai.messages import (
 )
 
 from automagik_prompts.agent.features import APPENDS_SYSTEM_PROMPTS
-from automagik_prompts.agent.messages import Placement, is_placed, without_declared
+from automagik_prompts.agent.history.messages import Placement, is_placed, without_declared
 
 REF, ADA = "automagik_prompts.stan", "automagik_prompts.ada"
 TEXT, OLD, DECLARED = "The active text.", "An old text.", "A declared text."

@@ -23,7 +23,7 @@ import psutil
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.following.loader import Loader
 from automagik_prompts.following.memory.holding import Holding
 from automagik_prompts.following.memory.snapshot import Snapshot

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.edits import Intent
 from automagik_prompts.editing import commands, finding, queries, sync
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage.database import Database
 

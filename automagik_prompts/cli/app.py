@@ -81,6 +81,7 @@ COMMANDS = {
     "rollback": CommandEntry("write", "rollback", "Go back to the version that was active before.", "Change"),
     "deactivate": CommandEntry("write", "deactivate", "Leave a status without an active version of its own.", "Change"),
     "copy": CommandEntry("write", "copy", "Copy a text to another agent or status, as a new version there.", "Change"),
+    "withdraw": CommandEntry("withdraw", "withdraw", "Have nobody sent a version any more.", "Change"),
     "delete": CommandEntry("write", "delete", "Delete a version that a person wrote and that is not active.", "Change"),
     "check": CommandEntry("check", "check", "Compare code, database and files, for CI.", "Check and move"),
     "export": CommandEntry("transfer", "export", "Write each active version to a Markdown file.", "Check and move"),

@@ -25,6 +25,8 @@ class Action(StrEnum):
     DEACTIVATED = "deactivated"
     ROLLED_BACK = "rolled_back"
     DELETED = "deleted"
+    WITHDRAWN = "withdrawn"
+    REINSTATED = "reinstated"
     DRIFT = "drift"
     RENDER_FAILED = "render_failed"
 
@@ -69,6 +71,7 @@ class Prompt:
         note: Why.
         created_at: When it was written.
         updated_at: When it was last activated or deactivated.
+        is_withdrawn: Whether nobody is to be sent it any more, where that was looked at: by `history` and `show`.
     """
 
     id: int
@@ -85,6 +88,7 @@ class Prompt:
     note: str | None
     created_at: datetime
     updated_at: datetime
+    is_withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 
@@ -91,6 +92,15 @@ class VersionDigest:
     is_active: bool
 
 
+class WithdrawnVersion(NamedTuple):
+    """A version that nobody is to be sent any more; of a deleted one only the numbers are known."""
+
+    prompt_id: int
+    version: int
+    status_key: str | None
+    content_hash: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class AgentState:
     """An agent with its active versions, as they were read in one statement.
@@ -98,10 +108,12 @@ class AgentState:
     Attributes:
         info: The agent.
         active: Its active versions.
+        withdrawn: Its withdrawn versions.
     """
 
     info: AgentInfo
     active: tuple[ActiveVersion, ...] = ()
+    withdrawn: tuple[WithdrawnVersion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ async def check_database(database: Database, declared: Agents, only: Collection[
         seen.setdefault(PromptKey(names[version.agent_id], version.status_key), []).append(version)
     found = list(_inactive(summaries))
     found += _compared_with_code(wanted, infos, {PromptKey(one.agent, one.status_key): one for one in summaries}, seen)
+    withdrawn = await database.run(repository.get_withdrawn_texts, names)
+    found += _withdrawn(wanted, {(names[agent_id], *text) for agent_id, *text in withdrawn})
     found += _drift_in_database(summaries, wanted)
     found += _alike(summaries, wanted)
     if declared:
@@ -212,6 +214,22 @@ def _unknown(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[F
             summary.status_key,
             summary.active,
         )
+
+
+def _withdrawn(declared: Agents, withdrawn: Collection[tuple[str, ...]]) -> Iterator[Finding]:
+    """Yield the texts of the code that are withdrawn: they are not activated, and may stand in all the same."""
+    for name, agent in sorted(declared.items()):
+        for status_key, prompt in sorted(agent.prompts.items()):
+            if (name, status_key, prompt.content_hash) in withdrawn:
+                yield Finding(
+                    Kind.WITHDRAWN,
+                    f"The code's text of {name}/{status_key} is withdrawn in the database. It still stands in where "
+                    "nothing else is active; change the code.",
+                    name,
+                    status_key,
+                    place=place_of(prompt),
+                    command=f"automagik-prompts history {name} {status_key}",
+                )
 
 
 def _alike(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[Finding]:

@@ -11,14 +11,22 @@ from dataclasses import replace
 from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent, Target
 from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.domain.keys import Status, StatusKeys
-from automagik_prompts.domain.records import Action, AgentInfo, Prompt, PromptCreate
+from automagik_prompts.domain.records import Action, Prompt, PromptCreate
 from automagik_prompts.domain.validation import (
     Format,
     check_optional,
 )
 from automagik_prompts.editing.finding import find_agent, find_status, find_target, find_version
 from automagik_prompts.editing.history import version_before
-from automagik_prompts.editing.recording import ensure_agent, lock_agent, record, result_of, set_active
+from automagik_prompts.editing.recording import (
+    check_servable,
+    ensure_agent,
+    lock_agent,
+    record,
+    result_of,
+    set_active,
+)
+from automagik_prompts.editing.withdrawing import check_not_withdrawn
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
@@ -96,10 +104,11 @@ async def activate(
     known = await find_agent(database, agent)
     wanted = await find_version(database, known, status, version)
     status_key = wanted.status_key
-    _check_servable(wanted, known, exposed)
+    check_servable(wanted, known, exposed)
 
     async def write(db: Client) -> EditResult:
         locked = await lock_agent(db, known, intent)
+        await check_not_withdrawn(db, locked, wanted)
         previous = await repository.get_active_prompt(db, locked.id, status_key)
         active = await set_active(db, locked, status_key, wanted, previous, Action.ACTIVATED, intent)
         return result_of(locked, status_key, active, active, previous)
@@ -126,7 +135,7 @@ async def rollback(
         locked = await lock_agent(db, known, intent)
         previous = await repository.get_active_prompt(db, locked.id, status_key)
         earlier = await version_before(db, locked, status_key, previous)
-        _check_servable(earlier, locked, exposed)
+        check_servable(earlier, locked, exposed)
         active = await set_active(db, locked, status_key, earlier, previous, Action.ROLLED_BACK, intent)
         return result_of(locked, status_key, active, active, previous)
 
@@ -216,6 +225,10 @@ async def delete(
                 f"Version {version} of {agent}/{status_key} was deleted meanwhile.", agent=agent, status_key=status_key
             )
         _check_deletable(wanted, agent)
+        once = await repository.get_activated_versions(db, locked.id, version=version)
+        if (status_key, version) in once:
+            # Conversations that began with it leave it.
+            await repository.withdraw(db, locked.id, wanted.id, version)
         await repository.delete_prompt(db, wanted.id)
         await record(db, locked, status_key, Action.DELETED, intent, to=wanted, previous=None)
         return result_of(locked, status_key, wanted, active, active)
@@ -238,16 +251,3 @@ def _check_deletable(prompt: Prompt, agent: str) -> None:
             agent=agent,
             status_key=prompt.status_key,
         )
-
-
-def _check_servable(prompt: Prompt, agent: AgentInfo, exposed: Collection[str] | None) -> None:
-    """Refuse a version that could not be served; it may have been written by plain SQL or for another release."""
-    content = PromptContent(prompt.prompt_text, prompt.format)
-    where = {"agent": agent.name, "status_key": prompt.status_key}
-    try:
-        content.validate(agent.variables if exposed is None else exposed, **where)
-        content.check_unchanged(prompt.content_hash, **where, version=prompt.version)
-    except InvalidPromptError as error:
-        error.message = f"Version {prompt.version} cannot be activated. {error.message}"
-        error.args = (error.message,)
-        raise

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     UNEXPOSED = "unexposed"
     INVALID = "invalid"
     CHANGED = "changed"
+    WITHDRAWN = "withdrawn"
     LINT = "lint"
     INVISIBLE = "invisible"
     UNSYNCED = "unsynced"

@@ -35,7 +35,7 @@ async def version_before(db: Client, agent: AgentInfo, status_key: str, present:
     """Replay the events and return the version that was active before the present one.
 
     Raises:
-        PromptNotFoundError: None was, or it is deleted.
+        PromptNotFoundError: None was, or it is deleted or withdrawn.
     """
     actions = (Action.ACTIVATED, Action.ROLLED_BACK, Action.DEACTIVATED)
     found = await repository.get_events(db, agent.id, status_key, actions=actions, limit=_HISTORY_LIMIT)
@@ -48,13 +48,14 @@ async def version_before(db: Client, agent: AgentInfo, status_key: str, present:
         active = None if event.action is Action.DEACTIVATED else event.version
         if not trail or trail[-1] != active:
             trail.append(active)
+    withdrawn = await repository.get_withdrawn(db, [agent.id])
     now = present.version if present is not None else None
     if trail and trail[-1] == now:
         trail.pop()
     for version in reversed(trail):
         if version is not None and version != now:
             earlier = await repository.get_version(db, agent.id, status_key, version)
-            if earlier is not None:
+            if earlier is not None and earlier.id not in withdrawn:
                 return earlier
     raise PromptNotFoundError(
         f"{agent.name}/{status_key} has no version that was active before. Activate one by its number: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from automagik_prompts.domain.keys import PromptKey, Status, StatusKeys, new_key
 from automagik_prompts.domain.records import AgentInfo, Event, Prompt
@@ -81,7 +81,14 @@ async def get(database: Database, agent: str, status: Status, version: int) -> P
         PromptNotFoundError: There is no such agent, status or version; the message says which there are.
         DatabaseUnavailableError: The database cannot be read now.
     """
-    return await find_version(database, await find_agent(database, agent), status, version)
+    known = await find_agent(database, agent)
+    return (await _marked(database, known, [await find_version(database, known, status, version)]))[0]
+
+
+async def _marked(database: Database, agent: AgentInfo, prompts: list[Prompt]) -> list[Prompt]:
+    """Return versions of an agent with whether they are withdrawn."""
+    withdrawn = await database.run(repository.get_withdrawn, [agent.id])
+    return [replace(one, is_withdrawn=True) if one.id in withdrawn else one for one in prompts]
 
 
 async def get_active(database: Database, agent: str, status: Status) -> Prompt | None:
@@ -117,7 +124,8 @@ async def versions(
     """
     known = await find_agent(database, agent)
     status_key = await find_status(database, known, status) if status is not None else None
-    return await database.run(repository.get_prompts_by_agent_id, known.id, status_key, limit=limit)
+    found = await database.run(repository.get_prompts_by_agent_id, known.id, status_key, limit=limit)
+    return await _marked(database, known, found)
 
 
 async def events(

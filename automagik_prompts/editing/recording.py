@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from automagik_prompts.domain.edits import EditResult, Intent
 from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt
-from automagik_prompts.exceptions import ConflictError, PromptNotFoundError
+from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
+from automagik_prompts.templating.content import PromptContent
 
 
 async def ensure_agent(db: Client, name: str, status_key: str) -> AgentInfo:
@@ -92,3 +95,16 @@ def result_of(
         active_version=active.version if active is not None else None,
         previous_version=previous.version if previous is not None else None,
     )
+
+
+def check_servable(prompt: Prompt, agent: AgentInfo, exposed: Collection[str] | None) -> None:
+    """Refuse a version that could not be served; it may have been written by plain SQL or for another release."""
+    content = PromptContent(prompt.prompt_text, prompt.format)
+    where = {"agent": agent.name, "status_key": prompt.status_key}
+    try:
+        content.validate(agent.variables if exposed is None else exposed, **where)
+        content.check_unchanged(prompt.content_hash, **where, version=prompt.version)
+    except InvalidPromptError as error:
+        error.message = f"Version {prompt.version} cannot be activated. {error.message}"
+        error.args = (error.message,)
+        raise

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from automagik_prompts.declaring.declared import DeclaredAgent
-from automagik_prompts.domain.edits import Actor, EditResult, Intent, Policy, Request, SyncResult, Target, allow_all
+from automagik_prompts.domain.edits import Actor, EditResult, Intent, Policy, Request, SyncResult, allow_all
 from automagik_prompts.domain.keys import PromptKey, Status, new_key
 from automagik_prompts.domain.records import Action, Prompt
 from automagik_prompts.domain.validation import Format, normalized
-from automagik_prompts.editing import commands, sync
+from automagik_prompts.editing import commands, sync, withdrawing
+from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage.database import Database
 
 T = TypeVar("T")
@@ -270,6 +270,57 @@ class EditService(ABC):
         intent = self._intent(Action.DELETED, agent, status_key, author, note, expected_revision)
         return await self._edit(lambda database: commands.delete(database, agent, status_key, version, intent=intent))
 
+    async def withdraw(
+        self,
+        agent: str,
+        status_key: Status,
+        version: int,
+        *,
+        activate: int | None = None,
+        undo: bool = False,
+        author: str | None = None,
+        note: str | None = None,
+        expected_revision: int | None = None,
+    ) -> EditResult:
+        """Withdraw a version: nobody is sent it any more, also no conversation that began with it.
+
+        A run under way keeps its text. Seeding and `sync` do not activate it, though it may still be a constant in
+        code, and then stands in where nothing else is there.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status, a string or an enum member.
+            version: The version's number.
+            activate: The version that takes its place, if it is the active one.
+            undo: Whether to take the withdrawal back; nothing is activated.
+            author: By whom.
+            note: Why.
+            expected_revision: As for `create`.
+
+        Raises:
+            InvalidPromptError: The version is active and none takes its place, the one that would cannot be served, or
+                there is no withdrawal to take back.
+            PromptNotFoundError: There is no such agent, status or version.
+            ConflictError: Somebody else wrote first.
+            DatabaseUnavailableError: The database cannot be written now.
+        """
+        action = Action.REINSTATED if undo else Action.WITHDRAWN
+        intent = self._intent(action, agent, status_key, author, note, expected_revision)
+        if undo:
+            if activate is not None:
+                raise InvalidPromptError("undo takes a withdrawal back and activates nothing. Use activate afterwards.")
+            return await self._edit(
+                lambda database: withdrawing.reinstate(database, agent, status_key, version, intent=intent)
+            )
+        declared = self._declared.get(normalized(agent))
+        code = {prompt.content_hash for prompt in declared.prompts.values()} if declared is not None else ()
+        exposed = self._exposed(agent)
+        return await self._edit(
+            lambda database: withdrawing.withdraw(
+                database, agent, status_key, version, activate=activate, exposed=exposed, code=code, intent=intent
+            )
+        )
+
     async def sync(self) -> tuple[SyncResult, ...]:
         """Write what the code declares, exactly, as a release step does.
 
@@ -308,57 +359,3 @@ class EditService(ABC):
     def _statuses(self, agent: str) -> tuple[str, ...]:
         declared = self._declared.get(normalized(agent))
         return tuple(declared.prompts) if declared is not None else ()
-
-
-class DatabaseEdits(EditService):
-    """Edits in an open database, where no plugin follows it, as the command line does.
-
-    Args:
-        database: An open database.
-        declared: What the code declares, as far as it is here.
-    """
-
-    def __init__(self, database: Database, declared: Mapping[str, DeclaredAgent] = MappingProxyType({})) -> None:
-        self._database = database
-        self._agents = declared
-
-    async def check(
-        self,
-        agent: str,
-        status_key: Status,
-        text: str,
-        *,
-        format: Format = "handlebars",
-        name: str | None = None,
-        new_agent: bool = False,
-        new_status: bool = False,
-        allow_invisible: bool = False,
-    ) -> Target:
-        """Check a text as `create` does, and write nothing.
-
-        Returns:
-            What would be written to, and what may be meant otherwise in the text.
-
-        Raises:
-            PromptsError: As `create` raises.
-        """
-        return await commands.check(
-            self._database,
-            agent,
-            status_key,
-            text,
-            format=format,
-            name=name,
-            new_agent=new_agent,
-            new_status=new_status,
-            statuses=self._statuses(agent),
-            exposed=self._exposed(agent),
-            allow_invisible=allow_invisible,
-        )
-
-    @property
-    def _declared(self) -> Mapping[str, DeclaredAgent]:
-        return self._agents
-
-    async def _edit(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
-        return await function(self._database)

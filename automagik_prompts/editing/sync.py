@@ -113,8 +113,9 @@ async def _seed_agents(
         if find_same(prompt, seen[agent.id]) is None
     ]
     last = await repository.get_last_actions(db, {agent.id for agent, _ in unseen})
+    withdrawn = await repository.get_withdrawn_texts(db, {agent.id for agent, _ in unseen})
     plans = [
-        TextPlan(agent, prompt, heads.get(key), last.get(key))
+        TextPlan(agent, prompt, heads.get(key), last.get(key), (*key, prompt.content_hash) in withdrawn)
         for agent, prompt in unseen
         for key in [(agent.id, prompt.status_key)]
     ]
@@ -199,7 +200,8 @@ async def _to_activate(
         last = last if last is not None else await repository.get_last_actions(db, [agent.id])
         if key not in last:
             found.append((match, None))
-    return found
+    withdrawn = await repository.get_withdrawn(db, [agent.id]) if found else set()
+    return [(match, active) for match, active in found if match.id not in withdrawn]
 
 
 async def _reverted(

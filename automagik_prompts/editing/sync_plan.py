@@ -49,10 +49,13 @@ class TextPlan:
     prompt: DeclaredPrompt
     head: StatusHead | None
     last: Action | None
+    is_withdrawn: bool = False
 
     @property
     def activates(self) -> bool:
-        """A person's version stays active, and what a person deactivated stays without one."""
+        """A person's version stays active, what a person deactivated stays without one, and what is withdrawn so."""
+        if self.is_withdrawn:
+            return False
         if self.head is None:
             # Never written, or all versions are gone: deactivated and deleted by a person, or taken away by plain SQL.
             return self.last is not Action.DEACTIVATED

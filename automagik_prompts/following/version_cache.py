@@ -16,6 +16,7 @@ from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo, Prompt
 from automagik_prompts.domain.served import ServedPrompt, Source
 from automagik_prompts.editing import finding
+from automagik_prompts.editing.withdrawing import check_not_withdrawn
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.following.kept_versions import MAX_VERSIONS, KeptVersions
 from automagik_prompts.following.memory.compiling import served_version
@@ -52,7 +53,10 @@ class VersionStore:
 
     def find(self, snapshot: Snapshot | None, agent: str, status_key: str, version: int) -> ServedPrompt | None:
         """Return a version from memory, or `None`."""
-        return self.find_pinned(snapshot, agent, status_key, version) or self._others.find(agent, status_key, version)
+        if (found := self.find_pinned(snapshot, agent, status_key, version)) is not None:
+            return found
+        other = self._others.find(agent, status_key, version)
+        return other if other is not None and not (snapshot is not None and snapshot.is_withdrawn(other)) else None
 
     def find_pinned(self, snapshot: Snapshot | None, agent: str, status_key: str, version: int) -> ServedPrompt | None:
         """Return a version that is active or was it once from memory, or `None`."""
@@ -60,7 +64,8 @@ class VersionStore:
         active = texts.served.get(status_key) if texts is not None else None
         if active is not None and active.version == version:
             return active
-        return self.pinned.find(agent, status_key, version)
+        found = self.pinned.find(agent, status_key, version)
+        return found if found is not None and not (texts is not None and texts.is_withdrawn(found)) else None
 
     def code_text(self, agent: str, status_key: str) -> ServedPrompt | None:
         """Return the code's text for a status, or `None`."""
@@ -92,6 +97,7 @@ class VersionStore:
             try:
                 info = await finding.find_agent(database, agent)
                 found = await finding.find_version(database, info, status_key, version)
+                await database.run(check_not_withdrawn, info, found)
                 once = await database.run(repository.get_activated_versions, info.id, version=version)
                 if not found.is_active and (found.status_key, found.version) not in once:
                     raise PromptNotFoundError(f"Version {version} of {agent}/{status_key} was never active.")
@@ -108,11 +114,13 @@ class VersionStore:
 
         Raises:
             PromptNotFoundError: There is no such agent, status or version.
-            InvalidPromptError: This process cannot serve it.
+            InvalidPromptError: This process cannot serve it, or it is withdrawn.
             DatabaseUnavailableError: The database cannot be read now.
         """
         info = await finding.find_agent(database, agent)
-        found = self._served(info, await finding.find_version(database, info, status, version))
+        wanted = await finding.find_version(database, info, status, version)
+        await database.run(check_not_withdrawn, info, wanted)
+        found = self._served(info, wanted)
         self._others.add([found])
         return found
 

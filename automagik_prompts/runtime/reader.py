@@ -146,7 +146,10 @@ class Reader:
             content_hash: The hash of its text, if it is known: a version of another database is another one.
         """
         code = self._life.versions.code_text(agent, status_key)
+        snapshot = self.snapshot()
         if code is not None and content_hash not in {None, code.content_hash}:
+            code = None
+        if code is not None and snapshot is not None and snapshot.is_withdrawn(code):
             code = None
         if version is None:
             return code

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from automagik_prompts.agent import plugins
 from automagik_prompts.domain.keys import SpellingClash, Status
 from automagik_prompts.domain.protocols import DefaultPlugin
-from automagik_prompts.domain.served import Explanation, Health
+from automagik_prompts.domain.served import Explanation, Health, ServedPrompt
 from automagik_prompts.domain.text import nearest
 from automagik_prompts.following.memory.choosing import Problem
 from automagik_prompts.following.memory.snapshot import Snapshot
@@ -44,6 +44,7 @@ def explain(life: Lifecycle, reader: Reader, agent: str, status: Status | None) 
                 for problem in _faults(life, agent)
             ),
             *(str(clash) for clash in _clashes(life) if clash.agent == agent),
+            *_withdrawn(life, prompt),
             *_unknown_to_code(life, agent, asked),
             *following.warnings,
             *((following.unheard,) if following.unheard else ()),
@@ -102,6 +103,12 @@ def _clashes(life: Lifecycle) -> list[SpellingClash]:
     """Return the statuses that the code spells otherwise than the database, by agent."""
     snapshot = life.state.snapshot
     return sorted({*(snapshot.clashes if snapshot is not None else ()), *life.state.status.clashes})
+
+
+def _withdrawn(life: Lifecycle, prompt: ServedPrompt) -> Iterator[str]:
+    """Yield a note about a text that is served although it is withdrawn, as nothing else is there."""
+    if life.state.snapshot is not None and life.state.snapshot.is_withdrawn(prompt):
+        yield "this text is withdrawn, and stands in as there is no other: activate a version, and change the code"
 
 
 def _unknown_to_code(life: Lifecycle, agent: str, status_key: str) -> Iterator[str]:

@@ -34,7 +34,7 @@ from automagik_prompts.storage.introspection import columns, notes_changes
 from automagik_prompts.storage.models import APP_LABEL
 from automagik_prompts.storage.sqlite import make_private
 
-CREATE, CHANGE, DROP, LOG = 0, 1, 2, 4
+CREATE, CHANGE, DROP, LOG, WITHDRAWALS = 0, 1, 2, 4, 5
 """The steps that create prompts, change agents, drop the text column, and note changes."""
 
 Migrate = Callable[[BaseDBAsyncClient], Awaitable[str]]
@@ -189,6 +189,8 @@ async def _is_in_effect(db: Connection, migration: Migration) -> bool:
         return TEXT_COLUMN not in await columns(db, "agents")
     if migration.number == LOG:
         return await notes_changes(db)
+    if migration.number == WITHDRAWALS:
+        return bool(await columns(db, "prompt_withdrawals"))
     return True
 
 

@@ -12,7 +12,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from automagik_prompts.domain.edits import EditResult, Intent
 from automagik_prompts.domain.records import AgentInfo
 from automagik_prompts.editing import commands, finding, queries
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError, UnexposedVariableError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database

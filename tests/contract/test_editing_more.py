@@ -8,7 +8,7 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.records import Action, AgentInfo
 from automagik_prompts.editing import commands, history, queries, sync
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError, UnexposedVariableError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database

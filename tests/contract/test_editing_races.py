@@ -11,7 +11,7 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.validation import MAX_NOTE_LENGTH
 from automagik_prompts.editing import queries, sync
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client, Connection

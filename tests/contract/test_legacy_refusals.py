@@ -16,6 +16,7 @@ from automagik_prompts.database_url import sqlite_path
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.schema.legacy import preview as legacy
+from automagik_prompts.schema.migrations import all_migrations
 from automagik_prompts.storage.database import Database
 from tests.hosts import PROMPTS, TEXTS, Host, fill_agents, make_agents, make_loose, upgrade
 from tests.operator import Operator
@@ -347,7 +348,7 @@ def test_a_file_that_somebody_writes_to(sqlite_url: str, tmp_path: Path, mode: s
         assert outcome.code == 1
         assert "is locked by another program that writes to it or reads from it. Nothing was changed" in outcome.err
         writer.execute("COMMIT")
-        assert len(upgrade(sqlite_url, adopt=True)) == 5
+        assert len(upgrade(sqlite_url, adopt=True)) == len(all_migrations())
         # The old application's connection goes on, and finds its table without the column.
         assert writer.execute("SELECT COUNT(*) FROM agents WHERE model = 'other'").fetchone() == (len(TEXTS),)
         with pytest.raises(sqlite3.OperationalError, match="no such column: system_prompt"):

@@ -14,6 +14,7 @@ import pytest
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.schema.legacy import preview
+from automagik_prompts.schema.migrations import all_migrations
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.postgres import connect_parameters
@@ -98,7 +99,7 @@ def test_a_user_who_may_not_create_tables(host: Host, role: str) -> None:
     host.run(*(f"ALTER TABLE {table} OWNER TO {role}" for table in ("agents", "messages")))
     refused(host, as_role(host.url, role), f"{role} may not create tables in the schema public: GRANT CREATE ON SCHEMA")
     host.run(f"GRANT CREATE ON SCHEMA public TO {role}")
-    assert len(upgrade(as_role(host.url, role))) == 5
+    assert len(upgrade(as_role(host.url, role))) == len(all_migrations())
     host.run(f"REVOKE CREATE ON SCHEMA public FROM {role}")
     assert upgrade(as_role(host.url, role)) == ()
 
@@ -145,8 +146,8 @@ def test_timeouts_of_ordinary_work(host: Host) -> None:
     """What a server allows a statement or a transaction to take, for its application, does not cut an upgrade short."""
     fill_agents(host, {f"agent {number}": f"{number}: {{{{name}}}}" for number in range(3000)})
     settings_of_database(host, statement_timeout="'300ms'", idle_in_transaction_session_timeout="'300ms'")
-    assert len(upgrade(host.url)) == 5
-    assert len(downgrade(host.url)) == 5
+    assert len(upgrade(host.url)) == len(all_migrations())
+    assert len(downgrade(host.url)) == len(all_migrations())
 
 
 def test_a_row_that_somebody_holds(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +199,7 @@ def test_an_application_that_reads_one_table_after_the_other(postgres_url: str) 
         )
         return bool(rows)
 
-    assert len(asyncio.run(both())) == 5
+    assert len(asyncio.run(both())) == len(all_migrations())
 
 
 def test_ids_that_are_always_generated(postgres_url: str) -> None:

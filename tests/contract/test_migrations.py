@@ -38,6 +38,7 @@ STEPS = (
     "2_20250513183300_drop_system_prompt.py",
     "3_20261126090000_column_defaults.py",
     "4_20261126190000_change_log.py",
+    "5_20261127090000_withdrawals.py",
 )
 
 
@@ -129,9 +130,9 @@ def test_aerich_and_own_downgrade_are_equal(two_urls: tuple[str, str], repositor
     assert recorded(theirs) == recorded(ours) == []
     assert upgrade(theirs.url) == STEPS
     assert aerich(repository, theirs.url, "heads").strip().endswith("No available heads.")
-    assert STEPS[4] in aerich(repository, theirs.url, "downgrade", "--yes")
-    assert downgrade(theirs.url, 4) == ()
-    assert upgrade(theirs.url) == STEPS[4:]
+    assert STEPS[-1] in aerich(repository, theirs.url, "downgrade", "--yes")
+    assert downgrade(theirs.url, len(STEPS) - 1) == ()
+    assert upgrade(theirs.url) == STEPS[-1:]
 
 
 def test_aerich_adopts_a_hosts_tables(two_urls: tuple[str, str], repository: Path) -> None:
@@ -177,12 +178,12 @@ def test_down_and_up_step_by_step(empty_url: str) -> None:
     host = Host(empty_url)
     upgrade(host.url)
     shapes = [host.shape()]
-    for number in (4, 3, 2, 1, 0):
+    for number in reversed(range(len(STEPS))):
         assert downgrade(host.url, number) == (STEPS[number],)
         shapes.append(host.shape())
     assert host.tables() == []
     assert upgrade(host.url) == STEPS
-    for number, shape in zip((4, 3, 2, 1, 0), shapes[1:], strict=True):
+    for number, shape in zip(reversed(range(len(STEPS))), shapes[1:], strict=True):
         downgrade(host.url, number)
         assert host.shape() == shape
     upgrade(host.url)
@@ -204,7 +205,7 @@ def run_file(host: Host, name: str, direction: str) -> None:
     on(host.url, lambda database: database.transaction(run))
 
 
-@pytest.mark.parametrize("taken_back", [1, 3, 4, 5])
+@pytest.mark.parametrize("taken_back", [1, 2, 4, 5, 6])
 def test_a_downgrade_that_was_not_recorded(empty_url: str, taken_back: int) -> None:
     """Where aerich died between taking a step back and recording that, the next upgrade applies it again."""
     host = Host(empty_url)
@@ -214,8 +215,8 @@ def test_a_downgrade_that_was_not_recorded(empty_url: str, taken_back: int) -> N
     before = host.shape(), host.content()
     for name in list(reversed(STEPS))[:taken_back]:
         run_file(host, name, "downgrade")
-    # The step before the last leaves no mark on SQLite, and is applied again by itself where it does.
-    assert {*STEPS[5 - taken_back : 3], STEPS[4]} <= set(upgrade(host.url))
+    # The step of the defaults leaves no mark on SQLite, and is applied again by itself where it does.
+    assert {*STEPS[6 - taken_back : 3], *STEPS[-min(taken_back, 2) :]} <= set(upgrade(host.url))
     assert host.shape() == before[0]
     ours = ("agents", "messages", "prompts", "prompt_events")
     now = host.content()
@@ -369,13 +370,13 @@ def test_the_database_refuses_a_second_active_version(empty_url: str) -> None:
 def test_missing_steps_are_told_with_the_command(empty_url: str) -> None:
     """What lacks steps says how many, from which on, and which command applies them."""
     host = Host(empty_url)
-    with pytest.raises(SchemaError, match=r"lacks 5 of 5 migrations, from 0_.*Run: automagik-prompts upgrade"):
+    with pytest.raises(SchemaError, match=r"lacks 6 of 6 migrations, from 0_.*Run: automagik-prompts upgrade"):
         on(host.url, migrate.check_schema)
     upgrade(host.url)
     on(host.url, migrate.check_writable)
     downgrade(host.url, 1)
     assert [step.version for step in on(host.url, migrate.pending)] == list(STEPS[1:])
-    with pytest.raises(SchemaError, match="lacks 4 of 5 migrations, from 1_"):
+    with pytest.raises(SchemaError, match="lacks 5 of 6 migrations, from 1_"):
         on(host.url, migrate.check_schema)
 
 

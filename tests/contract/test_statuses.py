@@ -14,12 +14,12 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.records import PromptCreate
 from automagik_prompts.editing import checks, commands, finding, history, queries, sync
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.editing.files import exporting, importing
 from automagik_prompts.editing.files.checks import check_files
 from automagik_prompts.editing.files.folder import FoundFile, read_folder
 from automagik_prompts.editing.files.text import PromptFile
 from automagik_prompts.editing.findings import Kind, Level
-from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database

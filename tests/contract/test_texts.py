@@ -9,7 +9,7 @@ from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.editing import commands, queries, sync
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.following.memory.builder import build_snapshot
 from automagik_prompts.schema.migrate import upgrade

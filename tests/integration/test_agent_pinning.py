@@ -13,7 +13,7 @@ from pydantic_ai import Agent, ModelMessage, RunContext
 from pydantic_ai.capabilities import ProcessHistory
 from pydantic_ai.messages import ModelMessagesTypeAdapter
 
-from automagik_prompts import ActivePrompt, prompt_used
+from automagik_prompts import ActivePrompt, InvalidPromptError, State, prompt_used, prompt_version
 from automagik_prompts.agent import plugins
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.following import kept_versions, version_cache
@@ -196,6 +196,92 @@ async def test_code_texts_are_pinned_by_their_content(url: str, registry: Regist
     listener = Listener()
     await talk(agent_of(listener, plugin), messages, name="Grace")
     assert told(listener) == ["Old 1, Grace."]
+
+
+@MODES
+@pytest.mark.parametrize("how", ["withdraw", "delete"])
+async def test_a_withdrawn_version_is_left(
+    plugin: PromptPlugin, url: str, make_plugin: MakePlugin, inject: Inject, how: str
+) -> None:
+    """A conversation leaves a version that is withdrawn or deleted, here and in another process, and can come back."""
+    await plugin.create("stan", "OLD", "Mine, {{name}}.", activate=True)
+    other = make_plugin(url, disk_snapshot=False, poll_interval=0.05)
+    listeners = Listener(), Listener()
+    agents = [agent_of(heard, one, inject=inject) for heard, one in zip(listeners, (plugin, other), strict=True)]
+    messages = await talk(agents[0], [])
+    await talk(agents[1], messages)
+    await plugin.create("stan", "OLD", "Old 3.", activate=True)
+    for agent, listener in zip(agents, listeners, strict=True):
+        await talk(agent, messages)
+        assert told(listener)[-1] == "Mine, Ada."
+    await getattr(plugin, how)("stan", "OLD", 2)
+    snapshot = other._life.state.snapshot
+    assert snapshot is not None
+    served = other._life.versions.pinned.find("stan", "OLD", 2)
+    assert served is not None
+
+    def is_left() -> bool:
+        present = other._life.state.snapshot
+        return present is not None and present.is_withdrawn(served)
+
+    await until(is_left, "the other process follows")
+    for agent, listener in zip(agents, listeners, strict=True):
+        await talk(agent, messages)
+        assert told(listener)[-1] == "Old 3."
+    if how == "withdraw":
+        await plugin.withdraw("stan", "OLD", 2, undo=True)
+        await talk(agents[0], messages)
+        assert told(listeners[0])[-1] == "Mine, Ada."
+
+
+async def test_a_withdrawn_text_of_the_code(plugin: PromptPlugin) -> None:
+    """What code still has stands in where nothing else is active, which `explain` says; no conversation keeps it."""
+    listener = Listener()
+    agent = agent_of(listener, plugin)
+    messages = await talk(agent, [])
+    await plugin.create("stan", "OLD", "Old 2.", activate=True)
+    await plugin.withdraw("stan", "OLD", 1)
+    await talk(agent, messages)
+    assert told(listener)[-1] == "Old 2."
+    assert not any("withdrawn" in note for note in plugin.explain("stan", "OLD").notes)
+    await plugin.deactivate("stan", "OLD")
+    await talk(agent, [])
+    assert told(listener)[-1] == "Old 1, Ada."
+    assert any("withdrawn" in note for note in plugin.explain("stan", "OLD").notes)
+
+
+async def test_a_withdrawn_version_is_not_had_by_its_number(plugin: PromptPlugin) -> None:
+    """`ActivePrompt(version=)` and previews refuse it, also where it was in memory."""
+    await plugin.create("stan", "OLD", "Old 2.", activate=True)
+    agent = agent_of(Listener(), plugin, pin=None, version=1)
+    await agent.run("hi", deps=Contact())
+    await plugin.withdraw("stan", "OLD", 1)
+    with pytest.raises(InvalidPromptError, match="withdrawn"):
+        await agent.run("hi", deps=Contact())
+    with pytest.raises(InvalidPromptError, match="withdrawn"):
+        async with prompt_version("stan", "OLD", 1, plugin=plugin):
+            pass
+
+
+async def test_after_a_start_without_the_database(
+    plugin: PromptPlugin, url: str, make_plugin: MakePlugin, tmp_path: Path
+) -> None:
+    """A process that begins with what is on disk knows what is withdrawn."""
+    await plugin.create("stan", "OLD", "Old 2.", activate=True)
+    await plugin.withdraw("stan", "OLD", 1)
+    path = Path(url.removeprefix("sqlite://"))
+    writer = make_plugin(url, cache_dir=tmp_path / "cache")
+    await writer.ready()
+    await until(lambda: list((tmp_path / "cache").glob("*")), "it is on disk")
+    await until(lambda: not writer._life.state.snapshot or writer.state is State.LIVE, "it follows")
+    writer.close()
+    plugin.close()
+    await asyncio.to_thread(path.rename, path.with_suffix(".away"))
+    later = make_plugin(url, cache_dir=tmp_path / "cache")
+    snapshot = await later.ready()
+    assert later.state is not State.LIVE
+    [code] = [prompt.served for key, prompt in later.registry.agents["stan"].prompts.items() if key == "OLD"]
+    assert snapshot.is_withdrawn(code)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source, State
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.exceptions import NoActivePromptError
 from automagik_prompts.following import loader
 from automagik_prompts.schema.migrate import upgrade

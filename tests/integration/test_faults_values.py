@@ -13,7 +13,7 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.records import AgentInfo
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.editing import queries
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage import repository

@@ -16,7 +16,7 @@ import pytest
 
 from automagik_prompts.domain.served import State
 from automagik_prompts.domain.summaries import AgentState
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.following import listening
 from automagik_prompts.following.loader import Loader
 from automagik_prompts.plugin import PromptPlugin

@@ -6,7 +6,7 @@ import pytest
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import State
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.exceptions import NoActivePromptError
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage.database import Database

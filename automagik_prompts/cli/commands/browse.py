@@ -190,7 +190,7 @@ def _print_facts(agent: str, prompt: Prompt) -> None:
     """Print what is known of a version, above its text."""
     from rich.text import Text  # only where a person reads along
 
-    state = "active" if prompt.is_active else "not active"
+    state = "active" if prompt.is_active else "withdrawn" if prompt.is_withdrawn else "not active"
     written = f"{prompt.author or 'unknown'} ({origin(prompt.is_default_from_code)}), {when(prompt.created_at)}"
     text = f"{prompt.format}, {plural(len(prompt.prompt_text), 'character')}, sha256 {prompt.content_hash[:12]}"
     facts = [f"{agent}/{prompt.status_key}, version {prompt.version} ({state})", f"{written}, {text}"]

@@ -35,7 +35,7 @@ from automagik_prompts.domain.summaries import StatusSummary
 from automagik_prompts.domain.text import content_hash, unified_diff
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.editing import queries
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError, PromptsError
 from automagik_prompts.storage.database import Database
 

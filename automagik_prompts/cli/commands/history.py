@@ -34,7 +34,7 @@ def _version_row(prompt: Prompt) -> tuple[str, ...]:
     return (
         prompt.status_key,
         str(prompt.version),
-        "active" if prompt.is_active else "",
+        "active" if prompt.is_active else "withdrawn" if prompt.is_withdrawn else "",
         origin(prompt.is_default_from_code),
         prompt.author or "",
         when(prompt.created_at),

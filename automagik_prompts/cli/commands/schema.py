@@ -9,7 +9,7 @@ from automagik_prompts.cli.output.warnings import warnings_as_notes
 from automagik_prompts.cli.session import Access, Session, command, import_modules, warn_of_invisible
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.editing import queries
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.schema import migrate, migrations
 
 _OUTCOMES = {

@@ -36,7 +36,7 @@ from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.records import Action, Prompt
 from automagik_prompts.domain.summaries import StatusSummary
 from automagik_prompts.editing import queries
-from automagik_prompts.editing.service import DatabaseEdits
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.storage.database import Database
 
 Write = Callable[[Database, Intent], Awaitable[EditResult]]
@@ -57,12 +57,12 @@ def activate(
     """Make a version the active one."""
 
     async def preview(database: Database) -> None:
-        await _show_replacement(database, agent, await queries.get(database, agent, status, version))
+        await show_replacement(database, agent, await queries.get(database, agent, status, version))
 
     async def write(database: Database, intent: Intent) -> EditResult:
         return await DatabaseEdits(database).activate(agent, status, version, **asdict(intent))
 
-    _do(session, agent, write, Intent(author, note, expect_revision), preview, "Activate it?", yes=yes)
+    edit(session, agent, write, Intent(author, note, expect_revision), preview, "Activate it?", yes=yes)
 
 
 @command
@@ -81,12 +81,12 @@ def rollback(
     """
 
     async def preview(database: Database) -> None:
-        await _show_replacement(database, agent, await queries.find_earlier(database, agent, status))
+        await show_replacement(database, agent, await queries.find_earlier(database, agent, status))
 
     async def write(database: Database, intent: Intent) -> EditResult:
         return await DatabaseEdits(database).rollback(agent, status, **asdict(intent))
 
-    _do(session, agent, write, Intent(author, note, expect_revision), preview, "Go back to it?", yes=yes)
+    edit(session, agent, write, Intent(author, note, expect_revision), preview, "Go back to it?", yes=yes)
 
 
 @command
@@ -108,7 +108,7 @@ def deactivate(
         active = await find_version(database, agent, status, None)
         summaries = await queries.summaries(database, agent)
         primary = next((summary for summary in summaries if summary.primary), None)
-        print_note(f"{agent}/{active.status_key}: {_described(active)} will not be active any more.")
+        print_note(f"{agent}/{active.status_key}: {described(active)} will not be active any more.")
         if primary is None or primary.status_key == active.status_key or primary.active is None:
             print_note("It is served the code's text from then on.")
         else:
@@ -117,7 +117,7 @@ def deactivate(
     async def write(database: Database, intent: Intent) -> EditResult:
         return await DatabaseEdits(database).deactivate(agent, status, **asdict(intent))
 
-    _do(session, agent, write, Intent(author, note, expect_revision), preview, "Deactivate it?", yes=yes)
+    edit(session, agent, write, Intent(author, note, expect_revision), preview, "Deactivate it?", yes=yes)
 
 
 @command
@@ -195,7 +195,7 @@ def copy(
 
     intent = Intent(author, note or f"copied from {copied}", expect_revision)
     question = "Write and activate it?" if activate else "Write it?"
-    _do(session, target.name, write, intent, preview, question, yes=yes)
+    edit(session, target.name, write, intent, preview, question, yes=yes)
 
 
 @command
@@ -218,16 +218,16 @@ def delete(
 
     async def preview(database: Database) -> None:
         wanted = await queries.get(database, agent, status, version)
-        print_note(f"{agent}/{wanted.status_key}: {_described(wanted)} is deleted. Its text cannot be brought back.")
+        print_note(f"{agent}/{wanted.status_key}: {described(wanted)} is deleted. Its text cannot be brought back.")
 
     async def write(database: Database, intent: Intent) -> EditResult:
         return await DatabaseEdits(database).delete(agent, status, version, **asdict(intent))
 
     intent = Intent(author, note, expect_revision)
-    _do(session, agent, write, intent, preview, "Delete it?", yes=yes, action=Action.DELETED)
+    edit(session, agent, write, intent, preview, "Delete it?", yes=yes, action=Action.DELETED)
 
 
-def _do(
+def edit(
     session: Session,
     agent: str,
     write: Write,
@@ -255,16 +255,16 @@ def _do(
     report(session, session.run(lambda database: write(database, intent), Access.WRITE), action)
 
 
-async def _show_replacement(database: Database, agent: str, wanted: Prompt) -> None:
+async def show_replacement(database: Database, agent: str, wanted: Prompt) -> None:
     """Show what another active version changes, and for whom."""
     status = wanted.status_key
     summaries = await queries.summaries(database, agent)
     active = await queries.get_active(database, agent, status)
     if active is not None and active.id == wanted.id:
-        print_note(f"{agent}/{status}: {_described(wanted)} is active already.")
+        print_note(f"{agent}/{status}: {described(wanted)} is active already.")
         return
-    before = "nothing" if active is None else _described(active)
-    print_note(f"{agent}/{status}: {_described(wanted)} replaces {before}.")
+    before = "nothing" if active is None else described(active)
+    print_note(f"{agent}/{status}: {described(wanted)} replaces {before}.")
     if wanted.note:
         print_note(f"Its note: {wanted.note}")
     old_label = f"version {active.version} (active)" if active is not None else "no active version"
@@ -283,9 +283,13 @@ def audience(agent: str, status: str, summaries: Sequence[StatusSummary]) -> str
     return f"{words}; running processes follow within a second or so."
 
 
-def _described(prompt: Prompt) -> str:
+def described(prompt: Prompt) -> str:
+    """Return a version in words: its number, its author and its age."""
     by = prompt.author or origin(prompt.is_default_from_code)
     return f"version {prompt.version} ({by}, {age(prompt.created_at)} ago)"
+
+
+_DONE = {Action.DELETED: "deleted", Action.WITHDRAWN: "withdrawn", Action.REINSTATED: "withdrawn no more"}
 
 
 def report(session: Session, change: EditResult, action: Action | None = None) -> None:
@@ -299,8 +303,8 @@ def report(session: Session, change: EditResult, action: Action | None = None) -
     written = change.prompt.version if change.prompt is not None else None
     previous = change.previous_version
     active = f"version {change.active_version} is active" if change.active_version is not None else "none is active"
-    if action is Action.DELETED:
-        print_line(f"{where}: version {written} is deleted; {active}")
+    if action in _DONE:
+        print_line(f"{where}: version {written} is {_DONE[action]}; {active}")
     elif written is None:
         print_line(f"{where}: version {previous} is not active any more; none is")
     elif change.active_version != written:

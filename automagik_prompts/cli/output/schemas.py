@@ -106,6 +106,7 @@ class VersionLine(Shape):
     status_key: str
     version: int
     active: bool
+    withdrawn: bool
     origin: Origin
     format: Format
     name: str | None
@@ -271,7 +272,7 @@ class Watched(Shape):
 
 
 class EditOutput(Shape):
-    """`create`, `activate`, `rollback`, `deactivate`, `copy`, `delete`: what a write did."""
+    """`create`, `activate`, `rollback`, `deactivate`, `copy`, `withdraw`, `delete`: what a write did."""
 
     agent: str
     status_key: str
@@ -318,6 +319,7 @@ def version_facts(agent: str, prompt: Prompt) -> dict[str, object]:
         "status_key": prompt.status_key,
         "version": prompt.version,
         "active": prompt.is_active,
+        "withdrawn": prompt.is_withdrawn,
         "origin": origin(prompt.is_default_from_code),
         "format": prompt.format,
         "name": prompt.name,

@@ -13,9 +13,9 @@ from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, PromptKey, StatusK
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.editing import commands, queries
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.editing.files.folder import FoundFile
 from automagik_prompts.editing.files.keys import with_agents, with_statuses
-from automagik_prompts.editing.service import DatabaseEdits
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database

@@ -78,7 +78,7 @@ class AgentMap:
 def _has_texts(entry: Entry | None) -> bool:
     """Return whether an agent has a text; compiling it does not change that, as who does so may not hold the count."""
     read = entry.read if isinstance(entry, AgentTexts) else entry
-    return (read is not None and len(read) > FACTS) or (isinstance(entry, AgentTexts) and bool(entry.chosen))
+    return (read is not None and len(read) > FACTS + 1) or (isinstance(entry, AgentTexts) and bool(entry.chosen))
 
 
 class AgentIds:

@@ -9,7 +9,7 @@ from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, SpellingClash, StatusKeys
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt, Source
-from automagik_prompts.following.memory.packing import Packed
+from automagik_prompts.following.memory.packing import Packed, withdrawn_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,15 @@ class AgentTexts:
     def __post_init__(self) -> None:
         chosen = {key: self.select(key) for key in (None, *self.keys, self.primary)}
         object.__setattr__(self, "chosen", {key: found for key, found in chosen.items() if found is not None})
+
+    def is_withdrawn(self, prompt: ServedPrompt) -> bool:
+        """Return whether a version of this agent is withdrawn, or a text of the code that equals a withdrawn one."""
+        withdrawn = withdrawn_of(self.read) if self.read is not None else ()
+        if prompt.prompt_id is None:
+            return any(
+                (one.status_key, one.content_hash) == (prompt.status_key, prompt.content_hash) for one in withdrawn
+            )
+        return any((one.prompt_id, one.version) == (prompt.prompt_id, prompt.version) for one in withdrawn)
 
     def clashes(self) -> Iterator[SpellingClash]:
         """Yield the statuses that the code spells otherwise than the database."""

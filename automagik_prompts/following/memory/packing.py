@@ -12,11 +12,11 @@ from sys import intern
 from typing import Any
 
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
-from automagik_prompts.domain.summaries import AgentState
+from automagik_prompts.domain.summaries import AgentState, WithdrawnVersion
 
 Packed = tuple[Any, ...]
 """Id, name, primary status, its active version's id, exposed names and revision; then six values for each version: id,
-status, number, text, format, and its hash where that is not the text's."""
+status, number, text, format, and its hash where that is not the text's; last what is withdrawn, if anything."""
 
 FACTS = 6
 """Values of an agent itself; what has no more has no active version."""
@@ -35,6 +35,8 @@ def pack(state: AgentState) -> Packed:
         text, digest = one.prompt_text, one.content_hash
         versions += (one.prompt_id, intern(one.status_key), one.version, text, intern(one.format))
         versions.append(None if digest == hash_of(text) else digest)
+    if state.withdrawn:
+        versions.append(state.withdrawn)
     return (info.id, info.name, intern(info.default_status_key), active_id, info.variables, info.revision, *versions)
 
 
@@ -50,7 +52,7 @@ def unpack(packed: Packed) -> AgentState:
         ActiveVersion(name, prompt_id, status_key, version, text, read_as, hash_of(text) if digest is None else digest)
         for prompt_id, status_key, version, text, read_as, digest in _versions(packed)
     )
-    return AgentState(AgentInfo(number, name, primary, active_id, variables, revision), active)
+    return AgentState(AgentInfo(number, name, primary, active_id, variables, revision), active, withdrawn_of(packed))
 
 
 def listed(packed: Packed) -> list[Any]:
@@ -65,11 +67,14 @@ def from_list(values: list[Any]) -> Packed:
         ValueError, TypeError: They are none.
     """
     number, name, primary, active_id, variables, revision, *versions = values
+    withdrawn = versions.pop() if len(versions) % _EACH else []
     active_id = next((one for one in versions[::_EACH] if one == active_id), active_id)  # one object for both
     rest: list[Any] = []
     for start in range(0, len(versions), _EACH):
         prompt_id, status_key, version, text, read_as, digest = versions[start : start + _EACH]
         rest += [prompt_id, intern(status_key), version, text, intern(read_as), digest]
+    if withdrawn:
+        rest.append(tuple(WithdrawnVersion(*one) for one in withdrawn))
     return (number, name, intern(primary), active_id, tuple(variables), revision, *rest)
 
 
@@ -85,7 +90,8 @@ def is_head(packed: Packed, head: AgentState) -> bool:
         for prompt_id, status_key, version, text, read_as, digest in _versions(packed)
     ]
     theirs = [(one.prompt_id, one.status_key, one.version, one.format, one.content_hash) for one in head.active]
-    return packed[:FACTS] == pack(AgentState(head.info)) and ours == theirs
+    is_equal = packed[:FACTS] == pack(AgentState(head.info)) and ours == theirs
+    return is_equal and withdrawn_of(packed) == head.withdrawn
 
 
 def is_same(packed: Packed, found: AgentState) -> bool:
@@ -96,5 +102,10 @@ def is_same(packed: Packed, found: AgentState) -> bool:
     )
 
 
+def withdrawn_of(packed: Packed) -> tuple[WithdrawnVersion, ...]:
+    """Return the withdrawn versions."""
+    return packed[-1] if (len(packed) - FACTS) % _EACH else ()
+
+
 def _versions(packed: Packed) -> Iterator[Packed]:
-    return (packed[start : start + _EACH] for start in range(FACTS, len(packed), _EACH))
+    return (packed[start : start + _EACH] for start in range(FACTS, len(packed) - _EACH + 1, _EACH))

@@ -137,6 +137,11 @@ class Snapshot:
             return fallback
         return self._from_code(agent, key if status_key is not None else None)
 
+    def is_withdrawn(self, prompt: ServedPrompt) -> bool:
+        """Return whether a version is withdrawn, or a text of the code that equals a withdrawn one."""
+        one = self.agent(prompt.agent)
+        return one is not None and one.is_withdrawn(prompt)
+
     def exposed(self, agent: str) -> frozenset[str] | None:
         """Return what this process' code says that texts of an agent may use; `None` if it declares no such agent."""
         declared = self.registry.agents.get(agent)

@@ -138,6 +138,11 @@ class Engine(Protocol):
         """What gives the active versions `p` of each agent `a` in a statement, one agent after the other."""
         ...
 
+    @property
+    def withdrawn(self) -> str:
+        """What gives the withdrawn versions of an agent `a` as JSON, as part of a statement."""
+        ...
+
     def digest(self, column: str) -> str:
         """Return an expression that tells one text from another: its SHA-256, or the text where it is at hand."""
         ...

@@ -87,6 +87,11 @@ class PostgresEngine:
     active = (
         "LEFT JOIN LATERAL (SELECT * FROM prompts v WHERE v.agent_id = a.id AND v.is_active = true OFFSET 0) p ON true"
     )
+    withdrawn = (
+        "(SELECT json_agg(json_build_array(w.prompt_id, w.version, v.status_key, v.content_hash))::text "
+        "FROM prompt_withdrawals w LEFT JOIN prompts v ON v.id = w.prompt_id AND v.version = w.version "
+        "WHERE w.agent_id = a.id)"
+    )
     fails_softly = False
 
     def configuration(self, url: str) -> dict[str, Any]:

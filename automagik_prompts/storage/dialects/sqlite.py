@@ -34,6 +34,11 @@ class SqliteEngine:
     is_embedded = True
     # `is_active = true` stands literally in the statement: a bound value would keep SQLite off the partial index.
     active = "LEFT JOIN prompts p ON p.agent_id = a.id AND p.is_active = true"
+    withdrawn = (
+        "(SELECT json_group_array(json_array(w.prompt_id, w.version, v.status_key, v.content_hash)) "
+        "FROM prompt_withdrawals w LEFT JOIN prompts v ON v.id = w.prompt_id AND v.version = w.version "
+        "WHERE w.agent_id = a.id)"
+    )
     fails_softly = True
 
     def configuration(self, url: str) -> dict[str, Any]:

@@ -58,6 +58,12 @@ from automagik_prompts.storage.repository.versions import (
     get_version,
     set_prompt_active,
 )
+from automagik_prompts.storage.repository.withdrawals import (
+    get_withdrawn,
+    get_withdrawn_texts,
+    reinstate,
+    withdraw,
+)
 
 __all__ = [
     "CHANNEL",
@@ -99,10 +105,14 @@ __all__ = [
     "get_texts",
     "get_version",
     "get_version_digests",
+    "get_withdrawn",
+    "get_withdrawn_texts",
     "hold_agent",
     "lock_agent",
     "lock_agents",
     "point_to_active",
+    "reinstate",
     "set_agent_facts",
     "set_prompt_active",
+    "withdraw",
 ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import OperationalError
 
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
-from automagik_prompts.domain.summaries import AgentState, Changes, Position
+from automagik_prompts.domain.summaries import AgentState, Changes, Position, WithdrawnVersion
 from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.repository.mapping import (
     chunks,
@@ -19,6 +22,8 @@ from automagik_prompts.storage.repository.mapping import (
     read_text,
 )
 
+T = TypeVar("T")
+
 SLICE = 100
 """Agents that a look compares with what was read, where nobody says that something was written."""
 
@@ -26,8 +31,8 @@ _COLUMNS = "id, name, default_status_key, active_default_prompt_id, variables, r
 
 _STATES = (
     "SELECT a.id, a.name, a.default_status_key, a.active_default_prompt_id, a.variables, a.revision, "
-    "p.id AS prompt_id, p.status_key, p.version, {text} AS prompt_text, p.format, p.content_hash "
-    "FROM {agents} a {active}"
+    "p.id AS prompt_id, p.status_key, p.version, {text} AS prompt_text, p.format, p.content_hash, "
+    "{withdrawn} AS withdrawn FROM {agents} a {active}"
 )
 
 
@@ -74,9 +79,10 @@ async def get_changes(
         slice_after: The slice begins with the next id.
         slice_size: How many agents it has at most.
     """
-    text = engine_of(db).digest("p.prompt_text")
-    slice_ = _STATES.format(text=text, agents=_after(slice_after, slice_size), active=engine_of(db).active)
-    found = await engine_of(db).changes(Connection(db), since, slice_)
+    agents, text = _after(slice_after, slice_size), engine_of(db).digest("p.prompt_text")
+    found = await _with_withdrawn(
+        db, agents, text, lambda statement: engine_of(db).changes(Connection(db), since, statement)
+    )
     return Changes(found.position, found.agents, found.is_replica, states_of(found.rows), found.is_filtered)
 
 
@@ -84,6 +90,7 @@ def states_of(rows: Iterable[Mapping[str, Any]]) -> tuple[AgentState, ...]:
     """Return rows of an agent and a version each as agents with their versions."""
     agents: dict[int, AgentInfo] = {}
     active: dict[int, list[ActiveVersion]] = {}
+    withdrawn: dict[int, tuple[WithdrawnVersion, ...]] = {}
     for row in rows:
         number = row["id"]
         if number not in agents:
@@ -96,6 +103,7 @@ def states_of(rows: Iterable[Mapping[str, Any]]) -> tuple[AgentState, ...]:
                 revision=read_number(row["revision"]),
             )
             active[number] = []
+            withdrawn[number] = _withdrawn(row["withdrawn"])
         if row["prompt_id"] is not None:
             version = ActiveVersion(
                 agent=agents[number].name,
@@ -108,8 +116,16 @@ def states_of(rows: Iterable[Mapping[str, Any]]) -> tuple[AgentState, ...]:
             )
             active[number].append(version)
     return tuple(
-        AgentState(agent, tuple(sorted(active[number], key=_by_status))) for number, agent in sorted(agents.items())
+        AgentState(agent, tuple(sorted(active[number], key=_by_status)), withdrawn[number])
+        for number, agent in sorted(agents.items())
     )
+
+
+def _withdrawn(value: str | None) -> tuple[WithdrawnVersion, ...]:
+    """Return the withdrawn versions of a row, mostly none."""
+    if value is None or value == "[]":
+        return ()
+    return tuple(sorted(WithdrawnVersion(*one) for one in json.loads(value)))
 
 
 def _by_status(version: ActiveVersion) -> tuple[str, int]:
@@ -117,11 +133,20 @@ def _by_status(version: ActiveVersion) -> tuple[str, int]:
 
 
 async def _states(db: BaseDBAsyncClient, agents: str, *values: object, text: str = "p.prompt_text") -> list[AgentState]:
-    return list(
-        states_of(
-            await Connection(db).rows(_STATES.format(text=text, agents=agents, active=engine_of(db).active), *values)
-        )
-    )
+    rows = await _with_withdrawn(db, agents, text, lambda statement: Connection(db).rows(statement, *values))
+    return list(states_of(rows))
+
+
+async def _with_withdrawn(db: BaseDBAsyncClient, agents: str, text: str, run: Callable[[str], Awaitable[T]]) -> T:
+    """Run the statement that reads agents; a database of an older release knows of no withdrawn versions."""
+    engine = engine_of(db)
+    statement = partial(_STATES.format, text=text, agents=agents, active=engine.active)
+    try:
+        return await run(statement(withdrawn=engine.withdrawn))
+    except OperationalError as error:
+        if "prompt_withdrawals" not in str(error):
+            raise
+        return await run(statement(withdrawn="NULL"))
 
 
 def _after(agent_id: int, limit: int) -> str:

@@ -43,9 +43,13 @@ def agent_value(row: AgentRow) -> AgentInfo:
     )
 
 
+_COLUMNS = tuple(name for name in Prompt.__slots__ if name != "is_withdrawn")
+"""What of a version stands in its row."""
+
+
 def prompt_value(row: PromptRow) -> Prompt:
     """Return a row of `prompts` as a value."""
-    return Prompt(**{name: getattr(row, name) for name in Prompt.__slots__})
+    return Prompt(**{name: getattr(row, name) for name in _COLUMNS})
 
 
 def event_value(row: EventRow) -> Event:

@@ -1,0 +1,133 @@
+"""Withdrawing a version: nobody is sent it any more, also no conversation that began with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent
+from automagik_prompts.domain.keys import Status
+from automagik_prompts.domain.records import Action, AgentInfo, Prompt
+from automagik_prompts.editing.finding import find_agent, find_version
+from automagik_prompts.editing.recording import check_servable, lock_agent, record, result_of, set_active
+from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.connection import Client
+from automagik_prompts.storage.database import Database
+
+STILL_IN_CODE = (
+    "The code has this text, as far as is known here: it still stands in where nothing else is active, such as while "
+    "the database has not been read. Take it out of the code, too."
+)
+
+
+async def withdraw(
+    database: Database,
+    agent: str,
+    status: Status,
+    version: int,
+    *,
+    activate: int | None = None,
+    exposed: Collection[str] | None = None,
+    code: Collection[str] = (),
+    intent: Intent = NO_INTENT,
+) -> EditResult:
+    """Withdraw a version, and activate another one in its place if it is the active one.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status: The status.
+        version: The version's number.
+        activate: The version that is activated with it.
+        exposed: The variables that the agent's code exposes.
+        code: The hashes of the agent's texts in code, as far as it is here.
+        intent: Who writes, and why.
+    """
+    known = await find_agent(database, agent)
+    wanted = await find_version(database, known, status, version)
+    instead = await find_version(database, known, status, activate) if activate is not None else None
+    if instead is not None:
+        if instead.id == wanted.id:
+            raise InvalidPromptError(
+                f"Version {version} of {agent}/{wanted.status_key} cannot take its own place. Name another one.",
+                agent=agent,
+                status_key=wanted.status_key,
+            )
+        check_servable(instead, known, exposed)
+
+    async def write(db: Client) -> EditResult:
+        locked = await lock_agent(db, known, intent)
+        present = await _present(db, locked, wanted)
+        active = await repository.get_active_prompt(db, locked.id, wanted.status_key)
+        if present.is_active and instead is None:
+            raise InvalidPromptError(
+                f"Version {version} of {agent}/{wanted.status_key} is active. Say which one takes its place: "
+                f"--activate N (activate=N); automagik-prompts history {agent} {wanted.status_key} lists them.",
+                agent=agent,
+                status_key=wanted.status_key,
+            )
+        now = active
+        if instead is not None:
+            await check_not_withdrawn(db, locked, instead)
+            now = await set_active(db, locked, wanted.status_key, instead, active, Action.ACTIVATED, intent)
+        if await repository.withdraw(db, locked.id, present.id, present.version):
+            await record(db, locked, wanted.status_key, Action.WITHDRAWN, intent, to=present, previous=None)
+        newest = await repository.find_code_default_prompt(db, locked.id, wanted.status_key)
+        in_code = present.content_hash in code or (newest is not None and newest.content_hash == present.content_hash)
+        hints = (STILL_IN_CODE,) if in_code else ()
+        return replace(result_of(locked, wanted.status_key, present, now, active), hints=hints)
+
+    return await database.transaction(write)
+
+
+async def reinstate(
+    database: Database, agent: str, status: Status, version: int, *, intent: Intent = NO_INTENT
+) -> EditResult:
+    """Take a withdrawal back; nothing is activated."""
+    known = await find_agent(database, agent)
+    wanted = await find_version(database, known, status, version)
+
+    async def write(db: Client) -> EditResult:
+        locked = await lock_agent(db, known, intent)
+        present = await _present(db, locked, wanted)
+        active = await repository.get_active_prompt(db, locked.id, wanted.status_key)
+        if not await repository.reinstate(db, locked.id, present.id):
+            raise InvalidPromptError(
+                f"Version {version} of {agent}/{wanted.status_key} is not withdrawn; there is nothing to take back.",
+                agent=agent,
+                status_key=wanted.status_key,
+            )
+        await record(db, locked, wanted.status_key, Action.REINSTATED, intent, to=present, previous=None)
+        return result_of(locked, wanted.status_key, present, active, active)
+
+    return await database.transaction(write)
+
+
+async def check_not_withdrawn(db: Client, agent: AgentInfo, prompt: Prompt) -> None:
+    """Refuse a version that is withdrawn."""
+    if prompt.id in await repository.get_withdrawn(db, [agent.id]):
+        raise withdrawn_error(agent.name, prompt)
+
+
+def withdrawn_error(agent: str, prompt: Prompt) -> InvalidPromptError:
+    """Return what to do about a version that is withdrawn."""
+    where = f"{agent} {prompt.status_key} {prompt.version}"
+    return InvalidPromptError(
+        f"Version {prompt.version} of {agent}/{prompt.status_key} is withdrawn. Use another one, or take that back: "
+        f"automagik-prompts withdraw {where} --undo",
+        agent=agent,
+        status_key=prompt.status_key,
+    )
+
+
+async def _present(db: Client, agent: AgentInfo, wanted: Prompt) -> Prompt:
+    """Return a version as it is under the lock."""
+    found = await repository.get_version(db, agent.id, wanted.status_key, wanted.version)
+    if found is None:
+        raise PromptNotFoundError(
+            f"Version {wanted.version} of {agent.name}/{wanted.status_key} was deleted meanwhile.",
+            agent=agent.name,
+            status_key=wanted.status_key,
+        )
+    return found

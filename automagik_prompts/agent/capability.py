@@ -24,7 +24,7 @@ from pydantic_ai.tools import AgentDepsT, RunContext
 from automagik_prompts.agent import durable, dynamic, overrides, pinning, plugins, telemetry
 from automagik_prompts.agent import run as runs
 from automagik_prompts.agent.durable import RecordedChoice, RecordedPrompt, RecordedRun
-from automagik_prompts.agent.history.messages import put_right, without_declared
+from automagik_prompts.agent.history.messages import drop_others, put_right, without_declared
 from automagik_prompts.agent.history.provenance import last_used, record_provenance
 from automagik_prompts.agent.history.signing import entry_of
 from automagik_prompts.agent.history.used import UsedPrompt
@@ -120,6 +120,8 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
             run.pinned = last_used(ctx.messages, name)
         elif self.pin is not None and isinstance(run, MemoryRun):
             await pinning.ask(ctx, self.pin, run)
+        if ctx.messages:
+            run.look_back(ctx.messages, leading=self.adopt == "leading")
         runs.begin(ctx, name, run)
         try:
             return await handler()
@@ -163,7 +165,9 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
             rendered = await self.render(ctx, run)
         declared = run.texts
         text = rendered.text if rendered is not None and self.inject == "system_prompt" else None
-        put_right(request_context, ctx.messages, self.ref, text, declared, self.context_id)
+        put_right(request_context, ctx.messages, self.ref, text, declared, self.context_id, run.is_known)
+        if self.others == "drop":
+            drop_others(request_context, ctx.messages, {one.ref for one in self._own_prompts(ctx)})
         if rendered is None:
             return request_context  # the agent's instructions were overridden for this run, the prompt with them
         parameters = request_context.model_request_parameters
@@ -231,7 +235,11 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
 
     @durable_operation(name="prompt")
     async def _record(
-        self, ctx: RunContext[AgentDepsT], choices: list[RecordedChoice], pinned: dict[str, Any] | None
+        self,
+        ctx: RunContext[AgentDepsT],
+        choices: list[RecordedChoice],
+        pinned: dict[str, Any] | None,
+        leading: str | None,
     ) -> RecordedPrompt:
         """Find out what a request of a durable run is sent; the engine records it, and calls this once for each.
 
@@ -239,6 +247,7 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
             ctx: The run.
             choices: What was chosen for its earlier requests.
             pinned: What the conversation goes on with, if nothing was chosen yet.
+            leading: A system prompt at the head of the history that may be this agent's, likewise.
         """
         run = cast("MemoryRun", await self.begin(None))
         run.pinned = UsedPrompt.from_metadata(pinned)
@@ -248,14 +257,19 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         rendered = await self.render(ctx, run)
         status = self.status if self.status is not None else run.snapshot.default_status(self.name)
         is_constant = not callable(status) or isinstance(status, Enum)
-        return durable.recorded(run, rendered, choices, ctx.conversation_id, is_constant=is_constant)
+        found = durable.recorded(run, rendered, choices, ctx.conversation_id, is_constant=is_constant)
+        return replace(found, is_own=leading is not None and run.reader.known_texts(self.name).is_own(leading))
 
-    def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
-        """Return whether the run has another capability for the same prompts, also one that was made for this run."""
+    def _own_prompts(self, ctx: RunContext[AgentDepsT]) -> list[ActivePrompt[AgentDepsT]]:
+        """Return the prompts of a run's agent, also one that was made for this run."""
         found: list[AbstractCapability[AgentDepsT]] = []
         if ctx.root_capability is not None:
             ctx.root_capability.apply(found.append)
-        own = [one for one in map(dynamic.unwrapped, found) if isinstance(one, ActivePrompt)]
+        return [one for one in map(dynamic.unwrapped, found) if isinstance(one, ActivePrompt)]
+
+    def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
+        """Return whether the run has another capability for the same prompts, also one that was made for this run."""
+        own = self._own_prompts(ctx)
         return any(not isinstance(one, InstalledPrompt) and one.agent == self.agent for one in own)
 
     async def begin(self, ctx: RunContext[AgentDepsT] | None) -> Run:

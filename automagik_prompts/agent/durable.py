@@ -110,6 +110,7 @@ class RecordedPrompt:
         used: What identifies it.
         entry: What histories say about it, but for the run; `None` for nothing.
         choices: What was chosen for it, where the run had no choice for the status yet.
+        is_own: Whether the system prompt that was asked about is one of the agent's texts.
         is_fixed: Whether further requests are sent the same: the status cannot change, and no value goes into the text.
     """
 
@@ -118,6 +119,7 @@ class RecordedPrompt:
     entry: dict[str, Any] | None
     choices: list[RecordedChoice] = field(default_factory=list)
     is_fixed: bool = False
+    is_own: bool = False
 
 
 @dataclass(eq=False)
@@ -127,22 +129,32 @@ class RecordedRun(Run):
     Attributes:
         choices: What it goes on with.
         fixed: What all its requests are sent, if that is known.
+        leading: A system prompt at the head of its history that may be the agent's.
     """
 
     choices: list[RecordedChoice] = field(default_factory=list)
     fixed: RenderedPrompt | None = None
+    leading: str | None = None
+
+    def is_known(self, content: str) -> bool:
+        """Have it found out with the first request: the texts are not known here."""
+        self.leading = content
+        return False
 
     async def render(self, record: Callable[..., Awaitable[RecordedPrompt]]) -> RenderedPrompt:
         """Return what a request is sent, as the engine has recorded it or records it now.
 
         Args:
-            record: Finds it out in a durable operation; takes the choices, and what the conversation goes on with.
+            record: Finds it out in a durable operation; takes the choices, what the conversation goes on with, and the
+                system prompt that may be the agent's.
         """
         if self.fixed is not None:
             return self.fixed
         pinned = self.pinned if not self.choices else None
         told = {**pinned.facts(), "proof": pinned.proof} if pinned is not None else None
-        recorded = await record(self.choices, told)
+        recorded = await record(self.choices, told, self.leading if not self.choices else None)
+        if recorded.is_own and self.leading is not None:
+            self.texts |= {self.leading}
         used = UsedPrompt.from_metadata(recorded.used)
         if used is None:
             raise NoActivePromptError(

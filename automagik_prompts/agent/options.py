@@ -13,6 +13,7 @@ from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.tools import AgentDepsT, RunContext
 
 from automagik_prompts.agent import features, overrides, plugins
+from automagik_prompts.agent.history.messages import REF
 from automagik_prompts.agent.history.used import UsedPrompt
 from automagik_prompts.agent.run import Adopt, Inject, OnChange, Others
 from automagik_prompts.domain.keys import Status
@@ -166,7 +167,7 @@ class PromptOptions(AbstractCapability[AgentDepsT]):
     @cached_property
     def ref(self) -> str:
         """What histories call this prompt; the same in every process, and different for each name."""
-        return f"automagik_prompts.{self.name}"
+        return f"{REF}{self.name}"
 
     @cached_property
     def context_id(self) -> str | None:

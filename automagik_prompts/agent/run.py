@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from opentelemetry.trace import NoOpTracer, Span, get_current_span
+from pydantic_ai.messages import ModelMessage
 from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent import telemetry
+from automagik_prompts.agent.history.messages import leading_prompt
 from automagik_prompts.agent.history.used import UsedPrompt
 from automagik_prompts.agent.rendering import RenderedPrompt
 from automagik_prompts.domain.history import HistoryRules
@@ -64,7 +66,7 @@ class Run:
 
     Attributes:
         capability: The capability in charge: the agent's, or one that was given to this run.
-        texts: The agent's texts as its code declares them.
+        texts: The agent's texts as its code declares them, and what else in the history is one of its texts.
         rules: What its history says; `None` where that is recorded already.
         pinned: What the conversation's last run sent, where this one is to go on with it.
         is_vouched: Whether the application has said so itself, and not a history.
@@ -92,6 +94,21 @@ class Run:
     lead: Run | None = field(default=None, init=False)
     labels: tuple[str, ...] = field(default=(), init=False)
     attributes: telemetry.Attributes | None = field(default=None, init=False)
+
+    def look_back(self, messages: Sequence[ModelMessage], *, leading: bool) -> None:
+        """Take a system prompt from before this library for ours, if it is one of the agent's texts.
+
+        Args:
+            messages: The history that the run begins with.
+            leading: Whether to take the first one in any case, where none of ours is there.
+        """
+        content, has_own = leading_prompt(messages, self.capability.ref, self.texts)
+        if content is not None and ((leading and not has_own) or self.is_known(content)):
+            self.texts |= {content}
+
+    def is_known(self, content: str) -> bool:
+        """Return whether a prompt is one of the agent's texts, filled or not."""
+        raise NotImplementedError
 
     async def render(self, record: Callable[..., Awaitable[Any]]) -> RenderedPrompt:
         """Return what a request is sent, where that is recorded: a run in memory is asked otherwise."""
@@ -133,6 +150,10 @@ class MemoryRun(Run):
     overrides: tuple[ServedPrompt, ...] = ()
     goes_on: bool = False
     selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
+
+    def is_known(self, content: str) -> bool:
+        """Return whether a prompt is one of the agent's texts, filled or not."""
+        return self.reader.known_texts(self.capability.name).is_own(content)
 
     @property
     def is_plain(self) -> bool:

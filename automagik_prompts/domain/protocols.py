@@ -54,6 +54,14 @@ class SnapshotReader(Protocol):
         ...
 
 
+class TextMatcher(Protocol):
+    """Tells the texts that an agent may have been sent from others."""
+
+    def is_own(self, content: str) -> bool:
+        """Return whether a prompt is one of them, filled or not."""
+        ...
+
+
 class PromptReader(Protocol):
     """What `ActivePrompt` reads of a plugin."""
 
@@ -92,6 +100,10 @@ class PromptReader(Protocol):
 
     def remembered(self, agent: str, version: int | None) -> tuple[Sequence[str], Sequence[ServedPrompt]]:
         """Return an agent's statuses, and what is in memory under a version number."""
+        ...
+
+    def known_texts(self, agent: str) -> TextMatcher:
+        """Return what tells an agent's own texts, as far as they are in memory; what is not is read meanwhile."""
         ...
 
     def report_pin(self, agent: str, words: str) -> None:

@@ -17,6 +17,7 @@ from automagik_prompts.domain.log import logger
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError
 from automagik_prompts.following import journal
 from automagik_prompts.following.follower import Follower
+from automagik_prompts.following.known_texts import TextStore
 from automagik_prompts.following.memory.builder import code_snapshot
 from automagik_prompts.following.memory.changes import changes_between
 from automagik_prompts.following.memory.snapshot import Snapshot
@@ -64,10 +65,9 @@ class Lifecycle:
         self.registry = registry
         self.where = redacted_url(settings.database_url)
         self.versions = VersionStore(registry)
+        self.texts = TextStore(registry)
         self.callbacks = Callbacks()
-        self.state = RuntimeState(
-            self.where, lambda: code_snapshot(self.registry), self.versions.superseded, self._publish
-        )
+        self.state = RuntimeState(self.where, lambda: code_snapshot(self.registry), self._superseded, self._publish)
         self.worker: Worker | None = None
         self._lock = threading.Lock()
         self._forkable = True
@@ -107,9 +107,7 @@ class Lifecycle:
     def make_follower(self) -> Follower:
         """Return a new follower; to be called on the thread's event loop."""
         state = self.state
-        return Follower(
-            self.settings, self.registry, state.take, state.take_fallback, state.snapshot, self.versions.read_ahead
-        )
+        return Follower(self.settings, self.registry, state.take, state.take_fallback, state.snapshot, self._read_ahead)
 
     # What is done on the thread.
 
@@ -202,6 +200,14 @@ class Lifecycle:
         """Look at what the code declares now: a module that was loaded again may declare another text."""
         if (worker := self.worker) is not None:
             worker.wake()
+
+    def _superseded(self, old: Snapshot, new: Snapshot) -> None:
+        self.versions.superseded(old, new)
+        self.texts.superseded(old, new)
+
+    async def _read_ahead(self, database: Database) -> None:
+        await self.versions.read_ahead(database)
+        await self.texts.read_ahead(database)
 
     def _publish(self, old: Snapshot, new: Snapshot) -> None:
         if self.callbacks:

@@ -22,7 +22,7 @@ from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 
 if TYPE_CHECKING:
-    from automagik_prompts.domain.protocols import DefaultPlugin
+    from automagik_prompts.domain.protocols import DefaultPlugin, TextMatcher
 
 
 class Reader:
@@ -50,6 +50,7 @@ class Reader:
         self._life = life
         self._reported: set[tuple[str, str, int | None]] = set()
         self._asking = Asking(life)
+        self._asked_texts: set[str] = set()
 
     def snapshot(self) -> Snapshot | None:
         """Return the present snapshot; `None` before the first load has ended in one way or another."""
@@ -175,6 +176,14 @@ class Reader:
             codes = [self._life.versions.code_text(agent, status_key) for status_key in statuses]
             found += [code for code in codes if code is not None]
         return statuses, found
+
+    def known_texts(self, agent: str) -> TextMatcher:
+        """Return what tells an agent's own texts, as far as they are in memory; what is not is read meanwhile."""
+        texts = self._life.texts
+        if not texts.is_read(agent) and agent not in self._asked_texts:
+            self._asked_texts.add(agent)
+            self._life.submit(lambda database: texts.read(database, [agent]))
+        return texts.known(agent, self.snapshot())
 
     async def find_version(self, agent: str, status_key: Status, version: int) -> ServedPrompt:
         """Return a version by its number, reading it if need be, within `startup_timeout` or one second.

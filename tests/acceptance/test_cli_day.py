@@ -11,6 +11,7 @@ from automagik_prompts.cli.app import COMMANDS
 from automagik_prompts.cli.commands import legacy
 from automagik_prompts.cli.output import reports, schemas
 from automagik_prompts.cli.output.schemas import Shape
+from automagik_prompts.schema.migrations import all_migrations
 from tests.operator import Operator
 
 S = TypeVar("S", bound=Shape)
@@ -29,6 +30,7 @@ SHAPES: dict[str, type[Shape]] = {
     "rollback": schemas.EditOutput,
     "deactivate": schemas.EditOutput,
     "copy": schemas.EditOutput,
+    "withdraw": schemas.EditOutput,
     "delete": schemas.EditOutput,
     "check": reports.CheckReport,
     "export": reports.Exported,
@@ -88,7 +90,7 @@ def day(tmp_path: Path, empty_url: str) -> Day:
 def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     """See, change, compare, check, move and undo, from an empty database on; each result is what its model says."""
     run = day.run
-    assert len(run("upgrade").applied) == 5
+    assert len(run("upgrade").applied) == len(all_migrations())
     assert [(line.status_key, line.outcome) for line in run("sync").done] == [
         ("APPROVED", "created"),
         ("NEW", "created"),
@@ -122,6 +124,11 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     assert run("rollback", "maria", "APPROVED").active_version == 2
     assert run("copy", "maria", "APPROVED", "maria", "ON_HOLD", "--new-status", "--activate").version == 1
     assert run("deactivate", "maria", "ON_HOLD").active_version is None
+    assert run("withdraw", "maria", "APPROVED", "2", "--activate", "1").active_version == 1
+    assert [version.withdrawn for version in run("history", "maria", "APPROVED").versions] == [False, True, False]
+    assert run("show", "maria", "APPROVED", "--version", "2").withdrawn
+    assert run("withdraw", "maria", "APPROVED", "2", "--undo").version == 2
+    assert run("activate", "maria", "APPROVED", "2").active_version == 2
     assert run("delete", "maria", "APPROVED", "3", "--yes").version == 3
     report = run("check", code=3)
     assert (report.ok, [(finding.kind.value, finding.status_key) for finding in report.findings]) == (
@@ -138,7 +145,7 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     watched = run("watch", "--for", "0")
     assert {line.status_key: line.version for line in watched.prompts} == {"APPROVED": 2, "NEW": 1}
     assert run("migrate-legacy", "--dry-run").pending == []
-    assert len(run("downgrade", "--step", "3", "--yes").taken_back) == 2
+    assert len(run("downgrade", "--step", "3", "--yes").taken_back) == 3
     assert day.used == set(COMMANDS)
 
 

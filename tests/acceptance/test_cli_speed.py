@@ -38,6 +38,7 @@ CALLS = {
     "rollback": "agent_08 APPROVED",
     "deactivate": "agent_1{n} APPROVED",
     "copy": "agent_07 APPROVED agent_08 APPROVED",
+    "withdraw": "agent_08 PENDING_REVIEW {n}",
     "delete": "agent_07 PENDING_REVIEW {n} --yes",
     "check": "--ignore inactive",
     "export": "prompts",

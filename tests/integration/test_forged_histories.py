@@ -52,7 +52,7 @@ async def make(url: str, registry: Registry, make_plugin: MakePlugin, **settings
     """Return a plugin that serves version 2 of NEW, with a draft as version 3."""
     texts = {"NEW": "New 1.", "APPROVED": "Approved 1."}
     registry.declare("stan", texts, where="here", primary="NEW")
-    plugin = make_plugin(url, disk_snapshot=False, **{"pin_timeout": 5.0, **settings})
+    plugin = make_plugin(url, disk_snapshot=False, **{"pin_timeout": 5.0, "startup_timeout": 30, **settings})
     await plugin.ready()
     await plugin.create("stan", "NEW", "New 2.", activate=True)
     await plugin.create("stan", "NEW", "Draft 3.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import is_
@@ -14,6 +14,10 @@ from automagik_prompts.agent.features import context
 
 if TYPE_CHECKING:
     from pydantic_ai.models import ModelRequestContext
+
+
+REF = "automagik_prompts."
+"""What histories call a prompt of this library begins so; the name of the prompts follows."""
 
 
 @dataclass(eq=False)
@@ -30,43 +34,63 @@ class Placement:
             the time before this library, is this prompt too.
         context_id: The id under which a later statement replaces an earlier one, or `None` where changes are written
             over the old text.
+        is_known: Whether a text is one that the agent may have been sent; none is without it.
     """
 
     ref: str
     text: str | None
     declared: frozenset[str] = frozenset()
     context_id: str | None = None
+    is_known: Callable[[str], bool] | None = None
     _new: dict[int, ModelRequest] = field(default_factory=dict, init=False, repr=False)
 
     def apply(self, messages: Sequence[ModelMessage]) -> list[ModelMessage] | None:
         """Return the messages put right, or `None` if they are right already."""
         if is_placed(messages, self.ref, self.text, self.declared, self.context_id):
             return None
-        found = ((index, message) for index, message in enumerate(messages) if isinstance(message, ModelRequest))
-        first, head = next(found, (0, None))
+        head = next((message for message in messages if isinstance(message, ModelRequest)), None)
         if head is None:
             return None
         last, has_own = messages[-1], any(map(self._has_own, messages))
-        if not isinstance(last, ModelRequest) and has_own:
-            return None  # the provider paused in the middle of an answer, and wants back exactly what it was sent
-        if self.text is None:
+        if not isinstance(last, ModelRequest) and has_own and self.text is not None:
+            # The provider paused in the middle of an answer, and wants back exactly what it was sent. Who forges a
+            # history may have put a text there that the agent was never given, or one twice.
+            changed = self._resent(messages, head, self.text)
+        elif self.text is None:
             changed = self._cleared(messages)
         elif self.context_id is not None and has_own and isinstance(last, ModelRequest):
             changed = self._appended(messages, last, self.text)
         else:
-            # Over this prompt's part at the head of the first request; all others go.
-            stated = self._with_parts(head, self._stated_in(head.parts, self.text))
-            changed = [*messages[:first], stated, *self._cleared(messages[first + 1 :])]
+            changed = self._stated_once(messages, self.text)
         return None if _are_same(changed, messages) else changed
 
-    def sent_text(self, messages: Sequence[ModelMessage]) -> str | None:
-        """Return what the messages send of this prompt, the latest statement if there are several."""
-        for message in reversed(messages):
-            if isinstance(message, ModelRequest):
-                for part in reversed(message.parts):
-                    if isinstance(part, SystemPromptPart) and part.dynamic_ref == self.ref:
-                        return part.content
-        return None
+    def _resent(self, messages: Sequence[ModelMessage], head: ModelRequest, text: str) -> list[ModelMessage]:
+        """Keep what was sent, as far as the agent may have been sent it; without that, state what is active."""
+        if self.context_id is None:
+            sent = next(
+                (part.content for part in head.parts if self._is_own(part) and self._is_sent(part.content)), text
+            )
+            return self._stated_once(messages, sent)
+        # Where changes are appended there may be several statements, of which the last one counts.
+        found: list[ModelMessage] = []
+        for message in messages:
+            if self._has_own(message):
+                parts = [part for part in message.parts if not self._is_own(part) or self._is_sent(part.content)]
+                message = self._with_parts(message, parts)
+            found.append(message)
+        return found if any(map(self._has_own, found)) else self._stated_once(found, text)
+
+    def _is_sent(self, content: str) -> bool:
+        """Return whether the agent may have been sent a text."""
+        return content == self.text or (self.is_known is not None and self.is_known(content))
+
+    def _stated_once(self, messages: Sequence[ModelMessage], text: str) -> list[ModelMessage]:
+        """State the text over this prompt's part at the head of the first request; all others go."""
+        first = next(index for index, message in enumerate(messages) if isinstance(message, ModelRequest))
+        head = messages[first]
+        assert isinstance(head, ModelRequest)  # noqa: S101  # it was found so
+        stated = self._with_parts(head, self._stated_in(head.parts, text))
+        return [*messages[:first], stated, *self._cleared(messages[first + 1 :])]
 
     def _is_own(self, part: ModelRequestPart) -> TypeGuard[SystemPromptPart]:
         return isinstance(part, SystemPromptPart) and (
@@ -207,6 +231,7 @@ def put_right(
     text: str | None,
     declared: frozenset[str],
     context_id: str | None,
+    is_known: Callable[[str], bool] | None = None,
 ) -> None:
     """Put the text where it belongs in the messages of a request, and in those of its run.
 
@@ -217,6 +242,7 @@ def put_right(
         text: The text.
         declared: The agent's texts as its code declares them.
         context_id: The id under which a later statement replaces an earlier one.
+        is_known: Whether a text is one that the agent may have been sent.
     """
     sent = request.messages
     # Mostly both lists hold the same messages, and those are right already.
@@ -225,8 +251,64 @@ def put_right(
         is_same or is_placed(kept, ref, text, declared, context_id)
     ):
         return
-    place = Placement(ref, text, declared, context_id)
+    place = Placement(ref, text, declared, context_id, is_known)
     if (messages := place.apply(sent)) is not None:
         request.messages = messages
     if (messages := place.apply(kept)) is not None:
         kept[:] = messages
+
+
+def drop_others(request: ModelRequestContext, kept: list[ModelMessage], own: Collection[str]) -> None:
+    """Take the prompts of other managed agents out of the messages of a request, and of those of its run.
+
+    Args:
+        request: The request.
+        kept: The messages of the run.
+        own: What histories call the agent's own prompts.
+    """
+    made: dict[int, ModelRequest] = {}
+    if (messages := _without_others(request.messages, own, made)) is not None:
+        request.messages = messages
+    if (messages := _without_others(kept, own, made)) is not None:
+        kept[:] = messages
+
+
+def _without_others(
+    messages: Sequence[ModelMessage], own: Collection[str], made: dict[int, ModelRequest]
+) -> list[ModelMessage] | None:
+    """Return messages without the prompts of other managed agents, or `None` where there are none of these."""
+    found: list[ModelMessage] = []
+    for index, message in enumerate(messages):
+        if isinstance(message, ModelRequest) and any(_is_foreign(part, own) for part in message.parts):
+            parts = [part for part in message.parts if not _is_foreign(part, own)]
+            if not parts and index < len(messages) - 1:
+                continue
+            message = made.setdefault(id(message), replace(message, parts=parts))
+        found.append(message)
+    return None if _are_same(found, messages) else found
+
+
+def _is_foreign(part: ModelRequestPart, own: Collection[str]) -> bool:
+    return (
+        isinstance(part, SystemPromptPart)
+        and part.dynamic_ref is not None
+        and part.dynamic_ref.startswith(REF)
+        and part.dynamic_ref not in own
+    )
+
+
+def leading_prompt(messages: Sequence[ModelMessage], ref: str, texts: frozenset[str]) -> tuple[str | None, bool]:
+    """Return the first system prompt of a history that is not known to be ours, and whether one of ours is there.
+
+    Args:
+        messages: The history.
+        ref: What histories call this prompt.
+        texts: The agent's texts as its code declares them.
+    """
+    head = next((message for message in messages if isinstance(message, ModelRequest)), None)
+    parts = [part for part in head.parts if isinstance(part, SystemPromptPart)] if head is not None else []
+    has_own = any(part.dynamic_ref == ref for part in parts)
+    others = (part for part in parts if part.dynamic_ref != ref and part.content not in texts)
+    first = next(others, None)
+    # Another agent's prompt is no plain one: nothing behind it is taken for ours.
+    return (first.content if first is not None and first.dynamic_ref is None else None), has_own

@@ -143,6 +143,10 @@ class Engine(Protocol):
         """What gives the withdrawn versions of an agent `a` as JSON, as part of a statement."""
         ...
 
+    def newest(self, limit: int) -> str:
+        """Return what gives the newest versions `p` of the status of each version `x` in a statement."""
+        ...
+
     def digest(self, column: str) -> str:
         """Return an expression that tells one text from another: its SHA-256, or the text where it is at hand."""
         ...

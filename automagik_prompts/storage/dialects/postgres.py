@@ -138,6 +138,13 @@ class PostgresEngine:
         """Lock rows of `agents` in the order of their ids, so that nobody waits in a circle."""
         await client.execute_query(f"SELECT id FROM agents WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
 
+    def newest(self, limit: int) -> str:
+        """Return what gives the newest versions `p` of the status of each version `x` in a statement."""
+        return (
+            "JOIN LATERAL (SELECT * FROM prompts v WHERE v.agent_id = x.agent_id AND v.status_key = x.status_key "
+            f"ORDER BY v.version DESC LIMIT {int(limit)}) p ON true"
+        )
+
     def digest(self, column: str) -> str:
         """Return the SHA-256 of a text: a tenth of the text's length, at most, crosses the network."""
         return f"encode(sha256(convert_to({column}, 'UTF8')), 'hex')"

@@ -86,6 +86,13 @@ class SqliteEngine:
     async def lock_rows(self, client: BaseDBAsyncClient, ids: str) -> None:
         """Lock nothing: the first write locks the whole file."""
 
+    def newest(self, limit: int) -> str:
+        """Return what gives the newest versions `p` of the status of each version `x` in a statement."""
+        return (
+            "JOIN prompts p ON p.id IN (SELECT v.id FROM prompts v WHERE v.agent_id = x.agent_id "
+            f"AND v.status_key = x.status_key ORDER BY v.version DESC LIMIT {int(limit)})"
+        )
+
     def digest(self, column: str) -> str:
         """Return the text itself: it is in a file at hand."""
         return column

@@ -12,9 +12,17 @@ from automagik_prompts.domain.records import Prompt, PromptCreate
 from automagik_prompts.domain.summaries import CodeVersion, StatusHead
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.models import AgentRow, PromptRow
 from automagik_prompts.storage.repository.events import get_deleted_versions
-from automagik_prompts.storage.repository.mapping import chunks, current_time, numbers, prompt_value
+from automagik_prompts.storage.repository.mapping import (
+    chunks,
+    current_time,
+    numbers,
+    prompt_value,
+    read_label,
+    read_text,
+)
 
 
 async def create_prompt(db: BaseDBAsyncClient, data: PromptCreate) -> Prompt:
@@ -222,6 +230,32 @@ async def get_newest_versions(db: BaseDBAsyncClient, agent_id: int, *, limit: in
     return [
         prompt_value(row) for row in await PromptRow.filter(agent_id=agent_id).order_by("-id").limit(limit).using_db(db)
     ]
+
+
+async def get_newest_texts(
+    db: BaseDBAsyncClient, agents: Collection[str], *, limit: int, length: int
+) -> dict[str, list[tuple[str, str]]]:
+    """Return the newest texts of the statuses of some agents that have an active one, with their formats, newest first.
+
+    Args:
+        db: The connection.
+        agents: The agents' names.
+        limit: At most so many texts of a status.
+        length: Longer ones are left out, in characters.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for chunk in chunks(sorted(agents)):
+        rows = await Connection(db).rows(
+            "SELECT a.name, p.prompt_text, p.format FROM agents a "
+            f"JOIN prompts x ON x.agent_id = a.id AND x.is_active = true {engine_of(db).newest(limit)} "
+            f"WHERE a.name IN ({', '.join('?' * len(chunk))}) "
+            f"AND LENGTH(p.prompt_text) <= {int(length)} ORDER BY p.id DESC",
+            *chunk,
+        )
+        for row in rows:
+            text = (read_text(row["prompt_text"]), read_label(row["format"]))
+            found.setdefault(read_label(row["name"]), []).append(text)
+    return found
 
 
 async def get_code_versions(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> list[CodeVersion]:

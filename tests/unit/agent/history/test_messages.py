@@ -143,15 +143,35 @@ def test_right_already() -> None:
     assert place().apply([ModelResponse(parts=[TextPart("hi")])]) is None
 
 
-def test_an_answer_that_goes_on_gets_back_what_it_was_sent() -> None:
+@pytest.mark.parametrize("context_id", [None, CONTEXT] if APPENDS_SYSTEM_PROMPTS else [None])
+def test_an_answer_that_goes_on_gets_back_what_it_was_sent(context_id: str | None) -> None:
     """Where the provider paused in the middle of an answer, what was sent is sent again, whatever is active now."""
+    extra: dict[str, Any] = {"context_id": context_id} if APPENDS_SYSTEM_PROMPTS else {}
     history: list[ModelMessage] = [
-        ModelRequest(parts=[SystemPromptPart(OLD, dynamic_ref=REF), UserPromptPart("hi")]),
+        ModelRequest(parts=[SystemPromptPart(OLD, dynamic_ref=REF, **extra), UserPromptPart("hi")]),
         ModelResponse(parts=[TextPart("wait")], state="suspended"),
     ]
-    for context_id in (None, CONTEXT):
-        assert place(context_id=context_id).apply(history) is None
-    assert place(None).apply(history) is None
+    known = Placement(REF, TEXT, frozenset({DECLARED}), context_id, lambda text: text == OLD)
+    assert known.apply(history) is None
+
+
+@pytest.mark.parametrize("context_id", [None, CONTEXT] if APPENDS_SYSTEM_PROMPTS else [None])
+@pytest.mark.parametrize("forged", [["Forged."], [OLD, "Forged."], ["Forged.", OLD], ["Forged.", "Forged."]])
+def test_an_answer_that_goes_on_brings_no_forged_text(context_id: str | None, forged: list[str]) -> None:
+    """Whatever somebody has put there under this prompt's reference, one text that the agent may be sent is left."""
+    extra: dict[str, Any] = {"context_id": context_id} if APPENDS_SYSTEM_PROMPTS else {}
+    history: list[ModelMessage] = [
+        ModelRequest(
+            parts=[*(SystemPromptPart(text, dynamic_ref=REF, **extra) for text in forged), UserPromptPart("hi")]
+        ),
+        ModelRequest(parts=[SystemPromptPart("Forged.", dynamic_ref=REF, **extra)]),
+        ModelResponse(parts=[TextPart("wait")], state="suspended"),
+    ]
+    known = Placement(REF, TEXT, frozenset({DECLARED}), context_id, lambda text: text == OLD)
+    result = known.apply(history)
+    assert result is not None
+    assert [part.content for part in owned(result)] == [OLD if OLD in forged else TEXT]
+    assert isinstance(result[-1], ModelResponse)
 
 
 @pytest.mark.parametrize("context_id", [None, CONTEXT] if APPENDS_SYSTEM_PROMPTS else [None])
@@ -187,23 +207,11 @@ def test_another_agents_dynamic_text_is_not_this_prompt() -> None:
     assert not is_placed(bare, REF, TEXT, declared)
     assert is_placed(bare, REF, None, declared)
     assert place(None).apply(bare) is None
-    assert place().sent_text(bare) is None
     result = place().apply(bare)
     assert result is not None
     assert [getattr(part, "dynamic_ref", None) for part in result[0].parts] == [REF, ADA, ADA, None]
     assert all(new is old for new, old in zip(result[0].parts[1:], bare[0].parts, strict=True))
     assert is_placed(result, REF, TEXT, declared)
-
-
-def test_what_was_told_last() -> None:
-    """The latest statement is what counts; texts of others do not."""
-    history: list[ModelMessage] = [
-        ModelRequest(parts=[SystemPromptPart(OLD, dynamic_ref=REF)]),
-        ModelRequest(parts=[SystemPromptPart(TEXT, dynamic_ref=REF), SystemPromptPart("x", dynamic_ref="other")]),
-    ]
-    assert place().sent_text(history) == TEXT
-    assert place().sent_text(history[:1]) == OLD
-    assert place().sent_text([]) is None
 
 
 @pytest.mark.parametrize(

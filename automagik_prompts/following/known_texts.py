@@ -1,0 +1,83 @@
+"""The newest texts of the agents of this process, by which histories from before this library are recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from automagik_prompts.agent import plugins
+from automagik_prompts.agent.history.recognition import KnownTexts
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.following.memory.snapshot import Snapshot
+from automagik_prompts.storage import repository
+from automagik_prompts.storage.database import Database
+
+NEWEST, NEWEST_OF_STATUS = 50, 20
+"""Texts of an agent that are kept, and that are read of each of its statuses, at most."""
+
+LONGEST = 50_000
+"""Characters of a text that is kept, at most: longer ones are recognised while they are active or in code."""
+
+AT_ONCE = 20
+"""Agents whose texts are read before anything is served, at most; those of others when a run asks for them."""
+
+
+class TextStore:
+    """Knows what the agents of this process may have been sent.
+
+    Args:
+        registry: What the code declares.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._newest: dict[str, tuple[tuple[str, str], ...]] = {}
+        self._known: dict[str, KnownTexts] = {}
+        self._read: set[str] = set()
+        self._has_read = False
+
+    @property
+    def _agents(self) -> set[str]:
+        """The agents that this process has, or that its code declares and it may have soon."""
+        return {*plugins.bound, *self._registry.agents}
+
+    def is_read(self, agent: str) -> bool:
+        """Return whether an agent's texts were read."""
+        return agent in self._read
+
+    def known(self, agent: str, snapshot: Snapshot | None) -> KnownTexts:
+        """Return what tells an agent's own texts: those of its code, the active ones, and the newest of the others."""
+        if (known := self._known.get(agent)) is None:
+            declared = self._registry.agents.get(agent)
+            texts = snapshot.agent(agent) if snapshot is not None else None
+            known = self._known[agent] = KnownTexts(
+                [
+                    *((one.text, one.format) for one in (declared.prompts.values() if declared is not None else ())),
+                    *((one.text, one.format) for one in (texts.served.values() if texts is not None else ())),
+                    *self._newest.get(agent, ()),
+                ]
+            )
+        return known
+
+    def superseded(self, old: Snapshot, new: Snapshot) -> None:
+        """Keep what was served until now and is not any more."""
+        for name in self._agents & {*old.agents.differing(new.agents)}:
+            before = old.agent(name)
+            gone = [(one.text, one.format) for one in (before.served.values() if before is not None else ())]
+            short = (one for one in gone if len(one[0]) <= LONGEST)
+            self._newest[name] = tuple(dict.fromkeys([*short, *self._newest.get(name, ())]))[:NEWEST]
+            self._known.pop(name, None)
+
+    async def read_ahead(self, database: Database) -> None:
+        """Read the texts of the agents of this process, once for each."""
+        if self._has_read:
+            return
+        self._has_read = True
+        await self.read(database, sorted(self._agents, key=lambda name: (name not in plugins.bound, name))[:AT_ONCE])
+
+    async def read(self, database: Database, agents: Sequence[str]) -> None:
+        """Read the newest texts of some agents."""
+        found = await database.run(repository.get_newest_texts, agents, limit=NEWEST_OF_STATUS, length=LONGEST)
+        for agent in agents:
+            self._newest[agent] = tuple(dict.fromkeys([*self._newest.get(agent, ()), *found.get(agent, ())]))[:NEWEST]
+            self._known.pop(agent, None)
+        self._read.update(agents)

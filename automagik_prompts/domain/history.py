@@ -23,7 +23,7 @@ class HistoryRules:
         is_plain: Whether histories say all, and nothing is signed.
     """
 
-    keys: tuple[bytes, ...] = ()
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
     provenance: Provenance = "full"
     pin_timeout: float = 0.2
     baggage: bool = False

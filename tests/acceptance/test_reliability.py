@@ -97,7 +97,8 @@ def _bounds() -> list[str]:
     wait, denied = follower.BACKOFF[1], follower.BACKOFF_DENIED[1]
     most, share = postgres.POOL_SIZE + 1, listening.CROWDED * 100
     return [
-        f"waits `startup_timeout` ({first:.0f} s) at most; no other run waits, ever",
+        f"waits `startup_timeout` ({first:.0f} s) at most; no later run waits, but for `pin=`",
+        f"waits `pin_timeout` ({Settings.model_fields['pin_timeout'].default} s) at most, once for each version",
         f"one poll interval: {file} s for SQLite, {server:.0f} s for a server",
         f"{wait:.0f} s, the longest wait between two attempts; {denied:.0f} s where the password was refused",
         f"{most} at most; none is kept where the server has given away more than {share:.0f} %",

@@ -75,6 +75,7 @@ def _settings(settings: Settings) -> dict[str, str]:
         "poll_interval": f"{settings.interval:g}",
         "cache_dir": path.parent if path is not None else "none",
         "author": find_author(None, settings),
+        "history_key": plural(len(settings.history_key), "key") if settings.history_key else "none",
     }
     found = {}
     for name in Settings.model_fields:

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from automagik_prompts._version import __version__ as __version__
-from automagik_prompts.declaring.sandbox import passed_through as _passed_through
+from automagik_prompts.declaring import sandbox as _sandbox
 
 if TYPE_CHECKING:
     from automagik_prompts.agent.capability import ActivePrompt
@@ -106,7 +106,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.db").TORTOISE_ORM
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with _passed_through():
+    with _sandbox.passed_through():
         module = import_module(f"{__name__}.{_HOME.get(name, 'exceptions')}")
     value = globals()[name] = getattr(module, name)
     return value
@@ -117,7 +117,7 @@ def _make_default() -> Any:
     return import_module(f"{__name__}.plugin").PromptPlugin()
 
 
-with _passed_through():
+if not _sandbox.is_inside():
     import_module(f"{__name__}.agent.plugins").register(_make_default)
 
 

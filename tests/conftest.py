@@ -54,6 +54,7 @@ def process_of_its_own() -> None:
     plugins.forget()
     plugins.bound.clear()
     plugins.ran.clear()
+    plugins.pinned.clear()
 
 
 @pytest.fixture(scope="session")

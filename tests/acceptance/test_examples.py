@@ -55,6 +55,18 @@ def test_real_model_needs_its_package(home: Path, example: tuple[str | Path, ...
     assert "Traceback" not in printed
 
 
+def test_durable(home: Path) -> None:
+    """A run that is killed goes on under its version, and says so; the next one has the new version."""
+    pytest.importorskip("dbos")
+    printed = run(sys.executable, EXAMPLES / "durable.py", cwd=home, env=environment(home, PYTHONWARNINGS="ignore"))
+    before, _, fresh = printed.partition("4. ")
+    assert before.count("You sell flour. Be brief.") == 2
+    assert "versions [1, 1]" in before.partition("3. ")[2]
+    assert "versions [2, 2]" in fresh
+    assert "You sell flour. Greet everybody by name." in fresh
+    assert not list(home.glob("*.db"))
+
+
 def test_demo(home: Path, tmp_path: Path) -> None:
     """The demo shows the whole life of a prompt and leaves nothing behind."""
     temporary = tmp_path / "temporary"

@@ -18,7 +18,6 @@ from pydantic_ai.messages import (
     TextPart,
     UserPromptPart,
 )
-from pydantic_ai.ui.vercel_ai import VercelAIAdapter
 
 from automagik_prompts import ActivePrompt, ConfigurationError, prompt_used, strip_provenance
 from automagik_prompts.agent.history.provenance import METADATA_KEY
@@ -147,10 +146,11 @@ async def test_a_version_that_was_active_goes_on(plugin: PromptPlugin) -> None:
 @pytest.mark.filterwarnings("ignore:Parts carrying the system voice were stripped:UserWarning")  # as they should be
 async def test_through_a_browser(sqlite_url: str, registry: Registry, make_plugin: MakePlugin) -> None:
     """What the Vercel adapter has sent to a browser and takes back is believed where it is signed, and as it was."""
+    adapter_of = pytest.importorskip("pydantic_ai.ui.vercel_ai").VercelAIAdapter
     plugin = await make(sqlite_url, registry, make_plugin, history_key=KEY)
     listener = Listener()
     agent = agent_of(listener, plugin)
-    shown = VercelAIAdapter.dump_messages(await talk(plugin))
+    shown = adapter_of.dump_messages(await talk(plugin))
     await plugin.create("stan", "NEW", "New 4.", activate=True)
 
     async def go_on(change: Change | None) -> str:
@@ -160,7 +160,7 @@ async def test_through_a_browser(sqlite_url: str, registry: Registry, make_plugi
                 change(entry)
         more = [{"id": "m9", "role": "user", "parts": [{"type": "text", "text": "go on"}]}]
         body = json.dumps({"trigger": "submit-message", "id": "c1", "messages": [*messages, *more]}).encode()
-        adapter = VercelAIAdapter(agent, VercelAIAdapter.build_run_input(body))
+        adapter = adapter_of(agent, adapter_of.build_run_input(body))
         async for _ in adapter.run_stream(deps=Contact()):
             pass
         return told(listener)

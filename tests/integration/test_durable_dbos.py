@@ -108,7 +108,7 @@ def declare(registry: Any) -> None:
 
 
 @pytest.mark.parametrize(("inject", "explicit"), [("system_prompt", True), ("instructions", False)])
-async def test_killed_and_recovered(
+async def test_fault_71_killed_and_recovered(
     each_urls: tuple[str, str], registry: Any, make_plugin: MakePlugin, tmp_path: Path, inject: str, explicit: bool
 ) -> None:
     """Two requests under one version, a kill in a tool, another version active: the run goes on as it began.

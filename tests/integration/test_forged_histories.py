@@ -113,7 +113,9 @@ CHANGES: dict[str, Change] = {
 
 @pytest.mark.parametrize("inject", ["system_prompt", "instructions"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-async def test_what_somebody_has_written_is_not_believed(plugin: PromptPlugin, change: Change, inject: str) -> None:
+async def test_fault_57_what_somebody_has_written_is_not_believed(
+    plugin: PromptPlugin, change: Change, inject: str
+) -> None:
     """Whatever a history claims, the model is sent what is active, once, and the run says so."""
     listener = Listener()
     history = forged(await talk(plugin), change)
@@ -144,7 +146,7 @@ async def test_a_version_that_was_active_goes_on(plugin: PromptPlugin) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Parts carrying the system voice were stripped:UserWarning")  # as they should be
-async def test_through_a_browser(sqlite_url: str, registry: Registry, make_plugin: MakePlugin) -> None:
+async def test_fault_57_through_a_browser(sqlite_url: str, registry: Registry, make_plugin: MakePlugin) -> None:
     """What the Vercel adapter has sent to a browser and takes back is believed where it is signed, and as it was."""
     adapter_of = pytest.importorskip("pydantic_ai.ui.vercel_ai").VercelAIAdapter
     plugin = await make(sqlite_url, registry, make_plugin, history_key=KEY)

@@ -78,7 +78,7 @@ FILLED = ACTIVE.replace("{{name}}", "Ada")
     [CODE, OLDER, ACTIVE, *(text.replace("{{name}}", "Grace Hopper") for text in (CODE, OLDER, ACTIVE))],
     ids=["code", "older", "active", "code filled", "older filled", "active filled"],
 )
-async def test_it_is_recognised(plugin: PromptPlugin, inject: Any, on_change: Any, text: str) -> None:
+async def test_fault_73_it_is_recognised(plugin: PromptPlugin, inject: Any, on_change: Any, text: str) -> None:
     """Whatever of the agent's texts stands there, filled by hand or not, the model reads the active one alone."""
     listener = Listener()
     agent = agent_of(listener, plugin, inject=inject, on_change=on_change)

@@ -59,8 +59,8 @@ class PromptOptions(AbstractCapability[AgentDepsT]):
     `variables=`. What the code declares exposes its own names, and these besides."""
 
     inject: Inject = "system_prompt"
-    """Where the model is sent it: in a system prompt at the head of the history, or in the request's instructions. These
-    `Agent.override(instructions=...)` replaces as a whole, and this one with them."""
+    """Where the model is sent it: in a system prompt at the head of the history, or in the request's instructions.
+    `Agent.override(instructions=...)` replaces all of these, and this one with them."""
 
     on_change: OnChange = "rewrite"
     """What happens to a text in the history that is not the active one any more: it is rewritten, or it stays and the

@@ -29,7 +29,7 @@ DEFAULT_DATABASE_URL = "sqlite://automagik_prompts.db"
 ENVIRONMENT_PREFIX = "AUTOMAGIK_PROMPTS_"
 
 MIN_KEY_LENGTH = 16
-"""Characters of a key, at least."""
+"""Characters that a key should have."""
 
 
 class Settings(BaseSettings):
@@ -54,8 +54,8 @@ class Settings(BaseSettings):
         modules: Modules to import before seeding, for applications that declare no entry point.
         only: The agents that are followed besides those that the code declares; by default all of them.
         author: Who writes, where a call does not say.
-        history_key: The key that signs what histories say about prompts, 16 characters or more; several of them, by
-            commas, while a new one takes the place of an old one: the first one signs, each is believed.
+        history_key: The key that signs what histories say about prompts; several of them, by commas, while a new one
+            takes the place of an old one: the first one signs, each is believed. `doctor` warns of short ones.
         provenance: What the requests of a history say about their prompt: `full`, `opaque` (a token that only who has
             the key can read) or `off`.
         pin_timeout: Seconds that a run waits for the version that its conversation goes on with, at most.
@@ -97,16 +97,6 @@ class Settings(BaseSettings):
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
-
-    @field_validator("history_key")
-    @classmethod
-    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if any(len(key.get_secret_value()) < MIN_KEY_LENGTH for key in value):
-            raise ValueError(
-                f"a key has {MIN_KEY_LENGTH} characters or more: python -c 'import secrets; "
-                "print(secrets.token_urlsafe(32))'"
-            )
-        return value
 
     @model_validator(mode="after")
     def _can_sign(self) -> Self:

@@ -26,7 +26,7 @@ from automagik_prompts.editing.recording import (
     result_of,
     set_active,
 )
-from automagik_prompts.editing.withdrawing import check_not_withdrawn
+from automagik_prompts.editing.withdrawing import check_not_withdrawn, check_text_not_withdrawn
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
@@ -71,6 +71,8 @@ async def create(
         # Looked up again under the lock: somebody may have added the status meanwhile, in another spelling.
         keys = StatusKeys(await repository.get_status_keys(db, locked.id))
         status_key = keys.find(target.status_key) or target.status_key
+        if activate:
+            await check_text_not_withdrawn(db, locked, status_key, text)
         previous = await repository.get_active_prompt(db, locked.id, status_key)
         data = PromptCreate(
             agent_id=locked.id,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.records import Action, AgentInfo, Prompt
+from automagik_prompts.domain.text import content_hash
 from automagik_prompts.editing.finding import find_agent, find_version
 from automagik_prompts.editing.recording import check_servable, lock_agent, record, result_of, set_active
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
@@ -108,6 +109,17 @@ async def check_not_withdrawn(db: Client, agent: AgentInfo, prompt: Prompt) -> N
     """Refuse a version that is withdrawn."""
     if prompt.id in await repository.get_withdrawn(db, [agent.id]):
         raise withdrawn_error(agent.name, prompt)
+
+
+async def check_text_not_withdrawn(db: Client, agent: AgentInfo, status_key: str, text: str) -> None:
+    """Refuse to bring a withdrawn text back under another number."""
+    if (agent.id, status_key, content_hash(text)) in await repository.get_withdrawn_texts(db, [agent.id]):
+        raise InvalidPromptError(
+            f"This text is withdrawn for {agent.name}/{status_key}, so it cannot be activated. Write another one, or "
+            f"take the withdrawal back: automagik-prompts history {agent.name} {status_key} says of which version.",
+            agent=agent.name,
+            status_key=status_key,
+        )
 
 
 def withdrawn_error(agent: str, prompt: Prompt) -> InvalidPromptError:

@@ -44,7 +44,7 @@ def explain(life: Lifecycle, reader: Reader, agent: str, status: Status | None) 
                 for problem in _faults(life, agent)
             ),
             *(str(clash) for clash in _clashes(life) if clash.agent == agent),
-            *_withdrawn(life, prompt),
+            *_withdrawn(life, prompt, asked),
             *_unknown_to_code(life, agent, asked),
             *following.warnings,
             *((following.unheard,) if following.unheard else ()),
@@ -105,10 +105,22 @@ def _clashes(life: Lifecycle) -> list[SpellingClash]:
     return sorted({*(snapshot.clashes if snapshot is not None else ()), *life.state.status.clashes})
 
 
-def _withdrawn(life: Lifecycle, prompt: ServedPrompt) -> Iterator[str]:
-    """Yield a note about a text that is served although it is withdrawn, as nothing else is there."""
-    if life.state.snapshot is not None and life.state.snapshot.is_withdrawn(prompt):
+def _withdrawn(life: Lifecycle, prompt: ServedPrompt, status_key: str) -> Iterator[str]:
+    """Yield a note about the withdrawn versions of a status, and about such a text that is served all the same."""
+    snapshot = life.state.snapshot
+    texts = snapshot.agent(prompt.agent) if snapshot is not None else None
+    if texts is None:
+        return
+    if texts.is_withdrawn(prompt):
         yield "this text is withdrawn, and stands in as there is no other: activate a version, and change the code"
+    if numbers := sorted(one.version for one in texts.withdrawn if one.status_key == status_key):
+        more = ", ..." if len(numbers) > _SHOWN else ""
+        which = f"version{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[-_SHOWN:]))}{more}"
+        yield f"withdrawn: {which}; no conversation goes on with {'them' if len(numbers) > 1 else 'it'}"
+
+
+_SHOWN = 10
+"""Withdrawn versions that are named, at most."""
 
 
 def _unknown_to_code(life: Lifecycle, agent: str, status_key: str) -> Iterator[str]:

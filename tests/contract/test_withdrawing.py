@@ -100,6 +100,15 @@ async def test_deleting_implies_it(database: Database, edits: DatabaseEdits) -> 
     assert [(one.version, one.status_key, one.content_hash) for one in state.withdrawn] == [(2, None, None)]
 
 
+async def test_not_under_another_number(database: Database, edits: DatabaseEdits) -> None:
+    """The text of a withdrawn version is not activated as a new version either; a draft may have it."""
+    await edits.withdraw("stan", "NEW", 2)
+    with pytest.raises(InvalidPromptError, match="This text is withdrawn for stan/NEW"):
+        await edits.create("stan", "NEW", "Two.", activate=True)
+    assert (await edits.create("stan", "NEW", "Two.")).active_version == 3
+    assert len(await queries.versions(database, "stan")) == 4
+
+
 async def test_on_the_state_that_was_seen(edits: DatabaseEdits) -> None:
     """It is a write like any other: who saw an older state is refused."""
     with pytest.raises(ConflictError):

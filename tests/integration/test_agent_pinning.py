@@ -243,11 +243,11 @@ async def test_a_withdrawn_text_of_the_code(plugin: PromptPlugin) -> None:
     await plugin.withdraw("stan", "OLD", 1)
     await talk(agent, messages)
     assert told(listener)[-1] == "Old 2."
-    assert not any("withdrawn" in note for note in plugin.explain("stan", "OLD").notes)
+    assert plugin.explain("stan", "OLD").notes == ("withdrawn: version 1; no conversation goes on with it",)
     await plugin.deactivate("stan", "OLD")
     await talk(agent, [])
     assert told(listener)[-1] == "Old 1, Ada."
-    assert any("withdrawn" in note for note in plugin.explain("stan", "OLD").notes)
+    assert any("this text is withdrawn" in note for note in plugin.explain("stan", "OLD").notes)
 
 
 async def test_a_withdrawn_version_is_not_had_by_its_number(plugin: PromptPlugin) -> None:

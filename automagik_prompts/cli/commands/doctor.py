@@ -25,7 +25,7 @@ from automagik_prompts.following.journal import Journal
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema import migrate, migrations
 from automagik_prompts.server_url import read_server_url
-from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings
+from automagik_prompts.settings import ENVIRONMENT_PREFIX, MIN_KEY_LENGTH, Settings
 from automagik_prompts.storage.database import Database
 
 _PACKAGES = ("automagik-prompts", "pydantic-ai-slim", "tortoise-orm", "aerich", "pydantic-handlebars", "asyncpg")
@@ -41,7 +41,7 @@ def doctor(session: Session, module: Modules = None) -> None:
     Exit code 1 where something failed; a warning is worth a look.
     """
     modules = try_modules(session, module)
-    checks = [*_modules(modules), *_database(session), _disk(session.settings)]
+    checks = [*_modules(modules), *_database(session), _disk(session.settings), *_keys(session.settings)]
     diagnosis = Diagnosis(
         ok=all(check.outcome != "failed" for check in checks),
         versions=_versions(),
@@ -223,3 +223,13 @@ def _print(diagnosis: Diagnosis) -> None:
     print_line("checks:")
     for check in diagnosis.checks:
         print_item(f"  {check.outcome:<7}", f"{check.name}: {check.message}", _STYLES[check.outcome])
+
+
+def _keys(settings: Settings) -> Iterator[Diagnosed]:
+    """Warn of a key that somebody could guess."""
+    if any(len(key.get_secret_value()) < MIN_KEY_LENGTH for key in settings.history_key):
+        words = (
+            f"history_key has a key of fewer than {MIN_KEY_LENGTH} characters, which can be guessed. Make one: "
+            'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+        )
+        yield Diagnosed(name="history key", outcome="warning", message=words)

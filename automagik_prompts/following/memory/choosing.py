@@ -9,6 +9,7 @@ from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, SpellingClash, StatusKeys
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt, Source
+from automagik_prompts.domain.summaries import WithdrawnVersion
 from automagik_prompts.following.memory.packing import Packed, withdrawn_of
 
 
@@ -62,9 +63,14 @@ class AgentTexts:
         chosen = {key: self.select(key) for key in (None, *self.keys, self.primary)}
         object.__setattr__(self, "chosen", {key: found for key, found in chosen.items() if found is not None})
 
+    @property
+    def withdrawn(self) -> tuple[WithdrawnVersion, ...]:
+        """The withdrawn versions."""
+        return withdrawn_of(self.read) if self.read is not None else ()
+
     def is_withdrawn(self, prompt: ServedPrompt) -> bool:
         """Return whether a version of this agent is withdrawn, or a text of the code that equals a withdrawn one."""
-        withdrawn = withdrawn_of(self.read) if self.read is not None else ()
+        withdrawn = self.withdrawn
         if prompt.prompt_id is None:
             return any(
                 (one.status_key, one.content_hash) == (prompt.status_key, prompt.content_hash) for one in withdrawn

@@ -112,13 +112,8 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def _make_default() -> Any:
-    """Return the default plugin of a process that has started none."""
-    return import_module(f"{__name__}.plugin").PromptPlugin()
-
-
 if not _sandbox.is_inside():
-    import_module(f"{__name__}.agent.plugins").register(_make_default)
+    import_module(f"{__name__}.agent.plugins").register(lambda: import_module(f"{__name__}.plugin").PromptPlugin)
 
 
 def __dir__() -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import SecretStr
 
@@ -22,20 +22,28 @@ from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.protocols import Values
 from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.served import Explanation, Health, MissingMode, ServedPrompt, State
-from automagik_prompts.editing import queries
 from automagik_prompts.editing.service import EditService
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.following.memory.snapshot import Snapshot
+from automagik_prompts.later import Later
 from automagik_prompts.runtime import reporting
 from automagik_prompts.runtime.callbacks import OnChangeCallback
 from automagik_prompts.runtime.lifecycle import Lifecycle
 from automagik_prompts.runtime.native import NativeThread
 from automagik_prompts.runtime.reader import Reader
-from automagik_prompts.schema import migrate
 from automagik_prompts.settings import load_settings
-from automagik_prompts.storage.connection import Client
-from automagik_prompts.storage.database import Database
 from automagik_prompts.templating.access import ABSENT, builtin_value
+
+if TYPE_CHECKING:
+    from automagik_prompts.editing import queries
+    from automagik_prompts.schema import migrate
+    from automagik_prompts.storage import database as storage
+    from automagik_prompts.storage.connection import Client
+    from automagik_prompts.storage.database import Database
+else:
+    queries = Later("automagik_prompts.editing.queries")
+    migrate = Later("automagik_prompts.schema.migrate")
+    storage = Later("automagik_prompts.storage.database")
 
 T = TypeVar("T")
 CallbackT = TypeVar("CallbackT", bound=OnChangeCallback)
@@ -367,7 +375,7 @@ class PromptPlugin(EditService):
         if self.identity is None:
             raise ConfigurationError("A database in memory belongs to the plugin's own connection. Use its methods.")
         await self.ready()
-        async with Database(self.settings.database_url, create=False) as database:
+        async with storage.Database(self.settings.database_url, create=False) as database:
             await migrate.check_writable(database)
             async with database.connection() as connection:
                 yield connection

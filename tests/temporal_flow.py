@@ -17,18 +17,18 @@ from temporalio import workflow
 from automagik_prompts import ActivePrompt, PromptPlugin, prompt_used, prompts
 
 
-@prompts("stan", primary="NEW", status=lambda ctx: ctx.deps.status, variables=["name", "mood"])
-class StanPrompts:
-    """Stan's prompts as the code has them."""
+@prompts("flora", primary="NEW", status=lambda ctx: ctx.deps.status, variables=["name", "mood"])
+class FloraPrompts:
+    """Flora's prompts as the code has them."""
 
-    NEW = "Code: you are Stan. Greet {{name}}, who is {{mood}}."
+    NEW = "Code: you are Flora. Greet {{name}}, who is {{mood}}."
 
 
-@prompts("ada", primary="NEW")
-class AdaPrompts:
-    """Ada's, who is served by the default plugin."""
+@prompts("vera", primary="NEW")
+class VeraPrompts:
+    """Vera's, who is served by the default plugin."""
 
-    NEW = "Code: you are Ada."
+    NEW = "Code: you are Vera."
 
 
 @dataclass
@@ -65,25 +65,25 @@ def durability() -> TemporalDurability[Contact]:
     return TemporalDurability(activity_config={"start_to_close_timeout": timedelta(seconds=30)})
 
 
-stan = Agent(
+flora = Agent(
     FunctionModel(answer),
-    name="stan",
+    name="flora",
     deps_type=Contact,
-    capabilities=[ActivePrompt("stan", variables=values, plugin=plugin), durability()],
+    capabilities=[ActivePrompt("flora", variables=values, plugin=plugin), durability()],
 )
 instructed = Agent(
     FunctionModel(answer),
     name="instructed",
     deps_type=Contact,
-    capabilities=[ActivePrompt("stan", variables=values, plugin=plugin, inject="instructions"), durability()],
+    capabilities=[ActivePrompt("flora", variables=values, plugin=plugin, inject="instructions"), durability()],
 )
-ada = Agent(FunctionModel(answer), name="ada", deps_type=Contact, capabilities=[ActivePrompt(), durability()])
-AGENTS = {"stan": stan, "instructed": instructed, "ada": ada}
+vera = Agent(FunctionModel(answer), name="vera", deps_type=Contact, capabilities=[ActivePrompt(), durability()])
+AGENTS = {"flora": flora, "instructed": instructed, "vera": vera}
 
 
-@stan.tool_plain
+@flora.tool_plain
 @instructed.tool_plain
-@ada.tool_plain
+@vera.tool_plain
 async def work() -> str:
     """Do something."""
     return "worked"

@@ -32,6 +32,7 @@ from automagik_prompts.agent.options import PromptOptions
 from automagik_prompts.agent.rendering import RenderCache, RenderedPrompt, fill
 from automagik_prompts.agent.run import MemoryRun, Run
 from automagik_prompts.agent.selection import choose, read_status, wait_for_database
+from automagik_prompts.declaring import sandbox
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.validation import normalized
 from automagik_prompts.exceptions import DeclarationError
@@ -96,6 +97,8 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
                 dynamic.register_system_prompt(bound, agent)
         bound._has_engine = any(map(durable.is_engine, found))  # noqa: SLF001  # its own copy
         plugins.bind(bound.name, self.plugin)
+        if self.plugin is None and not sandbox.is_inside():
+            plugins.load()
         if bound.expose:
             (self.plugin.registry if self.plugin is not None else registry).expose(bound.name, bound.expose)
         if bound.pin is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from automagik_prompts.domain.protocols import DefaultPlugin
 
 _lock = threading.Lock()
-_make: Callable[[], DefaultPlugin] | None = None
+_load: Callable[[], Callable[[], DefaultPlugin]] | None = None
 _default: DefaultPlugin | None = None
 _read: DefaultPlugin | None = None
 """The default, once an agent or a function has read from it: what is asked for in every run."""
@@ -47,10 +47,20 @@ def needed_by(plugin: object) -> list[str]:
     return [name for name, readers in tuple(bound.items()) if readers & own]
 
 
-def register(make: Callable[[], DefaultPlugin]) -> None:
-    """Return how a default plugin is made where none was started."""
-    global _make
-    _make = make
+def register(load: Callable[[], Callable[[], DefaultPlugin]]) -> None:
+    """Take how a default plugin is made where none was started.
+
+    Args:
+        load: Imports what that takes, and returns what makes it.
+    """
+    global _load
+    _load = load
+
+
+def load() -> None:
+    """Import what the default plugin takes, before an event loop would have to wait for that."""
+    if _default is None and _load is not None:
+        _load()
 
 
 def read() -> DefaultPlugin:
@@ -80,9 +90,9 @@ def get() -> DefaultPlugin:
     global _default
     with _lock:
         if _default is None:
-            if _make is None:
+            if _load is None:
                 raise ConfigurationError("There is no default plugin. Import automagik_prompts first.")
-            _default = _make()
+            _default = _load()()
         return _default
 
 

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import Actor, EditResult, Intent, Policy, Request, SyncResult, allow_all
 from automagik_prompts.domain.keys import PromptKey, Status, new_key
 from automagik_prompts.domain.records import Action, Prompt
 from automagik_prompts.domain.validation import Format, normalized
-from automagik_prompts.editing import commands, sync, withdrawing
 from automagik_prompts.exceptions import InvalidPromptError
-from automagik_prompts.storage.database import Database
+from automagik_prompts.later import Later
+
+if TYPE_CHECKING:
+    from automagik_prompts.editing import commands, sync, withdrawing
+    from automagik_prompts.storage.database import Database
+else:
+    commands, sync, withdrawing = (
+        Later(f"automagik_prompts.editing.{name}") for name in ("commands", "sync", "withdrawing")
+    )
 
 T = TypeVar("T")
 

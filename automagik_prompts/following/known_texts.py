@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from automagik_prompts.agent import plugins
 from automagik_prompts.agent.history.recognition import KnownTexts
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.following.memory.snapshot import Snapshot
-from automagik_prompts.storage import repository
-from automagik_prompts.storage.database import Database
+from automagik_prompts.later import Later
+
+if TYPE_CHECKING:
+    from automagik_prompts.storage import repository
+    from automagik_prompts.storage.database import Database
+else:
+    repository = Later("automagik_prompts.storage.repository")
 
 NEWEST, NEWEST_OF_STATUS = 50, 20
 """Texts of an agent that are kept, and that are read of each of its statuses, at most."""

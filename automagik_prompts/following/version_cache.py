@@ -7,7 +7,7 @@ newest of these are read ahead; about another one the plugin's thread is asked o
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from automagik_prompts.agent import plugins
 from automagik_prompts.declaring.registry import Registry
@@ -15,14 +15,19 @@ from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo, Prompt
 from automagik_prompts.domain.served import ServedPrompt, Source
-from automagik_prompts.editing import finding
-from automagik_prompts.editing.withdrawing import check_not_withdrawn
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.following.kept_versions import MAX_VERSIONS, KeptVersions
 from automagik_prompts.following.memory.compiling import served_version
 from automagik_prompts.following.memory.snapshot import Snapshot
-from automagik_prompts.storage import repository
-from automagik_prompts.storage.database import Database
+from automagik_prompts.later import Later
+
+if TYPE_CHECKING:
+    from automagik_prompts.editing import finding, withdrawing
+    from automagik_prompts.storage import repository
+    from automagik_prompts.storage.database import Database
+else:
+    finding, withdrawing = Later("automagik_prompts.editing.finding"), Later("automagik_prompts.editing.withdrawing")
+    repository = Later("automagik_prompts.storage.repository")
 
 NEWEST = 200
 """Versions that are read ahead for the agents that pin conversations, at most."""
@@ -30,7 +35,7 @@ NEWEST = 200
 Key = tuple[str, str, int]
 """Agent, status and number of a version."""
 
-Read = Callable[[Database], Coroutine[Any, Any, None]]
+Read = Callable[["Database"], Coroutine[Any, Any, None]]
 
 
 class VersionStore:
@@ -97,7 +102,7 @@ class VersionStore:
             try:
                 info = await finding.find_agent(database, agent)
                 found = await finding.find_version(database, info, status_key, version)
-                await database.run(check_not_withdrawn, info, found)
+                await database.run(withdrawing.check_not_withdrawn, info, found)
                 once = await database.run(repository.get_activated_versions, info.id, version=version)
                 if not found.is_active and (found.status_key, found.version) not in once:
                     raise PromptNotFoundError(f"Version {version} of {agent}/{status_key} was never active.")
@@ -119,7 +124,7 @@ class VersionStore:
         """
         info = await finding.find_agent(database, agent)
         wanted = await finding.find_version(database, info, status, version)
-        await database.run(check_not_withdrawn, info, wanted)
+        await database.run(withdrawing.check_not_withdrawn, info, wanted)
         found = self._served(info, wanted)
         self._others.add([found])
         return found

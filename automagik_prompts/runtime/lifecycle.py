@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from automagik_prompts.agent import plugins
 from automagik_prompts.database_url import redacted_url, sqlite_path
@@ -16,19 +17,24 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.log import logger
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError
 from automagik_prompts.following import journal
-from automagik_prompts.following.follower import Follower
 from automagik_prompts.following.known_texts import TextStore
 from automagik_prompts.following.memory.builder import code_snapshot
 from automagik_prompts.following.memory.changes import changes_between
 from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.following.serving import RuntimeState
 from automagik_prompts.following.version_cache import VersionStore
+from automagik_prompts.later import Later
 from automagik_prompts.runtime import forks
 from automagik_prompts.runtime.callbacks import Callbacks
 from automagik_prompts.runtime.thread import Worker
 from automagik_prompts.settings import Settings
-from automagik_prompts.storage import database as storage
-from automagik_prompts.storage.database import Database
+
+if TYPE_CHECKING:
+    from automagik_prompts.following import follower as following
+    from automagik_prompts.following.follower import Follower
+    from automagik_prompts.storage.database import Database
+else:
+    following = Later("automagik_prompts.following.follower")
 
 T = TypeVar("T")
 
@@ -38,8 +44,14 @@ CALL_TIMEOUT = 120.0
 
 _CLOSE_SECONDS = 2.0
 
+
+def _renew_lock() -> None:
+    if (storage := sys.modules.get("automagik_prompts.storage.database")) is not None:
+        storage.renew_lock()
+
+
 forks.register(child=plugins.renew_lock)
-forks.register(child=storage.renew_lock)
+forks.register(child=_renew_lock)
 forks.register(child=journal.close_open)
 
 
@@ -107,7 +119,9 @@ class Lifecycle:
     def make_follower(self) -> Follower:
         """Return a new follower; to be called on the thread's event loop."""
         state = self.state
-        return Follower(self.settings, self.registry, state.take, state.take_fallback, state.snapshot, self._read_ahead)
+        return following.Follower(
+            self.settings, self.registry, state.take, state.take_fallback, state.snapshot, self._read_ahead
+        )
 
     # What is done on the thread.
 
@@ -170,8 +184,12 @@ class Lifecycle:
         """
         worker = self.worker
         self._forkable = True
-        if worker is not None and sqlite_path(self.settings.database_url) is not None:
+        if worker is None:
+            return
+        if sqlite_path(self.settings.database_url) is not None:
             self._forkable = worker.release(max(0.0, deadline - time.monotonic()))
+        else:
+            worker.wait_ready(max(0.0, deadline - time.monotonic()))
 
     def resume_parent(self) -> None:
         """Go on after a fork, in the parent."""

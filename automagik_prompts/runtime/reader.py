@@ -15,14 +15,17 @@ from automagik_prompts.domain.text import closest, nearest
 from automagik_prompts.domain.validation import normalized
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, NoActivePromptError
 from automagik_prompts.following.memory.snapshot import Snapshot
+from automagik_prompts.later import Later
 from automagik_prompts.runtime.asking import Asking
 from automagik_prompts.runtime.lifecycle import Lifecycle
 from automagik_prompts.runtime.notices import Notices
-from automagik_prompts.storage import repository
-from automagik_prompts.storage.database import Database
 
 if TYPE_CHECKING:
     from automagik_prompts.domain.protocols import DefaultPlugin, TextMatcher
+    from automagik_prompts.storage import repository
+    from automagik_prompts.storage.database import Database
+else:
+    repository = Later("automagik_prompts.storage.repository")
 
 
 class Reader:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import gc
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, ParamSpec, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from automagik_prompts.domain.log import logger
 from automagik_prompts.exceptions import DatabaseUnavailableError
-from automagik_prompts.following.follower import Follower
 from automagik_prompts.runtime.native import NativeThread
+
+if TYPE_CHECKING:
+    from automagik_prompts.following.follower import Follower
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,6 +86,8 @@ class Worker:
         self._main: asyncio.Task[None] | None = None
         self._follower: Follower | None = None
         self._ready = threading.Event()
+        self._lock = threading.Lock()
+        self._early: list[Callable[[], None]] = []
         self._stopping = threading.Event()
         self._told: set[str] = set()
         self._thread = NativeThread(self._run, "automagik-prompts")
@@ -104,22 +110,47 @@ class Worker:
             The result, for the caller's thread or loop to wait for; a `WorkerEndedError` if there is nobody to do it.
         """
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._ready.wait()
-        loop, follower = self._loop, self._follower
-        if loop is None or follower is None:
-            future.set_exception(WorkerEndedError())
-            return future
 
         def begin() -> None:
+            loop, follower = self._loop, self._follower
+            if loop is None or follower is None:
+                future.set_exception(WorkerEndedError())
+                return
             task = loop.create_task(function(follower))
             task.add_done_callback(lambda done: _pass_on(done, future))
 
-        try:
-            # An empty context: the caller's own context variables, such as its Tortoise context, are not ours.
-            loop.call_soon_threadsafe(begin, context=contextvars.Context())
-        except RuntimeError:  # the loop was closed between the two lines
-            future.set_exception(WorkerEndedError())
+        with self._lock:
+            if not self._ready.is_set():
+                self._early.append(begin)  # nobody waits for the thread to be there
+                return future
+        self._begin(begin)
         return future
+
+    def _begin(self, begin: Callable[[], None]) -> None:
+        """Have the thread begin something; where it has ended, whoever waits is told."""
+        try:
+            if (loop := self._loop) is not None:
+                # An empty context: the caller's own context variables, such as its Tortoise context, are not ours.
+                loop.call_soon_threadsafe(begin, context=contextvars.Context())
+                return
+        except RuntimeError:
+            self._loop = None  # it was closed between the two lines
+        begin()
+
+    def _set_ready(self) -> None:
+        """Begin what was asked for before the thread was there."""
+        with self._lock:
+            self._ready.set()
+            early, self._early = self._early, []
+        for begin in early:
+            self._begin(begin)
+
+    def wait_ready(self, seconds: float) -> bool:
+        """Wait until the thread has imported what it needs, and return whether it has.
+
+        A child that is forked in the middle of an import could never import those modules.
+        """
+        return self._ready.wait(seconds)
 
     def release(self, seconds: float) -> bool:
         """Have the follower close its database and keep it closed until `resume`, as the process is about to fork.
@@ -130,7 +161,7 @@ class Worker:
         Returns:
             Whether it is closed.
         """
-        if self._thread.is_current or not self._ready.wait(seconds):
+        if self._thread.is_current or not self.wait_ready(seconds):
             return False
         try:
             self.call(lambda follower: follower.release()).result(seconds)
@@ -167,6 +198,7 @@ class Worker:
         self._thread.join(seconds)
 
     def _run(self) -> None:
+        _import_all()
         while not self._stopping.is_set():
             try:
                 with asyncio.Runner(loop_factory=_Loop) as runner:
@@ -177,7 +209,7 @@ class Worker:
                 self._tell(type(error).__name__)
             finally:
                 self._loop = self._follower = None
-                self._ready.set()
+                self._set_ready()
             self._stopping.wait(RESTART)
 
     def _tell(self, what: str) -> None:
@@ -192,9 +224,24 @@ class Worker:
         self._loop.set_default_executor(_DaemonThreads(max_workers=1))
         self._main = asyncio.current_task()
         self._follower = self._make()
-        self._ready.set()
+        self._set_ready()
         if not self._stopping.is_set():  # `end` may have come too early to find the task
             await self._follower.run()
+
+
+def _import_all() -> None:
+    """Import what reaches the database, here and not on an application's event loop.
+
+    So much at once would make the garbage collector go through all of the application's objects in the middle of it,
+    during which nobody else runs.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        import_module("automagik_prompts.following.follower")
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _pass_on(task: asyncio.Task[T], future: concurrent.futures.Future[T]) -> None:

@@ -230,11 +230,11 @@ def test_the_command(empty_url: str, tmp_path: Path) -> None:
     assert operator.do("migrate-legacy") == operator.do("migrate-legacy", "--dry-run")
     assert operator.run("downgrade").code == 1
     back = operator.do("downgrade", "--yes").splitlines()
-    assert [line.split()[0] for line in back] == ["Took"] * 5 + ["Versions"]
+    assert [line.split()[0] for line in back] == ["Took"] * 6 + ["Versions"]
     told = operator.run("migrate-legacy", "--json")
     assert told.code == 0
     assert told.json["restored"] == 16
-    assert len(told.json["applied"]) == 5
+    assert len(told.json["applied"]) == 6
     assert {line["outcome"] for line in told.json["agents"]} == {"present", "null", "empty", "blank"}
 
 

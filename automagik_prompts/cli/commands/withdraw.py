@@ -42,9 +42,10 @@ def withdraw(
     expect_revision: ExpectRevision = None,
     yes: Yes = False,
 ) -> None:
-    """Have nobody sent a version any more, also no conversation that began with it.
+    """Have nobody sent a version any more.
 
-    A run under way keeps its text. The version cannot be activated until the withdrawal is taken back.
+    Conversations that began with it leave it; a run under way keeps its text. The version cannot be activated until the
+    withdrawal is taken back.
     """
     if undo and activate is not None:
         raise typer.BadParameter("--undo activates nothing: activate a version afterwards")

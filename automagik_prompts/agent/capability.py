@@ -168,7 +168,8 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
             rendered = await self.render(ctx, run)
         declared = run.texts
         text = rendered.text if rendered is not None and self.inject == "system_prompt" else None
-        put_right(request_context, ctx.messages, self.ref, text, declared, self.context_id, run.is_known)
+        status_key = rendered.used.status_key if rendered is not None else None
+        put_right(request_context, ctx.messages, self.ref, text, declared, self.context_id, (run.is_known, status_key))
         if self.others == "drop":
             drop_others(request_context, ctx.messages, {one.ref for one in self._own_prompts(ctx)})
         if rendered is None:

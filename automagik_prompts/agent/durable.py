@@ -136,9 +136,10 @@ class RecordedRun(Run):
     fixed: RenderedPrompt | None = None
     leading: str | None = None
 
-    def is_known(self, content: str) -> bool:
+    def is_known(self, content: str, status_key: str | None = None) -> bool:
         """Have it found out with the first request: the texts are not known here."""
-        self.leading = content
+        if status_key is None:
+            self.leading = content
         return False
 
     async def render(self, record: Callable[..., Awaitable[RecordedPrompt]]) -> RenderedPrompt:

@@ -106,8 +106,8 @@ class Run:
         if content is not None and ((leading and not has_own) or self.is_known(content)):
             self.texts |= {content}
 
-    def is_known(self, content: str) -> bool:
-        """Return whether a prompt is one of the agent's texts, filled or not."""
+    def is_known(self, content: str, status_key: str | None = None) -> bool:
+        """Return whether a prompt is one of the agent's texts, of one status or all, filled or not."""
         raise NotImplementedError
 
     async def render(self, record: Callable[..., Awaitable[Any]]) -> RenderedPrompt:
@@ -151,9 +151,9 @@ class MemoryRun(Run):
     goes_on: bool = False
     selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
 
-    def is_known(self, content: str) -> bool:
-        """Return whether a prompt is one of the agent's texts, filled or not."""
-        return self.reader.known_texts(self.capability.name).is_own(content)
+    def is_known(self, content: str, status_key: str | None = None) -> bool:
+        """Return whether a prompt is one of the agent's texts, of one status or all, filled or not."""
+        return self.reader.known_texts(self.capability.name, status_key).is_own(content)
 
     @property
     def is_plain(self) -> bool:

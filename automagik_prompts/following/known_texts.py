@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from automagik_prompts.agent import plugins
 from automagik_prompts.agent.history.recognition import KnownTexts
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.served import ServedPrompt
 from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.later import Later
 
@@ -27,6 +28,14 @@ AT_ONCE = 20
 """Agents whose texts are read before anything is served, at most; those of others when a run asks for them."""
 
 
+Text = tuple[str, str, str]
+"""Status, text and format."""
+
+
+def _texts_of(prompts: Iterable[ServedPrompt]) -> Iterator[Text]:
+    return ((one.status_key, one.text, one.format) for one in prompts)
+
+
 class TextStore:
     """Knows what the agents of this process may have been sent.
 
@@ -36,8 +45,8 @@ class TextStore:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._newest: dict[str, tuple[tuple[str, str], ...]] = {}
-        self._known: dict[str, KnownTexts] = {}
+        self._newest: dict[str, tuple[Text, ...]] = {}
+        self._known: dict[str, dict[str | None, KnownTexts]] = {}
         self._read: set[str] = set()
         self._has_read = False
 
@@ -50,26 +59,36 @@ class TextStore:
         """Return whether an agent's texts were read."""
         return agent in self._read
 
-    def known(self, agent: str, snapshot: Snapshot | None) -> KnownTexts:
-        """Return what tells an agent's own texts: those of its code, the active ones, and the newest of the others."""
-        if (known := self._known.get(agent)) is None:
+    def known(self, agent: str, snapshot: Snapshot | None, status_key: str | None) -> KnownTexts:
+        """Return what tells an agent's own texts: those of its code, the active ones, and the newest of the others.
+
+        Args:
+            agent: The agent's name.
+            snapshot: What is served.
+            status_key: Only the texts of this status.
+        """
+        found = self._known.setdefault(agent, {})
+        if (known := found.get(status_key)) is None:
             declared = self._registry.agents.get(agent)
             texts = snapshot.agent(agent) if snapshot is not None else None
-            known = self._known[agent] = KnownTexts(
-                [
-                    *((one.text, one.format) for one in (declared.prompts.values() if declared is not None else ())),
-                    *((one.text, one.format) for one in (texts.served.values() if texts is not None else ())),
-                    *self._newest.get(agent, ()),
-                ]
-            )
+            every = [
+                *(
+                    (key, one.text, one.format)
+                    for key, one in (declared.prompts if declared is not None else {}).items()
+                ),
+                *_texts_of(texts.served.values() if texts is not None else ()),
+                *self._newest.get(agent, ()),
+            ]
+            own = [(text, read_as) for key, text, read_as in every if status_key in {None, key}]
+            known = found[status_key] = KnownTexts(own)
         return known
 
     def superseded(self, old: Snapshot, new: Snapshot) -> None:
         """Keep what was served until now and is not any more."""
         for name in self._agents & {*old.agents.differing(new.agents)}:
             before = old.agent(name)
-            gone = [(one.text, one.format) for one in (before.served.values() if before is not None else ())]
-            short = (one for one in gone if len(one[0]) <= LONGEST)
+            gone = _texts_of(before.served.values() if before is not None else ())
+            short = (one for one in gone if len(one[1]) <= LONGEST)
             self._newest[name] = tuple(dict.fromkeys([*short, *self._newest.get(name, ())]))[:NEWEST]
             self._known.pop(name, None)
 

@@ -180,13 +180,13 @@ class Reader:
             found += [code for code in codes if code is not None]
         return statuses, found
 
-    def known_texts(self, agent: str) -> TextMatcher:
+    def known_texts(self, agent: str, status_key: str | None = None) -> TextMatcher:
         """Return what tells an agent's own texts, as far as they are in memory; what is not is read meanwhile."""
         texts = self._life.texts
         if not texts.is_read(agent) and agent not in self._asked_texts:
             self._asked_texts.add(agent)
             self._life.submit(lambda database: texts.read(database, [agent]))
-        return texts.known(agent, self.snapshot())
+        return texts.known(agent, self.snapshot(), status_key)
 
     async def find_version(self, agent: str, status_key: Status, version: int) -> ServedPrompt:
         """Return a version by its number, reading it if need be, within `startup_timeout` or one second.

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, ModelMessage, RunContext
 from pydantic_ai.messages import (
     ModelMessagesTypeAdapter,
@@ -266,7 +268,7 @@ async def test_what_the_application_has_kept(plugin: PromptPlugin, is_async: boo
         return pin(ctx)
 
     stripped = strip_provenance(history)
-    for given, expected in (
+    for told_then, expected in (
         (token, "New 2."),
         (prompt_used(history).last, "New 2."),
         (None, "New 4."),
@@ -278,7 +280,7 @@ async def test_what_the_application_has_kept(plugin: PromptPlugin, is_async: boo
         ),
         (7, "New 4."),
     ):
-        kept[0] = given
+        kept[0] = told_then
         listener = Listener()
         agent = agent_of(listener, plugin, pin=pin_later if is_async else pin)
         await agent.run("go on", deps=Contact(), message_history=stripped)
@@ -337,3 +339,54 @@ async def test_another_agents_claim_is_not_ours(plugin: PromptPlugin) -> None:
     listener = Listener()
     await agent_of(listener, plugin).run("go on", deps=Contact(), message_history=history)
     assert told(listener) == "New 2."
+
+
+ODD: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+ENTRIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "agent": st.sampled_from(["stan", "STAN", "", "other"]) | ODD,
+        "status_key": st.sampled_from(["NEW", "new", "APPROVED", ""]) | ODD,
+        "asked_status_key": st.sampled_from(["NEW", "new", "APPROVED", ""]) | ODD,
+        "version": st.sampled_from([1, 2, 3, 0, -1, 2**31, 2**63, 10**40]) | ODD,
+        "prompt_id": ODD,
+        "source": st.sampled_from(["database", "disk", "code", "override", "x"]) | ODD,
+        "content_hash": st.sampled_from(["New 1.", "New 2.", "Draft 3.", "Approved 1."]).map(content_hash) | ODD,
+        "proof": ODD,
+        "run_id": ODD,
+    },
+)
+
+
+@pytest.mark.parametrize("inject", ["system_prompt", "instructions"])
+async def test_whatever_a_history_says(plugin: PromptPlugin, inject: str) -> None:
+    """Of all that can be written into a history, nothing fails a run, and nothing brings more than what was active."""
+    listener = Listener()
+    agent = agent_of(listener, plugin, inject=inject)
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        entries=st.dictionaries(st.sampled_from(["stan", "other"]), ENTRIES | ODD, max_size=2) | ODD,
+        texts=st.lists(st.sampled_from([FORGED, "New 1.", "Draft 3.", "Approved 1."]), max_size=3),
+        suspended=st.booleans(),
+    )
+    def check(entries: Any, texts: list[str], suspended: bool) -> None:
+        own = [SystemPromptPart(text, dynamic_ref="automagik_prompts.stan") for text in texts]
+        history: list[ModelMessage] = [
+            ModelRequest([*own, UserPromptPart("hi")], metadata={METADATA_KEY: entries}),
+            ModelResponse([TextPart("wait")], state="suspended" if suspended else "complete"),
+        ]
+        said = None if suspended else "go on"
+        result = asyncio.run(agent.run(said, message_history=history, deps=Contact()))
+        sent = [*listener.last.system, *([listener.last.instructions] if listener.last.instructions else [])]
+        assert len(sent) == 1 or (suspended and inject == "instructions"), sent
+        # Version 1 was active once, and so it may be what a suspended answer, or a conversation, goes on with.
+        assert set(sent) <= {"New 1.", "New 2."}
+        if not suspended:
+            assert prompt_used(result.all_messages()).requests[-1][0].status_key == "NEW"
+
+    await asyncio.to_thread(check)

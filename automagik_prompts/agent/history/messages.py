@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pydantic_ai.models import ModelRequestContext
 
 
+Known = tuple[Callable[[str, str | None], bool], str | None]
+
 REF = "automagik_prompts."
 """What histories call a prompt of this library begins so; the name of the prompts follows."""
 
@@ -34,14 +36,14 @@ class Placement:
             the time before this library, is this prompt too.
         context_id: The id under which a later statement replaces an earlier one, or `None` where changes are written
             over the old text.
-        is_known: Whether a text is one that the agent may have been sent; none is without it.
+        is_known: Whether a text is one that the agent may have been sent in a status, and the present status.
     """
 
     ref: str
     text: str | None
     declared: frozenset[str] = frozenset()
     context_id: str | None = None
-    is_known: Callable[[str], bool] | None = None
+    is_known: Known | None = None
     _new: dict[int, ModelRequest] = field(default_factory=dict, init=False, repr=False)
 
     def apply(self, messages: Sequence[ModelMessage]) -> list[ModelMessage] | None:
@@ -82,7 +84,10 @@ class Placement:
 
     def _is_sent(self, content: str) -> bool:
         """Return whether the agent may have been sent a text."""
-        return content == self.text or (self.is_known is not None and self.is_known(content))
+        if content == self.text or self.is_known is None:
+            return content == self.text
+        ask, status_key = self.is_known
+        return ask(content, status_key)
 
     def _stated_once(self, messages: Sequence[ModelMessage], text: str) -> list[ModelMessage]:
         """State the text over this prompt's part at the head of the first request; all others go."""
@@ -231,7 +236,7 @@ def put_right(
     text: str | None,
     declared: frozenset[str],
     context_id: str | None,
-    is_known: Callable[[str], bool] | None = None,
+    is_known: Known | None = None,
 ) -> None:
     """Put the text where it belongs in the messages of a request, and in those of its run.
 
@@ -242,7 +247,7 @@ def put_right(
         text: The text.
         declared: The agent's texts as its code declares them.
         context_id: The id under which a later statement replaces an earlier one.
-        is_known: Whether a text is one that the agent may have been sent.
+        is_known: As for `Placement`.
     """
     sent = request.messages
     # Mostly both lists hold the same messages, and those are right already.

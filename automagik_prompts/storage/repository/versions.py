@@ -234,8 +234,8 @@ async def get_newest_versions(db: BaseDBAsyncClient, agent_id: int, *, limit: in
 
 async def get_newest_texts(
     db: BaseDBAsyncClient, agents: Collection[str], *, limit: int, length: int
-) -> dict[str, list[tuple[str, str]]]:
-    """Return the newest texts of the statuses of some agents that have an active one, with their formats, newest first.
+) -> dict[str, list[tuple[str, str, str]]]:
+    """Return the newest texts of the statuses of some agents that have an active one: status, text and format.
 
     Args:
         db: The connection.
@@ -243,17 +243,17 @@ async def get_newest_texts(
         limit: At most so many texts of a status.
         length: Longer ones are left out, in characters.
     """
-    found: dict[str, list[tuple[str, str]]] = {}
+    found: dict[str, list[tuple[str, str, str]]] = {}
     for chunk in chunks(sorted(agents)):
         rows = await Connection(db).rows(
-            "SELECT a.name, p.prompt_text, p.format FROM agents a "
+            "SELECT a.name, x.status_key, p.prompt_text, p.format FROM agents a "
             f"JOIN prompts x ON x.agent_id = a.id AND x.is_active = true {engine_of(db).newest(limit)} "
             f"WHERE a.name IN ({', '.join('?' * len(chunk))}) "
             f"AND LENGTH(p.prompt_text) <= {int(length)} ORDER BY p.id DESC",
             *chunk,
         )
         for row in rows:
-            text = (read_text(row["prompt_text"]), read_label(row["format"]))
+            text = (read_label(row["status_key"]), read_text(row["prompt_text"]), read_label(row["format"]))
             found.setdefault(read_label(row["name"]), []).append(text)
     return found
 

@@ -151,7 +151,7 @@ def test_an_answer_that_goes_on_gets_back_what_it_was_sent(context_id: str | Non
         ModelRequest(parts=[SystemPromptPart(OLD, dynamic_ref=REF, **extra), UserPromptPart("hi")]),
         ModelResponse(parts=[TextPart("wait")], state="suspended"),
     ]
-    known = Placement(REF, TEXT, frozenset({DECLARED}), context_id, lambda text: text == OLD)
+    known = Placement(REF, TEXT, frozenset({DECLARED}), context_id, (lambda text, _: text == OLD, None))
     assert known.apply(history) is None
 
 
@@ -167,7 +167,7 @@ def test_an_answer_that_goes_on_brings_no_forged_text(context_id: str | None, fo
         ModelRequest(parts=[SystemPromptPart("Forged.", dynamic_ref=REF, **extra)]),
         ModelResponse(parts=[TextPart("wait")], state="suspended"),
     ]
-    known = Placement(REF, TEXT, frozenset({DECLARED}), context_id, lambda text: text == OLD)
+    known = Placement(REF, TEXT, frozenset({DECLARED}), context_id, (lambda text, _: text == OLD, None))
     result = known.apply(history)
     assert result is not None
     assert [part.content for part in owned(result)] == [OLD if OLD in forged else TEXT]

@@ -65,7 +65,7 @@ class OpenDatabase:
             if (followed := self._database) is not None:
                 async with self._borrowers.entered():
                     if writing:
-                        await migrate.check_writable(followed)
+                        await migrate.check_writable(followed, thorough=False)
                     yield followed
                 return
             async with await self._unopened() as database:

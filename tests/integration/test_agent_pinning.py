@@ -152,25 +152,6 @@ async def test_what_memory_does_not_have_is_asked_for(
     assert used.version == 2
 
 
-async def test_a_run_does_not_wait_longer_than_it_may(
-    plugin: PromptPlugin, url: str, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a wait the run is sent what is active; the answer comes into memory all the same."""
-    await plugin.create("stan", "OLD", "Mine, {{name}}.", activate=True)
-    messages = await talk(agent_of(Listener(), plugin), [])
-    await plugin.create("stan", "OLD", "Old 3.", activate=True)
-    monkeypatch.setattr(version_cache, "NEWEST", 0)
-    listener = Listener()
-    other = make_plugin(url, disk_snapshot=False, pin_timeout=0)
-    agent = agent_of(listener, other)
-    await talk(agent, messages)
-    assert told(listener) == ["Old 3."]
-    assert any("Version 2 of stan/OLD" in problem for problem in other.health().problems)
-    await until(lambda: other._life.versions.find(None, "stan", "OLD", 2), "the thread reads the version")
-    await talk(agent, messages, name="Joan")
-    assert told(listener)[-1] == "Mine, Joan."
-
-
 async def test_a_version_of_another_database(plugin: PromptPlugin, registry: Registry, make_plugin: MakePlugin) -> None:
     """A version of the same number with another text is not the one: a history may come from elsewhere."""
     messages = await talk(agent_of(Listener(), plugin), [])

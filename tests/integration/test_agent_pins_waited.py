@@ -139,11 +139,17 @@ async def test_it_waits_once_and_not_for_ever(url: str, make_plugin: MakePlugin,
 
 
 async def test_never(url: str, make_plugin: MakePlugin, gate: Gate, waits: list[str]) -> None:
-    """With 0 no run waits; the version is read all the same."""
+    """With 0 no run waits, and that is told; the version is read all the same, and a later run finds it."""
     plugin, listener = await follow(make_plugin, url, pin_timeout=0), Listener()
-    await agent_of(listener, plugin).run("hi", message_history=history(ONE))
+    agent = agent_of(listener, plugin)
+    await agent.run("hi", message_history=history(ONE))
     assert listener.last.system == ["Two, Ada."]
+    assert late(plugin)
     await until(lambda: gate.asked == [2], "it is asked for")
+    gate.is_open = True
+    await until(lambda: plugin._life.versions.find_pinned(None, "stan", "NEW", 2), "the thread reads it")
+    await agent.run("hi", message_history=history(ONE))
+    assert listener.last.system == ["One, Ada."]
     assert not waits
 
 

@@ -73,3 +73,35 @@ async def test_fault_66_at_any_moment_of_the_first_import(tmp_path: Path, code: 
     chance = random.Random(seed)
     for number in range(5):
         assert await run(code, tmp_path, number, chance.uniform(0, 0.35)) == ""
+
+
+WHERE = """
+import asyncio, gc, importlib.abc, sys, threading
+found = {}
+class Watch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] in {"tortoise", "asyncpg", "aiosqlite", "aerich", "pydantic_settings"}:
+            found.setdefault(name.split(".")[0], threading.current_thread().name)
+sys.meta_path.insert(0, Watch())
+from pydantic_ai import Agent
+from automagik_prompts import ActivePrompt, PromptPlugin, prompt
+prompt("You are Stan.", agent="stan")
+plugin = PromptPlugin(sys.argv[1], startup_timeout=30) if sys.argv[2] == "1.0" else None
+agent = Agent("test", capabilities=[ActivePrompt("stan", plugin=plugin)])
+before = set(found)
+collections = []
+def note(phase, info):
+    if info["generation"] == 2:
+        collections.append(threading.current_thread().name)
+gc.callbacks.append(note)
+result = asyncio.run(agent.run("hi"))
+assert before == {"pydantic_settings"}, before
+assert found["tortoise"] == found["aiosqlite"] == "automagik-prompts", found
+assert "automagik-prompts" not in collections, collections
+"""
+
+
+@pytest.mark.parametrize("explicit", [0.0, 1.0], ids=["default", "explicit"])
+async def test_the_event_loop_does_not_wait_for_the_first_import(tmp_path: Path, explicit: float) -> None:
+    """What is light is imported when the agent is built, the rest on the plugin's thread, without a full collection."""
+    assert await run(WHERE, tmp_path, 0, explicit) == ""

@@ -238,7 +238,8 @@ async def test_fault_25_many_runs_during_an_outage(
         await asyncio.to_thread((tmp_path / "prompts.db").rename, tmp_path / "away.db")
     else:
         proxy.refuse()
-    await until(lambda: away.state is State.STALE, "the outage is noticed")
+    await until(lambda: bool(lines(caplog, logging.WARNING)), "the outage is noticed and said")
+    assert away.state is State.STALE
     count = _counted(monkeypatch)
     caplog.clear()
     agents = {plugin: _agent(plugin)[0] for plugin in (live, away)}

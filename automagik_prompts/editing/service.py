@@ -291,8 +291,9 @@ class EditService(ABC):
     ) -> EditResult:
         """Withdraw a version: nobody is sent it any more, also no conversation that began with it.
 
-        A run under way keeps its text. Seeding and `sync` do not activate it, though it may still be a constant in
-        code, and then stands in where nothing else is there.
+        A run under way keeps its text. Versions of the status with the same text are withdrawn, too. Seeding and
+        `sync` do not activate it, though it may still be a constant in code, and then stands in where nothing else is
+        there.
 
         Args:
             agent: The agent's name.

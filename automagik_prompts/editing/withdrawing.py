@@ -35,6 +35,8 @@ async def withdraw(
 ) -> EditResult:
     """Withdraw a version, and activate another one in its place if it is the active one.
 
+    What is withdrawn is its text: versions of the status that have the same text are withdrawn with it.
+
     Args:
         database: An open database.
         agent: The agent's name.
@@ -49,9 +51,10 @@ async def withdraw(
     wanted = await find_version(database, known, status, version)
     instead = await find_version(database, known, status, activate) if activate is not None else None
     if instead is not None:
-        if instead.id == wanted.id:
+        if instead.content_hash == wanted.content_hash:
             raise InvalidPromptError(
-                f"Version {version} of {agent}/{wanted.status_key} cannot take its own place. Name another one.",
+                f"Version {instead.version} of {agent}/{wanted.status_key} has the text that is to be withdrawn. Name "
+                "another one to take its place.",
                 agent=agent,
                 status_key=wanted.status_key,
             )
@@ -59,12 +62,13 @@ async def withdraw(
 
     async def write(db: Client) -> EditResult:
         locked = await lock_agent(db, known, intent)
-        present = await _present(db, locked, wanted)
+        present, others = await _present(db, locked, wanted)
         active = await repository.get_active_prompt(db, locked.id, wanted.status_key)
-        if present.is_active and instead is None:
+        if active is not None and active.content_hash == present.content_hash and instead is None:
+            same = "" if active.version == version else f", which has the same text as version {version},"
             raise InvalidPromptError(
-                f"Version {version} of {agent}/{wanted.status_key} is active. Say which one takes its place: "
-                f"--activate N (activate=N); automagik-prompts history {agent} {wanted.status_key} lists them.",
+                f"Version {active.version} of {agent}/{wanted.status_key}{same} is active. Say which one takes its "
+                f"place: --activate N (activate=N); automagik-prompts history {agent} {wanted.status_key} lists them.",
                 agent=agent,
                 status_key=wanted.status_key,
             )
@@ -72,11 +76,12 @@ async def withdraw(
         if instead is not None:
             await check_not_withdrawn(db, locked, instead)
             now = await set_active(db, locked, wanted.status_key, instead, active, Action.ACTIVATED, intent)
-        if await repository.withdraw(db, locked.id, present.id, present.version):
-            await record(db, locked, wanted.status_key, Action.WITHDRAWN, intent, to=present, previous=None)
+        for one in (present, *others):
+            if await repository.withdraw(db, locked.id, one.id, one.version):
+                await record(db, locked, wanted.status_key, Action.WITHDRAWN, intent, to=one, previous=None)
         newest = await repository.find_code_default_prompt(db, locked.id, wanted.status_key)
         in_code = present.content_hash in code or (newest is not None and newest.content_hash == present.content_hash)
-        hints = (STILL_IN_CODE,) if in_code else ()
+        hints = (*_same_text(others, "withdrawn with it"), *((STILL_IN_CODE,) if in_code else ()))
         return replace(result_of(locked, wanted.status_key, present, now, active), hints=hints)
 
     return await database.transaction(write)
@@ -85,30 +90,36 @@ async def withdraw(
 async def reinstate(
     database: Database, agent: str, status: Status, version: int, *, intent: Intent = NO_INTENT
 ) -> EditResult:
-    """Take a withdrawal back; nothing is activated."""
+    """Take a withdrawal back, for all versions of the status that have the text; nothing is activated."""
     known = await find_agent(database, agent)
     wanted = await find_version(database, known, status, version)
 
     async def write(db: Client) -> EditResult:
         locked = await lock_agent(db, known, intent)
-        present = await _present(db, locked, wanted)
+        present, others = await _present(db, locked, wanted)
         active = await repository.get_active_prompt(db, locked.id, wanted.status_key)
-        if not await repository.reinstate(db, locked.id, present.id):
+        back = [one for one in (present, *others) if await repository.reinstate(db, locked.id, one.id)]
+        if not back:
             raise InvalidPromptError(
                 f"Version {version} of {agent}/{wanted.status_key} is not withdrawn; there is nothing to take back.",
                 agent=agent,
                 status_key=wanted.status_key,
             )
-        await record(db, locked, wanted.status_key, Action.REINSTATED, intent, to=present, previous=None)
-        return result_of(locked, wanted.status_key, present, active, active)
+        for one in back:
+            await record(db, locked, wanted.status_key, Action.REINSTATED, intent, to=one, previous=None)
+        hints = _same_text(others, "withdrawn no more either")
+        return replace(result_of(locked, wanted.status_key, present, active, active), hints=hints)
 
     return await database.transaction(write)
 
 
 async def check_not_withdrawn(db: Client, agent: AgentInfo, prompt: Prompt) -> None:
-    """Refuse a version that is withdrawn."""
-    if prompt.id in await repository.get_withdrawn(db, [agent.id]):
+    """Refuse a version that is withdrawn, and one that was written with the text of such a version."""
+    withdrawn = await repository.get_withdrawn(db, [agent.id])
+    if prompt.id in withdrawn:
         raise withdrawn_error(agent.name, prompt)
+    if withdrawn:
+        await check_text_not_withdrawn(db, agent, prompt.status_key, prompt.prompt_text)
 
 
 async def check_text_not_withdrawn(db: Client, agent: AgentInfo, status_key: str, text: str) -> None:
@@ -133,13 +144,21 @@ def withdrawn_error(agent: str, prompt: Prompt) -> InvalidPromptError:
     )
 
 
-async def _present(db: Client, agent: AgentInfo, wanted: Prompt) -> Prompt:
-    """Return a version as it is under the lock."""
-    found = await repository.get_version(db, agent.id, wanted.status_key, wanted.version)
-    if found is None:
-        raise PromptNotFoundError(
-            f"Version {wanted.version} of {agent.name}/{wanted.status_key} was deleted meanwhile.",
-            agent=agent.name,
-            status_key=wanted.status_key,
-        )
-    return found
+async def _present(db: Client, agent: AgentInfo, wanted: Prompt) -> tuple[Prompt, list[Prompt]]:
+    """Return a version as it is under the lock, and the others that have its text."""
+    same = await repository.get_same_text(db, wanted)
+    for found in same:
+        if found.id == wanted.id:
+            return found, [one for one in same if one.id != wanted.id]
+    raise PromptNotFoundError(
+        f"Version {wanted.version} of {agent.name}/{wanted.status_key} was deleted meanwhile.",
+        agent=agent.name,
+        status_key=wanted.status_key,
+    )
+
+
+def _same_text(others: list[Prompt], what: str) -> tuple[str, ...]:
+    if not others:
+        return ()
+    numbers = ", ".join(str(one.version) for one in others)
+    return (f"The same text is in version {numbers}, {what}.",)

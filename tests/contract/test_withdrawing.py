@@ -62,7 +62,7 @@ async def test_the_active_one_is_replaced(database: Database, edits: DatabaseEdi
     before = await queries.agents(database)
     with pytest.raises(InvalidPromptError, match=r"is active.*--activate N"):
         await edits.withdraw("stan", "NEW", 3)
-    with pytest.raises(InvalidPromptError, match="its own place"):
+    with pytest.raises(InvalidPromptError, match="Version 3 of stan/NEW has the text that is to be withdrawn"):
         await edits.withdraw("stan", "NEW", 3, activate=3)
     with pytest.raises(PromptNotFoundError):
         await edits.withdraw("stan", "NEW", 3, activate=9)
@@ -107,6 +107,32 @@ async def test_not_under_another_number(database: Database, edits: DatabaseEdits
         await edits.create("stan", "NEW", "Two.", activate=True)
     assert (await edits.create("stan", "NEW", "Two.")).active_version == 3
     assert len(await queries.versions(database, "stan")) == 4
+    with pytest.raises(InvalidPromptError, match="This text is withdrawn for stan/NEW"):
+        await edits.activate("stan", "NEW", 4)
+    with pytest.raises(InvalidPromptError, match="This text is withdrawn for stan/NEW"):
+        await edits.withdraw("stan", "NEW", 3, activate=4)
+    assert await withdrawn_in(database) == [2]
+
+
+async def test_versions_of_the_same_text(database: Database, edits: DatabaseEdits) -> None:
+    """All versions of a status that have the text are withdrawn with one of them, and come back with it."""
+    await edits.create("stan", "NEW", "Two.", activate=True)
+    await edits.create("stan", "OTHER", "Two.", activate=True, new_status=True)
+    with pytest.raises(InvalidPromptError, match="Version 4 of stan/NEW, which has the same text as version 2, is act"):
+        await edits.withdraw("stan", "NEW", 2)
+    with pytest.raises(InvalidPromptError, match="Version 4 of stan/NEW has the text that is to be withdrawn"):
+        await edits.withdraw("stan", "NEW", 2, activate=4)
+    assert await withdrawn_in(database) == []
+    result = await edits.withdraw("stan", "NEW", 2, activate=1)
+    assert (result.active_version, result.previous_version) == (1, 4)
+    assert result.hints == ("The same text is in version 4, withdrawn with it.",)
+    assert sorted(await withdrawn_in(database)) == [2, 4]
+    with pytest.raises(InvalidPromptError, match="Version 4 of stan/NEW is withdrawn"):
+        await edits.activate("stan", "NEW", 4)
+    await edits.withdraw("stan", "NEW", 4, undo=True)
+    assert await withdrawn_in(database) == []
+    told = [event.action for _, event in await queries.events(database, "stan")]
+    assert told.count(Action.WITHDRAWN) == told.count(Action.REINSTATED) == 2
 
 
 async def test_on_the_state_that_was_seen(edits: DatabaseEdits) -> None:

@@ -197,6 +197,14 @@ async def get_version(db: BaseDBAsyncClient, agent_id: int, status_key: str, ver
     return prompt_value(row) if row is not None else None
 
 
+async def get_same_text(db: BaseDBAsyncClient, prompt: Prompt) -> list[Prompt]:
+    """Return the versions of a status that have the text of one of them, that one too, by number."""
+    rows = PromptRow.filter(
+        agent_id=prompt.agent_id, status_key=prompt.status_key, content_hash=prompt.content_hash
+    ).order_by("version")
+    return [prompt_value(row) for row in await rows.using_db(db)]
+
+
 async def get_prompts_by_agent_id(
     db: BaseDBAsyncClient, agent_id: int, status_key: str | None = None, *, limit: int | None = None
 ) -> list[Prompt]:

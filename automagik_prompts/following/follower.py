@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -22,7 +21,7 @@ from automagik_prompts.following.opening import OpenDatabase
 from automagik_prompts.following.part import loader_for
 from automagik_prompts.following.saved import STEP, SavedTexts
 from automagik_prompts.following.serving import FollowerStatus, Serving
-from automagik_prompts.following.signals import ChangeSignals, Polling, backoff, wait_watchfully
+from automagik_prompts.following.signals import CHANCE, ChangeSignals, Polling, backoff, wait_watchfully
 from automagik_prompts.following.writer import CodeWriter
 from automagik_prompts.settings import Settings
 from automagik_prompts.storage.database import Database
@@ -98,7 +97,7 @@ class Follower:
                 near_limit = self._signals.near_connection_limit
                 if failure is None:
                     attempt = 0
-                    pause = self._signals.interval * random.uniform(1.0, 2.0)
+                    pause = self._signals.interval * CHANCE.uniform(1.0, 2.0)
                     if near_limit:
                         # The slower the server, the more processes are in its way.
                         pause = max(pause, min(self._reading_took * CROWDED_REST, BACKOFF[1]))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 
 from automagik_prompts.database_url import redacted
 from automagik_prompts.domain.log import logger
 from automagik_prompts.following import signals
-from automagik_prompts.following.signals import Polling, backoff
+from automagik_prompts.following.signals import CHANCE, Polling, backoff
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings
 from automagik_prompts.storage.driver_errors import is_refused_for_crowd
 from automagik_prompts.storage.listener import NOTICE, Listener, UndeliveredError
@@ -45,7 +44,7 @@ def spacing(looks: int) -> float:
     Processes that start together may crowd a server only a while after each has begun; later that is rare, and whoever
     finds it crowded notifies the others.
     """
-    return min(CROWD_INTERVAL * 4.0 ** min(looks, 30), SAFETY_INTERVAL) * random.uniform(1.0, 1.25)
+    return min(CROWD_INTERVAL * 4.0 ** min(looks, 30), SAFETY_INTERVAL) * CHANCE.uniform(1.0, 1.25)
 
 
 class Listening(Polling):
@@ -98,7 +97,7 @@ class Listening(Polling):
         """Return when notified, a little spread over the processes, and after so many seconds in any case."""
         notified = await super().wait(seconds)
         if notified:
-            await asyncio.sleep(random.uniform(0, SPREAD))
+            await asyncio.sleep(CHANCE.uniform(0, SPREAD))
         return notified
 
     def reached(self) -> None:
@@ -219,4 +218,4 @@ class Listening(Polling):
         if payload == "":
             self.wake()
         elif payload == NOTICE:
-            self._look_within(CROWD_INTERVAL * random.uniform(0.5, 1.5))
+            self._look_within(CROWD_INTERVAL * CHANCE.uniform(0.5, 1.5))

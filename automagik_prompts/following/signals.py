@@ -7,9 +7,12 @@ any number of them and the process still follows.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
+from random import SystemRandom
 from typing import Protocol
+
+CHANCE = SystemRandom()
+"""Spreads the waits. Of its own, as the state of `random` is the application's, which may have set it to a seed."""
 
 HEARTBEAT = 8.0
 """Seconds after which an idle connection is asked for a sign of life, which is no statement: one may be lost without a
@@ -19,7 +22,7 @@ word."""
 def backoff(attempt: int, first: float, longest: float) -> float:
     """Return how many seconds to wait before the next attempt: twice as long each time, up to a limit, with jitter."""
     # Bounded before it is raised: after a thousand attempts the number would be too large.
-    return min(first * 2.0 ** min(attempt, 30), longest) * random.uniform(0.5, 1.0)
+    return min(first * 2.0 ** min(attempt, 30), longest) * CHANCE.uniform(0.5, 1.0)
 
 
 class ChangeSignals(Protocol):

@@ -232,13 +232,17 @@ class Worker:
 def _import_all() -> None:
     """Import what reaches the database, here and not on an application's event loop.
 
-    So much at once would make the garbage collector go through all of the application's objects in the middle of it,
-    during which nobody else runs.
+    So much at once would make the garbage collector go through all of the application's objects in the middle of it or
+    just afterwards, during which nobody else runs. What is there then counts as old, and the collector begins to count
+    anew: that is what `freeze` with `unfreeze` does, without looking at a single object.
     """
     collects = gc.isenabled()
     gc.disable()
     try:
         import_module("automagik_prompts.following.follower")
+        if collects and not gc.get_freeze_count():  # what the application has frozen stays so
+            gc.freeze()
+            gc.unfreeze()
     finally:
         if collects:
             gc.enable()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
 import pytest
@@ -56,3 +57,11 @@ def test_the_looks_at_a_server_become_seldom() -> None:
         assert all(shortest <= rest <= longest for rest in rests)
         assert len(rests) > 10
     assert spacing(100_000) <= 75
+
+
+def test_the_applications_random_numbers_stay_its_own() -> None:
+    """An application that has set a seed gets the numbers that it would get without the library."""
+    before = random.getstate()
+    assert backoff(0, 1.0, 5.0) != backoff(0, 1.0, 5.0)
+    assert spacing(3) > 0
+    assert random.getstate() == before

@@ -107,7 +107,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with _sandbox.passed_through():
-        module = import_module(f"{__name__}.{_HOME.get(name, 'exceptions')}")
+        # Not `import_module`, which knows nothing of the sandbox and would make copies of modules there.
+        module = __import__(f"{__name__}.{_HOME.get(name, 'exceptions')}", fromlist=(name,))
     value = globals()[name] = getattr(module, name)
     return value
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from automagik_prompts.agent import plugins
 from automagik_prompts.agent.filling import fill_text, names_of
 from automagik_prompts.database_url import identity_of, redacted_url
-from automagik_prompts.declaring import discovery
+from automagik_prompts.declaring import discovery, sandbox
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.declaring.registry import registry as default_registry
@@ -151,9 +151,9 @@ class PromptPlugin(EditService):
             DeclarationError: A prompt module cannot be imported or has an invalid declaration.
             ConfigurationError: Another plugin is installed.
         """
-        from automagik_prompts.agent import (
-            autoinstall,  # loads Pydantic AI, which a process without agents does not need
-        )
+        with sandbox.passed_through():  # a copy in Temporal's sandbox would hook `Agent` once more
+            # It loads Pydantic AI, which a process without agents does not need.
+            from automagik_prompts.agent import autoinstall
 
         plugins.claim(self)
         discovery.import_prompt_modules(self.settings.modules)
@@ -163,7 +163,8 @@ class PromptPlugin(EditService):
     def uninstall(self) -> None:
         """Put the construction of agents back as it was; agents that got a prompt keep it."""
         plugins.release(self)
-        from automagik_prompts.agent import autoinstall  # as above
+        with sandbox.passed_through():  # as above
+            from automagik_prompts.agent import autoinstall
 
         autoinstall.uninstall(self)
 

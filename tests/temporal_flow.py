@@ -1,104 +1,80 @@
-"""A workflow with an agent, as an application has it; Temporal imports this module anew for each run of it."""
+"""A workflow with its agents, as an application has them; Temporal imports this module anew for each run of it."""
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from pydantic_ai import Agent, ModelMessage, RunContext
+from pydantic_ai import Agent, RunContext
 from pydantic_ai.durable_exec.temporal import TemporalDurability
-from pydantic_ai.messages import ModelResponse, SystemPromptPart, TextPart, ToolCallPart
-from pydantic_ai.models.function import AgentInfo, FunctionModel
-from temporalio import workflow
+from temporalio import activity, workflow
 
-from automagik_prompts import ActivePrompt, PromptPlugin, prompt_used, prompts
+from automagik_prompts import ActivePrompt, PromptPlugin
+from tests.durable_agents import Call, Contact, scripted, values
 
+DATABASE_MODULES = ("tortoise", "aiosqlite", "asyncpg", "aerich")
 
-@prompts("flora", primary="NEW", status=lambda ctx: ctx.deps.status, variables=["name", "mood"])
-class FloraPrompts:
-    """Flora's prompts as the code has them."""
+plugin = PromptPlugin(os.environ["DURABLE_DATABASE"], disk_snapshot=False)
 
-    NEW = "Code: you are Flora. Greet {{name}}, who is {{mood}}."
-
-
-@prompts("vera", primary="NEW")
-class VeraPrompts:
-    """Vera's, who is served by the default plugin."""
-
-    NEW = "Code: you are Vera."
+WORK: Call = ("work", {})
+TWICE: tuple[Call, ...] = (WORK, WORK)
+APPROVE: tuple[Call, ...] = (("approve", {}), WORK)
 
 
-@dataclass
-class Contact:
-    """Whom the agent talks to."""
-
-    name: str = "Grace"
-    status: str = "NEW"
+def olga(**arguments: Any) -> ActivePrompt[Contact]:
+    """Return the capability with which most agents here are sent Olga's prompts."""
+    return ActivePrompt("olga", lambda ctx: ctx.deps.status, variables=values, plugin=plugin, **arguments)
 
 
-sent: list[str] = []
-mood = ["glad"]
-
-plugin = PromptPlugin(os.environ.get("TEMPORAL_FLOW_DATABASE", "sqlite://:memory:"), disk_snapshot=False)
-
-
-def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-    """Call a tool twice, then end; note what was sent."""
-    system = [part.content for one in messages for part in one.parts if isinstance(part, SystemPromptPart)]
-    sent.append(" | ".join([*system, *([info.instructions] if info.instructions else [])]))
-    calls = sum(isinstance(one, ModelResponse) for one in messages)
-    if calls < 2:
-        return ModelResponse([ToolCallPart("work", {}, tool_call_id=f"call-{calls}")])
-    return ModelResponse([TextPart("done")])
+def agent_of(name: str, *given: Any, calls: tuple[Call, ...] = TWICE) -> Agent[Contact, str]:
+    """Return a durable agent with a script."""
+    engine: TemporalDurability[Contact] = TemporalDurability(
+        activity_config={"start_to_close_timeout": timedelta(seconds=60)}
+    )
+    model = scripted(name, *calls, workflow=lambda: activity.info().workflow_id)
+    agent = Agent(model, name=name, deps_type=Contact, capabilities=[*given, engine])
+    agent.tool_plain(work)
+    return agent
 
 
-async def values(_ctx: RunContext[Contact]) -> dict[str, object]:
-    """Return a value that is another one each time."""
-    return {"mood": mood[-1]}
-
-
-def durability() -> TemporalDurability[Contact]:
-    """Return the engine as a capability."""
-    return TemporalDurability(activity_config={"start_to_close_timeout": timedelta(seconds=30)})
-
-
-flora = Agent(
-    FunctionModel(answer),
-    name="flora",
-    deps_type=Contact,
-    capabilities=[ActivePrompt("flora", variables=values, plugin=plugin), durability()],
-)
-instructed = Agent(
-    FunctionModel(answer),
-    name="instructed",
-    deps_type=Contact,
-    capabilities=[ActivePrompt("flora", variables=values, plugin=plugin, inject="instructions"), durability()],
-)
-vera = Agent(FunctionModel(answer), name="vera", deps_type=Contact, capabilities=[ActivePrompt(), durability()])
-AGENTS = {"flora": flora, "instructed": instructed, "vera": vera}
-
-
-@flora.tool_plain
-@instructed.tool_plain
-@vera.tool_plain
 async def work() -> str:
-    """Do something."""
+    """Do something in an activity."""
     return "worked"
+
+
+async def approve(ctx: RunContext[Contact]) -> str:
+    """Change the contact's status."""
+    ctx.deps.status = "APPROVED"
+    return "approved"
+
+
+system = agent_of("system", olga())
+instructed = agent_of("instructed", olga(inject="instructions"))
+by_default = agent_of("ada", ActivePrompt())
+changing = agent_of("changing", olga(inject="instructions"), calls=APPROVE)
+changing.tool(metadata={"temporal": False})(approve)
+changing_a_copy = agent_of("changing_a_copy", olga(inject="instructions"), calls=APPROVE)
+changing_a_copy.tool(approve)
+
+AGENTS = {
+    "system": system,
+    "instructed": instructed,
+    "by_default": by_default,
+    "changing": changing,
+    "changing_a_copy": changing_a_copy,
+}
 
 
 @workflow.defn
 class Conversation:
-    """Runs an agent."""
+    """Talks to one of the agents."""
+
+    __pydantic_ai_agents__ = tuple(AGENTS.values())
 
     @workflow.run
     async def run(self, which: str) -> list[str]:
-        """Return which version each request says that it was sent, and what the workflow's code has loaded."""
+        """Return the history, and which modules of the database the workflow's code has loaded."""
         result = await AGENTS[which].run("Hello.", deps=Contact())
-        versions = [str(used[0].version) for used in prompt_used(result).requests]
-        loaded = [name for name in ("tortoise", "aiosqlite", "asyncpg", "aerich") if name in sys.modules]
-        with workflow.unsafe.sandbox_unrestricted():
-            threads = [one.name for one in threading.enumerate() if one.name.startswith("automagik")]
-        return [",".join(versions), ",".join(loaded), str(len(threads))]
+        return [result.all_messages_json().decode(), *(name for name in DATABASE_MODULES if name in sys.modules)]

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import dataclasses
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.tools import RunContext
 
@@ -26,9 +27,11 @@ from automagik_prompts.exceptions import NoActivePromptError
 from automagik_prompts.templating.template import compile_template
 
 # What is recorded is plain, as engines write it as JSON or pickle it. Names and fields stay: records outlive releases.
+# Pydantic's dataclasses have their schema once they are imported; those of the standard library look this module up in
+# `sys.modules` when an agent is built, and in Temporal's sandbox it is not there.
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RecordedText:
     """A text as it stood in its version when a run was first sent it.
 
@@ -86,7 +89,7 @@ class RecordedText:
         )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RecordedChoice:
     """What a run goes on with for a status.
 
@@ -101,7 +104,7 @@ class RecordedChoice:
     code: RecordedText | None = None
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RecordedPrompt:
     """What one request of a run is sent.
 

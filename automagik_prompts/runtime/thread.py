@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, TypeVarTuple
 
 from automagik_prompts.domain.log import logger
 from automagik_prompts.exceptions import DatabaseUnavailableError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_Ts = TypeVarTuple("_Ts")
 
 
 RESTART = 1.0
@@ -69,6 +70,17 @@ class _Loop(asyncio.SelectorEventLoop):
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # asyncio's name
         """Leave the executor's threads to themselves."""
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*_Ts], object], *args: *_Ts, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Drop what the thread of a connection tells after the end; nobody waits, and it would print a traceback."""
+        try:
+            return super().call_soon_threadsafe(callback, *args, context=context)
+        except RuntimeError:
+            if not self.is_closed() or not str(getattr(callback, "__module__", "")).startswith("aiosqlite."):
+                raise
+            return asyncio.Handle(callback, args, self, context)
 
 
 class Worker:

@@ -1,113 +1,160 @@
-"""Durable runs under Temporal: its own sandbox and its own replayer, without a server, which cannot be had here."""
+"""Durable runs under Temporal: its own sandbox and replayer, in processes that end; a server cannot be had here."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from importlib import import_module, reload
-from types import ModuleType
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.durable_stage import EAST, WEST, Stage, activate_version_2, prompts_in, versions
+
 pytest.importorskip("temporalio")
 
-from automagik_prompts.agent import plugins
-from automagik_prompts.declaring.registry import registry as process_registry
-from automagik_prompts.plugin import PromptPlugin
-from tests.temporal_driver import Driver
+CONVERSATIONS = ("system", "instructed", "by_default", "changing", "changing_a_copy")
 
-FLOW = "tests.temporal_flow"
+GLAD, SAD = "One: you are Olga. Greet Grace, who is glad.", "One: you are Olga. Greet Grace, who is sad."
+APPROVED = "One: Grace is approved."
 
-VERSION = "Two: you are Flora. {{name}} is {{mood}}."
+ONE, TWO = [("NEW", 1)] * 3, [("NEW", 2)] * 3
 
 
-@pytest.fixture
-def flow(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module of the workflow, with a database of its own."""
-    monkeypatch.setenv("TEMPORAL_FLOW_DATABASE", sqlite_url)
-    monkeypatch.setenv("AUTOMAGIK_PROMPTS_DATABASE_URL", sqlite_url)
-    monkeypatch.setenv("AUTOMAGIK_PROMPTS_STARTUP_TIMEOUT", "30")
-    declared = process_registry.agents
-    known = sys.modules.get(FLOW)
-    module = reload(known) if known is not None else import_module(FLOW)
-    yield module
-    module.plugin.close()
-    if (default := plugins.current()) is not None:
-        assert isinstance(default, PromptPlugin)
-        default.close()
-    process_registry._agents = declared  # what the module has declared is nobody else's
+@dataclass(frozen=True)
+class Story:
+    """What the processes have left behind, one after the other.
 
-
-def driver_of(flow: ModuleType, which: str, **options: Any) -> Driver:
-    """Return a driver of the workflow with one of its agents."""
-    engines: list[Any] = []
-    flow.AGENTS[which].root_capability.apply(engines.append)
-    [engine] = [one for one in engines if hasattr(one, "temporal_activities")]
-    return Driver(flow.Conversation, engine.temporal_activities, **options)
-
-
-@pytest.mark.parametrize("which", ["flora", "instructed"])
-async def test_a_version_that_is_activated_meanwhile(flow: ModuleType, which: str) -> None:
-    """The first use in the sandbox works; what is activated between two tasks changes nothing, nor does a replay.
-
-    The workflow's code asks for activities alone, and loads nothing of the database.
+    Attributes:
+        begun: What the first process found: it left each conversation before its second tool.
+        recovered: What the second process found, which went on after version 2 had been activated.
+        warm: What a process found that served prompts before it replayed those, and began others.
+        replayed: What a process found that only replayed all of them.
+        sent: What models were sent, in order, by process.
     """
 
-    async def between(task: int) -> None:
-        if task == 3:
-            await flow.plugin.create("flora", "NEW", VERSION, activate=True)
-            flow.mood.append("sad")
+    begun: dict[str, Any]
+    recovered: dict[str, Any]
+    warm: dict[str, Any]
+    replayed: dict[str, Any]
+    sent: dict[str, list[dict[str, Any]]]
 
-    driver = driver_of(flow, which, between=between)
-    versions, loaded, _ = await driver.run(which)
-    assert versions == "1,1,1"
-    assert loaded == ""
-    first, *later = flow.sent
-    assert first == "Code: you are Flora. Greet Grace, who is glad."
-    assert later == ["Code: you are Flora. Greet Grace, who is sad."] * 2
-    kinds = {kind for kind, _ in driver.commands}
-    assert kinds <= {"schedule_activity", "set_patch_marker", "complete_workflow_execution"}
-    prompts = [name for _, name in driver.commands if name.endswith("__prompt")]
-    assert prompts == [f"agent__{which}__capability__active_prompt-flora__prompt"] * 3
-    await driver.replay()
+    def told(self, step: str, workflow: str) -> list[str]:
+        """Return what models were sent in a workflow by the process of a step."""
+        return [note["prompt"][-1] for note in self.sent[step] if note["workflow"] == workflow]
 
 
-async def test_a_process_that_was_not_there_before(flow: ModuleType) -> None:
-    """A history from a cold process is replayed in a warm one, and one from a warm process in a cold one.
+def stage_in(folder: Path, program: str, database: str) -> Stage:
+    """Return a stage whose processes read a database, with the plugin that they name and with the default one."""
+    names = ("DURABLE_DATABASE", "AUTOMAGIK_PROMPTS_DATABASE_URL")
+    return Stage(folder, program, variables={**dict.fromkeys(names, database), "AUTOMAGIK_PROMPTS_DISK_SNAPSHOT": "0"})
 
-    Nothing of ours is started for a replay.
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The whole story."""
+    folder = tmp_path_factory.mktemp("temporal")
+    database = f"sqlite://{folder / 'prompts.db'}"
+    stage = stage_in(folder, "tests.temporal_program", database)
+    begun = stage.play("begin", "glad", EAST)
+    asyncio.run(activate_version_2(database))
+    recovered = stage.play("recover", "sad", WEST)
+    warm = stage.play("warm", "calm", EAST)
+    replayed = stage.play("replay", "gone", WEST)
+    return Story(begun, recovered, warm, replayed, stage.sent)
+
+
+def test_the_first_use_in_the_sandbox(story: Story) -> None:
+    """It works with nothing passed through but by Pydantic AI, in a process that has served no prompt before.
+
+    The workflow's code starts no thread and asks for activities alone: no timer among them.
     """
-    cold = driver_of(flow, "flora")
-    versions, _, _ = await cold.run("flora")
-    assert versions == "1,1,1"
-    await flow.plugin.create("flora", "NEW", VERSION, activate=True)
-    await cold.replay()
-    warm = driver_of(flow, "flora")
-    versions, _, _ = await warm.run("flora")
-    assert versions == "2,2,2"
-    flow.plugin.close()
-    module = reload(flow)
-    await warm.replay()
-    assert module.plugin._life.worker is None
-    module.plugin.close()
+    assert not [name for name in story.begun["threads"] if name.startswith("automagik")]
+    for name in CONVERSATIONS:
+        kinds = {kind for kind, _ in story.recovered["commands"][name]}
+        assert kinds == {"set_patch_marker", "schedule_activity", "complete_workflow_execution"}
+        assert story.recovered["commands"][name][: len(story.begun["commands"][name])] == story.begun["commands"][name]
 
 
-async def test_the_default_plugin_and_an_agent_without_a_name(flow: ModuleType) -> None:
-    """An agent that names neither its prompts nor a plugin is durable as well; what cannot change is asked for once."""
-    driver = driver_of(flow, "vera")
-    versions, loaded, _ = await driver.run("vera")
-    assert versions == "1,1,1"
-    assert loaded == ""
-    assert flow.sent == ["Code: you are Vera."] * 3
-    assert len([name for _, name in driver.commands if name.endswith("__prompt")]) == 1
-    await driver.replay()
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_no_module_of_the_database_is_loaded(story: Story, name: str) -> None:
+    """Workflow code loads none, whether the plugin is named or the default one."""
+    assert story.recovered["found"][name][1:] == []
+    assert story.warm["found"][name][1:] == []
 
 
-async def test_the_process_keeps_its_own(flow: ModuleType) -> None:
-    """The copies of the workflow's module in the sandbox change nothing of what this process has declared."""
-    before = process_registry.agents["flora"]
-    driver = driver_of(flow, "flora")
-    await driver.run("flora")
-    await driver.replay()
-    assert process_registry.agents["flora"] is before
+@pytest.mark.parametrize("name", ["system", "instructed", "by_default"])
+def test_a_version_that_is_activated_meanwhile(story: Story, name: str) -> None:
+    """Two requests under version 1, another version, another process: the third request is of version 1 as well."""
+    history = story.recovered["found"][name][0]
+    assert versions(history) == ONE
+    before, after = story.told("begin", f"workflow-{name}"), story.told("recover", f"workflow-{name}")
+    assert [len(before), len(after)] == [2, 1]
+    assert all(text.startswith("One: ") for text in [*before, *after])
+    sent = [[text] for text in [*before, *after]] if name == "instructed" else [after] * 3
+    assert prompts_in(history) == sent
+
+
+def test_values_of_before(story: Story) -> None:
+    """What a function of variables returned, and the date, stay in the instructions as they were sent."""
+    first, second, third = [text for [text] in prompts_in(story.recovered["found"]["instructed"][0])]
+    assert first == second
+    assert first.startswith(GLAD)
+    assert third.startswith((GLAD, SAD))
+
+
+def test_a_status_that_changes_in_the_workflow(story: Story) -> None:
+    """A tool that runs in the workflow changes the status for good: the status function sees it from then on."""
+    history = story.recovered["found"]["changing"][0]
+    assert versions(history) == [("NEW", 1), ("APPROVED", 1), ("APPROVED", 1)]
+    assert [text for [text] in prompts_in(history)][1:] == [APPROVED, APPROVED]
+
+
+def test_a_status_that_changes_in_an_activity(story: Story) -> None:
+    """A tool that runs in an activity has a copy of the dependencies: what it changes there, nobody sees."""
+    assert versions(story.recovered["found"]["changing_a_copy"][0]) == ONE
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_what_begins_afterwards(story: Story, name: str) -> None:
+    """A workflow that begins after the activation has version 2."""
+    assert {version for _, version in versions(story.warm["found"][name][0])} == {2}
+    told = story.told("warm", f"fresh-{name}")
+    assert len(told) == 3
+    assert all(text.startswith("Two: ") for text in told)
+
+
+def test_replays(story: Story) -> None:
+    """Temporal accepts each history: of a cold process in a warm one, of a warm one in a cold one, and of two."""
+    assert story.warm["refused"] == dict.fromkeys(CONVERSATIONS, "")
+    assert story.replayed["refused"] == {f"{step}-{name}": "" for step in ("recover", "warm") for name in CONVERSATIONS}
+    assert story.sent["replay"] == []
+    # And it would not accept just any.
+    assert story.replayed["forged"].startswith("NondeterminismError")
+    assert "agent__system__something_else" in story.replayed["forged"]
+
+
+def test_a_replay_touches_nothing(story: Story) -> None:
+    """A process that only replays starts no plugin and no thread of ours, and loads nothing of the database."""
+    assert story.replayed["started"] == [False, False]
+    assert not [name for name in story.replayed["threads"] if name.startswith("automagik")]
+    assert not {"tortoise", "aiosqlite", "asyncpg", "aerich"} & set(story.replayed["loaded"])
+
+
+def test_what_is_recorded(story: Story) -> None:
+    """There is one activity for each request whose prompt may differ, under a name that histories keep."""
+    activities = [name for kind, name in story.recovered["commands"]["system"] if kind == "schedule_activity"]
+    request = ["agent__system__capability__active_prompt-olga__prompt", "agent__system__model_request"]
+    tool = ["agent__system__toolset__<agent>__call_tool"]
+    assert activities == [*request, *tool, *request, *tool, *request]
+
+
+@pytest.mark.parametrize(
+    "way",
+    ["plain", "whole", "named", "installed", "installed_and_given", "passed_through", "named_passed_through"],
+)
+def test_how_a_workflow_may_import(way: str, sqlite_url: str, tmp_path: Path) -> None:
+    """A workflow's module may import the library in any way, also passed through, as Temporal advises."""
+    found = stage_in(tmp_path, "tests.temporal_imports", sqlite_url).play(way)
+    assert versions(found["history"]) == [("default", 1)]
+    assert found["refused"] == ""

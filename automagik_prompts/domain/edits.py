@@ -99,8 +99,9 @@ class SyncResult:
         status_key: The status.
         version: The version concerned; `None` for an orphan without one.
         outcome: `created` (and activated), `drift` (created, not activated: a person's version or a person's
-            deactivation stands), `activated` (an earlier version of the code), `orphan` (no longer in code), or `alike`
-            (not written: the database has the status in a spelling that differs only in case or in Unicode form).
+            deactivation stands), `withdrawn` (created, not activated: people have withdrawn this text), `activated` (an
+            earlier version of the code), `orphan` (no longer in code), or `alike` (not written: the database has the
+            status in a spelling that differs only in case or in Unicode form).
         clash: Both spellings of the status, where it was not written.
     """
 

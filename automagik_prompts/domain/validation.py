@@ -18,6 +18,9 @@ MAX_TEXT_LENGTH = 2_000_000
 MAX_NOTE_LENGTH = 10_000
 """The longest note, in characters."""
 
+MAX_VERSION = 2**31 - 1
+"""The highest number of a version that the database has room for."""
+
 Format = Literal["handlebars", "simple", "text"]
 """How a text is read: as a Handlebars template, with nothing but the tags of exposed names filled, or verbatim."""
 

@@ -26,7 +26,13 @@ from automagik_prompts.editing.recording import (
     result_of,
     set_active,
 )
-from automagik_prompts.editing.withdrawing import check_not_withdrawn, check_text_not_withdrawn
+from automagik_prompts.editing.withdrawing import (
+    FORGOTTEN,
+    WITHDRAWN_TEXT,
+    check_not_withdrawn,
+    is_text_withdrawn,
+    withdrawn_text_error,
+)
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
@@ -71,8 +77,9 @@ async def create(
         # Looked up again under the lock: somebody may have added the status meanwhile, in another spelling.
         keys = StatusKeys(await repository.get_status_keys(db, locked.id))
         status_key = keys.find(target.status_key) or target.status_key
-        if activate:
-            await check_text_not_withdrawn(db, locked, status_key, text)
+        is_withdrawn = await is_text_withdrawn(db, locked, status_key, text)
+        if is_withdrawn and activate:
+            raise withdrawn_text_error(locked.name, status_key)
         previous = await repository.get_active_prompt(db, locked.id, status_key)
         data = PromptCreate(
             agent_id=locked.id,
@@ -85,10 +92,15 @@ async def create(
         )
         written = await repository.create_prompt(db, data)
         await record(db, locked, status_key, Action.CREATED, intent, to=written, previous=None)
+        hints = target.hints
+        if is_withdrawn:
+            await repository.withdraw(db, locked.id, written.id, written.version)
+            await record(db, locked, status_key, Action.WITHDRAWN, intent, to=written, previous=None)
+            hints = (*hints, WITHDRAWN_TEXT)
         if not activate:
-            return replace(result_of(locked, status_key, written, previous, previous), hints=target.hints)
+            return replace(result_of(locked, status_key, written, previous, previous), hints=hints)
         active = await set_active(db, locked, status_key, written, previous, Action.ACTIVATED, intent)
-        return replace(result_of(locked, status_key, active, active, previous), hints=target.hints)
+        return replace(result_of(locked, status_key, active, active, previous), hints=hints)
 
     return await database.transaction(write)
 
@@ -227,13 +239,16 @@ async def delete(
                 f"Version {version} of {agent}/{status_key} was deleted meanwhile.", agent=agent, status_key=status_key
             )
         _check_deletable(wanted, agent)
+        was_withdrawn = wanted.id in await repository.get_withdrawn(db, [locked.id])
         once = await repository.get_activated_versions(db, locked.id, version=version)
         if (status_key, version) in once:
             # Conversations that began with it leave it.
             await repository.withdraw(db, locked.id, wanted.id, version)
         await repository.delete_prompt(db, wanted.id)
         await record(db, locked, status_key, Action.DELETED, intent, to=wanted, previous=None)
-        return result_of(locked, status_key, wanted, active, active)
+        is_forgotten = was_withdrawn and not await is_text_withdrawn(db, locked, status_key, wanted.prompt_text)
+        hints = (FORGOTTEN,) if is_forgotten else ()
+        return replace(result_of(locked, status_key, wanted, active, active), hints=hints)
 
     return await database.transaction(write)
 

@@ -8,7 +8,7 @@ from automagik_prompts.domain.edits import Target
 from automagik_prompts.domain.keys import Status, StatusKeys, new_key
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import nearest
-from automagik_prompts.domain.validation import check_name, normalized
+from automagik_prompts.domain.validation import MAX_VERSION, check_name, normalized
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -60,10 +60,12 @@ async def find_version(database: Database, agent: AgentInfo, status: Status, ver
         PromptNotFoundError: There is none; the message says which there are.
     """
     status_key = await find_status(database, agent, status)
-    found = await database.run(repository.get_version, agent.id, status_key, version)
+    found = None
+    if type(version) is int and 0 < version <= MAX_VERSION:  # what is beyond is none, and more than a database takes
+        found = await database.run(repository.get_version, agent.id, status_key, version)
     if found is None:
         latest = await database.run(repository.get_latest_version_for_status, agent.id, status_key)
-        message = f"{agent.name}/{status_key} has no version {version}; its versions go from 1 to {latest}."
+        message = f"{agent.name}/{status_key} has no version {version!r:.40}; its versions go from 1 to {latest}."
         raise PromptNotFoundError(message, agent=agent.name, status_key=status_key)
     return found
 

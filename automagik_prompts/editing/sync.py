@@ -126,10 +126,11 @@ async def _seed_agents(
     await repository.add_events(
         db, [event for plan, prompt in zip(plans, written, strict=True) for event in plan.events(prompt)]
     )
-    done += [
-        SyncResult(plan.agent.name, prompt.status_key, prompt.version, "created" if plan.activates else "drift")
-        for plan, prompt in zip(plans, written, strict=True)
-    ]
+    for plan, prompt in zip(plans, written, strict=True):
+        if plan.is_withdrawn:
+            # As a version of its own, so that it stays withdrawn when the one that people withdrew is deleted.
+            await repository.withdraw(db, plan.agent.id, prompt.id, prompt.version)
+        done.append(SyncResult(plan.agent.name, prompt.status_key, prompt.version, plan.outcome))
     for agent in locked:
         await _write_facts(db, agent, declared[agent.name], exact)
         if exact:

@@ -61,6 +61,11 @@ class TextPlan:
             return self.last is not Action.DEACTIVATED
         return self.head.active_from_code if self.head.active is not None else self.last is None
 
+    @property
+    def outcome(self) -> str:
+        """What is told of it."""
+        return "withdrawn" if self.is_withdrawn else "created" if self.activates else "drift"
+
     def version(self) -> PromptCreate:
         """Return the version to write."""
         return PromptCreate(
@@ -77,7 +82,8 @@ class TextPlan:
 
     def events(self, written: Prompt) -> list[EventCreate]:
         """Return the events that tell of it."""
-        actions = [Action.CREATED, Action.ACTIVATED if self.activates else Action.DRIFT]
+        done = Action.WITHDRAWN if self.is_withdrawn else Action.ACTIVATED if self.activates else Action.DRIFT
+        actions = [Action.CREATED, done]
         return [
             EventCreate(
                 agent_id=self.agent.id,
@@ -86,7 +92,9 @@ class TextPlan:
                 revision=self.agent.revision,
                 prompt_id=written.id,
                 version=written.version,
-                from_version=self.head.active if self.head is not None and action is not Action.CREATED else None,
+                from_version=self.head.active
+                if self.head is not None and action in {Action.ACTIVATED, Action.DRIFT}
+                else None,
                 author=AUTHOR,
             )
             for action in actions

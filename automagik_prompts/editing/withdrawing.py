@@ -16,6 +16,13 @@ from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
 
+WITHDRAWN_TEXT = "This text is withdrawn for this status, and the new version with it."
+
+FORGOTTEN = (
+    "The version was withdrawn. With its last version a text is forgotten, and whoever writes it again may activate "
+    "it; as long as a withdrawn version is kept, its text cannot come back."
+)
+
 STILL_IN_CODE = (
     "The code has this text, as far as is known here: it still stands in where nothing else is active, such as while "
     "the database has not been read. Take it out of the code, too."
@@ -114,23 +121,24 @@ async def reinstate(
 
 
 async def check_not_withdrawn(db: Client, agent: AgentInfo, prompt: Prompt) -> None:
-    """Refuse a version that is withdrawn, and one that was written with the text of such a version."""
-    withdrawn = await repository.get_withdrawn(db, [agent.id])
-    if prompt.id in withdrawn:
+    """Refuse a version that is withdrawn."""
+    if prompt.id in await repository.get_withdrawn(db, [agent.id]):
         raise withdrawn_error(agent.name, prompt)
-    if withdrawn:
-        await check_text_not_withdrawn(db, agent, prompt.status_key, prompt.prompt_text)
 
 
-async def check_text_not_withdrawn(db: Client, agent: AgentInfo, status_key: str, text: str) -> None:
-    """Refuse to bring a withdrawn text back under another number."""
-    if (agent.id, status_key, content_hash(text)) in await repository.get_withdrawn_texts(db, [agent.id]):
-        raise InvalidPromptError(
-            f"This text is withdrawn for {agent.name}/{status_key}, so it cannot be activated. Write another one, or "
-            f"take the withdrawal back: automagik-prompts history {agent.name} {status_key} says of which version.",
-            agent=agent.name,
-            status_key=status_key,
-        )
+async def is_text_withdrawn(db: Client, agent: AgentInfo, status_key: str, text: str) -> bool:
+    """Return whether a status has a withdrawn version with a text; one that is written anew is withdrawn, too."""
+    return (agent.id, status_key, content_hash(text)) in await repository.get_withdrawn_texts(db, [agent.id])
+
+
+def withdrawn_text_error(agent: str, status_key: str) -> InvalidPromptError:
+    """Return what to do about a new text that is withdrawn."""
+    return InvalidPromptError(
+        f"This text is withdrawn for {agent}/{status_key}, so it cannot be activated. Write another one, or "
+        f"take the withdrawal back: automagik-prompts history {agent} {status_key} says of which version.",
+        agent=agent,
+        status_key=status_key,
+    )
 
 
 def withdrawn_error(agent: str, prompt: Prompt) -> InvalidPromptError:

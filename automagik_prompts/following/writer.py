@@ -113,6 +113,12 @@ class CodeWriter:
                     "Compare and activate it with: automagik-prompts activate %s %s %s",
                     *(item.agent, item.status_key, item.version, item.agent, item.status_key, item.version),
                 )
+            elif item.outcome == "withdrawn":
+                logger.warning(
+                    "%s/%s: the code's text is version %s but was not activated, because its text is withdrawn. "
+                    "Change the code, or take that back with: automagik-prompts withdraw %s %s %s --undo",
+                    *(item.agent, item.status_key, item.version, item.agent, item.status_key, item.version),
+                )
 
 
 async def prepare_schema(database: Database) -> None:

@@ -7,7 +7,7 @@ import pytest
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.records import Action, AgentInfo
-from automagik_prompts.editing import commands, history, queries, sync
+from automagik_prompts.editing import commands, history, queries, sync, withdrawing
 from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError, UnexposedVariableError
 from automagik_prompts.storage import repository
@@ -82,6 +82,16 @@ async def test_delete(database: Database, agent: str) -> None:
     assert await standing(database, agent) == [(2, True), (4, False)]
     with pytest.raises(PromptNotFoundError, match="has no version 3"):
         await commands.activate(database, agent, "default", 3)
+
+
+@pytest.mark.parametrize("version", [0, -1, 2**31, 2**63, 10**30, True])
+async def test_a_number_that_no_version_can_have(database: Database, agent: str, version: int) -> None:
+    """A number that the database has no room for is no version, and `True` is not the first one."""
+    await versions(database, agent, "one", "two")
+    for command in (commands.activate, withdrawing.withdraw, commands.delete):
+        with pytest.raises(PromptNotFoundError, match="its versions go from 1 to 2"):
+            await command(database, agent, "default", version)
+    assert await standing(database, agent) == [(1, False), (2, True)]
 
 
 async def test_a_rollback_passes_over_what_was_deleted(database: Database, agent: str) -> None:

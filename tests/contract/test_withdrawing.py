@@ -11,6 +11,7 @@ from automagik_prompts.domain.records import Action
 from automagik_prompts.editing import checks, queries, sync
 from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.editing.findings import Kind
+from automagik_prompts.editing.withdrawing import FORGOTTEN, WITHDRAWN_TEXT
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
 from automagik_prompts.following.memory.packing import from_list, is_head, listed, pack, unpack
 from automagik_prompts.storage import repository
@@ -101,17 +102,48 @@ async def test_deleting_implies_it(database: Database, edits: DatabaseEdits) -> 
 
 
 async def test_not_under_another_number(database: Database, edits: DatabaseEdits) -> None:
-    """The text of a withdrawn version is not activated as a new version either; a draft may have it."""
+    """The text of a withdrawn version is not activated as a new version either; a draft with it is withdrawn, too."""
     await edits.withdraw("stan", "NEW", 2)
     with pytest.raises(InvalidPromptError, match="This text is withdrawn for stan/NEW"):
         await edits.create("stan", "NEW", "Two.", activate=True)
-    assert (await edits.create("stan", "NEW", "Two.")).active_version == 3
+    draft = await edits.create("stan", "NEW", "Two.")
+    assert (draft.active_version, draft.hints) == (3, (WITHDRAWN_TEXT,))
     assert len(await queries.versions(database, "stan")) == 4
-    with pytest.raises(InvalidPromptError, match="This text is withdrawn for stan/NEW"):
+    with pytest.raises(InvalidPromptError, match="Version 4 of stan/NEW is withdrawn"):
         await edits.activate("stan", "NEW", 4)
-    with pytest.raises(InvalidPromptError, match="This text is withdrawn for stan/NEW"):
+    with pytest.raises(InvalidPromptError, match="Version 4 of stan/NEW is withdrawn"):
         await edits.withdraw("stan", "NEW", 3, activate=4)
-    assert await withdrawn_in(database) == [2]
+    assert sorted(await withdrawn_in(database)) == [2, 4]
+
+
+async def test_a_withdrawn_version_is_deleted(database: Database, edits: DatabaseEdits) -> None:
+    """Its text stays withdrawn as long as a version has it; deleting the last one says that the text is forgotten."""
+    await edits.withdraw("stan", "NEW", 2)
+    await edits.create("stan", "NEW", "Two.")
+    assert (await edits.delete("stan", "NEW", 2)).hints == ()
+    with pytest.raises(InvalidPromptError, match="This text is withdrawn for stan/NEW"):
+        await edits.create("stan", "NEW", "Two.", activate=True)
+    assert (await edits.delete("stan", "NEW", 4)).hints == (FORGOTTEN,)
+    assert (await edits.create("stan", "NEW", "Two.", activate=True)).active_version == 5
+    assert 2 in await withdrawn_in(database)  # no conversation goes on with that number
+
+
+async def test_code_brings_a_withdrawn_text_and_the_version_is_deleted(database: Database, registry: Registry) -> None:
+    """What code declares of a withdrawn text stays inactive, also when the version that people withdrew is deleted."""
+    registry.declare("stan", {"NEW": "One."}, where="here")
+    edits = DatabaseEdits(database, registry.agents)
+    await edits.sync()
+    await edits.create("stan", "NEW", "Two.")
+    await edits.withdraw("stan", "NEW", 2)
+    later = Registry()
+    later.declare("stan", {"NEW": "Two."}, where="here")
+    edits = DatabaseEdits(database, later.agents)
+    assert [(one.version, one.outcome) for one in await edits.sync()] == [(3, "withdrawn")]
+    await edits.delete("stan", "NEW", 2)
+    assert await edits.sync() == ()
+    [shown] = [one for one in await queries.versions(database, "stan") if one.version == 3]
+    assert (shown.is_active, shown.is_withdrawn) == (False, True)
+    assert [one.kind for one in await checks.check_database(database, later.agents)] == [Kind.WITHDRAWN]
 
 
 async def test_versions_of_the_same_text(database: Database, edits: DatabaseEdits) -> None:

@@ -15,6 +15,7 @@ from automagik_prompts.schema import migrate, migrations
 _OUTCOMES = {
     "created": "version {} is written and active",
     "drift": "version {} is written, not activated: a person decided otherwise",
+    "withdrawn": "version {} is written, not activated: its text is withdrawn",
     "activated": "version {} of the code is active",
     "alike": "is not written: the database has a status that differs only in case or in Unicode form",
     "orphan": "is no longer in code; its newest version from code is {}",

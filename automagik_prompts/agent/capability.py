@@ -125,6 +125,8 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
             await pinning.ask(ctx, self.pin, run)
         if ctx.messages:
             run.look_back(ctx.messages, leading=self.adopt == "leading")
+            if self.on_change == "append" and isinstance(run, MemoryRun):
+                run.believe(ctx.messages, ctx.conversation_id)
         runs.begin(ctx, name, run)
         try:
             return await handler()
@@ -168,8 +170,8 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
             rendered = await self.render(ctx, run)
         declared = run.texts
         text = rendered.text if rendered is not None and self.inject == "system_prompt" else None
-        status_key = rendered.used.status_key if rendered is not None else None
-        put_right(request_context, ctx.messages, self.ref, text, declared, self.context_id, (run.is_known, status_key))
+        known = run.sending(rendered)
+        put_right(request_context, ctx.messages, self.ref, text, declared, self.context_id, known)
         if self.others == "drop":
             drop_others(request_context, ctx.messages, {one.ref for one in self._own_prompts(ctx)})
         if rendered is None:

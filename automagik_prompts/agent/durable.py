@@ -139,10 +139,9 @@ class RecordedRun(Run):
     fixed: RenderedPrompt | None = None
     leading: str | None = None
 
-    def is_known(self, content: str, status_key: str | None = None) -> bool:
+    def is_known(self, content: str) -> bool:
         """Have it found out with the first request: the texts are not known here."""
-        if status_key is None:
-            self.leading = content
+        self.leading = content
         return False
 
     async def render(self, record: Callable[..., Awaitable[RecordedPrompt]]) -> RenderedPrompt:

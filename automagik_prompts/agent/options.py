@@ -64,7 +64,8 @@ class PromptOptions(AbstractCapability[AgentDepsT]):
 
     on_change: OnChange = "rewrite"
     """What happens to a text in the history that is not the active one any more: it is rewritten, or it stays and the
-    new one is appended as its replacement, which keeps the provider's prompt cache."""
+    new one is appended as its replacement, which keeps the provider's prompt cache. If the history has one that is not
+    known as a text of the agent's, or that is withdrawn, it is rewritten all the same."""
 
     others: Others = "keep"
     """What happens to the prompts of other managed agents in a history that was handed over: they stay, or they go."""
@@ -76,9 +77,9 @@ class PromptOptions(AbstractCapability[AgentDepsT]):
     pin: Literal["conversation"] | Callable[[RunContext[AgentDepsT]], Kept | Awaitable[Kept]] | None = None
     """`"conversation"`: a conversation goes on with the version that its history says it was sent last, until its
     status changes. A sync or async function of the run context instead returns what the application has kept itself:
-    `prompt_used(result).token`, or `None`. By default each run takes the versions that are active when it begins. A
-    history never brings a text, and is believed only of versions of that status that were active once; with the
-    setting `history_key` only if it is signed."""
+    `prompt_used(result).token`, or `None`; what it raises ends the run. By default each run takes the versions that are
+    active when it begins. A history never brings a text, and is believed only of versions of that status that were
+    active once; with the setting `history_key` only if it is signed."""
 
     version: int | None = None
     """Always this version of the present status, for previews and replays. The first run that needs it waits until it

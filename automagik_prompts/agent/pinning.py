@@ -36,7 +36,7 @@ async def choose(
         return selection
     statuses = dict.fromkeys((asked, selection.prompt.status_key))
     if not pinned.is_opaque and pinned.status_key not in statuses:
-        words = f"names a version of {pinned.status_key!r} for the status {asked!r}, where it does not stand in"
+        words = f"names a version of another status than {asked!r}, which does not stand in for it"
         return _disbelieved(run, words, selection)
     if pinned.is_opaque:
         found = await _opaque(run, pinned, asked, [*statuses], selection, conversation)

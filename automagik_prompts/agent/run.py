@@ -12,7 +12,8 @@ from pydantic_ai.messages import ModelMessage
 from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent import telemetry
-from automagik_prompts.agent.history.messages import leading_prompt
+from automagik_prompts.agent.history.messages import Known, leading_prompt
+from automagik_prompts.agent.history.provenance import signed_statuses
 from automagik_prompts.agent.history.used import UsedPrompt
 from automagik_prompts.agent.rendering import RenderedPrompt
 from automagik_prompts.domain.history import HistoryRules
@@ -78,6 +79,7 @@ class Run:
         lead: The run of the agent's first prompt, for another one of the same agent.
         labels: What was sent so far, in the order of first use.
         attributes: What spans say about the latest request.
+        sent: The filled texts that it has sent, where they stay in the history (`on_change="append"`).
     """
 
     capability: RunCapability
@@ -94,6 +96,7 @@ class Run:
     lead: Run | None = field(default=None, init=False)
     labels: tuple[str, ...] = field(default=(), init=False)
     attributes: telemetry.Attributes | None = field(default=None, init=False)
+    sent: frozenset[str] = field(default=frozenset(), init=False)
 
     def look_back(self, messages: Sequence[ModelMessage], *, leading: bool) -> None:
         """Take a system prompt from before this library for ours, if it is one of the agent's texts.
@@ -106,9 +109,21 @@ class Run:
         if content is not None and ((leading and not has_own) or self.is_known(content)):
             self.texts |= {content}
 
-    def is_known(self, content: str, status_key: str | None = None) -> bool:
-        """Return whether a prompt is one of the agent's texts, of one status or all, filled or not."""
+    def is_known(self, content: str) -> bool:
+        """Return whether a prompt is one of the agent's texts, filled or not."""
         raise NotImplementedError
+
+    def sending(self, rendered: RenderedPrompt | None) -> Known:
+        """Take note of what a request is sent, and return what tells which texts of a history may be sent again."""
+        if rendered is None:
+            return self.may_have_sent, ""
+        if self.capability.on_change == "append":
+            self.sent |= {rendered.text}
+        return self.may_have_sent, rendered.used.status_key
+
+    def may_have_sent(self, content: str, status_key: str | None) -> bool:  # noqa: ARG002  # known in memory only
+        """Return whether a text that a history holds may be sent again, as one of a status, or of any (`None`)."""
+        return content in self.sent
 
     async def render(self, record: Callable[..., Awaitable[Any]]) -> RenderedPrompt:
         """Return what a request is sent, where that is recorded: a run in memory is asked otherwise."""
@@ -143,6 +158,7 @@ class MemoryRun(Run):
         overrides: The prompts in force in the context that began the run.
         goes_on: Whether it goes on with what a durable run was sent before.
         selections: What was chosen for each status, so that a status that comes back finds the same text.
+        signed: The statuses that its history names with a signature.
     """
 
     reader: PromptReader
@@ -150,10 +166,27 @@ class MemoryRun(Run):
     overrides: tuple[ServedPrompt, ...] = ()
     goes_on: bool = False
     selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
+    signed: frozenset[str] = field(default=frozenset(), init=False)
 
-    def is_known(self, content: str, status_key: str | None = None) -> bool:
-        """Return whether a prompt is one of the agent's texts, of one status or all, filled or not."""
-        return self.reader.known_texts(self.capability.name, status_key).is_own(content)
+    def believe(self, messages: Sequence[ModelMessage], conversation: str | None) -> None:
+        """Find out which statuses a history names with a signature, for its conversation."""
+        if keys := self.reader.history.keys:
+            self.signed = signed_statuses(messages, self.capability.name, keys, conversation)
+
+    def is_known(self, content: str) -> bool:
+        """Return whether a prompt is one of the agent's texts, filled or not."""
+        return self.reader.known_texts(self.capability.name).is_own(content)
+
+    def may_have_sent(self, content: str, status_key: str | None) -> bool:
+        """Return whether a text that a history holds may be sent again, as one of a status, or of any (`None`)."""
+        if super().may_have_sent(content, status_key):
+            return True
+        # Where histories are signed, those that a signature names are believed besides the present one.
+        is_any = status_key is None and self.reader.history.keys
+        known = (
+            self.reader.sendable_texts(self.capability.name, key) for key in (self.signed if is_any else [status_key])
+        )
+        return any(texts.is_own(content) for texts in known)
 
     @property
     def is_plain(self) -> bool:

@@ -102,8 +102,12 @@ class PromptReader(Protocol):
         """Return an agent's statuses, and what is in memory under a version number."""
         ...
 
-    def known_texts(self, agent: str, status_key: str | None = None) -> TextMatcher:
-        """Return what tells an agent's own texts, of one status or all, as far as they are in memory."""
+    def known_texts(self, agent: str) -> TextMatcher:
+        """Return what tells an agent's own texts, as far as they are in memory."""
+        ...
+
+    def sendable_texts(self, agent: str, status_key: str | None) -> TextMatcher:
+        """Return what tells those of one status, or of all, that are not withdrawn."""
         ...
 
     def report_pin(self, agent: str, words: str) -> None:

@@ -9,6 +9,7 @@ from automagik_prompts.agent import plugins
 from automagik_prompts.agent.history.recognition import KnownTexts
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import ServedPrompt
+from automagik_prompts.domain.text import content_hash
 from automagik_prompts.following.memory.snapshot import Snapshot
 from automagik_prompts.later import Later
 
@@ -46,7 +47,8 @@ class TextStore:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._newest: dict[str, tuple[Text, ...]] = {}
-        self._known: dict[str, dict[str | None, KnownTexts]] = {}
+        self._known: dict[str, KnownTexts] = {}
+        self._sendable: dict[str, dict[str | None, KnownTexts]] = {}
         self._read: set[str] = set()
         self._has_read = False
 
@@ -59,29 +61,45 @@ class TextStore:
         """Return whether an agent's texts were read."""
         return agent in self._read
 
-    def known(self, agent: str, snapshot: Snapshot | None, status_key: str | None) -> KnownTexts:
+    def known(self, agent: str, snapshot: Snapshot | None) -> KnownTexts:
         """Return what tells an agent's own texts: those of its code, the active ones, and the newest of the others.
 
         Args:
             agent: The agent's name.
             snapshot: What is served.
-            status_key: Only the texts of this status.
         """
-        found = self._known.setdefault(agent, {})
+        if (known := self._known.get(agent)) is None:
+            texts = self._texts(agent, snapshot)
+            known = self._known[agent] = KnownTexts((text, read_as) for _, text, read_as in texts)
+        return known
+
+    def sendable(self, agent: str, snapshot: Snapshot | None, status_key: str | None) -> KnownTexts:
+        """Return what tells those that are not withdrawn.
+
+        Args:
+            agent: The agent's name.
+            snapshot: What is served.
+            status_key: Only the texts of this status; `None` for those of each.
+        """
+        found = self._sendable.setdefault(agent, {})
         if (known := found.get(status_key)) is None:
-            declared = self._registry.agents.get(agent)
             texts = snapshot.agent(agent) if snapshot is not None else None
-            every = [
-                *(
-                    (key, one.text, one.format)
-                    for key, one in (declared.prompts if declared is not None else {}).items()
-                ),
-                *_texts_of(texts.served.values() if texts is not None else ()),
-                *self._newest.get(agent, ()),
-            ]
-            own = [(text, read_as) for key, text, read_as in every if status_key in {None, key}]
+            gone = {(one.status_key, one.content_hash) for one in (texts.withdrawn if texts is not None else ())}
+            own = (
+                (text, read_as)
+                for key, text, read_as in self._texts(agent, snapshot)
+                if status_key in {None, key} and (key, content_hash(text)) not in gone
+            )
             known = found[status_key] = KnownTexts(own)
         return known
+
+    def _texts(self, agent: str, snapshot: Snapshot | None) -> Iterator[Text]:
+        declared = self._registry.agents.get(agent)
+        texts = snapshot.agent(agent) if snapshot is not None else None
+        for key, one in (declared.prompts if declared is not None else {}).items():
+            yield key, one.text, one.format
+        yield from _texts_of(texts.served.values() if texts is not None else ())
+        yield from self._newest.get(agent, ())
 
     def superseded(self, old: Snapshot, new: Snapshot) -> None:
         """Keep what was served until now and is not any more."""
@@ -89,8 +107,7 @@ class TextStore:
             before = old.agent(name)
             gone = _texts_of(before.served.values() if before is not None else ())
             short = (one for one in gone if len(one[1]) <= LONGEST)
-            self._newest[name] = tuple(dict.fromkeys([*short, *self._newest.get(name, ())]))[:NEWEST]
-            self._known.pop(name, None)
+            self._keep(name, short, self._newest.get(name, ()))
 
     async def read_ahead(self, database: Database) -> None:
         """Read the texts of the agents of this process, once for each."""
@@ -103,6 +120,10 @@ class TextStore:
         """Read the newest texts of some agents."""
         found = await database.run(repository.get_newest_texts, agents, limit=NEWEST_OF_STATUS, length=LONGEST)
         for agent in agents:
-            self._newest[agent] = tuple(dict.fromkeys([*self._newest.get(agent, ()), *found.get(agent, ())]))[:NEWEST]
-            self._known.pop(agent, None)
+            self._keep(agent, self._newest.get(agent, ()), found.get(agent, ()))
         self._read.update(agents)
+
+    def _keep(self, agent: str, first: Iterable[Text], rest: Iterable[Text]) -> None:
+        self._newest[agent] = tuple(dict.fromkeys([*first, *rest]))[:NEWEST]
+        self._known.pop(agent, None)
+        self._sendable.pop(agent, None)

@@ -72,6 +72,12 @@ class VersionStore:
         found = self.pinned.find(agent, status_key, version)
         return found if found is not None and not (texts is not None and texts.is_withdrawn(found)) else None
 
+    def is_withdrawn(self, snapshot: Snapshot | None, agent: str, status_key: str, version: int) -> bool:
+        """Return whether a version that is still there is withdrawn."""
+        texts = snapshot.agent(agent) if snapshot is not None else None
+        withdrawn = texts.withdrawn if texts is not None else ()
+        return any((one.status_key, one.version) == (status_key, version) for one in withdrawn)
+
     def code_text(self, agent: str, status_key: str) -> ServedPrompt | None:
         """Return the code's text for a status, or `None`."""
         declared = self._registry.agents.get(agent)

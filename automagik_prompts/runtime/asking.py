@@ -52,6 +52,9 @@ class Asking:
         life = self._life
         if (found := self._known(key)) is not None:
             return found, ""
+        agent, status_key, version = key
+        if life.versions.is_withdrawn(life.state.snapshot, agent, status_key, version):
+            return None, "It is withdrawn."
         if (reason := life.versions.absent.get(key)) is not None:
             return None, reason
         if life.state.status.state is not State.LIVE:

@@ -162,11 +162,9 @@ class Reader:
             found, reason = None, "Its text is another one than the conversation was sent."
         if found is not None or (code is not None and content_hash is not None):
             return found or code
-        self.report_pin(
-            agent,
-            f"Version {version} of {agent}/{status_key}, which a conversation is to go on with, "
-            f"cannot be had. {reason}",
-        )
+        if content_hash is not None:  # a token may as well be of another status, which has that version
+            words = f"Version {version} of {agent}/{status_key}, which a conversation is to go on with, cannot be had."
+            self.report_pin(agent, f"{words} {reason}")
         return None
 
     def remembered(self, agent: str, version: int | None) -> tuple[tuple[str, ...], list[ServedPrompt]]:
@@ -180,13 +178,18 @@ class Reader:
             found += [code for code in codes if code is not None]
         return statuses, found
 
-    def known_texts(self, agent: str, status_key: str | None = None) -> TextMatcher:
+    def known_texts(self, agent: str) -> TextMatcher:
         """Return what tells an agent's own texts, as far as they are in memory; what is not is read meanwhile."""
         texts = self._life.texts
         if not texts.is_read(agent) and agent not in self._asked_texts:
             self._asked_texts.add(agent)
             self._life.submit(lambda database: texts.read(database, [agent]))
-        return texts.known(agent, self.snapshot(), status_key)
+        return texts.known(agent, self.snapshot())
+
+    def sendable_texts(self, agent: str, status_key: str | None) -> TextMatcher:
+        """Return what tells those of one status, or of all, that are not withdrawn."""
+        self.known_texts(agent)  # which reads them
+        return self._life.texts.sendable(agent, self.snapshot(), status_key)
 
     async def find_version(self, agent: str, status_key: Status, version: int) -> ServedPrompt:
         """Return a version by its number, reading it if need be, within `startup_timeout` or one second.
@@ -284,8 +287,9 @@ class Reader:
             self.notices.log(key, f"{_where(prompt)}: the variable {name!r} {words}")
 
     def report_pin(self, agent: str, words: str) -> None:
-        """Log, once per agent and sentence, that what a conversation is to go on with is not believed or not there."""
-        key = ("pin", agent, words)
+        """Log, once per agent and reason, that what a conversation is to go on with is not believed or not there."""
+        # Whatever number it is: who writes histories could have a line logged for each, until none has room any more.
+        key = ("pin", agent, "".join(each for each in words if not each.isdecimal()))
         if self.notices.note(key):
             self.notices.log(key, f"{agent}: {words.rstrip('.')}. It is sent what is active.")
 

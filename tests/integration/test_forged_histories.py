@@ -134,8 +134,22 @@ async def test_it_is_told_once(plugin: PromptPlugin) -> None:
     for _ in range(3):
         await agent_of(Listener(), plugin).run("go on", deps=Contact(), message_history=history)
     [problem] = [problem for problem in plugin.health().problems if "conversation" in problem]
-    assert "'APPROVED'" in problem
+    assert "another status than 'NEW'" in problem
     assert FORGED not in problem
+
+
+async def test_many_claims_are_told_once(plugin: PromptPlugin) -> None:
+    """However many versions are invented, one line tells it, and what is the matter with a real one is told as well."""
+    history, agent = await talk(plugin), agent_of(Listener(), plugin)
+    for version in range(1000, 1030):
+        claim = forged(history, lambda entry, version=version: entry.update(version=version))  # type: ignore[misc]  # bound here
+        await agent.run("go on", deps=Contact(), message_history=claim)
+    await plugin.withdraw("stan", "NEW", 2, activate=1)
+    await agent.run("go on", deps=Contact(), message_history=history)
+    told = [problem for problem in plugin.health().problems if "conversation" in problem]
+    assert len(told) == 2
+    assert "has no version 1000" in told[0]
+    assert "It is withdrawn" in told[1]
 
 
 async def test_a_version_that_was_active_goes_on(plugin: PromptPlugin) -> None:
@@ -223,6 +237,15 @@ async def test_a_token_says_nothing(sqlite_url: str, registry: Registry, make_pl
         messages = forged(history, lambda entry, change=change: entry.update(change or {}), None)  # type: ignore[misc]  # bound here
         await agent_of(listener, plugin).run("go on", deps=Contact(status), message_history=messages)
         assert told(listener) == expected
+
+
+async def test_a_token_of_another_status(sqlite_url: str, registry: Registry, make_plugin: MakePlugin) -> None:
+    """A conversation whose status has changed since is nothing to be told about."""
+    plugin = await make(sqlite_url, registry, make_plugin, history_key=KEY, provenance="opaque")
+    history, listener = await talk(plugin), Listener()
+    await agent_of(listener, plugin).run("go on", deps=Contact("APPROVED"), message_history=history)
+    assert told(listener) == "Approved 1."
+    assert not [problem for problem in plugin.health().problems if "conversation" in problem]
 
 
 async def test_nothing_is_written(sqlite_url: str, registry: Registry, make_plugin: MakePlugin) -> None:

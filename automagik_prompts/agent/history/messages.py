@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pydantic_ai.models import ModelRequestContext
 
 
-Known = tuple[Callable[[str, str | None], bool], str | None]
+Known = tuple[Callable[[str, str | None], bool], str]
+"""What tells whether a text may be sent again, as one of a status or of any (`None`), and the present status."""
 
 REF = "automagik_prompts."
 """What histories call a prompt of this library begins so; the name of the prompts follows."""
@@ -36,7 +37,7 @@ class Placement:
             the time before this library, is this prompt too.
         context_id: The id under which a later statement replaces an earlier one, or `None` where changes are written
             over the old text.
-        is_known: Whether a text is one that the agent may have been sent in a status, and the present status.
+        is_known: What tells whether a text of the history may be sent again.
     """
 
     ref: str
@@ -82,12 +83,12 @@ class Placement:
             found.append(message)
         return found if any(map(self._has_own, found)) else self._stated_once(found, text)
 
-    def _is_sent(self, content: str) -> bool:
-        """Return whether the agent may have been sent a text."""
+    def _is_sent(self, content: str, *, now: bool = True) -> bool:
+        """Return whether the conversation may have been sent a text, in the status that it has now or in any."""
         if content == self.text or self.is_known is None:
             return content == self.text
         ask, status_key = self.is_known
-        return ask(content, status_key)
+        return ask(content, status_key) or (not now and ask(content, None))
 
     def _stated_once(self, messages: Sequence[ModelMessage], text: str) -> list[ModelMessage]:
         """State the text over this prompt's part at the head of the first request; all others go."""
@@ -106,7 +107,13 @@ class Placement:
         return isinstance(message, ModelRequest) and any(self._is_own(part) for part in message.parts)
 
     def _appended(self, messages: Sequence[ModelMessage], last: ModelRequest, text: str) -> list[ModelMessage]:
-        """Leave what was answered as it is; state the text in the last request, if the latest one was another."""
+        """Leave what was answered as it is; state the text in the last request, if the latest one was another.
+
+        Where a history has a text that the conversation was not sent, as far as is known, none of its texts is left.
+        """
+        told = (part.content for one in messages[:-1] if self._has_own(one) for part in one.parts if self._is_own(part))
+        if not all(self._is_sent(content, now=False) for content in told):
+            return self._stated_once(messages, text)
         earlier: list[ModelMessage] = []
         latest: str | None = None
         for message in messages[:-1]:

@@ -113,6 +113,18 @@ def last_used(messages: Sequence[ModelMessage], agent: str) -> UsedPrompt | None
     return None
 
 
+def signed_statuses(
+    messages: Sequence[ModelMessage], agent: str, keys: Sequence[bytes], conversation: str | None
+) -> frozenset[str]:
+    """Return the statuses of an agent's prompts that a history names with a signature."""
+    told = (used for message in messages if isinstance(message, ModelRequest) for used in _told(message))
+    return frozenset(
+        used.status_key
+        for used in told
+        if used.agent == agent and not used.is_opaque and is_signed(keys, used, conversation, used.proof)
+    )
+
+
 def record_provenance(
     entry: ProvenanceEntry | None, agent: str, run_id: str | None, *histories: Sequence[ModelMessage]
 ) -> None:

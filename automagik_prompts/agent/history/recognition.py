@@ -33,7 +33,11 @@ class KnownTexts:
 
     def is_own(self, content: str) -> bool:
         """Return whether a prompt is one of the texts, filled or not."""
-        return content_hash(content) in self._hashes or any(_fits(pieces, content) for pieces in self._templates)
+        try:
+            digest = content_hash(content)
+        except UnicodeEncodeError:
+            return False  # half a character: no text can be stored that has one
+        return digest in self._hashes or any(_fits(pieces, content) for pieces in self._templates)
 
 
 def literal_pieces(text: str) -> tuple[str, ...] | None:

@@ -53,7 +53,9 @@ def histories(draw: st.DrawFn) -> list[ModelMessage]:
 
 def place(text: str | None = TEXT, context_id: str | None = None) -> Placement:
     """Return a placement of Stan's prompt."""
-    return Placement(REF, text, frozenset({DECLARED}), context_id)
+    return Placement(
+        REF, text, frozenset({DECLARED}), context_id, (lambda content, _: content in {OLD, DECLARED}, "NEW")
+    )
 
 
 def owned(history: list[ModelMessage]) -> list[SystemPromptPart]:
@@ -151,7 +153,7 @@ def test_an_answer_that_goes_on_gets_back_what_it_was_sent(context_id: str | Non
         ModelRequest(parts=[SystemPromptPart(OLD, dynamic_ref=REF, **extra), UserPromptPart("hi")]),
         ModelResponse(parts=[TextPart("wait")], state="suspended"),
     ]
-    known = Placement(REF, TEXT, frozenset({DECLARED}), context_id, (lambda text, _: text == OLD, None))
+    known = Placement(REF, TEXT, frozenset({DECLARED}), context_id, (lambda text, _: text == OLD, "NEW"))
     assert known.apply(history) is None
 
 
@@ -167,7 +169,7 @@ def test_an_answer_that_goes_on_brings_no_forged_text(context_id: str | None, fo
         ModelRequest(parts=[SystemPromptPart("Forged.", dynamic_ref=REF, **extra)]),
         ModelResponse(parts=[TextPart("wait")], state="suspended"),
     ]
-    known = Placement(REF, TEXT, frozenset({DECLARED}), context_id, (lambda text, _: text == OLD, None))
+    known = Placement(REF, TEXT, frozenset({DECLARED}), context_id, (lambda text, _: text == OLD, "NEW"))
     result = known.apply(history)
     assert result is not None
     assert [part.content for part in owned(result)] == [OLD if OLD in forged else TEXT]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
+from weakref import ref
 
 from opentelemetry.trace import get_current_span
 from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering, durable_operation
@@ -23,8 +24,10 @@ from pydantic_ai.tools import AgentDepsT, RunContext
 
 from automagik_prompts.agent import durable, dynamic, overrides, pinning, plugins, telemetry
 from automagik_prompts.agent import run as runs
+from automagik_prompts.agent.carrying import carrying
 from automagik_prompts.agent.durable import RecordedChoice, RecordedPrompt, RecordedRun
-from automagik_prompts.agent.history.messages import drop_others, put_right, without_declared
+from automagik_prompts.agent.history.messages import put_right, without_declared
+from automagik_prompts.agent.history.others import drop_others
 from automagik_prompts.agent.history.provenance import last_used, record_provenance
 from automagik_prompts.agent.history.signing import entry_of
 from automagik_prompts.agent.history.used import UsedPrompt
@@ -41,15 +44,16 @@ if TYPE_CHECKING:
     from pydantic_ai.agent import AbstractAgent
     from pydantic_ai.capabilities.abstract import (
         ValidatedToolArgs,
-        WrapModelRequestHandler,
         WrapOutputProcessHandler,
         WrapRunHandler,
         WrapToolExecuteHandler,
     )
-    from pydantic_ai.messages import ModelResponse
     from pydantic_ai.models import ModelRequestContext
     from pydantic_ai.output import OutputContext
     from pydantic_ai.run import AgentRunResult
+
+
+_NONE = frozenset[str]()
 
 
 @dataclass
@@ -62,6 +66,7 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
 
     _memory: RenderCache = field(default_factory=RenderCache, init=False, repr=False, compare=False)
     _has_engine: bool = field(default=False, init=False, repr=False, compare=False)
+    _alone_in: ref[AbstractCapability[AgentDepsT]] | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def combine(cls, capabilities: Sequence[AbstractCapability[AgentDepsT]]) -> AbstractCapability[AgentDepsT]:
@@ -113,6 +118,11 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
     def _instructions(self) -> Callable[[RunContext[AgentDepsT]], Any]:
         return dynamic.instructions_of(self)
 
+    async def for_run(self, ctx: RunContext[AgentDepsT]) -> AbstractCapability[AgentDepsT]:  # noqa: ARG002  # as it is called
+        """Carry the prompt as baggage as well, where a plugin of this process is set to do so."""
+        is_asked = plugins.carries_baggage and not self._has_engine and self.reader.history.baggage
+        return carrying(self) if is_asked else self
+
     async def wrap_run(self, ctx: RunContext[AgentDepsT], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
         """Keep to one snapshot for the run; only the first run of a process may have to wait for it."""
         name = self.name
@@ -136,27 +146,6 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
                 plugins.ran.add(name)
                 run.reader.report_first_run()
 
-    async def wrap_model_request(
-        self, ctx: RunContext[AgentDepsT], *, request_context: ModelRequestContext, handler: WrapModelRequestHandler
-    ) -> ModelResponse:
-        """Find out, once for each request, what it sends."""
-        run = runs.find(ctx, self.name)
-        if run is None or run.capability is not self:
-            return await handler(request_context)
-        try:
-            step = ctx.run_step
-            rendered = run.prepared_for(step, earliest=step - 1)
-            if rendered is None and self.inject == "system_prompt":
-                rendered = await self.render(ctx, run)
-            if rendered is not None:
-                run.prepare(rendered, step)
-                if run.span is not None and run.rules is not None and run.rules.baggage:
-                    with telemetry.baggage_set(telemetry.attributes_of(rendered.used)):
-                        return await handler(request_context)
-            return await handler(request_context)
-        finally:
-            run.prepared = None
-
     async def before_model_request(
         self, ctx: RunContext[AgentDepsT], request_context: ModelRequestContext
     ) -> ModelRequestContext:
@@ -165,26 +154,21 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         run = runs.find(ctx, name) or await self.begin(ctx)
         if run.capability is not self:
             return request_context
-        rendered = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
-        if rendered is None and self.inject == "system_prompt":
+        rendered = run.take(ctx.run_step)
+        is_system_prompt = self.inject == "system_prompt"
+        if rendered is None and is_system_prompt:
             rendered = await self.render(ctx, run)
-        declared = run.texts
-        text = rendered.text if rendered is not None and self.inject == "system_prompt" else None
-        known = run.sending(rendered)
-        put_right(request_context, ctx.messages, self.ref, text, declared, self.context_id, known)
+        text = rendered.text if rendered is not None and is_system_prompt else None
+        known = (run.may_have_sent, rendered.used.status_key if rendered is not None else "")
+        put_right(request_context, ctx.messages, self.ref, text, run.texts, self.context_id, known)
+        if self.on_change == "append":
+            run.sent |= {text}
         if self.others == "drop":
             drop_others(request_context, ctx.messages, {one.ref for one in self._own_prompts(ctx)})
         if rendered is None:
             return request_context  # the agent's instructions were overridden for this run, the prompt with them
-        parameters = request_context.model_request_parameters
-        if parameters.instruction_parts or self.inject == "instructions":
-            parts = list(parameters.instruction_parts or ())
-            kept = without_declared(parts, declared)
-            if self.inject == "instructions" and not dynamic.is_among(kept, self.id):
-                # A hook has made the instructions anew.
-                kept.append(dynamic.instruction(rendered.text, self.id, self.on_change))
-            if kept != parts:
-                request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
+        if not is_system_prompt or request_context.model_request_parameters.instruction_parts:
+            self._instruct(request_context, rendered.text, run.texts)
         entry, rules = rendered.entry, run.rules
         if rules is not None and not rules.is_plain:
             entry = entry_of(rendered.used, rules, ctx.conversation_id)
@@ -192,6 +176,19 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         if run.span is not None:
             run.trace(rendered.used)
         return request_context
+
+    def _instruct(self, request_context: ModelRequestContext, text: str, declared: frozenset[str]) -> None:
+        """Take the agent's texts out of what its code gives as instructions, and see that the prompt is among them."""
+        parameters = request_context.model_request_parameters
+        parts = list(parameters.instruction_parts or ())
+        if dynamic.is_all(parts, text):
+            return
+        kept = without_declared(parts, declared)
+        if self.inject == "instructions" and not dynamic.is_among(kept, self.id):
+            # A hook has made the instructions anew.
+            kept.append(dynamic.instruction(text, self.id, self.on_change))
+        if kept != parts:
+            request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
 
     async def wrap_tool_execute(
         self, ctx: RunContext[AgentDepsT], *, args: ValidatedToolArgs, handler: WrapToolExecuteHandler, **_call: Any
@@ -209,8 +206,9 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         handler: WrapOutputProcessHandler,
     ) -> Any:
         """Name the prompt on the span of an output function, and on whatever that calls."""
-        # Without a function there is no span for it.
-        with self._traced(ctx) if output_context.has_function else nullcontext():
+        if not output_context.has_function:
+            return await handler(output)  # there is no span for it
+        with self._traced(ctx):
             return await handler(output)
 
     @contextmanager
@@ -228,14 +226,19 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         """Return the text for the present status, filled."""
         if not isinstance(run, MemoryRun):
             return await run.render(partial(self._record, ctx))
+        status = run.status
+        if status is not None and type(status) is not str:
+            status = await read_status(ctx, status)
+        memory = self._memory
+        if run.is_plain and self.variables is None and (status is None or type(status) is str):
+            known = memory.entries.get(status)
+            is_present = known is not None and known.snapshot is run.snapshot and known.is_own
+            if known is not None and is_present and (found := known.plain(ctx.deps, run.reader)) is not None:
+                return found
         name = self.name
         if not run.snapshot.is_loaded and (run.is_plain or run.goes_on) and not run.snapshot.knows(name):
             await wait_for_database(run)
-        given = self.status if self.status is not None else run.snapshot.default_status(name)
-        status_key = await read_status(ctx, run.snapshot, name, given) if given is not None else None
-        snapshot, memory = run.snapshot, self._memory
-        if run.is_plain and (rendered := memory.rendered(snapshot, status_key)) is not None:
-            return rendered
+        status_key = run.snapshot.status_key(name, status) if status is not None else None
         selection = run.selections.get(status_key) or await choose(ctx, run, name, status_key)
         return await fill(ctx, run.snapshot, selection, status_key, run.reader, self.variables, self.expose, memory)
 
@@ -261,8 +264,7 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
             await pinning.ask(ctx, self.pin, run)
         durable.resume(run, choices)
         rendered = await self.render(ctx, run)
-        status = self.status if self.status is not None else run.snapshot.default_status(self.name)
-        is_constant = not callable(status) or isinstance(status, Enum)
+        is_constant = not callable(run.status) or isinstance(run.status, Enum)
         found = durable.recorded(run, rendered, choices, ctx.conversation_id, is_constant=is_constant)
         return replace(found, is_own=leading is not None and run.reader.known_texts(self.name).is_own(leading))
 
@@ -275,18 +277,29 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
 
     def _is_replaced(self, ctx: RunContext[AgentDepsT]) -> bool:
         """Return whether the run has another capability for the same prompts, also one that was made for this run."""
+        root = ctx.root_capability
+        if root is None or (self._alone_in is not None and self._alone_in() is root):
+            return False  # as in the run before
         own = self._own_prompts(ctx)
-        return any(not isinstance(one, InstalledPrompt) and one.agent == self.agent for one in own)
+        if any(not isinstance(one, InstalledPrompt) and one.agent == self.agent for one in own):
+            return True
+        self._alone_in = ref(root)
+        return False
 
     async def begin(self, ctx: RunContext[AgentDepsT] | None) -> Run:
         """Begin a run, waiting for the first load if need be; without a context, one that reads memory in any case."""
         if self._has_engine and ctx is not None and durable.is_replayable(ctx):
             declarations = self.plugin.registry if self.plugin is not None else registry
             return RecordedRun(self, declarations.texts(self.name), None)
-        reader = self.reader
+        reader, name = self.reader, self.name
         snapshot = reader.snapshot() or await reader.ready()
-        texts = snapshot.code_texts(self.name)
-        return MemoryRun(self, texts, reader.history, reader, snapshot, overrides.in_force())
+        code, status, others = snapshot.code(name), self.status, overrides.in_force()
+        if status is None and code is not None:
+            status = code.status
+        texts = code.texts if code is not None else _NONE
+        run = MemoryRun(self, texts, reader.history, reader, snapshot, status, others)
+        run.is_plain = not others and self.version is None and self.pin is None
+        return run
 
 
 class InstalledPrompt(ActivePrompt[AgentDepsT]):

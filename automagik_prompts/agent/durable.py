@@ -24,7 +24,7 @@ from automagik_prompts.domain.protocols import SnapshotReader
 from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt, Source
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.exceptions import NoActivePromptError
-from automagik_prompts.templating.template import compile_template
+from automagik_prompts.templating.compiling import compile_template
 
 # What is recorded is plain, as engines write it as JSON or pickle it. Names and fields stay: records outlive releases.
 # Pydantic's dataclasses have their schema once they are imported; those of the standard library look this module up in
@@ -74,7 +74,7 @@ class RecordedText:
         for prompt in known:
             if prompt is not None and self.of(prompt) == self:
                 return prompt
-        template, exposed = compile_template(self.text, self.format), snapshot.exposed(self.agent)
+        template, code = compile_template(self.text, self.format), snapshot.code(self.agent)
         return ServedPrompt(
             agent=self.agent,
             status_key=self.status_key,
@@ -85,7 +85,7 @@ class RecordedText:
             content_hash=self.content_hash,
             source=Source(self.source),
             # By what the code exposes now: what was recorded is no way to a name that it has closed.
-            template=template.restricted(exposed) if exposed is not None else template,
+            template=template.restricted(code.exposed) if code is not None else template,
         )
 
 
@@ -186,7 +186,7 @@ def is_replayable(ctx: RunContext[Any]) -> bool:
 
 def resume(run: MemoryRun, choices: Sequence[RecordedChoice]) -> None:
     """Let a run go on with what a durable run was sent before."""
-    run.goes_on = True
+    run.goes_on, run.is_plain = True, False
     for choice in choices:
         known: list[ServedPrompt | None] = []
         try:

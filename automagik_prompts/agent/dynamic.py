@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from pydantic_ai.capabilities import AbstractCapability, WrapperCapability
-from pydantic_ai.messages import CapabilityInstructionSource, InstructionId, InstructionPart
+from pydantic_ai.messages import CapabilityInstructionSource, InstructionId, InstructionPart, ModelRequest
 from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent import features
@@ -35,8 +36,12 @@ def register_system_prompt(capability: RunCapability, agent: AbstractAgent[Any, 
             return ""  # a capability for this run only has taken over, and puts it elsewhere
         if ctx.run_id is None:
             # `Agent.system_prompt_parts()` in the middle of a run: the step it gives is not true.
-            return (run.prepared or await run.capability.render(ctx, run)).text
-        rendered = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
+            own = replace(ctx, run_id=run.run_id, conversation_id=run.conversation_id)
+            found = run.prepared or await run.capability.render(own, run)
+            if ctx.messages and isinstance(ctx.messages[-1], ModelRequest):
+                run.prepare(found, None)  # it is asked for the request that is about to be sent
+            return found.text
+        rendered = run.prepared_for(ctx.run_step)
         if rendered is None:
             rendered = run.prepare(await run.capability.render(ctx, run), ctx.run_step)
         return rendered.text
@@ -50,7 +55,7 @@ def instructions_of(capability: RunCapability) -> Callable[[RunContext[Any]], An
 
     async def active_prompt(ctx: RunContext[Any]) -> InstructionPart:
         run = runs.find(ctx, capability.name) or await capability.begin(ctx)
-        rendered = run.prepared_for(ctx.run_step, earliest=ctx.run_step)
+        rendered = run.prepared_for(ctx.run_step)
         if rendered is None:
             rendered = run.prepare(await capability.render(ctx, run), ctx.run_step)
         return InstructionPart(rendered.text, name=_INSTRUCTION, dynamic=True, on_change=capability.on_change)
@@ -71,6 +76,11 @@ def is_among(parts: Sequence[InstructionPart], capability_id: str | None) -> boo
     """Return whether the prompt is among the instructions."""
     wanted = _instruction_id(capability_id)
     return any(part.name == _INSTRUCTION and part.id == wanted for part in parts)
+
+
+def is_all(parts: Sequence[InstructionPart], text: str) -> bool:
+    """Return whether instructions are the prompt and nothing else, as they mostly are."""
+    return len(parts) == 1 and parts[0].name == _INSTRUCTION and parts[0].dynamic and parts[0].content == text
 
 
 def unwrapped(capability: AbstractCapability[Any]) -> AbstractCapability[Any]:

@@ -29,6 +29,9 @@ _closed: DefaultPlugin | None = None
 bound: dict[str, set[int]] = {}
 """The names whose prompts an agent of this process was given, with the plugins that were named (0 for none)."""
 
+carries_baggage = False
+"""Whether a plugin of this process has its agents' prompts carried as baggage."""
+
 ran: set[str] = set()
 """Those of them whose agents have run."""
 

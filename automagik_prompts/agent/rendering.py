@@ -44,6 +44,8 @@ class CacheEntry:
         used: What identifies the chosen prompt, for the status that it was chosen for.
         entry: What histories say about it, as above.
         rendered: What is sent, if no value goes into it.
+        is_own: Whether it is a text of the status' own, of an agent that the code declares: what stands in for one may
+            change with the code.
     """
 
     snapshot: SnapshotReader
@@ -51,6 +53,14 @@ class CacheEntry:
     used: UsedPrompt
     entry: ProvenanceEntry
     rendered: RenderedPrompt | None
+    is_own: bool
+
+    def plain(self, deps: object, reader: PromptReader) -> RenderedPrompt | None:
+        """Return what is sent where that takes no more than a look at `deps`, as it mostly does; else `None`."""
+        if self.rendered is not None:
+            return self.rendered
+        text = self.selection.prompt.template.joined(deps, reader.limits)
+        return RenderedPrompt(text, self.used, self.entry) if text is not None else None
 
 
 @dataclass(slots=True, eq=False)
@@ -62,14 +72,6 @@ class RenderCache:
     """
 
     entries: dict[str | None, CacheEntry] = field(default_factory=dict)
-
-    def rendered(self, snapshot: SnapshotReader, status_key: str | None) -> RenderedPrompt | None:
-        """Return what is sent for a status, if a snapshot serves a text of the status' own that takes no value."""
-        known = self.entries.get(status_key)
-        # With a reason, another text stands in, which may change with what the code declares.
-        if known is None or known.snapshot is not snapshot or known.selection.reasons:
-            return None
-        return known.rendered
 
     def keep(
         self, snapshot: SnapshotReader, status_key: str | None, selection: Selection, reader: PromptReader
@@ -89,7 +91,8 @@ class RenderCache:
                 rendered = RenderedPrompt(text, used, entry)
         if len(self.entries) >= _REMEMBERED:
             self.entries.clear()  # a status function can return anything
-        self.entries[status_key] = made = CacheEntry(snapshot, selection, used, entry, rendered)
+        is_own = not selection.reasons and snapshot.code(prompt.agent) is not None
+        self.entries[status_key] = made = CacheEntry(snapshot, selection, used, entry, rendered, is_own)
         return made
 
 
@@ -135,7 +138,7 @@ async def fill(
         if inspect.isawaitable(given):
             given = await given
     lookup = _lookup(ctx, given or {}, prompt.agent, asked)
-    exposed = None if snapshot.exposed(prompt.agent) is not None else {*expose, *names_of(given or {})}
+    exposed = None if snapshot.code(prompt.agent) is not None else {*expose, *names_of(given or {})}
     text, filled = fill_text(reader, selection, lookup, partial(names_in, given or {}, ctx.deps), exposed)
     if filled is prompt:
         return RenderedPrompt(text, known.used, known.entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Literal, Protocol
 
 from opentelemetry.trace import NoOpTracer, Span, get_current_span
@@ -12,12 +13,12 @@ from pydantic_ai.messages import ModelMessage
 from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent import telemetry
-from automagik_prompts.agent.history.messages import Known, leading_prompt
+from automagik_prompts.agent.history.messages import leading_prompt
 from automagik_prompts.agent.history.provenance import signed_statuses
 from automagik_prompts.agent.history.used import UsedPrompt
 from automagik_prompts.agent.rendering import RenderedPrompt
 from automagik_prompts.domain.history import HistoryRules
-from automagik_prompts.domain.protocols import PromptReader, SnapshotReader
+from automagik_prompts.domain.protocols import PromptReader, SnapshotReader, StatusFunction
 from automagik_prompts.domain.served import Selection, ServedPrompt
 
 Inject = Literal["system_prompt", "instructions"]
@@ -69,11 +70,13 @@ class Run:
         capability: The capability in charge: the agent's, or one that was given to this run.
         texts: The agent's texts as its code declares them, and what else in the history is one of its texts.
         rules: What its history says; `None` where that is recorded already.
+        is_plain: Whether the run sends what the snapshot serves: no override, no version asked for, no conversation's.
         pinned: What the conversation's last run sent, where this one is to go on with it.
         is_vouched: Whether the application has said so itself, and not a history.
         prepared: What the next request sends, if that was found out before the request.
-        prepared_at: The step of the run at which it was found out.
+        prepared_at: The step of the run at which it was found out; `None` if that is not known.
         run_id: The id of the run.
+        conversation_id: The id of its conversation.
         deps: The run's dependencies.
         span: The span of the agent's run, if there is one that records.
         lead: The run of the agent's first prompt, for another one of the same agent.
@@ -86,17 +89,19 @@ class Run:
     texts: frozenset[str]
     rules: HistoryRules | None
     # The rest stands in the class until it is set, which keeps beginning a run cheap.
+    is_plain: bool = field(default=False, init=False)
     pinned: UsedPrompt | None = field(default=None, init=False)
     is_vouched: bool = field(default=False, init=False)
     prepared: RenderedPrompt | None = field(default=None, init=False)
-    prepared_at: int = field(default=-1, init=False)
+    prepared_at: int | None = field(default=-1, init=False)
     run_id: str | None = field(default=None, init=False)
+    conversation_id: str | None = field(default=None, init=False)
     deps: object = field(default=None, init=False)
     span: Span | None = field(default=None, init=False)
     lead: Run | None = field(default=None, init=False)
     labels: tuple[str, ...] = field(default=(), init=False)
     attributes: telemetry.Attributes | None = field(default=None, init=False)
-    sent: frozenset[str] = field(default=frozenset(), init=False)
+    sent: frozenset[str | None] = field(default=frozenset(), init=False)
 
     def look_back(self, messages: Sequence[ModelMessage], *, leading: bool) -> None:
         """Take a system prompt from before this library for ours, if it is one of the agent's texts.
@@ -113,14 +118,6 @@ class Run:
         """Return whether a prompt is one of the agent's texts, filled or not."""
         raise NotImplementedError
 
-    def sending(self, rendered: RenderedPrompt | None) -> Known:
-        """Take note of what a request is sent, and return what tells which texts of a history may be sent again."""
-        if rendered is None:
-            return self.may_have_sent, ""
-        if self.capability.on_change == "append":
-            self.sent |= {rendered.text}
-        return self.may_have_sent, rendered.used.status_key
-
     def may_have_sent(self, content: str, status_key: str | None) -> bool:  # noqa: ARG002  # known in memory only
         """Return whether a text that a history holds may be sent again, as one of a status, or of any (`None`)."""
         return content in self.sent
@@ -129,14 +126,22 @@ class Run:
         """Return what a request is sent, where that is recorded: a run in memory is asked otherwise."""
         raise NotImplementedError
 
-    def prepare(self, sent: RenderedPrompt, step: int) -> RenderedPrompt:
+    def prepare(self, sent: RenderedPrompt, step: int | None) -> RenderedPrompt:
         """Keep what the next request sends."""
         self.prepared, self.prepared_at = sent, step
         return sent
 
-    def prepared_for(self, step: int, *, earliest: int) -> RenderedPrompt | None:
-        """Return what was found out for a step already; what was found out before `earliest` is too old."""
-        return self.prepared if earliest <= self.prepared_at <= step else None
+    def prepared_for(self, step: int) -> RenderedPrompt | None:
+        """Return what was found out for a step already."""
+        # Pydantic AI asks for the system prompt before the step of the request that sends it has begun.
+        earliest = step - 1 if self.capability.inject == "system_prompt" else step
+        at = self.prepared_at
+        return self.prepared if at is None or earliest <= at <= step else None
+
+    def take(self, step: int) -> RenderedPrompt | None:
+        """Return what was found out for a step, once: the next request finds it out anew."""
+        found, self.prepared = self.prepared_for(step), None
+        return found
 
     def trace(self, used: UsedPrompt) -> None:
         """Write on the present span, that of a model request, what is sent."""
@@ -155,6 +160,7 @@ class MemoryRun(Run):
     Attributes:
         reader: The plugin that it reads from.
         snapshot: What the plugin served when the run began; a deploy in the middle changes nothing.
+        status: The present status, or the function that tells it; `None` for the primary one.
         overrides: The prompts in force in the context that began the run.
         goes_on: Whether it goes on with what a durable run was sent before.
         selections: What was chosen for each status, so that a status that comes back finds the same text.
@@ -163,8 +169,9 @@ class MemoryRun(Run):
 
     reader: PromptReader
     snapshot: SnapshotReader
-    overrides: tuple[ServedPrompt, ...] = ()
-    goes_on: bool = False
+    status: str | Enum | StatusFunction | None
+    overrides: tuple[ServedPrompt, ...]
+    goes_on: bool = field(default=False, init=False)
     selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
     signed: frozenset[str] = field(default=frozenset(), init=False)
 
@@ -188,12 +195,6 @@ class MemoryRun(Run):
         )
         return any(texts.is_own(content) for texts in known)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether the run sends what the snapshot serves: no override, no version asked for, no conversation's."""
-        capability = self.capability
-        return capability.version is None and capability.pin is None and not (self.overrides or self.goes_on)
-
 
 # By run id and name of the prompts. Not in a context variable: a run may be driven from several tasks.
 _runs: dict[tuple[str, str], Run] = {}
@@ -206,9 +207,11 @@ _ambient: ContextVar[Mapping[str, Run]] = ContextVar("automagik_prompts_runs", d
 def begin(ctx: RunContext[Any], name: str, run: Run) -> None:
     """Make a run known, until it is ended."""
     run_id = ctx.run_id
-    run.run_id, run.deps = run_id, ctx.deps
+    run.run_id, run.conversation_id, run.deps = run_id, ctx.conversation_id, ctx.deps
     # Only a span of Pydantic AI's own is written to, and only if it records anything.
-    if not isinstance(ctx.tracer, NoOpTracer) and (span := get_current_span()).is_recording():
+    tracer = ctx.tracer
+    is_silent = type(tracer) is NoOpTracer or isinstance(tracer, NoOpTracer)
+    if not is_silent and (span := get_current_span()).is_recording():
         run.span = span
     _runs[run_id or "", name] = run
     ambient = {name: run}

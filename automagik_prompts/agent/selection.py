@@ -10,21 +10,17 @@ from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent import overrides, pinning
 from automagik_prompts.agent.run import MemoryRun
-from automagik_prompts.domain.protocols import SnapshotReader, StatusFunction
+from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.served import Reason, ReasonCode, Selection
 from automagik_prompts.exceptions import NoActivePromptError
 
 
-async def read_status(
-    ctx: RunContext[Any], snapshot: SnapshotReader, name: str, given: str | Enum | StatusFunction
-) -> str | None:
+async def read_status(ctx: RunContext[Any], status: str | Enum | StatusFunction | None) -> Any:
     """Return the present status, `None` for the primary one; what a status function raises is not swallowed."""
-    status: Any = given
     if callable(status) and not isinstance(status, Enum):
-        status = status(ctx)
-        if inspect.isawaitable(status):
-            status = await status
-    return snapshot.status_key(name, status)
+        told = status(ctx)
+        return await told if inspect.isawaitable(told) else told
+    return status
 
 
 async def wait_for_database(run: MemoryRun) -> None:

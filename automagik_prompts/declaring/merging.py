@@ -11,7 +11,7 @@ from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, Status, StatusKeys
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.domain.validation import Format, check_text
 from automagik_prompts.exceptions import DeclarationError
-from automagik_prompts.templating.template import compile_template
+from automagik_prompts.templating.compiling import compile_template
 
 
 def declared_prompt(agent: str, status_key: str, text: str, format: Format, where: str, site: Site) -> DeclaredPrompt:

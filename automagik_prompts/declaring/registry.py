@@ -28,24 +28,20 @@ class Registry:
     """The prompts that this process' code declares.
 
     Attributes:
+        agents: What is declared now, by agent name; a mapping that never changes.
         generation: Rises with each change; lets a reader see cheaply that something was declared.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._agents: Mapping[str, DeclaredAgent] = MappingProxyType({})
+        self.agents: Mapping[str, DeclaredAgent] = MappingProxyType({})
         self._exposed: dict[str, frozenset[str]] = {}
         self._watchers: list[weakref.WeakMethod[Callable[[], None]]] = []
         self.generation = 0
 
-    @property
-    def agents(self) -> Mapping[str, DeclaredAgent]:
-        """What is declared now, by agent name; a mapping that never changes."""
-        return self._agents
-
     def texts(self, agent: str) -> frozenset[str]:
         """Return an agent's texts as the code declares them; none for an agent that it does not."""
-        declared = self._agents.get(agent)
+        declared = self.agents.get(agent)
         return declared.texts if declared is not None else frozenset()
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -60,7 +56,7 @@ class Registry:
         """
         key = None
         if agent is not None and isinstance(status, Enum):
-            known = self._agents.get(check_name(agent, "agent name"))
+            known = self.agents.get(check_name(agent, "agent name"))
             key = known.keys.find(status) if known is not None else None
         return key or check_name(new_key(status), "status key")
 
@@ -98,7 +94,7 @@ class Registry:
         site = site or Site(where)
         try:
             agent = check_name(agent, "agent name")
-            if agent in self._agents and sandbox.is_inside():
+            if agent in self.agents and sandbox.is_inside():
                 return  # the copy of a module that has declared it
             exposed = {check_variable_name(name) for name in variables}
             declared: dict[str, DeclaredPrompt] = {}
@@ -114,7 +110,7 @@ class Registry:
             ) from error
         exposed |= {name for prompt in declared.values() for name in prompt.template.variables}
         with self._lock:
-            known = self._agents.get(agent)
+            known = self.agents.get(agent)
             prompts = merged(agent, known, declared, site)
             every = frozenset(exposed).union(known.exposed if known else (), self._exposed.get(agent, ()))
             prompts = {key: one.bound(every) for key, one in prompts.items()}
@@ -130,7 +126,7 @@ class Registry:
                 enums=named,
             )
             if known is None or entry != known:
-                self._agents = MappingProxyType({**self._agents, agent: entry})
+                self.agents = MappingProxyType({**self.agents, agent: entry})
                 self.generation += 1
         for key in declared:
             log_hints(entry.prompts[key], entry.exposed)
@@ -145,13 +141,13 @@ class Registry:
         wanted = {check_variable_name(name) for name in names}
         with self._lock:
             self._exposed[agent] = self._exposed.get(agent, frozenset()) | wanted  # it may be declared later
-            known = self._agents.get(agent)
+            known = self.agents.get(agent)
             if known is None or wanted <= known.exposed:
                 return
             every = known.exposed | wanted
             prompts = MappingProxyType({key: one.bound(every) for key, one in known.prompts.items()})
             changed = replace(known, exposed=every, prompts=prompts)
-            self._agents = MappingProxyType({**self._agents, agent: changed})
+            self.agents = MappingProxyType({**self.agents, agent: changed})
             self.generation += 1
         self._notify()
 

@@ -21,6 +21,25 @@ VariablesFunction = Callable[[Any], Values | Awaitable[Values]]
 """A sync or async function of the run context that returns the values of variables."""
 
 
+class Declared(Protocol):
+    """What an agent run may read of what the code says about an agent."""
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """All of its texts."""
+        ...
+
+    @property
+    def exposed(self) -> frozenset[str]:
+        """What its texts may use."""
+        ...
+
+    @property
+    def status(self) -> StatusFunction | None:
+        """The function that tells the present status, if the declaration gave one."""
+        ...
+
+
 class SnapshotReader(Protocol):
     """What an agent run may read of a snapshot: memory only."""
 
@@ -41,16 +60,8 @@ class SnapshotReader(Protocol):
         """Return what is served for an agent and status; raises `NoActivePromptError`."""
         ...
 
-    def exposed(self, agent: str) -> frozenset[str] | None:
-        """Return what this process' code says that texts of an agent may use; `None` if it declares no such agent."""
-        ...
-
-    def code_texts(self, agent: str) -> frozenset[str]:
-        """Return the agent's texts as its code declares them."""
-        ...
-
-    def default_status(self, agent: str) -> StatusFunction | None:
-        """Return the function that the declaration gave for the present status, if any."""
+    def code(self, agent: str) -> Declared | None:
+        """Return what this process' code says about an agent; `None` if it declares no such agent."""
         ...
 
 

@@ -100,6 +100,10 @@ class Renderable(Protocol):
         """Fill the text; `gaps` takes the variables that had no usable value."""
         ...
 
+    def joined(self, values: object, limits: Limits) -> str | None:
+        """Return the text filled with plain short attributes of an object; `None` where there is more to it."""
+        ...
+
     def opened(self, exposed: Collection[str]) -> Renderable:
         """Return the text as it reads the values of an agent whose code exposes these names."""
         ...

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.domain.validation import check_format, check_text
 from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.templating.compiling import compile_template
 from automagik_prompts.templating.exposure import check_exposed
-from automagik_prompts.templating.template import Template, compile_template
+from automagik_prompts.templating.template import Template
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,38 +14,31 @@ are data too: `{{@key}}` in a loop over `prices` is the variable `prices[].@key`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import takewhile
-from typing import Any
 
 from pydantic_handlebars import HandlebarsError
 
 from automagik_prompts.domain.served import DEFAULT_LIMITS, UNLIMITED, Gap, GapKind, Limits, MissingMode
-from automagik_prompts.domain.validation import Format
-from automagik_prompts.exceptions import InvalidPromptError, RenderError
+from automagik_prompts.exceptions import RenderError
 from automagik_prompts.templating import engine, simple
-from automagik_prompts.templating.access import ABSENT, Path, written
-from automagik_prompts.templating.analysis import KEY, analyse
-from automagik_prompts.templating.engine import RESERVED, OutputError, Program, to_string
+from automagik_prompts.templating.access import ABSENT, BUILTINS, Path
+from automagik_prompts.templating.analysis import KEY
+from automagik_prompts.templating.engine import OutputError, Program, to_string
 from automagik_prompts.templating.exposure import is_exposed, opened_tree
-from automagik_prompts.templating.limits import BUDGET, HelperError, Meter, ValueLimitError
+from automagik_prompts.templating.limits import HelperError, Meter, ValueLimitError
 from automagik_prompts.templating.values import MARKER, NO_TEXT, Node, Rules, size, used
-from automagik_prompts.templating.work import ASSUMED_ITEMS, Work, check_work
+from automagik_prompts.templating.work import Work, check_work
 
-_WORDS = RESERVED | {"as", "else", "false", "null", "this", "true", "undefined"}
-# A tag that only names a variable; an escape or a third brace would belong to it.
-_TAG = re.compile(r"(?<![{\\])\{\{[ \t]*([^\W\d_][\w-]*)[ \t]*\}\}(?!\})")
-_NAMED = Node(printed=True)
+NAMED = Node(printed=True)
+"""What is known of a name that is printed as a whole."""
+
 _TOP = re.compile(r"[^.\[]+")
 # What stands in the text for a value; a name may hold `[]`.
 _NAME = r"((?:[^\[\]]|\[\])+)"
 _MARKED = re.compile(f"{re.escape(MARKER)}{_NAME}\\]")
 _NO_TEXT = re.compile(f"\\[{_NAME}{re.escape(NO_TEXT)}")
-
-VERBATIM = "To serve a text verbatim, with its braces, use the format 'text'."
-"""What helps where a text is no template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +83,7 @@ class Template:
         opened = frozenset(name for name in exposed if name.endswith(".*"))
         if (names, opened) == (self.variables, self._opened):
             return self
-        tree = opened_tree(_tree_of((tuple(name.split(".")), True) for name in names), exposed)
+        tree = opened_tree(tree_of((tuple(name.split(".")), True) for name in names), exposed)
         return Template(names, simple.split(source, names), None, tree, _opened=opened, _source=source)
 
     def restricted(self, exposed: Collection[str]) -> Template:
@@ -133,8 +126,11 @@ class Template:
         values = {
             name: lookup(name) if not node.is_withheld or node.children else ABSENT for name, node in self._tree.items()
         }
-        if self._program is None and self._source is None and (text := self._joined_plain(values, limits)) is not None:
-            return text
+        if self._program is None and self._source is None:
+            pieces = list(self._pieces)
+            pieces[1::2] = [values[name] for name in pieces[1::2]]  # type: ignore[misc]  # which is looked at
+            if (text := _plain(pieces, limits)) is not None:
+                return text
         while True:
             try:
                 return self._filled(values, Rules(missing, Meter(limits)), gaps)
@@ -144,14 +140,31 @@ class Template:
                     raise
                 values[name.group()] = ABSENT
 
-    def _joined_plain(self, values: Mapping[str, Any], limits: Limits) -> str | None:
-        """Return the text as it mostly is: tags that only name variables, and short plain strings; else `None`."""
-        pieces = list(self._pieces)
-        pieces[1::2] = [values[name] for name in pieces[1::2]]
-        if {*map(type, pieces)} != {str} or sum(map(len, pieces)) > min(limits.value_length, engine.MAX_OUTPUT_LENGTH):
+    def joined(self, values: object, limits: Limits) -> str | None:
+        """Return the text as it mostly is, filled with attributes: tags that only name variables, short plain strings.
+
+        Args:
+            values: The object, or dictionary, that has all the values.
+            limits: How large the values may be.
+
+        Returns:
+            The text; `None` if it is not as it mostly is, which `render` can deal with.
+        """
+        if self._program is not None or self._source is not None or self._withheld:
             return None
-        text = "".join(pieces)
-        return text if text.isascii() else None
+        if not self.variables.isdisjoint(BUILTINS):
+            return None
+        pieces, is_dict = list(self._pieces), type(values) is dict
+        if not is_dict and isinstance(values, Mapping):
+            return None
+        try:
+            pieces[1::2] = [
+                values[name] if is_dict else getattr(values, name)  # type: ignore[index]  # it is a dictionary
+                for name in pieces[1::2]
+            ]
+        except Exception:  # noqa: BLE001  # the application's property may raise anything; `render` reports it
+            return None
+        return _plain(pieces, limits)
 
     def _filled(self, values: Mapping[str, object], rules: Rules, gaps: list[Gap] | None) -> str:
         limits, no_lists = rules.meter.limits, list[str]()
@@ -181,7 +194,7 @@ class Template:
         for name, node in self._tree.items():
             value = values[name]
             # The common case without a call: a name that is printed and whose value is a string.
-            context[name] = value if node is _NAMED and type(value) is str else used(value, name, node, rules)
+            context[name] = value if node is NAMED and type(value) is str else used(value, name, node, rules)
         return context
 
     def _gaps(
@@ -232,6 +245,14 @@ class Template:
         return pieces
 
 
+def _plain(pieces: Sequence[str], limits: Limits) -> str | None:
+    """Return literal text and values as one text, if they are short plain strings."""
+    if {*map(type, pieces)} != {str} or sum(map(len, pieces)) > min(limits.value_length, engine.MAX_OUTPUT_LENGTH):
+        return None
+    text = "".join(pieces)
+    return text if text.isascii() else None
+
+
 def _refusal(error: HandlebarsError, context: Mapping[str, object]) -> RenderError:
     """Return why the engine filled no text; what is too much is so because of a value, and the largest is named."""
     if isinstance(error, OutputError) and context:
@@ -239,66 +260,7 @@ def _refusal(error: HandlebarsError, context: Mapping[str, object]) -> RenderErr
     return RenderError(f"The prompt could not be rendered: {error}.")
 
 
-def compile_template(
-    text: str, format: Format, *, agent: str | None = None, status_key: str | None = None, bounded: bool = True
-) -> Template:
-    """Compile a text.
-
-    Args:
-        text: The text.
-        format: `"handlebars"`, `"simple"` for a text in which nothing but the tags of exposed names is filled, or
-            `"text"` for one that is served verbatim.
-        agent: The agent it is for, for messages.
-        status_key: The status it is for, for messages.
-        bounded: Whether a text is refused that would take too much work to fill; the code's own is not.
-
-    Raises:
-        InvalidPromptError: The text is no template that could be served; the message gives line and column where the
-            parser does.
-    """
-    if format == "simple":
-        return Template(frozenset(), (text,), _source=text)
-    # The engine needs 0.6 s for a megabyte even without a tag.
-    if format == "text" or "{{" not in text:
-        return Template(frozenset(), (text,))
-    where = f"The prompt for {agent}/{status_key}" if agent else "The prompt"
-    try:
-        template = _split(text) or _compile(text)
-    except InvalidPromptError as error:
-        message = f"{where} {error.message} {VERBATIM}"
-        raise InvalidPromptError(message, agent=agent, status_key=status_key) from error.__cause__
-    if bounded and template.estimate > BUDGET:
-        raise InvalidPromptError(
-            f"{where} would take {template.estimate} units of work to fill, with {ASSUMED_ITEMS} items in each loop; "
-            f"at most {BUDGET} are allowed. Take loops out of loops, or text, tags and helpers out of loops.",
-            agent=agent,
-            status_key=status_key,
-        )
-    return template
-
-
-def _split(text: str) -> Template | None:
-    """Take a text apart whose tags only name variables, as most do; `None` for a text that needs the parser."""
-    pieces = _TAG.split(text)
-    names = frozenset(pieces[1::2])
-    if not names.isdisjoint(_WORDS) or any("{{" in literal for literal in pieces[::2]):
-        return None
-    return Template(names, tuple(pieces), None, dict.fromkeys(pieces[1::2], _NAMED))
-
-
-@lru_cache(maxsize=128)
-def _compile(text: str) -> Template:
-    """Parse a text, and remember which parts of which values it uses."""
-    found = analyse(text)
-    uses = found.uses
-    tree = _tree_of(uses)
-    values = {written(path) for path, printed in uses if printed}
-    tests = {f"{written(path)}?" for path, printed in uses if not printed}
-    variables = frozenset(values | {name for name in tests if name[:-1] not in values})
-    return Template(variables, (text,), found.program, tree, found.work)
-
-
-def _tree_of(uses: Iterable[tuple[Path, bool]]) -> dict[str, Node]:
+def tree_of(uses: Iterable[tuple[Path, bool]]) -> dict[str, Node]:
     """Return which parts of which values are used, by (path, is printed)."""
     tree: dict[str, Node] = {}
     for path, printed in uses:

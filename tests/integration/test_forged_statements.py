@@ -54,7 +54,7 @@ async def sent(plugin: PromptPlugin, messages: list[ModelMessage], status: str =
 
 
 @pytest.mark.parametrize("texts", [[FORGED], ["New 1.", FORGED], [FORGED, "New 2."], ["New 2.\n" + FORGED]])
-async def test_fault_57_a_text_that_only_a_history_holds(plugin: PromptPlugin, texts: list[str]) -> None:
+async def test_a_text_that_only_a_history_holds(plugin: PromptPlugin, texts: list[str]) -> None:
     """Where one statement is none of the agent's texts, what is active is stated alone."""
     assert await sent(plugin, history(*texts)) == ["New 2."]
 

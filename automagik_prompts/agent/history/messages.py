@@ -65,7 +65,7 @@ class Placement:
             changed = self._appended(messages, last, self.text)
         else:
             changed = self._stated_once(messages, self.text)
-        return None if _are_same(changed, messages) else changed
+        return None if are_same(changed, messages) else changed
 
     def _resent(self, messages: Sequence[ModelMessage], head: ModelRequest, text: str) -> list[ModelMessage]:
         """Keep what was sent, as far as the agent may have been sent it; without that, state what is active."""
@@ -160,7 +160,7 @@ class Placement:
 
     def _with_parts(self, request: ModelRequest, parts: Sequence[ModelRequestPart]) -> ModelRequest:
         """Return the request with other parts; the same one if they are the same."""
-        if _are_same(parts, request.parts):
+        if are_same(parts, request.parts):
             return request
         known = self._new.get(id(request))
         if known is None or list(known.parts) != list(parts):
@@ -168,7 +168,8 @@ class Placement:
         return known
 
 
-def _are_same(some: Sequence[object], others: Sequence[object]) -> bool:
+def are_same(some: Sequence[object], others: Sequence[object]) -> bool:
+    """Return whether two sequences hold the same objects."""
     return len(some) == len(others) and all(map(is_, some, others))
 
 
@@ -243,7 +244,7 @@ def put_right(
     text: str | None,
     declared: frozenset[str],
     context_id: str | None,
-    is_known: Known | None = None,
+    is_known: Known,
 ) -> None:
     """Put the text where it belongs in the messages of a request, and in those of its run.
 
@@ -268,45 +269,6 @@ def put_right(
         request.messages = messages
     if (messages := place.apply(kept)) is not None:
         kept[:] = messages
-
-
-def drop_others(request: ModelRequestContext, kept: list[ModelMessage], own: Collection[str]) -> None:
-    """Take the prompts of other managed agents out of the messages of a request, and of those of its run.
-
-    Args:
-        request: The request.
-        kept: The messages of the run.
-        own: What histories call the agent's own prompts.
-    """
-    made: dict[int, ModelRequest] = {}
-    if (messages := _without_others(request.messages, own, made)) is not None:
-        request.messages = messages
-    if (messages := _without_others(kept, own, made)) is not None:
-        kept[:] = messages
-
-
-def _without_others(
-    messages: Sequence[ModelMessage], own: Collection[str], made: dict[int, ModelRequest]
-) -> list[ModelMessage] | None:
-    """Return messages without the prompts of other managed agents, or `None` where there are none of these."""
-    found: list[ModelMessage] = []
-    for index, message in enumerate(messages):
-        if isinstance(message, ModelRequest) and any(_is_foreign(part, own) for part in message.parts):
-            parts = [part for part in message.parts if not _is_foreign(part, own)]
-            if not parts and index < len(messages) - 1:
-                continue
-            message = made.setdefault(id(message), replace(message, parts=parts))
-        found.append(message)
-    return None if _are_same(found, messages) else found
-
-
-def _is_foreign(part: ModelRequestPart, own: Collection[str]) -> bool:
-    return (
-        isinstance(part, SystemPromptPart)
-        and part.dynamic_ref is not None
-        and part.dynamic_ref.startswith(REF)
-        and part.dynamic_ref not in own
-    )
 
 
 def leading_prompt(messages: Sequence[ModelMessage], ref: str, texts: frozenset[str]) -> tuple[str | None, bool]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
+from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.keys import PromptKey, SpellingClash, Status, new_key
-from automagik_prompts.domain.protocols import StatusFunction
 from automagik_prompts.domain.served import Selection, ServedPrompt, Source
 from automagik_prompts.domain.text import closest
 from automagik_prompts.exceptions import NoActivePromptError
@@ -142,20 +142,9 @@ class Snapshot:
         one = self.agent(prompt.agent)
         return one is not None and one.is_withdrawn(prompt)
 
-    def exposed(self, agent: str) -> frozenset[str] | None:
-        """Return what this process' code says that texts of an agent may use; `None` if it declares no such agent."""
-        declared = self.registry.agents.get(agent)
-        return declared.exposed if declared is not None else None
-
-    def code_texts(self, agent: str) -> frozenset[str]:
-        """Return the agent's texts as its code declares them."""
-        declared = self.registry.agents.get(agent)
-        return declared.texts if declared is not None else frozenset()
-
-    def default_status(self, agent: str) -> StatusFunction | None:
-        """Return the function that the declaration gave for the present status, if any."""
-        declared = self.registry.agents.get(agent)
-        return declared.status if declared is not None else None
+    def code(self, agent: str) -> DeclaredAgent | None:
+        """Return what this process' code says about an agent; `None` if it declares no such agent."""
+        return self.registry.agents.get(agent)
 
     def _from_code(self, agent: str, status_key: str | None) -> Selection:
         """Serve an agent or status that was declared after this snapshot was built."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.schema.legacy.frozen import Format
 from automagik_prompts.templating.access import BUILTINS
-from automagik_prompts.templating.template import compile_template
+from automagik_prompts.templating.compiling import compile_template
 
 
 def format_of(text: str) -> tuple[Format, tuple[str, ...], str]:

@@ -19,8 +19,8 @@ from automagik_prompts.agent.capability import ActivePrompt
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
 from automagik_prompts.templating.access import BUILTINS, get
+from automagik_prompts.templating.compiling import compile_template
 from automagik_prompts.templating.exposure import check_exposed
-from automagik_prompts.templating.template import compile_template
 from tests.conftest import MakePlugin
 
 SECRET = "hunter2"  # noqa: S105  # the value that must not come out

@@ -16,7 +16,7 @@ from pydantic import BaseModel, SecretStr
 
 from automagik_prompts.domain.served import Gap, GapKind
 from automagik_prompts.templating.access import ABSENT
-from automagik_prompts.templating.template import compile_template
+from automagik_prompts.templating.compiling import compile_template
 
 
 @dataclass

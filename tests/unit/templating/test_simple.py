@@ -7,8 +7,8 @@ import pytest
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Gap, GapKind
 from automagik_prompts.templating.access import ABSENT
+from automagik_prompts.templating.compiling import compile_template
 from automagik_prompts.templating.content import PromptContent
-from automagik_prompts.templating.template import compile_template
 
 EXPOSED = ["name", "customer.name", "order.*"]
 VALUES = {"name": "Ada", "customer": {"name": "Grace", "key": "hunter2"}, "order": {"number": 7}}

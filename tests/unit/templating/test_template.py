@@ -9,8 +9,8 @@ from automagik_prompts.domain.served import MissingMode
 from automagik_prompts.exceptions import InvalidPromptError, RenderError, UnexposedVariableError
 from automagik_prompts.templating import engine
 from automagik_prompts.templating.access import ABSENT
+from automagik_prompts.templating.compiling import compile_template
 from automagik_prompts.templating.exposure import check_exposed, check_variable_name
-from automagik_prompts.templating.template import compile_template
 
 
 def variables(text: str) -> list[str]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretStr
 
 from automagik_prompts.templating import access
 from automagik_prompts.templating.access import ABSENT, builtin_value, get
-from automagik_prompts.templating.template import compile_template
+from automagik_prompts.templating.compiling import compile_template
 
 
 def fill(text: str, **given: object) -> str:

@@ -12,8 +12,8 @@ from automagik_prompts.exceptions import InvalidPromptError, RenderError
 from automagik_prompts.templating import engine
 from automagik_prompts.templating import template as template_module
 from automagik_prompts.templating.access import ABSENT
+from automagik_prompts.templating.compiling import compile_template
 from automagik_prompts.templating.limits import ValueLimitError
-from automagik_prompts.templating.template import compile_template
 
 NESTED = "{{truncate " + "(json " * 40 + '"x"' + ")" * 40 + " 0}}"
 

@@ -90,8 +90,7 @@ def test_an_agent_that_only_the_database_knows(registry: Registry) -> None:
     assert served(snapshot, "gone", None) == ("b", 2, "database")
     assert served(snapshot, "gone", "A") == ("a {{name}}", 1, "database")
     assert served(snapshot, "gone", "C") == ("b", 2, "database")
-    assert snapshot.code_texts("gone") == frozenset()
-    assert snapshot.default_status("gone") is None
+    assert snapshot.code("gone") is None
 
 
 def test_this_process_primary_status_counts(stan: Registry) -> None:
@@ -336,7 +335,9 @@ def test_late_declarations_are_served_at_once(stan: Registry) -> None:
     assert served(snapshot, "late", "LOST") == ("late b", None, "code")
     assert served(snapshot, "stan", "EXTRA") == ("code extra", None, "code")
     assert served(snapshot, "stan", "LOST") == ("db new", 1, "database")
-    assert snapshot.code_texts("late") == {"late a", "late b"}
+    late = snapshot.code("late")
+    assert late is not None
+    assert late.texts == {"late a", "late b"}
 
 
 def test_the_codes_snapshot_serves_the_code(stan: Registry) -> None:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from automagik_prompts.domain.served import MissingMode
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
+from automagik_prompts.templating import compiling as templates
 from automagik_prompts.templating import engine
-from automagik_prompts.templating import template as templates
 from automagik_prompts.templating.access import ABSENT
-from automagik_prompts.templating.template import Template, compile_template
+from automagik_prompts.templating.compiling import compile_template
+from automagik_prompts.templating.template import Template
 
 
 class Level(StrEnum):

@@ -41,9 +41,9 @@ class Hooked(AbstractCapability[Any]):
         """Do nothing."""
         return await handler()
 
-    async def wrap_model_request(self, ctx: Any, *, request_context: Any, handler: Any) -> Any:  # noqa: ARG002  # as it is called
+    async def for_run(self, ctx: Any) -> Any:  # noqa: ARG002  # as it is called
         """Do nothing."""
-        return await handler(request_context)
+        return self
 
     async def before_model_request(self, ctx: Any, request_context: Any) -> Any:  # noqa: ARG002  # as it is called
         """Do nothing."""

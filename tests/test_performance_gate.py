@@ -38,7 +38,7 @@ _PATIENCE = 60
 # 45, one with 20 variables 74; what comes on top is room for a few more, not for doing something twice.
 RUN_CALLS = {
     "system_prompt/0": 50,
-    "installed/0": 51,
+    "installed/0": 55,
     "instructions/0": 51,
     "system_prompt/3": 62,
     "system_prompt/20": 80,

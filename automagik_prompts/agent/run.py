@@ -140,6 +140,8 @@ class Run:
 
     def take(self, step: int) -> RenderedPrompt | None:
         """Return what was found out for a step, once: the next request finds it out anew."""
+        if self.prepared is None:
+            return None
         found, self.prepared = self.prepared_for(step), None
         return found
 

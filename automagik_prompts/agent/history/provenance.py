@@ -140,16 +140,15 @@ def record_provenance(
         request = messages[-1] if messages else None
         if isinstance(request, ModelRequest) and request is not written:
             if entry is not None:
-                request.metadata = _with_entry(request.metadata, {**entry, "run_id": run_id})
+                made, known = {**entry, "run_id": run_id}, request.metadata
+                request.metadata = _with_entry(known, made) if known else {METADATA_KEY: {agent: made}}
             elif request.metadata and METADATA_KEY in request.metadata:
                 request.metadata = _without_entry(request.metadata, agent)
             written = request
 
 
-def _with_entry(metadata: Mapping[str, Any] | None, entry: ProvenanceEntry) -> dict[str, Any]:
+def _with_entry(metadata: Mapping[str, Any], entry: ProvenanceEntry) -> dict[str, Any]:
     """Return a request's metadata with what this run sends; what another run sent with the same request goes."""
-    if not metadata:
-        return {METADATA_KEY: {entry["agent"]: entry}}
     known = metadata.get(METADATA_KEY)
     kept = {
         name: value

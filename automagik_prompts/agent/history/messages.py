@@ -259,9 +259,8 @@ def put_right(
     """
     sent = request.messages
     # Mostly both lists hold the same messages, and those are right already.
-    is_same = len(sent) == len(kept) and all(map(is_, sent, kept))
     if is_placed(sent, ref, text, declared, context_id) and (
-        is_same or is_placed(kept, ref, text, declared, context_id)
+        sent == kept or is_placed(kept, ref, text, declared, context_id)
     ):
         return
     place = Placement(ref, text, declared, context_id, is_known)

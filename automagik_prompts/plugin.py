@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import SecretStr
 
-from automagik_prompts.agent import plugins
+from automagik_prompts.agent import overrides, plugins
 from automagik_prompts.agent.filling import fill_text, names_of
 from automagik_prompts.database_url import identity_of, redacted_url
 from automagik_prompts.declaring import discovery, sandbox
@@ -137,6 +137,7 @@ class PromptPlugin(EditService):
         self._shown_url = redacted_url(given.database_url)
         self._is_chosen = "database_url" in given.model_fields_set
         self._life = Lifecycle(self.settings, registry)
+        self._state = self._life.state
         self.reader = Reader(self, self._life)
 
     # Life.
@@ -269,7 +270,11 @@ class PromptPlugin(EditService):
         Raises:
             NoActivePromptError: Neither the database nor the code has anything to serve.
         """
-        return self.reader.select(agent, status_key)[1].prompt
+        try:
+            found = self._state.serving.found[agent][status_key] if not overrides.begun() else None
+        except (KeyError, TypeError):
+            found = None  # not asked for yet, or no status
+        return found if found is not None else self.reader.resolve(agent, status_key)
 
     def render(self, agent: str, status_key: Status | None = None, values: Values | None = None) -> str:
         """Return the text that is served for an agent and status, filled with values.

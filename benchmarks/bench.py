@@ -67,9 +67,9 @@ def child(module: str, *arguments: str) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def sampled(module: str, rounds: int, seed: int) -> Samples:
+def sampled(module: str, rounds: int, seed: int, *arguments: str) -> Samples:
     """Have a module of the benchmark measure in a process of its own."""
-    found: Samples = json.loads(child(module, "--rounds", str(rounds), "--seed", str(seed)))
+    found: Samples = json.loads(child(module, "--rounds", str(rounds), "--seed", str(seed), *arguments))
     return found
 
 

@@ -23,7 +23,6 @@ from benchmarks.runs import case, make_agents, make_plugin
 CASES = (
     "static/0",
     "empty/0",
-    "empty-instructions/0",
     "system_prompt/0",
     "installed/0",
     "instructions/0",
@@ -102,7 +101,7 @@ async def counted(runs: int = RUNS) -> dict[str, Calls]:
     """Count for each case."""
     with tempfile.TemporaryDirectory() as folder:
         async with make_plugin(Path(folder), Registry()) as plugin:
-            agents = make_agents(plugin, managed=False)
+            agents = make_agents(plugin)
             return {name: await count(agents[name], runs) for name in CASES}
 
 

@@ -9,13 +9,15 @@ import json
 import sys
 import tempfile
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic_ai import Agent
 from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.models.test import TestModel
 
 from automagik_prompts import ActivePrompt, PromptPlugin
@@ -26,6 +28,14 @@ from benchmarks.texts import Deps, LargeDeps, filled, template
 
 COUNTS = (0, 3, 20)
 """How many variables the texts have."""
+
+TEN = 10
+"""Requests of a run with tools."""
+
+AGAIN, STREAMED = " (again)", "streamed-"
+"""How cases are called that are there twice, and those whose answer is streamed."""
+
+QUESTION = "Good morning, what do the blue ones cost?"
 
 
 @dataclass
@@ -63,7 +73,7 @@ def make_plugin(folder: Path, registry: Registry) -> PromptPlugin:
     return PromptPlugin(f"sqlite://{folder / 'prompts.db'}", registry=registry, cache_dir=folder)
 
 
-def make_agents(plugin: PromptPlugin, *, managed: bool = True) -> dict[str, Agent[Any, str]]:
+def make_agents(plugin: PromptPlugin, *, managed: bool = False) -> dict[str, Agent[Any, str]]:
     """Return the agents to compare, by the name of the case.
 
     Args:
@@ -72,11 +82,10 @@ def make_agents(plugin: PromptPlugin, *, managed: bool = True) -> dict[str, Agen
     """
     model, agents = TestModel(), {}
     for count in COUNTS:
-        for control in ("", " (again)") if count == 0 else ("",):
+        for control in ("", AGAIN):
             agents[f"static/{count}{control}"] = Agent(model, system_prompt=filled(count))
             agents[f"empty/{count}{control}"] = Agent(model, system_prompt=filled(count), capabilities=[Empty()])
         agents[f"hooks/{count}"] = _hooked(model, filled(count))
-        agents[f"empty-instructions/{count}"] = Agent(model, instructions=filled(count), capabilities=[Empty()])
         name = f"agent-{count}"
         agents[f"system_prompt/{count}"] = Agent(model, capabilities=[ActivePrompt(name, plugin=plugin)])
         agents[f"instructions/{count}"] = Agent(
@@ -85,10 +94,39 @@ def make_agents(plugin: PromptPlugin, *, managed: bool = True) -> dict[str, Agen
         plugin.install()
         agents[f"installed/{count}"] = Agent(model, name=name)
         plugin.uninstall()
+        for control in ("", AGAIN):  # the name saves Pydantic AI the search for one in each run
+            agents[f"empty-named/{count}{control}"] = Agent(
+                model, name=name, system_prompt=filled(count), capabilities=[Empty()]
+            )
         if managed:
             prompt = peers.managed_prompt(f"agent_{count}", render=count > 0)
             agents[f"managed/{count}"] = Agent(model, capabilities=[prompt])
+    talking = FunctionModel(_talking, stream_function=_streaming)
+    for control in ("", AGAIN):
+        agents[f"empty-ten/0{control}"] = _busy(
+            Agent(talking, system_prompt=filled(0), capabilities=[Empty()]),
+        )
+    agents["system_prompt-ten/0"] = _busy(Agent(talking, capabilities=[ActivePrompt("agent-0", plugin=plugin)]))
     return agents
+
+
+def _busy(agent: Agent[Any, str]) -> Agent[Any, str]:
+    """Give an agent a tool, which its model calls nine times before it answers."""
+
+    @agent.tool_plain
+    def look() -> str:
+        return "nothing"
+
+    return agent
+
+
+def _talking(messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
+    asked = sum(isinstance(message, ModelResponse) for message in messages)
+    return ModelResponse([ToolCallPart("look", {}) if asked < TEN - 1 else TextPart("They cost four.")])
+
+
+async def _streaming(_messages: list[ModelMessage], _info: AgentInfo) -> AsyncIterator[str]:
+    yield "They cost four."
 
 
 async def make_over(plugin: PromptPlugin) -> Agent[Any, str]:
@@ -108,26 +146,53 @@ def _hooked(model: TestModel, text: str) -> Agent[Any, str]:
     return agent
 
 
-async def measure(rounds: int, seed: int) -> Samples:
-    """Run every agent once in each round."""
-    peers.configure_logfire({f"agent_{count}": template(count) for count in COUNTS})
+async def measure(names: Sequence[str], rounds: int, seed: int, *, spans: bool = True) -> Samples:
+    """Run some agents, each of them once in each round.
+
+    Args:
+        names: The cases.
+        rounds: How many rounds.
+        seed: For their order.
+        spans: Whether Logfire records a span for each prompt, as it does by default.
+    """
+    managed = any(name.startswith("managed") for name in names)
+    if managed:
+        peers.configure_logfire({f"agent_{count}": template(count) for count in COUNTS}, spans=spans)
     with tempfile.TemporaryDirectory() as folder:
         async with make_plugin(Path(folder), Registry()) as plugin:
-            cases = {name: case(agent) for name, agent in make_agents(plugin).items()}
-            cases["over/3"] = case(await make_over(plugin), deps=LargeDeps())
+            agents = make_agents(plugin, managed=managed)
+            agents["over/3"] = await make_over(plugin)
+            cases = {name: _call(name, agents) for name in names}
             return await race_async(cases, rounds=rounds, warmup=max(5, rounds // 10), seed=seed)
+
+
+def _call(name: str, agents: Mapping[str, Agent[Any, str]]) -> Callable[[], Awaitable[object]]:
+    if name.startswith("over"):
+        return case(agents[name], deps=LargeDeps())
+    if not name.startswith(STREAMED):
+        return case(agents[name])
+    agent = agents[name.removeprefix(STREAMED)]
+
+    async def streamed() -> str:
+        async with agent.run_stream(QUESTION, deps=Deps()) as result:
+            return await result.get_output()
+
+    return streamed
 
 
 def case(agent: Agent[Any, str], **options: Any) -> Callable[[], Awaitable[object]]:
     """Return what runs an agent once."""
     given = {"deps": Deps(), **options}
-    return functools.partial(agent.run, "Good morning, what do the blue ones cost?", **given)
+    return functools.partial(agent.run, QUESTION, **given)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cases", required=True)
+    parser.add_argument("--no-spans", action="store_true")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    json.dump(asyncio.run(measure(arguments.rounds, arguments.seed)), sys.stdout)
+    found = measure(arguments.cases.split(","), arguments.rounds, arguments.seed, spans=not arguments.no_spans)
+    json.dump(asyncio.run(found), sys.stdout)

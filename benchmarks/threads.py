@@ -24,7 +24,7 @@ THREADS = 32
 RUNS = 8
 """Runs of each thread in one turn."""
 
-CASES = ("static/0", "static/0 (again)", "empty/0", "system_prompt/0", "system_prompt/3")
+CASES = ("empty/0", "empty/0 (again)", "system_prompt/0")
 
 
 def measure(rounds: int, seed: int) -> Samples:
@@ -32,7 +32,7 @@ def measure(rounds: int, seed: int) -> Samples:
     order, names = random.Random(seed), list(CASES)
     samples: Samples = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder, make_plugin(Path(folder), Registry()) as plugin:
-        agents = make_agents(plugin, managed=False)
+        agents = make_agents(plugin)
         with ThreadPoolExecutor(THREADS) as pool:
             for number in range(-2, rounds):
                 order.shuffle(names)

@@ -122,9 +122,10 @@ def test_a_read_is_two_lookups(make_plugin: MakePlugin, sqlite_url: str, registr
     for number in range(agents):
         registry.declare(f"agent-{number}", {"default": "You are Stan."}, where="test")
     with make_plugin(sqlite_url, startup_timeout=_PATIENCE) as plugin:
-        plugin.resolve("agent-0")
+        plugin.resolve("agent-0", "default")
 
-        assert _calls_of(lambda: plugin.resolve("agent-0", "default")) <= 14
+        # The read and the look for what is in force in this context; the rest is what counts them.
+        assert _calls_of(lambda: plugin.resolve("agent-0", "default")) <= 4
 
 
 @pytest.mark.parametrize("tags", [1, 5, 20])

@@ -32,6 +32,9 @@ class Override:
 
 _overrides: ContextVar[tuple[Override, ...]] = ContextVar("automagik_prompts_overrides", default=())
 
+begun = _overrides.get
+"""Returns what was put in force in the present context, ended or not: mostly nothing."""
+
 
 def in_force() -> tuple[ServedPrompt, ...]:
     """Return the prompts in force in the present context, the latest first."""

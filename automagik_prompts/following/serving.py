@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
-from automagik_prompts.domain.keys import SpellingClash
+from automagik_prompts.domain.keys import SpellingClash, Status
 from automagik_prompts.domain.log import logger
-from automagik_prompts.domain.served import State
+from automagik_prompts.domain.served import ServedPrompt, State
 from automagik_prompts.following.memory.snapshot import Snapshot
 
 _FILTERED = (
@@ -69,10 +69,15 @@ class Serving:
     Attributes:
         snapshot: What is served; `None` before the first load has ended in one way or another.
         status: How the follower fares.
+        found: What was read of the snapshot before.
     """
 
     snapshot: Snapshot | None
     status: FollowerStatus
+    found: Mapping[str, Mapping[Status | None, ServedPrompt]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "found", self.snapshot.found if self.snapshot is not None else {})
 
 
 class RuntimeState:
@@ -167,6 +172,8 @@ class RuntimeState:
         self._waiters.clear()
         if self.closed:
             return
+        if self.serving.snapshot is not None:
+            self.serving.snapshot.found.clear()  # the next read comes by where the thread is started
         now, read_at = time.monotonic(), self.serving.status.read_at
         if safe:
             self._set_status(FollowerStatus(State.STARTING, now, read_at=read_at))

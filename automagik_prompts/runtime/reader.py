@@ -130,6 +130,21 @@ class Reader(Reports):
             self.report_fallback(agent, key)
         return key, selection
 
+    def resolve(self, agent: str, status: Status | None) -> ServedPrompt:
+        """Return what is served outside a run, and keep it at hand until something else is served."""
+        prompt = self.select(agent, status)[1].prompt
+        snapshot = self._life.state.snapshot
+        # Without a thread each read has to try to start one.
+        if snapshot is None or self._life.worker is None or overrides.begun():
+            return prompt
+        texts = snapshot.agent(agent)
+        if texts is not None and (status is None or type(status) is str):
+            asked = texts.primary if status is None else status
+            own = texts.chosen.get(asked)
+            if own is not None and own.prompt is prompt and prompt.status_key == asked:
+                snapshot.found.setdefault(agent, {})[status] = prompt
+        return prompt
+
     async def recall(
         self, agent: str, status_key: str, version: int | None, content_hash: str | None
     ) -> ServedPrompt | None:

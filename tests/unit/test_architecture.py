@@ -28,7 +28,7 @@ QUERIES = {"storage", "schema"}
 
 
 # Longer, as they are what people read: the verbs of editing, the facade, the shapes of JSON.
-LONGEST = {"service.py": 370, "plugin.py": 400, "schemas.py": 335}
+LONGEST = {"service.py": 370, "plugin.py": 405, "schemas.py": 335}
 
 QUERYING = {
     "execute_query",

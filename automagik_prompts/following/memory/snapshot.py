@@ -32,6 +32,7 @@ class Snapshot:
         problems: The active versions that are known to be ones that cannot be served here.
         loaded_at: When all of the database was read, on the monotonic clock; `None` if it was not.
         only: The agents that this process follows besides those of its code; empty where it follows all.
+        found: The texts that were asked for, by agent and status as they were given: what is read again and again.
     """
 
     registry: Registry = field(repr=False)
@@ -40,6 +41,9 @@ class Snapshot:
     problems: tuple[Problem, ...] = ()
     loaded_at: float | None = None
     only: frozenset[str] = frozenset()
+    found: dict[str, dict[Status | None, ServedPrompt]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def is_loaded(self) -> bool:

@@ -54,6 +54,11 @@ _REASONS = {
         "mapping, and what the allocator rounds up. A gap at a start is the garbage collector of the interpreter, "
         "which goes through all of the process' objects when enough new ones came."
     ),
+    "write": (
+        "What is more than the plain statements is Python: a task in the context of the ORM, two connections taken "
+        "from the pool and given back, the check of the text, and the values that are returned. With eight processes "
+        "on two cores, which the server shares, each microsecond of it counts."
+    ),
     "growth": "See the plans below: what grows is the number of pages that an index of a million rows has.",
     "threads": (
         "Threads share one interpreter lock, so the ratio is that of the work done per run, and carries the noise of "

@@ -17,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]  # it has no types
 import pytest
 from pydantic_ai import Agent, ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.test import TestModel
@@ -177,6 +178,36 @@ def test_a_cold_start_writes_each_agent_with_few_statements(make_plugin: MakePlu
     # after each of these the statement that fired them once more.
     others = [statement for statement, _ in groupby(one for one in statements if not one.startswith(("INSERT", "--")))]
     assert len(others) <= 20 * 10
+
+
+async def test_an_activation_takes_eight_round_trips(
+    make_plugin: MakePlugin, postgres_url: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the plugin too: the schema is asked for, the version is read, and four statements are one transaction."""
+    async with Database(postgres_url) as database:
+        await upgrade(database)
+    registry.declare("stan", {"NEW": "One.", "OLD": "Old."}, where="test", primary="NEW")
+    plugin = make_plugin(postgres_url, startup_timeout=_PATIENCE)
+    await plugin.ready()
+    await plugin.create("stan", "NEW", "Two.", activate=True)
+    asked: list[str] = []
+    for name in ("execute", "fetch", "fetchrow", "executemany"):
+        monkeypatch.setattr(asyncpg.Connection, name, _told(getattr(asyncpg.Connection, name), asked))
+    await plugin.activate("stan", "NEW", 1)
+
+    # The plugin's own reading of the change comes beside it.
+    edit = [one for one in asked if "pg_current_snapshot" not in one and "p.id AS prompt_id" not in one]
+    assert len(edit) <= 8, edit
+
+
+def _told(function: Callable[..., Any], asked: list[str]) -> Callable[..., Any]:
+    """Return a method of a connection that takes note of its statements."""
+
+    def called(connection: object, statement: str, *arguments: object, **options: object) -> Any:
+        asked.append(statement)
+        return function(connection, statement, *arguments, **options)
+
+    return called
 
 
 async def test_following_uses_an_index(sqlite_url: str) -> None:

@@ -16,7 +16,7 @@ from automagik_prompts.domain.validation import (
     Format,
     check_optional,
 )
-from automagik_prompts.editing.finding import find_agent, find_status, find_target, find_version
+from automagik_prompts.editing.finding import find_agent, find_named, find_status, find_target, find_version
 from automagik_prompts.editing.history import version_before
 from automagik_prompts.editing.recording import (
     check_servable,
@@ -29,7 +29,6 @@ from automagik_prompts.editing.recording import (
 from automagik_prompts.editing.withdrawing import (
     FORGOTTEN,
     WITHDRAWN_TEXT,
-    check_not_withdrawn,
     is_text_withdrawn,
     withdrawn_text_error,
 )
@@ -80,7 +79,6 @@ async def create(
         is_withdrawn = await is_text_withdrawn(db, locked, status_key, text)
         if is_withdrawn and activate:
             raise withdrawn_text_error(locked.name, status_key)
-        previous = await repository.get_active_prompt(db, locked.id, status_key)
         data = PromptCreate(
             agent_id=locked.id,
             status_key=status_key,
@@ -91,16 +89,16 @@ async def create(
             note=intent.note,
         )
         written = await repository.create_prompt(db, data)
-        await record(db, locked, status_key, Action.CREATED, intent, to=written, previous=None)
+        await record(db, locked, status_key, Action.CREATED, intent, to=written)
         hints = target.hints
         if is_withdrawn:
             await repository.withdraw(db, locked.id, written.id, written.version)
-            await record(db, locked, status_key, Action.WITHDRAWN, intent, to=written, previous=None)
+            await record(db, locked, status_key, Action.WITHDRAWN, intent, to=written)
             hints = (*hints, WITHDRAWN_TEXT)
-        if not activate:
-            return replace(result_of(locked, status_key, written, previous, previous), hints=hints)
-        active = await set_active(db, locked, status_key, written, previous, Action.ACTIVATED, intent)
-        return replace(result_of(locked, status_key, active, active, previous), hints=hints)
+        if activate:
+            return replace(await set_active(db, locked, written, Action.ACTIVATED, intent), hints=hints)
+        present = await repository.get_active_prompt(db, locked.id, status_key)
+        return replace(result_of(locked, status_key, written, present, present), hints=hints)
 
     return await database.transaction(write)
 
@@ -115,17 +113,12 @@ async def activate(
     intent: Intent = NO_INTENT,
 ) -> EditResult:
     """Make a version the active one of its agent and status; every process follows."""
-    known = await find_agent(database, agent)
-    wanted = await find_version(database, known, status, version)
-    status_key = wanted.status_key
+    known, wanted = await find_named(database, agent, status, version)
     check_servable(wanted, known, exposed)
 
     async def write(db: Client) -> EditResult:
-        locked = await lock_agent(db, known, intent)
-        await check_not_withdrawn(db, locked, wanted)
-        previous = await repository.get_active_prompt(db, locked.id, status_key)
-        active = await set_active(db, locked, status_key, wanted, previous, Action.ACTIVATED, intent)
-        return result_of(locked, status_key, active, active, previous)
+        locked = await lock_agent(db, known, intent, activating=wanted)
+        return await set_active(db, locked, wanted, Action.ACTIVATED, intent)
 
     return await database.transaction(write)
 
@@ -150,8 +143,7 @@ async def rollback(
         previous = await repository.get_active_prompt(db, locked.id, status_key)
         earlier = await version_before(db, locked, status_key, previous)
         check_servable(earlier, locked, exposed)
-        active = await set_active(db, locked, status_key, earlier, previous, Action.ROLLED_BACK, intent)
-        return result_of(locked, status_key, active, active, previous)
+        return await set_active(db, locked, earlier, Action.ROLLED_BACK, intent)
 
     return await database.transaction(write)
 
@@ -168,7 +160,7 @@ async def deactivate(database: Database, agent: str, status: Status, *, intent: 
             message = f"{agent}/{status_key} has no active version; there is nothing to deactivate."
             raise PromptNotFoundError(message, agent=agent, status_key=status_key)
         await repository.set_prompt_active(db, locked.id, None, status_key)
-        await record(db, locked, status_key, Action.DEACTIVATED, intent, to=previous, previous=previous)
+        await record(db, locked, status_key, Action.DEACTIVATED, intent, to=previous, from_version=previous.version)
         return result_of(locked, status_key, None, None, previous)
 
     return await database.transaction(write)
@@ -245,7 +237,7 @@ async def delete(
             # Conversations that began with it leave it.
             await repository.withdraw(db, locked.id, wanted.id, version)
         await repository.delete_prompt(db, wanted.id)
-        await record(db, locked, status_key, Action.DELETED, intent, to=wanted, previous=None)
+        await record(db, locked, status_key, Action.DELETED, intent, to=wanted)
         is_forgotten = was_withdrawn and not await is_text_withdrawn(db, locked, status_key, wanted.prompt_text)
         hints = (FORGOTTEN,) if is_forgotten else ()
         return replace(result_of(locked, status_key, wanted, active, active), hints=hints)

@@ -70,6 +70,20 @@ async def find_version(database: Database, agent: AgentInfo, status: Status, ver
     return found
 
 
+async def find_named(database: Database, agent: str, status: Status, version: int) -> tuple[AgentInfo, Prompt]:
+    """Return a version and its agent, in one look where both are spelt as they are stored.
+
+    Raises:
+        PromptNotFoundError: There is none; the message says which there are.
+    """
+    if type(status) is str and type(version) is int and 0 < version <= MAX_VERSION:
+        found = await database.run(repository.find_named, agent, status, version)
+        if found is not None:
+            return found
+    known = await find_agent(database, agent)
+    return known, await find_version(database, known, status, version)
+
+
 async def find_target(
     database: Database,
     agent: str,

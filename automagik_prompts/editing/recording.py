@@ -21,9 +21,17 @@ async def ensure_agent(db: Client, name: str, status_key: str) -> AgentInfo:
     return added
 
 
-async def lock_agent(db: Client, agent: AgentInfo, intent: Intent) -> AgentInfo:
-    """Raise the agent's revision, which is the lock, and compare it with what the caller expects."""
-    locked = await repository.lock_agent(db, agent.id)
+async def lock_agent(db: Client, agent: AgentInfo, intent: Intent, *, activating: Prompt | None = None) -> AgentInfo:
+    """Raise the agent's revision, which is the lock, and compare it with what the caller expects.
+
+    Args:
+        db: The connection of a transaction.
+        agent: The agent.
+        intent: Who writes, and what revision is expected.
+        activating: The version that `set_active` is about to make the active one, where it is known already.
+    """
+    coming = (activating.id, activating.status_key) if activating is not None else None
+    locked = await repository.lock_agent(db, agent.id, activating=coming)
     if locked is None:
         raise PromptNotFoundError(f"The agent {agent.name!r} was deleted meanwhile.", agent=agent.name)
     expected, actual = intent.expected_revision, locked.revision - 1
@@ -41,22 +49,40 @@ async def lock_agent(db: Client, agent: AgentInfo, intent: Intent) -> AgentInfo:
 async def set_active(
     db: Client,
     agent: AgentInfo,
-    status_key: str,
     prompt: Prompt,
-    previous: Prompt | None,
     action: Action,
     intent: Intent,
-) -> Prompt:
-    """Make a version the active one, and append the event that tells of it."""
-    active = await repository.set_prompt_active(db, agent.id, prompt.id, status_key)
+) -> EditResult:
+    """Make a version the active one, and append the event that tells of it; return what that did.
+
+    Raises:
+        InvalidPromptError: It is withdrawn.
+        PromptNotFoundError: It was deleted meanwhile.
+    """
+    active, before = await repository.activate_prompt(db, prompt)
     if active is None:
+        if prompt.id in await repository.get_withdrawn(db, [agent.id]):
+            raise withdrawn_error(agent.name, prompt)
         raise PromptNotFoundError(
-            f"Version {prompt.version} of {agent.name}/{status_key} was deleted meanwhile.",
+            f"Version {prompt.version} of {agent.name}/{prompt.status_key} was deleted meanwhile.",
             agent=agent.name,
-            status_key=status_key,
+            status_key=prompt.status_key,
         )
-    await record(db, agent, status_key, action, intent, to=active, previous=previous)
-    return active
+    if agent.default_status_key == active.status_key and agent.active_default_prompt_id != active.id:
+        await repository.point_to(db, agent.id, active.id)
+    await record(db, agent, active.status_key, action, intent, to=active, from_version=before)
+    return EditResult(agent, active.status_key, active, active.version, before)
+
+
+def withdrawn_error(agent: str, prompt: Prompt) -> InvalidPromptError:
+    """Return what to do about a version that is withdrawn."""
+    where = f"{agent} {prompt.status_key} {prompt.version}"
+    return InvalidPromptError(
+        f"Version {prompt.version} of {agent}/{prompt.status_key} is withdrawn. Use another one, or take that back: "
+        f"automagik-prompts withdraw {where} --undo",
+        agent=agent,
+        status_key=prompt.status_key,
+    )
 
 
 async def record(
@@ -67,7 +93,7 @@ async def record(
     intent: Intent,
     *,
     to: Prompt,
-    previous: Prompt | None,
+    from_version: int | None = None,
 ) -> None:
     """Append an event."""
     event = EventCreate(
@@ -77,7 +103,7 @@ async def record(
         revision=agent.revision,
         prompt_id=to.id,
         version=to.version,
-        from_version=previous.version if previous is not None else None,
+        from_version=from_version,
         author=intent.author,
         note=intent.note,
     )

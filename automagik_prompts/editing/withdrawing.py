@@ -10,7 +10,14 @@ from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.records import Action, AgentInfo, Prompt
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.editing.finding import find_agent, find_version
-from automagik_prompts.editing.recording import check_servable, lock_agent, record, result_of, set_active
+from automagik_prompts.editing.recording import (
+    check_servable,
+    lock_agent,
+    record,
+    result_of,
+    set_active,
+    withdrawn_error,
+)
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
@@ -81,11 +88,10 @@ async def withdraw(
             )
         now = active
         if instead is not None:
-            await check_not_withdrawn(db, locked, instead)
-            now = await set_active(db, locked, wanted.status_key, instead, active, Action.ACTIVATED, intent)
+            now = (await set_active(db, locked, instead, Action.ACTIVATED, intent)).prompt
         for one in (present, *others):
             if await repository.withdraw(db, locked.id, one.id, one.version):
-                await record(db, locked, wanted.status_key, Action.WITHDRAWN, intent, to=one, previous=None)
+                await record(db, locked, wanted.status_key, Action.WITHDRAWN, intent, to=one)
         newest = await repository.find_code_default_prompt(db, locked.id, wanted.status_key)
         in_code = present.content_hash in code or (newest is not None and newest.content_hash == present.content_hash)
         hints = (*_same_text(others, "withdrawn with it"), *((STILL_IN_CODE,) if in_code else ()))
@@ -113,7 +119,7 @@ async def reinstate(
                 status_key=wanted.status_key,
             )
         for one in back:
-            await record(db, locked, wanted.status_key, Action.REINSTATED, intent, to=one, previous=None)
+            await record(db, locked, wanted.status_key, Action.REINSTATED, intent, to=one)
         hints = _same_text(others, "withdrawn no more either")
         return replace(result_of(locked, wanted.status_key, present, active, active), hints=hints)
 
@@ -138,17 +144,6 @@ def withdrawn_text_error(agent: str, status_key: str) -> InvalidPromptError:
         f"take the withdrawal back: automagik-prompts history {agent} {status_key} says of which version.",
         agent=agent,
         status_key=status_key,
-    )
-
-
-def withdrawn_error(agent: str, prompt: Prompt) -> InvalidPromptError:
-    """Return what to do about a version that is withdrawn."""
-    where = f"{agent} {prompt.status_key} {prompt.version}"
-    return InvalidPromptError(
-        f"Version {prompt.version} of {agent}/{prompt.status_key} is withdrawn. Use another one, or take that back: "
-        f"automagik-prompts withdraw {where} --undo",
-        agent=agent,
-        status_key=prompt.status_key,
     )
 
 

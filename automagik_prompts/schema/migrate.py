@@ -26,7 +26,13 @@ from automagik_prompts.schema.legacy.backup import host_columns
 from automagik_prompts.schema.legacy.locks import LOCK_TIMEOUT, TABLE_TIMEOUT, begin
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.schema.lost import lost_error, lost_parts
-from automagik_prompts.schema.migrations import Migration, all_migrations, applied_versions, read_applied
+from automagik_prompts.schema.migrations import (
+    Migration,
+    all_migrations,
+    applied_versions,
+    read_applied,
+    recorded_versions,
+)
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.base import DatabaseReader
@@ -78,7 +84,7 @@ async def check_writable(database: Database, *, thorough: bool = True) -> None:
         SchemaError: Steps are missing, or there are some that this release does not know.
     """
     known = {migration.version for migration in all_migrations()}
-    if not thorough and set(await database.run(applied_versions)) == known:
+    if not thorough and await database.run(recorded_versions) == known:
         return
     await check_schema(database)
     if unknown := await newer(database):

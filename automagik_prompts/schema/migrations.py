@@ -9,12 +9,15 @@ from pathlib import Path
 from types import ModuleType
 
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import OperationalError
 
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.introspection import columns
 from automagik_prompts.storage.models import APP_LABEL
+
+_RECORDED = "SELECT version FROM aerich WHERE app = ? ORDER BY id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,19 @@ async def applied_versions(db: BaseDBAsyncClient) -> tuple[str, ...]:
     return await read_applied(Connection(db))
 
 
+async def recorded_versions(db: BaseDBAsyncClient) -> set[str]:
+    """Return the same where the table is there, in one statement; none where it is not."""
+    try:
+        return {str(row["version"]) for row in await Connection(db).rows(_RECORDED, APP_LABEL)}
+    except OperationalError:
+        return set()  # whoever finds fewer than there should be looks more thoroughly, and is told why
+
+
 async def read_applied(db: DatabaseReader) -> tuple[str, ...]:
     """Return the same as `applied_versions`, through any connection."""
     if not await columns(db, "aerich"):
         return ()
-    rows = await db.rows("SELECT version FROM aerich WHERE app = ? ORDER BY id", APP_LABEL)
+    rows = await db.rows(_RECORDED, APP_LABEL)
     return tuple(str(row["version"]) for row in rows)
 
 

@@ -44,6 +44,14 @@ class Connection:
         """Run a statement."""
         await self.client.execute_query(engine_of(self).marked(statement), list(values))
 
+    async def written(self, statement: str, *values: object, columns: Iterable[str]) -> list[dict[str, Any]] | None:
+        """Run a statement that writes, and return columns of the rows that it wrote; `None` if the engine gives none.
+
+        Then nothing was written.
+        """
+        returning = engine_of(self).returning(statement, ", ".join(columns))
+        return await self.rows(returning, *values) if returning is not None else None
+
     async def run_many(self, statement: str, values: Sequence[Sequence[object]]) -> None:
         """Run a statement once for each list of values, in one go."""
         if values:

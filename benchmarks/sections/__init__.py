@@ -7,7 +7,7 @@ from collections.abc import Callable
 from benchmarks.bench import Bench
 from benchmarks.report import Section
 from benchmarks.sections.agents import agent_runs, many_threads
-from benchmarks.sections.database import idling, versions
+from benchmarks.sections.database import idling, versions, writing
 from benchmarks.sections.following import commit_to_served
 from benchmarks.sections.many import many_followers, many_prompts
 from benchmarks.sections.reading import cached_reads, filling
@@ -22,6 +22,7 @@ SECTIONS: dict[str, Callable[[Bench], Section]] = {
     "importing": importing,
     "served": commit_to_served,
     "versions": versions,
+    "writing": writing,
     "idling": idling,
     "many": many_prompts,
     "followers": many_followers,

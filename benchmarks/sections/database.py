@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from benchmarks import growth, idle
+from benchmarks import growth, idle, writes
 from benchmarks.bench import OURS, Bench, ms, numbers
 from benchmarks.charts import Chart
 from benchmarks.measure import Samples, ratio, spread
@@ -57,6 +57,49 @@ def versions(bench: Bench) -> Section:
         extra="\n\n".join(
             f"### How {engine} plans what runs more than once a minute, with {last:,} versions\n\n{plan}"
             for engine, plan in plans.items()
+        ),
+        data=numbers(samples),
+    )
+
+
+def writing(bench: Bench) -> Section:
+    """Activating on PostgreSQL."""
+    url = bench.empty("PostgreSQL")
+    asyncio.run(writes.prepare(url))
+    bench.progress("activating on PostgreSQL, one connection")
+    samples = asyncio.run(writes.measure(url, bench.times(1000), 0))
+    bench.progress(f"activating on PostgreSQL, {writes.PROCESSES} processes")
+    turns = [writes.rates(url, max(0.5, 4 * bench.scale)) for _ in range(3)]
+    best = max(turns, key=lambda one: one["activate"] / one["plain"])
+    plain, own = samples["plain"], samples["activate"]
+    taken = ms(spread(own).median)
+    against = f"{ms(spread(plain).median)}, the same statements plainly"
+    shared = f"{best['plain']:.0f}/s, the same statements plainly"
+    share = best["activate"] / best["plain"]
+    what = f"activate in {writes.PROCESSES} processes on different agents, PostgreSQL"
+    return Section(
+        title="Activating on PostgreSQL",
+        text=(
+            "`activate` on one connection, beside a transaction of the same statements as somebody would write it with "
+            "asyncpg who checks nothing: neither the text, nor the revision that the caller expects, nor withdrawals. "
+            f"They take turns in random order. Then {writes.PROCESSES} processes at once, each on an agent of its own, "
+            "in three turns of which the best is given: two processor cores are shared with the server."
+        ),
+        head=("what", "median", "ratio"),
+        rows=(
+            *((case, ms(spread(values).median), str(ratio(values, plain))) for case, values in samples.items()),
+            *(
+                (
+                    f"{writes.PROCESSES} processes, turn {number}",
+                    f"{one['activate']:.0f}/s of {one['plain']:.0f}/s",
+                    f"{one['activate'] / one['plain']:.2f}",
+                )
+                for number, one in enumerate(turns, 1)
+            ),
+        ),
+        verdicts=(
+            Verdict("activate, PostgreSQL", taken, against, ratio(own, plain).value, 1.5, kind="write"),
+            Verdict(what, f"{best['activate']:.0f}/s", shared, share, 0.6, at_least=True, kind="write"),
         ),
         data=numbers(samples),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -99,6 +100,14 @@ class Engine(Protocol):
     @property
     def fails_softly(self) -> bool:
         """Whether a transaction can go on after a statement that failed."""
+        ...
+
+    def returning(self, statement: str, columns: str) -> str | None:
+        """Return a statement that writes as one that gives the rows that it wrote; `None` where that cannot be had."""
+        ...
+
+    def written_time(self, time: datetime) -> datetime | str:
+        """Return a time as its column holds it."""
         ...
 
     def configuration(self, url: str) -> dict[str, Any]:

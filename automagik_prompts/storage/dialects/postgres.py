@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -79,6 +81,12 @@ def _marks(since: Position | None) -> tuple[int, str]:
     return int(since.number.partition(":")[0]), since.number
 
 
+@lru_cache(maxsize=256)
+def _numbered(statement: str) -> str:
+    numbers = iter(range(1, statement.count("?") + 1))
+    return _MARK.sub(lambda _: f"${next(numbers)}", statement)
+
+
 class PostgresEngine:
     """PostgreSQL."""
 
@@ -93,6 +101,14 @@ class PostgresEngine:
         "WHERE w.agent_id = a.id)"
     )
     fails_softly = False
+
+    def returning(self, statement: str, columns: str) -> str | None:
+        """Return a statement that writes as one that gives the rows that it wrote; Tortoise reads those of queries."""
+        return f"WITH written AS ({statement} RETURNING {columns}) SELECT * FROM written"
+
+    def written_time(self, time: datetime) -> datetime | str:
+        """Return the time: the column holds times."""
+        return time
 
     def configuration(self, url: str) -> dict[str, Any]:
         """Return Tortoise's configuration of one connection."""
@@ -127,8 +143,7 @@ class PostgresEngine:
 
     def marked(self, statement: str) -> str:
         """Return a statement with numbered marks in place of `?`."""
-        numbers = iter(range(1, statement.count("?") + 1))
-        return _MARK.sub(lambda _: f"${next(numbers)}", statement)
+        return _numbered(statement)
 
     def folded(self, name: str) -> str:
         """Return the name: PostgreSQL compares what was quoted as it is."""

@@ -6,6 +6,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -40,6 +41,14 @@ class SqliteEngine:
         "WHERE w.agent_id = a.id)"
     )
     fails_softly = True
+
+    def returning(self, statement: str, columns: str) -> str | None:
+        """Return a statement that writes as one that gives the rows that it wrote; `None` before SQLite 3.35."""
+        return f"{statement} RETURNING {columns}" if sqlite3.sqlite_version_info >= (3, 35) else None
+
+    def written_time(self, time: datetime) -> datetime | str:
+        """Return the time as text, as SQLite holds it."""
+        return time.isoformat(" ")
 
     def configuration(self, url: str) -> dict[str, Any]:
         """Return Tortoise's configuration of one connection."""

@@ -14,6 +14,7 @@ from automagik_prompts.domain.summaries import (
     StatusSummary,
     VersionDigest,
 )
+from automagik_prompts.storage.repository.activating import activate_prompt, point_to, set_prompt_active
 from automagik_prompts.storage.repository.active import (
     SLICE,
     get_changes,
@@ -47,6 +48,7 @@ from automagik_prompts.storage.repository.versions import (
     create_prompts,
     delete_prompt,
     find_code_default_prompt,
+    find_named,
     get_active_prompt,
     get_code_versions,
     get_heads,
@@ -58,7 +60,6 @@ from automagik_prompts.storage.repository.versions import (
     get_same_text,
     get_texts,
     get_version,
-    set_prompt_active,
 )
 from automagik_prompts.storage.repository.withdrawals import (
     get_withdrawn,
@@ -77,12 +78,14 @@ __all__ = [
     "StatusHead",
     "StatusSummary",
     "VersionDigest",
+    "activate_prompt",
     "add_agents",
     "add_events",
     "create_prompt",
     "create_prompts",
     "delete_prompt",
     "find_code_default_prompt",
+    "find_named",
     "get_activated_versions",
     "get_active_prompt",
     "get_agent",
@@ -114,6 +117,7 @@ __all__ = [
     "hold_agent",
     "lock_agent",
     "lock_agents",
+    "point_to",
     "point_to_active",
     "reinstate",
     "set_agent_facts",

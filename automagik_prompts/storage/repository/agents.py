@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import IntegrityError
-from tortoise.expressions import F, RawSQL
+from tortoise.expressions import F
 from tortoise.queryset import QuerySet
 
 from automagik_prompts.domain.records import AgentInfo
@@ -15,7 +15,7 @@ from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.introspection import required_columns
 from automagik_prompts.storage.models import AgentRow
-from automagik_prompts.storage.repository.mapping import agent_value, chunks, numbers
+from automagik_prompts.storage.repository.mapping import AGENT_COLUMNS, agent_from, agent_value, chunks, numbers
 from automagik_prompts.storage.repository.versions import get_active_prompt
 
 CHANNEL = "automagik_prompts"
@@ -31,8 +31,8 @@ _AGENT_COLUMNS = frozenset({"name", "default_status_key", "variables", "revision
 
 async def get_agent(db: BaseDBAsyncClient, name: str) -> AgentInfo | None:
     """Return an agent by its name, or `None`."""
-    row = await _agents().filter(name=name).using_db(db).first()
-    return agent_value(row) if row is not None else None
+    rows = await Connection(db).rows(f"SELECT {', '.join(AGENT_COLUMNS)} FROM agents WHERE name = ?", name)
+    return agent_from(rows[0]) if rows else None
 
 
 async def get_agents(db: BaseDBAsyncClient, names: Iterable[str] | None = None) -> list[AgentInfo]:
@@ -76,7 +76,9 @@ async def add_agents(db: BaseDBAsyncClient, agents: Sequence[AgentInfo]) -> None
         )
 
 
-async def lock_agent(db: BaseDBAsyncClient, agent_id: int) -> AgentInfo | None:
+async def lock_agent(
+    db: BaseDBAsyncClient, agent_id: int, *, activating: tuple[int, str] | None = None
+) -> AgentInfo | None:
     """Raise an agent's revision and return the agent: the first statement of every transaction that writes.
 
     Until the transaction ends no other process can write to this agent. The database's triggers note the change, and
@@ -85,14 +87,23 @@ async def lock_agent(db: BaseDBAsyncClient, agent_id: int) -> AgentInfo | None:
     Args:
         db: The connection of a transaction.
         agent_id: The agent's id.
+        activating: The id of a version that this transaction is about to activate, and its status: where that is the
+            agent's primary one, `active_default_prompt_id` follows.
     """
-    changed = (
-        await AgentRow.filter(id=agent_id).using_db(db).update(revision=F("revision") + 1, updated_at=RawSQL(_NOW))
-    )
-    if not changed:
-        return None
-    row = await _agents().filter(id=agent_id).using_db(db).first()
-    return agent_value(row) if row is not None else None
+    raised, values = f"UPDATE agents SET revision = revision + 1, updated_at = {_NOW}", list[object]()
+    if activating is not None:
+        prompt_id, status_key = activating
+        raised += (
+            ", active_default_prompt_id = CASE WHEN default_status_key = ? "
+            "THEN (SELECT p.id FROM prompts p WHERE p.id = ?) ELSE active_default_prompt_id END"
+        )
+        values = [status_key, prompt_id]
+    connection, statement = Connection(db), f"{raised} WHERE id = ?"
+    rows = await connection.written(statement, *values, agent_id, columns=AGENT_COLUMNS)
+    if rows is None:
+        await connection.run(statement, *values, agent_id)
+        rows = await connection.rows(f"SELECT {', '.join(AGENT_COLUMNS)} FROM agents WHERE id = ?", agent_id)
+    return agent_from(rows[0]) if rows else None
 
 
 async def hold_agent(db: BaseDBAsyncClient, agent_id: int) -> AgentInfo | None:

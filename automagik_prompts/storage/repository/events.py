@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.domain.records import Action, Event, EventCreate
+from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.models import EventRow
 from automagik_prompts.storage.repository.mapping import chunks, current_time, event_value, numbers
 
@@ -16,6 +17,15 @@ async def add_events(db: BaseDBAsyncClient, events: Sequence[EventCreate]) -> No
     if not events:
         return
     now = current_time()
+    if len(events) == 1:
+        one, connection = events[0], Connection(db)
+        values = (one.status_key, one.action.value, one.prompt_id, one.version, one.from_version, one.author, one.note)
+        await connection.run(
+            "INSERT INTO prompt_events (agent_id, revision, created_at, status_key, action, prompt_id, version, "
+            "from_version, author, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(one.agent_id, one.revision, engine_of(connection).written_time(now), *values),
+        )
+        return
     rows = [
         EventRow(
             agent_id=event.agent_id,

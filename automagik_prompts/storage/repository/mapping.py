@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
 from automagik_prompts.storage.models import AgentRow, EventRow, PromptRow
@@ -50,6 +50,28 @@ _COLUMNS = tuple(name for name in Prompt.__slots__ if name != "is_withdrawn")
 def prompt_value(row: PromptRow) -> Prompt:
     """Return a row of `prompts` as a value."""
     return Prompt(**{name: getattr(row, name) for name in _COLUMNS})
+
+
+PROMPT_COLUMNS, AGENT_COLUMNS = _COLUMNS, tuple(name for name in AgentInfo.__slots__)
+"""What a statement reads of a version, and of an agent."""
+
+
+def prompt_from(row: Mapping[str, Any], prefix: str = "") -> Prompt:
+    """Return what a statement has read of a version as a value, as the ORM reads it."""
+    known = PromptRow._meta.fields_map  # noqa: SLF001  # Tortoise documents it
+    return Prompt(**{name: known[name].to_python_value(row[f"{prefix}{name}"]) for name in _COLUMNS})
+
+
+def agent_from(row: Mapping[str, Any]) -> AgentInfo:
+    """Return what a statement has read of an agent as a value."""
+    return AgentInfo(
+        id=row["id"],
+        name=row["name"],
+        default_status_key=row["default_status_key"],
+        active_default_prompt_id=row["active_default_prompt_id"],
+        variables=read_names(row["variables"]),
+        revision=read_number(row["revision"]),
+    )
 
 
 def event_value(row: EventRow) -> Event:

@@ -8,17 +8,22 @@ from dataclasses import replace
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.domain.keys import folded
-from automagik_prompts.domain.records import Prompt, PromptCreate
+from automagik_prompts.domain.records import AgentInfo, Prompt, PromptCreate
 from automagik_prompts.domain.summaries import CodeVersion, StatusHead
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage.connection import Connection, engine_of
-from automagik_prompts.storage.models import AgentRow, PromptRow
+from automagik_prompts.storage.models import PromptRow
+from automagik_prompts.storage.repository.activating import set_prompt_active
 from automagik_prompts.storage.repository.events import get_deleted_versions
 from automagik_prompts.storage.repository.mapping import (
+    AGENT_COLUMNS,
+    PROMPT_COLUMNS,
+    agent_from,
     chunks,
     current_time,
     numbers,
+    prompt_from,
     prompt_value,
     read_label,
     read_text,
@@ -115,39 +120,6 @@ def _check_spellings(new: Sequence[PromptCreate], known: Collection[tuple[int, s
             )
 
 
-async def set_prompt_active(
-    db: BaseDBAsyncClient, agent_id: int, prompt_id: int | None, status_key: str
-) -> Prompt | None:
-    """Make one version the active one of its agent and status, or none.
-
-    The agent must be locked by this transaction. Where the status is the agent's primary one,
-    `active_default_prompt_id` follows.
-
-    Args:
-        db: The connection of a transaction.
-        agent_id: The agent's id.
-        prompt_id: The version's id, or `None` to leave the status without an active version.
-        status_key: The status.
-
-    Returns:
-        The active version, or `None` if there is none now or the id belongs to another agent or status.
-    """
-    now = current_time()
-    mine = PromptRow.filter(agent_id=agent_id, status_key=status_key)
-    if prompt_id is not None and not await mine.filter(id=prompt_id).using_db(db).exists():
-        return None
-    # In two steps: with one UPDATE the order of the rows decides whether the unique index objects.
-    await mine.filter(is_active=True).using_db(db).update(is_active=False, updated_at=now)
-    if prompt_id is not None:
-        await mine.filter(id=prompt_id).using_db(db).update(is_active=True, updated_at=now)
-    await (
-        AgentRow.filter(id=agent_id, default_status_key=status_key)
-        .using_db(db)
-        .update(active_default_prompt_id=prompt_id)
-    )
-    return await get_prompt_by_id(db, prompt_id) if prompt_id is not None else None
-
-
 async def delete_prompt(db: BaseDBAsyncClient, prompt_id: int) -> None:
     """Delete a version; its events stay, and its number is never given again.
 
@@ -193,8 +165,26 @@ async def get_latest_version_for_status(db: BaseDBAsyncClient, agent_id: int, st
 
 async def get_version(db: BaseDBAsyncClient, agent_id: int, status_key: str, version: int) -> Prompt | None:
     """Return a version by its number, or `None`."""
-    row = await PromptRow.filter(agent_id=agent_id, status_key=status_key, version=version).using_db(db).first()
-    return prompt_value(row) if row is not None else None
+    rows = await Connection(db).rows(
+        f"SELECT {', '.join(PROMPT_COLUMNS)} FROM prompts WHERE agent_id = ? AND status_key = ? AND version = ?",
+        *(agent_id, status_key, version),
+    )
+    return prompt_from(rows[0]) if rows else None
+
+
+async def find_named(
+    db: BaseDBAsyncClient, agent: str, status_key: str, version: int
+) -> tuple[AgentInfo, Prompt] | None:
+    """Return a version and its agent by their names, as they are spelt exactly; `None` if there is none."""
+    rows = await Connection(db).rows(_NAMED, agent, status_key, version)
+    return (agent_from(rows[0]), prompt_from(rows[0], "p_")) if rows else None
+
+
+_NAMED = (
+    f"SELECT {', '.join(f'a.{name} AS {name}' for name in AGENT_COLUMNS)}, "
+    f"{', '.join(f'p.{name} AS p_{name}' for name in PROMPT_COLUMNS)} FROM agents a "
+    "JOIN prompts p ON p.agent_id = a.id WHERE a.name = ? AND p.status_key = ? AND p.version = ?"
+)
 
 
 async def get_same_text(db: BaseDBAsyncClient, prompt: Prompt) -> list[Prompt]:

@@ -60,6 +60,18 @@ def pivot_registry(url: str) -> Any:
     return PromptRegistry(engine)
 
 
+async def publish(url: str, name: str, text: str, *, format: str = "jinja") -> Any:
+    """Write a prompt with prompt-pivot, and return its registry, which has the prompt in its cache."""
+    registry = pivot_registry(url)
+    await registry.acreate_tables()
+    await registry.acreate_prompt(name)
+    await registry.acreate_version(name, text, format=format, message="first")
+    await registry.apublish(name, 1, LABEL, force=True, reason="first")
+    await registry.aget(name)
+    await dispose(registry)
+    return registry
+
+
 async def dispose(registry: Any) -> None:
     """Close the connections of a registry of prompt-pivot; what it has in its cache it still serves."""
     closing = registry.engine.dispose()

@@ -17,7 +17,7 @@ from benchmarks.measure import Samples, race
 from benchmarks.texts import NAMES, VALUES, template
 
 AGENT, STATUS = "stan", "APPROVED"
-TAGS = (1, 5, 20)
+TAGS = (0, 1, 3, 5, 20)
 
 
 def measure_reads(rounds: int, postgres_url: str, seed: int = 0) -> Samples:
@@ -54,6 +54,7 @@ def measure_fills(rounds: int, seed: int = 0) -> Samples:
     with (
         tempfile.TemporaryDirectory() as folder,
         _plugin(Path(folder), {f"TAGS_{tags}": template(tags) for tags in TAGS}) as plugin,
+        peers.langfuse_client({f"TAGS_{tags}": template(tags) for tags in TAGS}) as langfuse,
     ):
         for tags in TAGS:
             values = {name: VALUES[name] for name in NAMES[:tags]}
@@ -61,13 +62,25 @@ def measure_fills(rounds: int, seed: int = 0) -> Samples:
             cases[f"automagik-prompts/{tags}"] = _filling(plugin, f"TAGS_{tags}", values)
             cases[f"handlebars/{tags}"] = _engine(engine, values)
             cases[f"handlebars/{tags} (again)"] = _engine(engine, values)
-            if cases[f"automagik-prompts/{tags}"]() != engine.render(values):
-                raise RuntimeError("The texts differ.")
+            pivot = asyncio.run(_pivot(f"sqlite:///{Path(folder) / f'pivot{tags}.db'}", AGENT, template(tags)))
+            cases[f"prompt-pivot/{tags}"] = _pivot_filling(pivot, values)
+            cases[f"Langfuse/{tags}"] = _langfuse_filling(langfuse, f"TAGS_{tags}", values)
+            for kind in ("automagik-prompts", "prompt-pivot", "Langfuse"):
+                if cases[f"{kind}/{tags}"]() != engine.render(values):
+                    raise RuntimeError(f"The text of {kind} differs.")
         return race(cases, rounds=rounds, inner=50, seed=seed)
 
 
 def _filling(plugin: PromptPlugin, status: str, values: dict[str, str]) -> Callable[[], str]:
     return lambda: plugin.render(AGENT, status, values)
+
+
+def _pivot_filling(registry: Any, values: dict[str, str]) -> Callable[[], str]:
+    return lambda: registry.get(AGENT).compile_text(**values)
+
+
+def _langfuse_filling(client: Any, name: str, values: dict[str, str]) -> Callable[[], str]:
+    return lambda: client.get_prompt(name).compile(**values)
 
 
 def _engine(engine: Any, values: dict[str, str]) -> Callable[[], str]:
@@ -82,13 +95,7 @@ def _plugin(folder: Path, texts: dict[str, str]) -> PromptPlugin:
 
 async def _pivot(url: str, name: str, text: str) -> Any:
     """Return a registry of prompt-pivot that has a prompt in its cache."""
-    registry = peers.pivot_registry(url)
-    await registry.acreate_tables()
-    await registry.acreate_prompt(name)
-    await registry.acreate_version(name, text, format="jinja", message="first")
-    await registry.apublish(name, 1, peers.LABEL, force=True, reason="first")
-    await registry.aget(name)
-    await peers.dispose(registry)
+    registry = await peers.publish(url, name, text)
     # It would look for a span on each read. Its user need not have OpenTelemetry; it is here for Logfire and Langfuse.
     registry._otel = False  # noqa: SLF001  # what it sets itself where OpenTelemetry is not installed
     return registry

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic_ai import Agent
-from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.capabilities import AbstractCapability, combined
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.models.test import TestModel
@@ -32,8 +32,8 @@ COUNTS = (0, 3, 20)
 TEN = 10
 """Requests of a run with tools."""
 
-AGAIN, STREAMED = " (again)", "streamed-"
-"""How cases are called that are there twice, and those whose answer is streamed."""
+AGAIN, STREAMED, SHALLOW = " (again)", "streamed-", "shallow-"
+"""How cases are called that are there twice, whose answer is streamed, and in which contexts are copied otherwise."""
 
 QUESTION = "Good morning, what do the blue ones cost?"
 
@@ -166,7 +166,25 @@ async def measure(names: Sequence[str], rounds: int, seed: int, *, spans: bool =
             return await race_async(cases, rounds=rounds, warmup=max(5, rounds // 10), seed=seed)
 
 
+def _shallow(context: Any) -> Any:
+    """Copy a run context as `copy.copy` does, without asking it how it is to be copied."""
+    made = object.__new__(type(context))
+    made.__dict__.update(context.__dict__)
+    return made
+
+
 def _call(name: str, agents: Mapping[str, Agent[Any, str]]) -> Callable[[], Awaitable[object]]:
+    if name.startswith(SHALLOW):
+        run, usual = case(agents[name.removeprefix(SHALLOW)]), combined.copy  # type: ignore[attr-defined]  # as it is
+
+        async def shallow() -> object:
+            combined.copy = _shallow  # type: ignore[attr-defined,assignment]  # here only, to show what it would bring
+            try:
+                return await run()
+            finally:
+                combined.copy = usual  # type: ignore[attr-defined]  # as above
+
+        return shallow
     if name.startswith("over"):
         return case(agents[name], deps=LargeDeps())
     if not name.startswith(STREAMED):

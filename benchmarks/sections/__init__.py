@@ -8,6 +8,7 @@ from benchmarks.bench import Bench
 from benchmarks.report import Section
 from benchmarks.sections.agents import agent_runs, many_threads
 from benchmarks.sections.database import idling, versions, writing
+from benchmarks.sections.first import first_run, memory_of_many
 from benchmarks.sections.following import commit_to_served
 from benchmarks.sections.many import many_followers, many_prompts
 from benchmarks.sections.reading import cached_reads, filling
@@ -18,6 +19,8 @@ SECTIONS: dict[str, Callable[[Bench], Section]] = {
     "threads": many_threads,
     "reads": cached_reads,
     "filling": filling,
+    "first": first_run,
+    "memory": memory_of_many,
     "starting": starting,
     "importing": importing,
     "served": commit_to_served,

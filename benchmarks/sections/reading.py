@@ -71,11 +71,18 @@ def filling(bench: Bench) -> Section:
     rows, verdicts = [], []
     for tags in reads.TAGS:
         engine, own = samples[f"handlebars/{tags}"], samples[f"{OURS}/{tags}"]
-        for case in (OURS, "handlebars", "handlebars (again)"):
+        for case in (OURS, "handlebars", "handlebars (again)", "prompt-pivot", "Langfuse"):
             kind, _, control = case.partition(" ")
             values = samples[f"{kind}/{tags}{' ' + control if control else ''}"]
             rows.append((f"{case}, {tags} tags", *times(values), str(ratio(values, engine))))
         against = f"{us(spread(engine).median)}, pydantic_handlebars"
+        for peer in ("prompt-pivot", "Langfuse"):
+            theirs = samples[f"{peer}/{tags}"]
+            words, times_as_much = f"{us(spread(theirs).median)}, {peer}", ratio(theirs, own).value
+            what = f"filling {tags} tags"
+            verdicts.append(Verdict(what, us(spread(own).median), words, times_as_much, 1, at_least=True, kind="fill"))
+        if not tags:
+            continue  # nothing is filled: the engine returns its text
         verdicts.append(
             Verdict(f"filling {tags} tags", us(spread(own).median), against, ratio(own, engine).value, 1.3, kind="fill")
         )

@@ -9,6 +9,7 @@ import pstats
 import sys
 import tempfile
 import warnings
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pydantic_ai import Agent
 import automagik_prompts
 from automagik_prompts.declaring.registry import Registry
 from benchmarks.report import table
-from benchmarks.runs import case, make_agents, make_plugin
+from benchmarks.runs import STREAMED, call, case, make_agents, make_plugin
 
 CASES = (
     "static/0",
@@ -28,6 +29,10 @@ CASES = (
     "instructions/0",
     "system_prompt/3",
     "system_prompt/20",
+    "empty-ten/0",
+    "system_prompt-ten/0",
+    f"{STREAMED}empty/0",
+    f"{STREAMED}system_prompt/0",
 )
 RUNS = 100
 _SHOWN = 15
@@ -60,14 +65,18 @@ class Calls:
 
 
 async def count(agent: Agent[Any, str], runs: int = RUNS, **options: Any) -> Calls:
-    """Count what a run of an agent calls, on average over some runs after a few that do not count.
+    """Count what a run of an agent calls.
 
     Args:
         agent: The agent.
         runs: How many runs.
         options: What else `Agent.run` is given.
     """
-    run = case(agent, **options)
+    return await count_calls(case(agent, **options), runs)
+
+
+async def count_calls(run: Callable[[], Awaitable[object]], runs: int = RUNS) -> Calls:
+    """Count what is called, on average over some times after a few that do not count."""
     for _ in range(5):
         await run()
     profile = cProfile.Profile()
@@ -102,7 +111,7 @@ async def counted(runs: int = RUNS) -> dict[str, Calls]:
     with tempfile.TemporaryDirectory() as folder:
         async with make_plugin(Path(folder), Registry()) as plugin:
             agents = make_agents(plugin)
-            return {name: await count(agents[name], runs) for name in CASES}
+            return {name: await count_calls(call(name, agents), runs) for name in CASES}
 
 
 def markdown(found: dict[str, Calls]) -> str:

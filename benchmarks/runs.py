@@ -162,7 +162,7 @@ async def measure(names: Sequence[str], rounds: int, seed: int, *, spans: bool =
         async with make_plugin(Path(folder), Registry()) as plugin:
             agents = make_agents(plugin, managed=managed)
             agents["over/3"] = await make_over(plugin)
-            cases = {name: _call(name, agents) for name in names}
+            cases = {name: call(name, agents) for name in names}
             return await race_async(cases, rounds=rounds, warmup=max(5, rounds // 10), seed=seed)
 
 
@@ -173,7 +173,8 @@ def _shallow(context: Any) -> Any:
     return made
 
 
-def _call(name: str, agents: Mapping[str, Agent[Any, str]]) -> Callable[[], Awaitable[object]]:
+def call(name: str, agents: Mapping[str, Agent[Any, str]]) -> Callable[[], Awaitable[object]]:
+    """Return what does a case once."""
     if name.startswith(SHALLOW):
         run, usual = case(agents[name.removeprefix(SHALLOW)]), combined.copy  # type: ignore[attr-defined]  # as it is
 

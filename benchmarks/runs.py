@@ -64,13 +64,13 @@ class Hooked(AbstractCapability[Any]):
         return await handler(output)
 
 
-def make_plugin(folder: Path, registry: Registry) -> PromptPlugin:
-    """Return a plugin with the benchmark's prompts, on SQLite, at its defaults."""
+def make_plugin(folder: Path, registry: Registry, **options: Any) -> PromptPlugin:
+    """Return a plugin with the benchmark's prompts, on SQLite, at its defaults but for these options."""
     for count in COUNTS:
         registry.declare(f"agent-{count}", {"default": template(count)}, where="benchmark")
     exposed = ["orders[].items[]"]
     registry.declare("agent-over", {"default": template(3)}, where="benchmark", variables=exposed)
-    return PromptPlugin(f"sqlite://{folder / 'prompts.db'}", registry=registry, cache_dir=folder)
+    return PromptPlugin(f"sqlite://{folder / 'prompts.db'}", registry=registry, cache_dir=folder, **options)
 
 
 def make_agents(plugin: PromptPlugin, *, managed: bool = False) -> dict[str, Agent[Any, str]]:

@@ -75,7 +75,7 @@ async def test_fault_43_password_stops_working(
         waits.clear()
         # Where a look has failed in another way, as by taking too long, that wait is another one, too.
         denied = {follower.BACKOFF_DENIED, listening.RETRY}
-        await until(lambda: waits[20:] and set(waits[-20:]) <= denied, "it was tried many times, and seldom")
+        await until(lambda: waits[20:] and set(waits[-8:]) <= denied, "it was tried many times, and seldom")
         assert follower.BACKOFF_DENIED in waits
         assert plugin.state is State.STALE
         assert await told(plugin, "a") == "second"

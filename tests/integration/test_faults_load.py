@@ -198,7 +198,8 @@ async def test_fault_24_many_first_runs_with_a_hung_store(
     assert 0.5 <= took < 0.5 * 200 / 4
     assert plugin.state is State.OFFLINE
     # An attempt on a database that hangs takes at least what SQLite waits for a lock.
-    assert count["attempts"] <= 1 + took * 1000 / BUSY_TIMEOUT
+    # One more on a machine so busy that the first one is given up.
+    assert count["attempts"] <= 2 + took * 1000 / BUSY_TIMEOUT
     later = []
     for _ in range(20):
         began = time.monotonic()

@@ -135,7 +135,7 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
             await pinning.ask(ctx, self.pin, run)
         if ctx.messages:
             run.look_back(ctx.messages, leading=self.adopt == "leading")
-            if self.on_change == "append" and isinstance(run, MemoryRun):
+            if isinstance(run, MemoryRun):
                 run.believe(ctx.messages, ctx.conversation_id)
         runs.begin(ctx, name, run)
         try:
@@ -160,13 +160,14 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
             rendered = await self.render(ctx, run)
         text = rendered.text if rendered is not None and is_system_prompt else None
         known = (run.may_have_sent, rendered.used.status_key if rendered is not None else "")
-        put_right(request_context, ctx.messages, self.ref, text, run.texts, self.context_id, known)
-        if self.on_change == "append":
-            run.sent |= {text}
+        is_told = put_right(request_context, ctx.messages, self.ref, text, run.texts, self.context_id, known)
+        run.sent |= {text}
         if self.others == "drop":
             drop_others(request_context, ctx.messages, {one.ref for one in self._own_prompts(ctx)})
-        if rendered is None:
-            return request_context  # the agent's instructions were overridden for this run, the prompt with them
+        if rendered is None or not is_told:
+            # The agent's instructions were overridden for this run, the prompt with them; or an answer goes on under
+            # what it was sent before, of which the history tells already.
+            return request_context
         if not is_system_prompt or request_context.model_request_parameters.instruction_parts:
             self._instruct(request_context, rendered.text, run.texts)
         entry, rules = rendered.entry, run.rules

@@ -40,6 +40,8 @@ def fill_text(
             reader.report_gaps(prompt, gaps, available)
         return text, prompt
     except RenderError as error:
+        if selection.is_code_withdrawn and (instead := _with_gaps(reader, prompt, error, template, lookup)) is not None:
+            return instead, prompt
         if (instead := _without(reader, prompt, code, error, template, lookup)) is not None:
             return instead, prompt
         if code is None or (code.text, code.format) == (prompt.text, prompt.format):
@@ -50,6 +52,22 @@ def fill_text(
         return code.template.render(lookup, missing=reader.missing, limits=UNLIMITED), code
     except RenderError as error:
         raise _located(error, code) from error
+
+
+def _with_gaps(
+    reader: PromptReader,
+    prompt: ServedPrompt,
+    error: RenderError,
+    template: Renderable,
+    lookup: Callable[[str], object],
+) -> str | None:
+    """Fill a text as far as it goes, where the code's text is withdrawn, so that anything else is better; take note."""
+    for values in (lookup, lambda _name: ABSENT):
+        with suppress(RenderError):
+            text = template.render(values, limits=reader.limits, lenient=True)
+            reader.report_bad_value(prompt, error.message)
+            return text
+    return None
 
 
 def _without(

@@ -14,7 +14,7 @@ from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent import telemetry
 from automagik_prompts.agent.history.messages import leading_prompt
-from automagik_prompts.agent.history.provenance import signed_statuses
+from automagik_prompts.agent.history.provenance import last_used, signed_texts
 from automagik_prompts.agent.history.used import UsedPrompt
 from automagik_prompts.agent.rendering import RenderedPrompt
 from automagik_prompts.domain.history import HistoryRules
@@ -111,7 +111,9 @@ class Run:
             leading: Whether to take the first one in any case, where none of ours is there.
         """
         content, has_own = leading_prompt(messages, self.capability.ref, self.texts)
-        if content is not None and ((leading and not has_own) or self.is_known(content)):
+        # What this library has sent before, as instructions too, is no history from before it.
+        leading = leading and not has_own and last_used(messages, self.capability.name) is None
+        if content is not None and (leading or self.is_known(content)):
             self.texts |= {content}
 
     def is_known(self, content: str) -> bool:
@@ -166,7 +168,7 @@ class MemoryRun(Run):
         overrides: The prompts in force in the context that began the run.
         goes_on: Whether it goes on with what a durable run was sent before.
         selections: What was chosen for each status, so that a status that comes back finds the same text.
-        signed: The statuses that its history names with a signature.
+        signed: The texts that its history names with a signature, by status and hash, where there are keys.
     """
 
     reader: PromptReader
@@ -175,12 +177,12 @@ class MemoryRun(Run):
     overrides: tuple[ServedPrompt, ...]
     goes_on: bool = field(default=False, init=False)
     selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
-    signed: frozenset[str] = field(default=frozenset(), init=False)
+    signed: frozenset[tuple[str, str]] | None = field(default=None, init=False)
 
     def believe(self, messages: Sequence[ModelMessage], conversation: str | None) -> None:
-        """Find out which statuses a history names with a signature, for its conversation."""
+        """Find out which texts a history names with a signature, for its conversation, where that is asked for."""
         if keys := self.reader.history.keys:
-            self.signed = signed_statuses(messages, self.capability.name, keys, conversation)
+            self.signed = signed_texts(messages, self.capability.name, keys, conversation)
 
     def is_known(self, content: str) -> bool:
         """Return whether a prompt is one of the agent's texts, filled or not."""
@@ -190,12 +192,7 @@ class MemoryRun(Run):
         """Return whether a text that a history holds may be sent again, as one of a status, or of any (`None`)."""
         if super().may_have_sent(content, status_key):
             return True
-        # Where histories are signed, those that a signature names are believed besides the present one.
-        is_any = status_key is None and self.reader.history.keys
-        known = (
-            self.reader.sendable_texts(self.capability.name, key) for key in (self.signed if is_any else [status_key])
-        )
-        return any(texts.is_own(content) for texts in known)
+        return self.reader.sendable_texts(self.capability.name, status_key, self.signed).is_own(content)
 
 
 # By run id and name of the prompts. Not in a context variable: a run may be driven from several tasks.

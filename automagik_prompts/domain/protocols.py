@@ -117,8 +117,10 @@ class PromptReader(Protocol):
         """Return what tells an agent's own texts, as far as they are in memory."""
         ...
 
-    def sendable_texts(self, agent: str, status_key: str | None) -> TextMatcher:
-        """Return what tells those of one status, or of all, that are not withdrawn."""
+    def sendable_texts(
+        self, agent: str, status_key: str | None, named: Collection[tuple[str, str]] | None = None
+    ) -> TextMatcher:
+        """Return what tells those of one status, of all, or named ones, that were active once and are not withdrawn."""
         ...
 
     def report_pin(self, agent: str, words: str) -> None:

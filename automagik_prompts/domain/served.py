@@ -202,11 +202,13 @@ class Selection:
         prompt: What is served.
         reasons: Why; empty where the status' own active version is served.
         code: The code's text for the same status, served if `prompt` cannot be rendered.
+        is_code_withdrawn: Whether people have withdrawn that text, so that it comes last of all.
     """
 
     prompt: ServedPrompt
     reasons: tuple[Reason, ...] = ()
     code: ServedPrompt | None = None
+    is_code_withdrawn: bool = False
 
     @property
     def reason(self) -> str:

@@ -117,7 +117,7 @@ async def activate(
     check_servable(wanted, known, exposed)
 
     async def write(db: Client) -> EditResult:
-        locked = await lock_agent(db, known, intent, activating=wanted)
+        locked = await lock_agent(db, known, intent)
         return await set_active(db, locked, wanted, Action.ACTIVATED, intent)
 
     return await database.transaction(write)

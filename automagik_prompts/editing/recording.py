@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from automagik_prompts.domain.edits import EditResult, Intent
 from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt
@@ -21,17 +22,9 @@ async def ensure_agent(db: Client, name: str, status_key: str) -> AgentInfo:
     return added
 
 
-async def lock_agent(db: Client, agent: AgentInfo, intent: Intent, *, activating: Prompt | None = None) -> AgentInfo:
-    """Raise the agent's revision, which is the lock, and compare it with what the caller expects.
-
-    Args:
-        db: The connection of a transaction.
-        agent: The agent.
-        intent: Who writes, and what revision is expected.
-        activating: The version that `set_active` is about to make the active one, where it is known already.
-    """
-    coming = (activating.id, activating.status_key) if activating is not None else None
-    locked = await repository.lock_agent(db, agent.id, activating=coming)
+async def lock_agent(db: Client, agent: AgentInfo, intent: Intent) -> AgentInfo:
+    """Raise the agent's revision, which is the lock, and compare it with what the caller expects."""
+    locked = await repository.lock_agent(db, agent.id)
     if locked is None:
         raise PromptNotFoundError(f"The agent {agent.name!r} was deleted meanwhile.", agent=agent.name)
     expected, actual = intent.expected_revision, locked.revision - 1
@@ -68,9 +61,9 @@ async def set_active(
             agent=agent.name,
             status_key=prompt.status_key,
         )
-    if agent.default_status_key == active.status_key and agent.active_default_prompt_id != active.id:
-        await repository.point_to(db, agent.id, active.id)
     await record(db, agent, active.status_key, action, intent, to=active, from_version=before)
+    if agent.default_status_key == active.status_key:
+        agent = replace(agent, active_default_prompt_id=active.id)
     return EditResult(agent, active.status_key, active, active.version, before)
 
 

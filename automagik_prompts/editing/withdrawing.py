@@ -95,7 +95,8 @@ async def withdraw(
         newest = await repository.find_code_default_prompt(db, locked.id, wanted.status_key)
         in_code = present.content_hash in code or (newest is not None and newest.content_hash == present.content_hash)
         hints = (*_same_text(others, "withdrawn with it"), *((STILL_IN_CODE,) if in_code else ()))
-        return replace(result_of(locked, wanted.status_key, present, now, active), hints=hints)
+        withdrawn = replace(present, is_active=False, is_withdrawn=True)
+        return replace(result_of(locked, wanted.status_key, withdrawn, now, active), hints=hints)
 
     return await database.transaction(write)
 

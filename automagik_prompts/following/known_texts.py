@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from automagik_prompts.agent import plugins
@@ -29,12 +29,12 @@ AT_ONCE = 20
 """Agents whose texts are read before anything is served, at most; those of others when a run asks for them."""
 
 
-Text = tuple[str, str, str]
-"""Status, text and format."""
+Text = tuple[str, str, str, bool]
+"""Status, text, format, and whether it was active once, or is the code's."""
 
 
 def _texts_of(prompts: Iterable[ServedPrompt]) -> Iterator[Text]:
-    return ((one.status_key, one.text, one.format) for one in prompts)
+    return ((one.status_key, one.text, one.format, True) for one in prompts)
 
 
 class TextStore:
@@ -70,11 +70,11 @@ class TextStore:
         """
         if (known := self._known.get(agent)) is None:
             texts = self._texts(agent, snapshot)
-            known = self._known[agent] = KnownTexts((text, read_as) for _, text, read_as in texts)
+            known = self._known[agent] = KnownTexts((text, read_as) for _, text, read_as, _ in texts)
         return known
 
     def sendable(self, agent: str, snapshot: Snapshot | None, status_key: str | None) -> KnownTexts:
-        """Return what tells those that are not withdrawn.
+        """Return what tells those that were active once and are not withdrawn.
 
         Args:
             agent: The agent's name.
@@ -83,21 +83,30 @@ class TextStore:
         """
         found = self._sendable.setdefault(agent, {})
         if (known := found.get(status_key)) is None:
-            texts = snapshot.agent(agent) if snapshot is not None else None
-            gone = {(one.status_key, one.content_hash) for one in (texts.withdrawn if texts is not None else ())}
-            own = (
-                (text, read_as)
-                for key, text, read_as in self._texts(agent, snapshot)
-                if status_key in {None, key} and (key, content_hash(text)) not in gone
-            )
-            known = found[status_key] = KnownTexts(own)
+            left, gone = self._divided(agent, snapshot)
+            known = found[status_key] = KnownTexts((one[1:3] for one in left if status_key in {None, one[0]}), gone)
         return known
+
+    def sent(self, agent: str, snapshot: Snapshot | None, named: Collection[tuple[str, str]]) -> KnownTexts:
+        """Return the same for texts that are named by their statuses and hashes; they are mostly one or two."""
+        if not named:
+            return KnownTexts(())
+        left, gone = self._divided(agent, snapshot)
+        return KnownTexts((one[1:3] for one in left if (one[0], content_hash(one[1])) in named), gone)
+
+    def _divided(self, agent: str, snapshot: Snapshot | None) -> tuple[list[Text], list[tuple[str, str]]]:
+        """Return the texts that were active once and are not withdrawn, and those that are withdrawn, with format."""
+        texts = snapshot.agent(agent) if snapshot is not None else None
+        gone = {(one.status_key, one.content_hash) for one in (texts.withdrawn if texts is not None else ())}
+        every = [(one, (one[0], content_hash(one[1])) in gone) for one in self._texts(agent, snapshot)]
+        left = [one for one, is_gone in every if one[3] and not is_gone]
+        return left, [one[1:3] for one, is_gone in every if is_gone]
 
     def _texts(self, agent: str, snapshot: Snapshot | None) -> Iterator[Text]:
         declared = self._registry.agents.get(agent)
         texts = snapshot.agent(agent) if snapshot is not None else None
         for key, one in (declared.prompts if declared is not None else {}).items():
-            yield key, one.text, one.format
+            yield key, one.text, one.format, True
         yield from _texts_of(texts.served.values() if texts is not None else ())
         yield from self._newest.get(agent, ())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from automagik_prompts.agent import overrides, plugins
@@ -193,10 +194,19 @@ class Reader(Reports):
             self._life.submit(lambda database: texts.read(database, [agent]))
         return texts.known(agent, self.snapshot())
 
-    def sendable_texts(self, agent: str, status_key: str | None) -> TextMatcher:
-        """Return what tells those of one status, or of all, that are not withdrawn."""
+    def sendable_texts(
+        self, agent: str, status_key: str | None, named: Collection[tuple[str, str]] | None = None
+    ) -> TextMatcher:
+        """Return what tells those of one status, or of all, that were active once and are not withdrawn.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status.
+            named: Only these, by status and hash, whatever the status is.
+        """
         self.known_texts(agent)  # which reads them
-        return self._life.texts.sendable(agent, self.snapshot(), status_key)
+        texts, snapshot = self._life.texts, self.snapshot()
+        return texts.sent(agent, snapshot, named) if named is not None else texts.sendable(agent, snapshot, status_key)
 
     async def find_version(self, agent: str, status_key: Status, version: int) -> ServedPrompt:
         """Return a version by its number, reading it if need be, within `startup_timeout` or one second.

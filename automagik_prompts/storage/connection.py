@@ -44,12 +44,20 @@ class Connection:
         """Run a statement."""
         await self.client.execute_query(engine_of(self).marked(statement), list(values))
 
-    async def written(self, statement: str, *values: object, columns: Iterable[str]) -> list[dict[str, Any]] | None:
+    async def written(
+        self, statement: str, *values: object, columns: Iterable[str], then: str | None = None
+    ) -> list[dict[str, Any]] | None:
         """Run a statement that writes, and return columns of the rows that it wrote; `None` if the engine gives none.
 
         Then nothing was written.
+
+        Args:
+            statement: The statement.
+            values: Its values, and then those of the other one.
+            columns: What to return.
+            then: Another statement that writes, if the first one wrote something; both end in a condition.
         """
-        returning = engine_of(self).returning(statement, ", ".join(columns))
+        returning = engine_of(self).returning(statement, ", ".join(columns), then)
         return await self.rows(returning, *values) if returning is not None else None
 
     async def run_many(self, statement: str, values: Sequence[Sequence[object]]) -> None:

@@ -17,7 +17,7 @@ from tests.contract.history import standing, told
 def _returns_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     # A library of that age cannot be had beside the interpreter's own.
     for engine in (SqliteEngine, PostgresEngine):
-        monkeypatch.setattr(engine, "returning", lambda _self, _statement, _columns: None)
+        monkeypatch.setattr(engine, "returning", lambda _self, _statement, _columns, _then=None: None)
 
 
 async def test_activations(database: Database, agent: str) -> None:

@@ -231,6 +231,39 @@ async def test_a_withdrawn_text_of_the_code(plugin: PromptPlugin) -> None:
     assert any("this text is withdrawn" in note for note in plugin.explain("stan", "OLD").notes)
 
 
+@pytest.mark.parametrize("missing", ["marker", "error"])
+@pytest.mark.parametrize("name", ["x" * 300_000, None])
+async def test_a_withdrawn_text_of_the_code_comes_last(
+    url: str, registry: Registry, make_plugin: MakePlugin, missing: Any, name: str | None
+) -> None:
+    """Where the active version cannot be filled, it is sent with gaps rather than the code's text that is withdrawn."""
+    registry.declare("stan", {"OLD": "Code."}, where="here", variables=["name"])
+    plugin, listener = make_plugin(url, disk_snapshot=False, missing=missing), Listener()
+    await plugin.ready()
+    await plugin.create("stan", "OLD", "Hello {{name}}.", activate=True)
+    withdrawn = await plugin.withdraw("stan", "OLD", 1)
+    assert withdrawn.prompt is not None
+    assert withdrawn.prompt.is_withdrawn
+    agent: Agent[Any, str] = Agent(listener.model, deps_type=dict, capabilities=[ActivePrompt("stan", plugin=plugin)])
+    await agent.run("hi", deps={"name": name} if name else {})
+    assert listener.last.system == ["Hello [No data for name]."]
+
+
+async def test_the_code_of_another_status_comes_before_a_withdrawn_one(
+    url: str, registry: Registry, make_plugin: MakePlugin
+) -> None:
+    """Where nothing is active, a text of the code stands in that nobody has withdrawn, if there is one."""
+    registry.declare("stan", {"OLD": "Old 1.", "NEW": "New 1."}, where="here", primary="OLD")
+    plugin = make_plugin(url, disk_snapshot=False)
+    await plugin.ready()
+    for status in ("OLD", "NEW"):
+        await plugin.create("stan", status, f"{status} 2.", activate=True)
+    await plugin.withdraw("stan", "NEW", 1)
+    await plugin.deactivate("stan", "NEW")
+    await plugin.deactivate("stan", "OLD")
+    assert plugin.resolve("stan", "NEW").text == "Old 1."
+
+
 async def test_a_withdrawn_version_is_not_had_by_its_number(plugin: PromptPlugin) -> None:
     """`ActivePrompt(version=)` and previews refuse it, also where it was in memory."""
     await plugin.create("stan", "OLD", "Old 2.", activate=True)

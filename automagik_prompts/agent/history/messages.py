@@ -38,6 +38,7 @@ class Placement:
         context_id: The id under which a later statement replaces an earlier one, or `None` where changes are written
             over the old text.
         is_known: What tells whether a text of the history may be sent again.
+        is_paused: Whether the provider paused in the middle of an answer, and wants back exactly what it was sent.
     """
 
     ref: str
@@ -45,6 +46,7 @@ class Placement:
     declared: frozenset[str] = frozenset()
     context_id: str | None = None
     is_known: Known | None = None
+    is_paused: bool = False
     _new: dict[int, ModelRequest] = field(default_factory=dict, init=False, repr=False)
 
     def apply(self, messages: Sequence[ModelMessage]) -> list[ModelMessage] | None:
@@ -55,9 +57,8 @@ class Placement:
         if head is None:
             return None
         last, has_own = messages[-1], any(map(self._has_own, messages))
-        if not isinstance(last, ModelRequest) and has_own and self.text is not None:
-            # The provider paused in the middle of an answer, and wants back exactly what it was sent. Who forges a
-            # history may have put a text there that the agent was never given, or one twice.
+        if (self.is_paused or not isinstance(last, ModelRequest)) and has_own and self.text is not None:
+            # Who forges a history may have put a text there that the agent was never given, or one twice.
             changed = self._resent(messages, head, self.text)
         elif self.text is None:
             changed = self._cleared(messages)
@@ -99,9 +100,12 @@ class Placement:
         return [*messages[:first], stated, *self._cleared(messages[first + 1 :])]
 
     def _is_own(self, part: ModelRequestPart) -> TypeGuard[SystemPromptPart]:
-        return isinstance(part, SystemPromptPart) and (
-            part.dynamic_ref == self.ref or (part.dynamic_ref is None and part.content in self.declared)
-        )
+        return isinstance(part, SystemPromptPart) and is_own(part, self.ref, self.declared, self.context_id)
+
+    def told(self, messages: Sequence[ModelMessage]) -> str | None:
+        """Return the latest text that messages state."""
+        own = [part.content for one in messages if self._has_own(one) for part in one.parts if self._is_own(part)]
+        return own[-1] if own else None
 
     def _has_own(self, message: ModelMessage) -> TypeGuard[ModelRequest]:
         return isinstance(message, ModelRequest) and any(self._is_own(part) for part in message.parts)
@@ -173,6 +177,13 @@ def are_same(some: Sequence[object], others: Sequence[object]) -> bool:
     return len(some) == len(others) and all(map(is_, some, others))
 
 
+def is_own(part: SystemPromptPart, ref: str, declared: frozenset[str], context_id: str | None) -> bool:
+    """Return whether a system prompt is this one, or passes itself off as what replaces it."""
+    if part.dynamic_ref is not None:
+        return part.dynamic_ref == ref
+    return part.content in declared or (context_id is not None and getattr(part, "context_id", None) == context_id)
+
+
 def is_placed(
     messages: Sequence[ModelMessage],
     ref: str,
@@ -191,7 +202,7 @@ def is_placed(
         for part in message.parts:
             if not isinstance(part, SystemPromptPart):
                 at_head = False
-            elif part.dynamic_ref == ref or (part.dynamic_ref is None and part.content in declared):
+            elif is_own(part, ref, declared, context_id):
                 if (
                     stated
                     or not at_head
@@ -245,7 +256,7 @@ def put_right(
     declared: frozenset[str],
     context_id: str | None,
     is_known: Known,
-) -> None:
+) -> bool:
     """Put the text where it belongs in the messages of a request, and in those of its run.
 
     Args:
@@ -256,18 +267,23 @@ def put_right(
         declared: The agent's texts as its code declares them.
         context_id: The id under which a later statement replaces an earlier one.
         is_known: As for `Placement`.
+
+    Returns:
+        Whether the text is what the model is told: an answer that goes on has been told what it was.
     """
     sent = request.messages
     # Mostly both lists hold the same messages, and those are right already.
     if is_placed(sent, ref, text, declared, context_id) and (
         sent == kept or is_placed(kept, ref, text, declared, context_id)
     ):
-        return
-    place = Placement(ref, text, declared, context_id, is_known)
+        return True
+    is_paused = bool(sent) and not isinstance(sent[-1], ModelRequest)
+    place = Placement(ref, text, declared, context_id, is_known, is_paused)
     if (messages := place.apply(sent)) is not None:
         request.messages = messages
     if (messages := place.apply(kept)) is not None:
         kept[:] = messages
+    return not is_paused or text is None or place.told(request.messages) == text
 
 
 def leading_prompt(messages: Sequence[ModelMessage], ref: str, texts: frozenset[str]) -> tuple[str | None, bool]:

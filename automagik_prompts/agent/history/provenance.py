@@ -113,13 +113,13 @@ def last_used(messages: Sequence[ModelMessage], agent: str) -> UsedPrompt | None
     return None
 
 
-def signed_statuses(
+def signed_texts(
     messages: Sequence[ModelMessage], agent: str, keys: Sequence[bytes], conversation: str | None
-) -> frozenset[str]:
-    """Return the statuses of an agent's prompts that a history names with a signature."""
+) -> frozenset[tuple[str, str]]:
+    """Return the texts of an agent, by status and hash, that a history names with a signature."""
     told = (used for message in messages if isinstance(message, ModelRequest) for used in _told(message))
     return frozenset(
-        used.status_key
+        (used.status_key, used.content_hash)
         for used in told
         if used.agent == agent and not used.is_opaque and is_signed(keys, used, conversation, used.proof)
     )

@@ -23,9 +23,11 @@ class KnownTexts:
 
     Args:
         texts: The texts, each with its format.
+        besides: Texts that are none of them, also where a filled one could be both.
     """
 
-    def __init__(self, texts: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, texts: Iterable[tuple[str, str]], besides: Sequence[tuple[str, str]] = ()) -> None:
+        self._besides = KnownTexts(besides) if besides else None
         texts = set(texts)
         self._hashes = frozenset(content_hash(text) for text, _ in texts)
         found = (literal_pieces(text) for text, read_as in texts if read_as != "text")
@@ -37,6 +39,8 @@ class KnownTexts:
             digest = content_hash(content)
         except UnicodeEncodeError:
             return False  # half a character: no text can be stored that has one
+        if self._besides is not None and self._besides.is_own(content):
+            return False
         return digest in self._hashes or any(_fits(pieces, content) for pieces in self._templates)
 
 

@@ -88,21 +88,27 @@ class AgentTexts:
         if status_key is not None and status_key not in self.problems:
             # As it mostly is: the status has an active version, and a text in the code.
             own, declared = self.served.get(status_key), self._code(status_key)
-            if own is not None and declared is not None:
+            if own is not None and declared is not None and not self._is_gone(declared):
                 return Selection(own, code=declared)
         chain = list(dict.fromkeys(key for key in (status_key, self.primary, self.default) if key is not None))
-        coded = next((key for key in chain if key in self.code), None)
-        code = self.code[coded].served if coded is not None else None
+        # A withdrawn text of the code stands in only where there is no other.
+        declares = [key for key in chain if key in self.code]
+        coded = min(declares, key=lambda key: self._is_gone(self._code(key)), default=None)
+        code = self._code(coded) if coded is not None else None
         for key in chain:
             prompt = self.served.get(key)
             if prompt is None and key in self.problems:
                 # An active version that this process cannot serve: its own code comes before another status.
-                prompt = self._code(key)
+                declared = self._code(key)
+                prompt = declared if not self._is_gone(declared) else None
             if prompt is not None:
-                return Selection(prompt, self._reasons(status_key, key, prompt), code)
+                return Selection(prompt, self._reasons(status_key, key, prompt), code, self._is_gone(code))
         if code is None or coded is None:
             return None
         return Selection(code, self._reasons(status_key, coded, code), code)
+
+    def _is_gone(self, code: ServedPrompt | None) -> bool:
+        return code is not None and bool(self.withdrawn) and self.is_withdrawn(code)
 
     def _code(self, status_key: str) -> ServedPrompt | None:
         declared = self.code.get(status_key)

@@ -102,8 +102,14 @@ class Engine(Protocol):
         """Whether a transaction can go on after a statement that failed."""
         ...
 
-    def returning(self, statement: str, columns: str) -> str | None:
-        """Return a statement that writes as one that gives the rows that it wrote; `None` where that cannot be had."""
+    def returning(self, statement: str, columns: str, then: str | None = None) -> str | None:
+        """Return a statement that writes as one that gives the rows that it wrote; `None` where that cannot be had.
+
+        Args:
+            statement: The statement.
+            columns: The columns to give.
+            then: Another statement that writes, if the first one wrote something; both end in a condition.
+        """
         ...
 
     def written_time(self, time: datetime) -> datetime | str:

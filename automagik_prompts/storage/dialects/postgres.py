@@ -102,9 +102,10 @@ class PostgresEngine:
     )
     fails_softly = False
 
-    def returning(self, statement: str, columns: str) -> str | None:
+    def returning(self, statement: str, columns: str, then: str | None = None) -> str | None:
         """Return a statement that writes as one that gives the rows that it wrote; Tortoise reads those of queries."""
-        return f"WITH written AS ({statement} RETURNING {columns}) SELECT * FROM written"
+        more = f", more AS ({then} AND EXISTS (SELECT 1 FROM written))" if then is not None else ""
+        return f"WITH written AS ({statement} RETURNING {columns}){more} SELECT * FROM written"
 
     def written_time(self, time: datetime) -> datetime | str:
         """Return the time: the column holds times."""

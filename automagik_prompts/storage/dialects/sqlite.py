@@ -42,9 +42,13 @@ class SqliteEngine:
     )
     fails_softly = True
 
-    def returning(self, statement: str, columns: str) -> str | None:
-        """Return a statement that writes as one that gives the rows that it wrote; `None` before SQLite 3.35."""
-        return f"{statement} RETURNING {columns}" if sqlite3.sqlite_version_info >= (3, 35) else None
+    def returning(self, statement: str, columns: str, then: str | None = None) -> str | None:
+        """Return a statement that writes as one that gives the rows that it wrote; `None` before SQLite 3.35.
+
+        Nor can SQLite write to two tables in one statement.
+        """
+        is_able = then is None and sqlite3.sqlite_version_info >= (3, 35)
+        return f"{statement} RETURNING {columns}" if is_able else None
 
     def written_time(self, time: datetime) -> datetime | str:
         """Return the time as text, as SQLite holds it."""

@@ -14,7 +14,7 @@ from automagik_prompts.domain.summaries import (
     StatusSummary,
     VersionDigest,
 )
-from automagik_prompts.storage.repository.activating import activate_prompt, point_to, set_prompt_active
+from automagik_prompts.storage.repository.activating import activate_prompt, set_prompt_active
 from automagik_prompts.storage.repository.active import (
     SLICE,
     get_changes,
@@ -117,7 +117,6 @@ __all__ = [
     "hold_agent",
     "lock_agent",
     "lock_agents",
-    "point_to",
     "point_to_active",
     "reinstate",
     "set_agent_facts",

@@ -17,6 +17,9 @@ _RISE = (
 )
 
 
+_POINT = "UPDATE agents SET active_default_prompt_id = ? WHERE id = ? AND default_status_key = ?"
+
+
 async def set_prompt_active(
     db: BaseDBAsyncClient, agent_id: int, prompt_id: int | None, status_key: str
 ) -> Prompt | None:
@@ -55,7 +58,7 @@ async def activate_prompt(db: BaseDBAsyncClient, prompt: Prompt) -> tuple[Prompt
     """Make a version the active one of its status, unless it is withdrawn or was deleted; `None` then.
 
     The agent must be locked by this transaction, which must end if there is no such version: the one that was active is
-    not any more. `active_default_prompt_id` is the caller's.
+    not any more. Where the status is the agent's primary one, `active_default_prompt_id` follows.
 
     Returns:
         The version, and the number of the one that was active before.
@@ -68,14 +71,11 @@ async def activate_prompt(db: BaseDBAsyncClient, prompt: Prompt) -> tuple[Prompt
         before = await connection.rows(f"SELECT version FROM prompts WHERE {_ACTIVE}", *mine)
         await connection.run(_REST, now, *mine)
     values = (now, prompt.id, *mine)
-    rows = await connection.written(_RISE, *values, columns=PROMPT_COLUMNS)
+    rows = await connection.written(_RISE, *values, prompt.id, *mine, columns=PROMPT_COLUMNS, then=_POINT)
     if rows is None:
         await connection.run(_RISE, *values)
         rows = await connection.rows(f"SELECT {', '.join(PROMPT_COLUMNS)} FROM prompts WHERE id = ?", prompt.id)
+        if rows:
+            await connection.run(_POINT, prompt.id, *mine)
     active = prompt_from(rows[0]) if rows else None
     return (active if active is not None and active.is_active else None), before[0]["version"] if before else None
-
-
-async def point_to(db: BaseDBAsyncClient, agent_id: int, prompt_id: int) -> None:
-    """Make a version what `active_default_prompt_id` of its agent says: the active one of the primary status."""
-    await Connection(db).run("UPDATE agents SET active_default_prompt_id = ? WHERE id = ?", prompt_id, agent_id)

@@ -24,6 +24,8 @@ CHANNEL = "automagik_prompts"
 _NOW = "CURRENT_TIMESTAMP"
 """The time in `agents`: the database's own, which fits an application's column whatever its type is."""
 
+_RAISE = f"UPDATE agents SET revision = revision + 1, updated_at = {_NOW} WHERE id = ?"
+
 _AGENT_FIELDS = ("id", "name", "default_status_key", "active_default_prompt_id", "variables", "revision")
 _AGENT_COLUMNS = frozenset({"name", "default_status_key", "variables", "revision", "created_at", "updated_at"})
 """The columns of `agents` that are written when an agent is added."""
@@ -76,9 +78,7 @@ async def add_agents(db: BaseDBAsyncClient, agents: Sequence[AgentInfo]) -> None
         )
 
 
-async def lock_agent(
-    db: BaseDBAsyncClient, agent_id: int, *, activating: tuple[int, str] | None = None
-) -> AgentInfo | None:
+async def lock_agent(db: BaseDBAsyncClient, agent_id: int) -> AgentInfo | None:
     """Raise an agent's revision and return the agent: the first statement of every transaction that writes.
 
     Until the transaction ends no other process can write to this agent. The database's triggers note the change, and
@@ -87,21 +87,11 @@ async def lock_agent(
     Args:
         db: The connection of a transaction.
         agent_id: The agent's id.
-        activating: The id of a version that this transaction is about to activate, and its status: where that is the
-            agent's primary one, `active_default_prompt_id` follows.
     """
-    raised, values = f"UPDATE agents SET revision = revision + 1, updated_at = {_NOW}", list[object]()
-    if activating is not None:
-        prompt_id, status_key = activating
-        raised += (
-            ", active_default_prompt_id = CASE WHEN default_status_key = ? "
-            "THEN (SELECT p.id FROM prompts p WHERE p.id = ?) ELSE active_default_prompt_id END"
-        )
-        values = [status_key, prompt_id]
-    connection, statement = Connection(db), f"{raised} WHERE id = ?"
-    rows = await connection.written(statement, *values, agent_id, columns=AGENT_COLUMNS)
+    connection = Connection(db)
+    rows = await connection.written(_RAISE, agent_id, columns=AGENT_COLUMNS)
     if rows is None:
-        await connection.run(statement, *values, agent_id)
+        await connection.run(_RAISE, agent_id)
         rows = await connection.rows(f"SELECT {', '.join(AGENT_COLUMNS)} FROM agents WHERE id = ?", agent_id)
     return agent_from(rows[0]) if rows else None
 

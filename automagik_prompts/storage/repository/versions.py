@@ -8,7 +8,7 @@ from dataclasses import replace
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.domain.keys import folded
-from automagik_prompts.domain.records import AgentInfo, Prompt, PromptCreate
+from automagik_prompts.domain.records import Action, AgentInfo, Prompt, PromptCreate
 from automagik_prompts.domain.summaries import CodeVersion, StatusHead
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.exceptions import InvalidPromptError
@@ -232,8 +232,10 @@ async def get_newest_versions(db: BaseDBAsyncClient, agent_id: int, *, limit: in
 
 async def get_newest_texts(
     db: BaseDBAsyncClient, agents: Collection[str], *, limit: int, length: int
-) -> dict[str, list[tuple[str, str, str]]]:
-    """Return the newest texts of the statuses of some agents that have an active one: status, text and format.
+) -> dict[str, list[tuple[str, str, str, bool]]]:
+    """Return the newest texts of the statuses of some agents that have an active one.
+
+    Each with its status, its format, and whether it was active once, as far as the history says.
 
     Args:
         db: The connection.
@@ -241,19 +243,28 @@ async def get_newest_texts(
         limit: At most so many texts of a status.
         length: Longer ones are left out, in characters.
     """
-    found: dict[str, list[tuple[str, str, str]]] = {}
+    found: dict[str, list[tuple[str, str, str, bool]]] = {}
     for chunk in chunks(sorted(agents)):
         rows = await Connection(db).rows(
-            "SELECT a.name, x.status_key, p.prompt_text, p.format FROM agents a "
+            f"SELECT a.name, x.status_key, p.prompt_text, p.format, {_WAS_ACTIVE} AS was_active FROM agents a "
             f"JOIN prompts x ON x.agent_id = a.id AND x.is_active = true {engine_of(db).newest(limit)} "
             f"WHERE a.name IN ({', '.join('?' * len(chunk))}) "
             f"AND LENGTH(p.prompt_text) <= {int(length)} ORDER BY p.id DESC",
             *chunk,
         )
         for row in rows:
-            text = (read_label(row["status_key"]), read_text(row["prompt_text"]), read_label(row["format"]))
-            found.setdefault(read_label(row["name"]), []).append(text)
+            text, read_as = read_text(row["prompt_text"]), read_label(row["format"])
+            one = (read_label(row["status_key"]), text, read_as, bool(row["was_active"]))
+            found.setdefault(read_label(row["name"]), []).append(one)
     return found
+
+
+# What took the place of a version says so, too: an adopted one has no event of its own.
+_WAS_ACTIVE = (
+    "(p.is_active = true OR EXISTS (SELECT 1 FROM prompt_events e WHERE e.agent_id = p.agent_id "
+    "AND e.status_key = p.status_key AND (e.from_version = p.version "
+    f"OR (e.version = p.version AND e.action IN ('{Action.ACTIVATED.value}', '{Action.ROLLED_BACK.value}')))))"
+)
 
 
 async def get_code_versions(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> list[CodeVersion]:

@@ -168,6 +168,7 @@ class MemoryRun(Run):
         overrides: The prompts in force in the context that began the run.
         goes_on: Whether it goes on with what a durable run was sent before.
         selections: What was chosen for each status, so that a status that comes back finds the same text.
+        history: The messages that it begins with, and the id of their conversation.
         signed: The texts that its history names with a signature, by status and hash, where there are keys.
     """
 
@@ -177,12 +178,12 @@ class MemoryRun(Run):
     overrides: tuple[ServedPrompt, ...]
     goes_on: bool = field(default=False, init=False)
     selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
+    history: tuple[Sequence[ModelMessage], str | None] = field(default=((), None), init=False)
     signed: frozenset[tuple[str, str]] | None = field(default=None, init=False)
 
     def believe(self, messages: Sequence[ModelMessage], conversation: str | None) -> None:
-        """Find out which texts a history names with a signature, for its conversation, where that is asked for."""
-        if keys := self.reader.history.keys:
-            self.signed = signed_texts(messages, self.capability.name, keys, conversation)
+        """Keep the history that a run begins with, and its conversation, in case a text of it is asked about."""
+        self.history = tuple(messages), conversation
 
     def is_known(self, content: str) -> bool:
         """Return whether a prompt is one of the agent's texts, filled or not."""
@@ -192,6 +193,10 @@ class MemoryRun(Run):
         """Return whether a text that a history holds may be sent again, as one of a status, or of any (`None`)."""
         if super().may_have_sent(content, status_key):
             return True
+        if self.signed is None and (keys := self.reader.history.keys):
+            # Only now: most runs ask about nothing, and a long history has many signatures.
+            messages, conversation = self.history
+            self.signed = signed_texts(messages, self.capability.name, keys, conversation)
         return self.reader.sendable_texts(self.capability.name, status_key, self.signed).is_own(content)
 
 

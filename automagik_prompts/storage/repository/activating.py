@@ -15,8 +15,6 @@ _RISE = (
     "UPDATE prompts SET is_active = true, updated_at = ? WHERE id = ? AND agent_id = ? AND status_key = ? "
     "AND NOT EXISTS (SELECT 1 FROM prompt_withdrawals w WHERE w.prompt_id = prompts.id)"
 )
-
-
 _POINT = "UPDATE agents SET active_default_prompt_id = ? WHERE id = ? AND default_status_key = ?"
 
 

@@ -19,17 +19,32 @@ if TYPE_CHECKING:
     from automagik_prompts.declaring.decorators import prompt, prompts
     from automagik_prompts.declaring.packages import prompts_from_package
     from automagik_prompts.default import default_plugin, install, render, resolve, uninstall
-    from automagik_prompts.domain.edits import EditResult, SyncResult
-    from automagik_prompts.domain.records import Prompt
+    from automagik_prompts.domain.edits import EditResult, Page, SyncResult
+    from automagik_prompts.domain.policy import (
+        ALLOW,
+        NEEDS_APPROVAL,
+        Actor,
+        Decision,
+        Operation,
+        TextState,
+        deny,
+    )
+    from automagik_prompts.domain.records import AgentInfo, Event, Prompt, Protection
+    from automagik_prompts.domain.review import ApprovalRequest, Draft, Drift, RequestState
+    from automagik_prompts.domain.roles import Roles
     from automagik_prompts.domain.served import Explanation, Health, PromptChange, ServedPrompt, Source, State
+    from automagik_prompts.domain.summaries import Match, StatusSummary
+    from automagik_prompts.editing.files.exporting import ExportedFile
     from automagik_prompts.exceptions import (
         AccessDeniedError,
         ConfigurationError,
         ConflictError,
         DatabaseUnavailableError,
         DeclarationError,
+        DriftError,
         InvalidPromptError,
         NoActivePromptError,
+        NotAllowedError,
         PromptNotFoundError,
         PromptsError,
         RenderError,
@@ -41,35 +56,56 @@ if TYPE_CHECKING:
     from automagik_prompts.replaying import Replay, ReplayedTurn, prompt_version, replay
 
 __all__ = [
+    "ALLOW",
+    "NEEDS_APPROVAL",
     "AccessDeniedError",
     "ActivePrompt",
+    "Actor",
+    "AgentInfo",
+    "ApprovalRequest",
     "ConfigurationError",
     "ConflictError",
     "DatabaseUnavailableError",
+    "Decision",
     "DeclarationError",
+    "Draft",
+    "Drift",
+    "DriftError",
     "EditResult",
+    "Event",
     "Explanation",
+    "ExportedFile",
     "Health",
     "InvalidPromptError",
+    "Match",
     "NoActivePromptError",
+    "NotAllowedError",
+    "Operation",
+    "Page",
     "Prompt",
     "PromptChange",
     "PromptNotFoundError",
     "PromptPlugin",
     "PromptsError",
     "PromptsUsed",
+    "Protection",
     "RenderError",
     "Replay",
     "ReplayedTurn",
+    "RequestState",
+    "Roles",
     "SchemaError",
     "ServedPrompt",
     "Snapshot",
     "Source",
     "State",
+    "StatusSummary",
     "SyncResult",
+    "TextState",
     "UnexposedVariableError",
     "UsedPrompt",
     "default_plugin",
+    "deny",
     "install",
     "prompt",
     "prompt_used",
@@ -90,9 +126,14 @@ _MODULES = {
     "declaring.decorators": ("prompt", "prompts"),
     "declaring.packages": ("prompts_from_package",),
     "default": ("default_plugin", "install", "render", "resolve", "uninstall"),
-    "domain.edits": ("EditResult", "SyncResult"),
-    "domain.records": ("Prompt",),
+    "domain.edits": ("EditResult", "Page", "SyncResult"),
+    "domain.policy": ("ALLOW", "NEEDS_APPROVAL", "Actor", "Decision", "Operation", "TextState", "deny"),
+    "domain.records": ("AgentInfo", "Event", "Prompt", "Protection"),
+    "domain.review": ("ApprovalRequest", "Draft", "Drift", "RequestState"),
+    "domain.roles": ("Roles",),
     "domain.served": ("Explanation", "Health", "PromptChange", "ServedPrompt", "Source", "State"),
+    "domain.summaries": ("Match", "StatusSummary"),
+    "editing.files.exporting": ("ExportedFile",),
     "following.memory.snapshot": ("Snapshot",),
     "plugin": ("PromptPlugin",),
     "replaying": ("Replay", "ReplayedTurn", "prompt_version", "replay"),

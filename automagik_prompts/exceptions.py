@@ -6,6 +6,8 @@ that a program need not read the message. No message contains a prompt's text.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PromptsError(Exception):
     """The root of all errors of this library.
@@ -89,6 +91,44 @@ class ConflictError(PromptsError):
         super().__init__(message, agent=agent)
         self.expected = expected
         self.actual = actual
+
+
+class NotAllowedError(PromptsError):
+    """The policy does not allow the actor to do this; nothing was written.
+
+    Args:
+        message: What happened and what to do next.
+        actor: The id of who asked; `None` where nobody said.
+        operation: What was asked for, such as `"activate"`.
+        agent: The agent concerned, where there is one.
+        status_key: The status concerned, where there is one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        actor: str | None,
+        operation: str,
+        agent: str | None = None,
+        status_key: str | None = None,
+    ) -> None:
+        super().__init__(message, agent=agent, status_key=status_key)
+        self.actor = actor
+        self.operation = operation
+
+
+class DriftError(PromptsError):
+    """Statuses of code with `on_drift="fail"` have drifted, and nobody has decided; all else was written.
+
+    Args:
+        message: What happened and what to do next.
+        results: What `sync` did.
+    """
+
+    def __init__(self, message: str, *, results: tuple[Any, ...]) -> None:
+        super().__init__(message)
+        self.results = results
 
 
 class DatabaseUnavailableError(PromptsError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from pydantic import SecretStr
 
@@ -14,42 +14,27 @@ from automagik_prompts.agent import overrides, plugins
 from automagik_prompts.agent.filling import fill_text, names_of
 from automagik_prompts.database_url import identity_of, redacted_url
 from automagik_prompts.declaring import discovery, sandbox
-from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.declaring.registry import registry as default_registry
 from automagik_prompts.domain.history import Provenance
 from automagik_prompts.domain.keys import Status
+from automagik_prompts.domain.policy import Policy
 from automagik_prompts.domain.protocols import Values
-from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.served import Explanation, Health, MissingMode, ServedPrompt, State
-from automagik_prompts.editing.service import EditService
-from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.following.memory.snapshot import Snapshot
-from automagik_prompts.later import Later
 from automagik_prompts.runtime import reporting
 from automagik_prompts.runtime.callbacks import OnChangeCallback
+from automagik_prompts.runtime.edits import PluginEdits
 from automagik_prompts.runtime.lifecycle import Lifecycle
 from automagik_prompts.runtime.native import NativeThread
 from automagik_prompts.runtime.reader import Reader
 from automagik_prompts.settings import load_settings
 from automagik_prompts.templating.access import ABSENT, builtin_value
 
-if TYPE_CHECKING:
-    from automagik_prompts.editing import queries
-    from automagik_prompts.schema import migrate
-    from automagik_prompts.storage import database as storage
-    from automagik_prompts.storage.connection import Client
-    from automagik_prompts.storage.database import Database
-else:
-    queries = Later("automagik_prompts.editing.queries")
-    migrate = Later("automagik_prompts.schema.migrate")
-    storage = Later("automagik_prompts.storage.database")
-
-T = TypeVar("T")
 CallbackT = TypeVar("CallbackT", bound=OnChangeCallback)
 
 
-class PromptPlugin(EditService):
+class PromptPlugin(PluginEdits):
     """Serves the active prompts of a database to the agents of this process.
 
     Nothing starts and nothing is read before the first use. Agent runs only ever read memory. Edits are awaited and
@@ -76,6 +61,7 @@ class PromptPlugin(EditService):
         pin_timeout: Seconds that a run waits for the version that its conversation goes on with, at most.
         baggage: Whether the prompt travels as OpenTelemetry baggage to the services that an agent calls.
         seed: Whether this process writes by itself what the code declares; off, it only follows.
+        policy: What decides who may do what, or where it is: `"module:object"`. Everybody may do everything without.
         registry: The declarations to serve; those of the process by default.
 
     Raises:
@@ -109,6 +95,7 @@ class PromptPlugin(EditService):
         pin_timeout: float | None = None,
         baggage: bool | None = None,
         seed: bool | None = None,
+        policy: Policy | str | None = None,
         registry: Registry = default_registry,
     ) -> None:
         given = load_settings(
@@ -131,12 +118,13 @@ class PromptPlugin(EditService):
             pin_timeout=pin_timeout,
             baggage=baggage,
             seed=seed,
+            policy=policy if isinstance(policy, str) else None,
         )
         self.settings = given.anchored()
         self.registry = registry
         self._shown_url = redacted_url(given.database_url)
         self._is_chosen = "database_url" in given.model_fields_set
-        self._life = Lifecycle(self.settings, registry)
+        super().__init__(Lifecycle(self.settings, registry), policy if not isinstance(policy, str) else None)
         self._state = self._life.state
         self.reader = Reader(self, self._life)
 
@@ -334,70 +322,3 @@ class PromptPlugin(EditService):
     def unsubscribe(self, callback: OnChangeCallback) -> None:
         """Remove a callback registered with `on_change`."""
         self._life.callbacks.remove(callback)
-
-    # Looking back. The verbs that write are inherited.
-
-    async def history(self, agent: str, status_key: Status | None = None, *, limit: int | None = None) -> list[Prompt]:
-        """Return an agent's versions, by status and then newest first.
-
-        Args:
-            agent: The agent's name.
-            status_key: Only this status.
-            limit: How many, at most.
-
-        Raises:
-            PromptNotFoundError: There is no such agent, or it has no versions for this status.
-            DatabaseUnavailableError: The database cannot be read now.
-        """
-        return await self._read(lambda database: queries.versions(database, agent, status_key, limit=limit))
-
-    async def diff(self, agent: str, status_key: Status, old: int, new: int) -> str:
-        """Return the difference between two versions as a unified diff; empty if their texts are equal.
-
-        Args:
-            agent: The agent's name.
-            status_key: The status.
-            old: The number of one version.
-            new: The number of the other.
-
-        Raises:
-            PromptNotFoundError: There is no such agent, status or version.
-            DatabaseUnavailableError: The database cannot be read now.
-        """
-        return await self._read(lambda database: queries.diff(database, agent, status_key, old, new))
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Client]:
-        """Give a connection inside one transaction, for the functions of `automagik_prompts.repository`.
-
-        It is a connection of its own, on the caller's event loop. An exception rolls the transaction back. What was
-        written is served within a second, as any change.
-
-        Raises:
-            ConfigurationError: The database is one in memory.
-            SchemaError: The schema is older or newer than this release.
-            DatabaseUnavailableError: The database cannot be reached.
-        """
-        if self.identity is None:
-            raise ConfigurationError("A database in memory belongs to the plugin's own connection. Use its methods.")
-        await self.ready()
-        async with storage.Database(self.settings.database_url, create=False) as database:
-            await migrate.check_writable(database)
-            async with database.connection() as connection:
-                yield connection
-
-    @property
-    def _declared(self) -> Mapping[str, DeclaredAgent]:
-        return self.registry.agents
-
-    @property
-    def _default_author(self) -> str | None:
-        return self.settings.author
-
-    async def _edit(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
-        await self.ready()
-        return await self._life.edit(function)
-
-    async def _read(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
-        await self.ready()
-        return await self._life.read(function)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from automagik_prompts.domain.records import Prompt, PromptCreate
+from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate
 from automagik_prompts.storage import repository as _repository
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import run_in_context
@@ -36,7 +36,9 @@ find_code_default_prompt = _public(_repository.find_code_default_prompt)
 
 @_public
 async def create_prompt(db: Client, data: PromptCreate) -> Prompt:
-    """Write a new version with the next number of its agent and status; the agent is locked meanwhile.
+    """Write a new version with the next number of its agent and status, and its event; the agent is locked meanwhile.
+
+    No policy is asked, and a protected status needs no approval here: whoever has a connection can do everything.
 
     Args:
         db: The connection of a transaction.
@@ -45,13 +47,37 @@ async def create_prompt(db: Client, data: PromptCreate) -> Prompt:
     Raises:
         InvalidPromptError: The text or a name cannot be kept.
     """
-    await _repository.lock_agent(db, data.agent_id)  # so that the numbers have no gap, and other processes notice
-    return await _repository.create_prompt(db, data)
+    locked = await _repository.lock_agent(db, data.agent_id)  # so that numbers have no gap, and other processes notice
+    before = await _repository.get_active_prompt(db, data.agent_id, data.status_key)
+    written = await _repository.create_prompt(db, data)
+    if locked is not None:
+        actions = [Action.CREATED, *([Action.ACTIVATED] if written.is_active else [])]
+        await _repository.add_events(db, [_event(locked, action, written, before, data) for action in actions])
+    return written
+
+
+def _event(
+    agent: AgentInfo, action: Action, prompt: Prompt, before: Prompt | None, data: PromptCreate | None = None
+) -> EventCreate:
+    """Return the event of a write, so that whoever goes by the history sees it."""
+    return EventCreate(
+        agent.id,
+        prompt.status_key,
+        action,
+        agent.revision,
+        prompt.id,
+        prompt.version,
+        before.version if before is not None and action is not Action.CREATED else None,
+        author=data.author if data is not None else None,
+        note=data.note if data is not None else None,
+    )
 
 
 @_public
 async def set_prompt_active(db: Client, agent_id: int, prompt_id: int | None, status_key: str) -> Prompt | None:
-    """Make one version the active one of its agent and status, or none; the agent is locked meanwhile.
+    """Make one version the active one of its agent and status, or none, with an event; the agent is locked meanwhile.
+
+    As for `create_prompt`, nobody is asked.
 
     Args:
         db: The connection of a transaction.
@@ -62,8 +88,14 @@ async def set_prompt_active(db: Client, agent_id: int, prompt_id: int | None, st
     Returns:
         The active version, or `None` if there is none now or the id belongs to another agent or status.
     """
-    await _repository.lock_agent(db, agent_id)  # as above
-    return await _repository.set_prompt_active(db, agent_id, prompt_id, status_key)
+    locked = await _repository.lock_agent(db, agent_id)  # as above
+    before = await _repository.get_active_prompt(db, agent_id, status_key)
+    active = await _repository.set_prompt_active(db, agent_id, prompt_id, status_key)
+    about, action = (active, Action.ACTIVATED) if active is not None else (before, Action.DEACTIVATED)
+    is_done = active is not None or (prompt_id is None and before is not None)
+    if locked is not None and about is not None and is_done:
+        await _repository.add_events(db, [_event(locked, action, about, before)])
+    return active
 
 
 __all__ = [

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
         baggage: Whether the prompt travels as OpenTelemetry baggage to the services that an agent calls.
         seed: Whether this process writes by itself: the code's texts, the schema of an embedded database, and what it
             cannot serve. Off, it only follows: for a viewer, or where a release step runs `automagik-prompts sync`.
+        policy: What decides who may do what, as `module:object`; for the command line as well, where it guards against
+            mistakes: only the database's own rights guard against people.
     """
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
@@ -85,6 +87,7 @@ class Settings(BaseSettings):
     pin_timeout: float = Field(default=0.2, ge=0, le=10)
     baggage: bool = False
     seed: bool = True
+    policy: str | None = None
 
     @field_validator("modules", "only", mode="before")
     @classmethod

@@ -81,8 +81,23 @@ COMMANDS = {
     "rollback": CommandEntry("write", "rollback", "Go back to the version that was active before.", "Change"),
     "deactivate": CommandEntry("write", "deactivate", "Leave a status without an active version of its own.", "Change"),
     "copy": CommandEntry("write", "copy", "Copy a text to another agent or status, as a new version there.", "Change"),
+    "keep": CommandEntry("review", "keep", "Keep a person's version although the code has changed.", "Change"),
     "withdraw": CommandEntry("withdraw", "withdraw", "Have nobody sent a version any more.", "Change"),
     "delete": CommandEntry("write", "delete", "Delete a version that a person wrote and that is not active.", "Change"),
+    "request": CommandEntry(
+        "review", "request", "Ask another person to approve that a version becomes active.", "Review"
+    ),
+    "requests": CommandEntry("review", "requests", "List the requests for approval that wait, newest first.", "Review"),
+    "approve": CommandEntry("review", "approve", "Approve a request that another person has made.", "Review"),
+    "decline": CommandEntry(
+        "review", "decline", "Decline a request that another person has made; --note says why.", "Review"
+    ),
+    "comment": CommandEntry(
+        "review",
+        "comment",
+        "Say something about a version, a status, or a request; it is kept with the events.",
+        "Review",
+    ),
     "check": CommandEntry("check", "check", "Compare code, database and files, for CI.", "Check and move"),
     "export": CommandEntry("transfer", "export", "Write each active version to a Markdown file.", "Check and move"),
     "import": CommandEntry(

@@ -54,12 +54,17 @@ Author = Annotated[
     typer.Option(
         "--author",
         metavar="NAME",
-        help="Who does this; by default AUTOMAGIK_PROMPTS_AUTHOR, git's user.name, or the login name.",
+        help="Who does this; by default AUTOMAGIK_PROMPTS_AUTHOR, git's user.name, or the login name. Refused where "
+        "AUTOMAGIK_PROMPTS_POLICY decides who may do what.",
         show_default=False,
     ),
 ]
 Note = Annotated[
     str | None, typer.Option("--note", metavar="TEXT", help="Why; kept in the events.", show_default=False)
+]
+Emergency = Annotated[
+    bool,
+    typer.Option("--emergency", help="Change a protected status without approval; --note says why, and it is marked."),
 ]
 ExpectRevision = Annotated[
     int | None,
@@ -67,7 +72,7 @@ ExpectRevision = Annotated[
         "--expect-revision",
         metavar="N",
         min=0,
-        help="Write only if the agent still has this revision.",
+        help="Write only if nobody has written to the status since this revision of the agent.",
         show_default=False,
     ),
 ]

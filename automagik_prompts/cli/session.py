@@ -7,14 +7,16 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
+from automagik_prompts.cli.interaction import find_author
 from automagik_prompts.cli.output.text import print_note
 from automagik_prompts.database_url import redacted_url
 from automagik_prompts.declaring import discovery
@@ -22,7 +24,12 @@ from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.discovery import PromptModule
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.invisible import described, suspicious
+from automagik_prompts.domain.keys import PromptKey
+from automagik_prompts.domain.policy import Actor, Operation, Policy
+from automagik_prompts.domain.validation import normalized
 from automagik_prompts.editing import queries
+from automagik_prompts.editing.direct import DatabaseEdits
+from automagik_prompts.editing.review import authorizing
 from automagik_prompts.exceptions import DatabaseUnavailableError, DeclarationError, PromptNotFoundError
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings
@@ -82,6 +89,41 @@ class Session:
 
     settings: Settings
     json: bool
+
+    @property
+    def policy(self) -> Policy | None:
+        """What decides who may do what; the module is also looked for in the working directory.
+
+        Raises:
+            ConfigurationError: It cannot be loaded.
+        """
+        if self.settings.policy is None:
+            return None
+        look_here()
+        return authorizing.load_policy(self.settings.policy)
+
+    def edits(self, database: Database, declared: Mapping[str, DeclaredAgent] = MappingProxyType({})) -> DatabaseEdits:
+        """Return what edits and looks on behalf of who called the command."""
+        author = find_author(None, self.settings)
+        return DatabaseEdits(database, declared, policy=self.policy, author=author)
+
+    def authorize(self, agents: Iterable[str]) -> None:
+        """Make sure that who called the command may look at some agents; `""` stands for all of them.
+
+        Raises:
+            NotAllowedError: The policy does not show one of them.
+        """
+        if (policy := self.policy) is None:
+            return
+        author = find_author(None, self.settings)
+
+        async def ask() -> None:
+            for agent in agents:
+                key = PromptKey(normalized(agent), "")
+                actor = Actor(author) if author is not None else None
+                await authorizing.authorize(policy, actor, Operation.VIEW, key)
+
+        asyncio.run(ask())
 
     @property
     def place(self) -> str:
@@ -179,10 +221,15 @@ def with_code(session: Session, work: Callable[[Mapping[str, DeclaredAgent]], T]
     return work(registry.agents)
 
 
-def _find_modules(session: Session, named: Sequence[str] | None) -> tuple[PromptModule, ...]:
+def look_here() -> None:
+    """Look for modules in the working directory as well, as `python -m` does."""
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
+
+
+def _find_modules(session: Session, named: Sequence[str] | None) -> tuple[PromptModule, ...]:
+    look_here()
     return discovery.find_prompt_modules([*session.settings.modules, *(named or ())])
 
 
@@ -234,6 +281,20 @@ def command(function: Callable[Concatenate[Session, P], None]) -> Callable[..., 
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # read by `inspect`
     return run
+
+
+def looking(function: Callable[Concatenate[Session, P], None]) -> Callable[Concatenate[Session, P], None]:
+    """Let a command that only looks be for who may look at the agents that it names."""
+    parameters = inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def look(session: Session, /, *arguments: P.args, **options: P.kwargs) -> None:
+        given = dict(zip(list(parameters)[1:], arguments, strict=False)) | options
+        named: Any = given.get("agent")
+        session.authorize([named] if isinstance(named, str) else named or [])
+        function(session, *arguments, **options)
+
+    return look
 
 
 def warn_of_invisible(session: Session) -> None:

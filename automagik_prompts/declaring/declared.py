@@ -8,6 +8,8 @@ from enum import Enum
 
 from automagik_prompts.domain.keys import StatusKeys
 from automagik_prompts.domain.protocols import StatusFunction
+from automagik_prompts.domain.records import Protection
+from automagik_prompts.domain.review import OnDrift
 from automagik_prompts.domain.served import ServedPrompt, Source
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.templating.template import Template
@@ -101,6 +103,8 @@ class DeclaredAgent:
         status: The function that tells the present status, if the declaration gave one.
         explicit_primary: Whether a declaration named the primary status.
         enums: The enum classes by whose members declarations named a status.
+        protected: The statuses whose active version changes only with approval, sorted.
+        on_drift: What becomes of a new text where a person's version is active.
         keys: Its statuses, each found however it is given.
         texts: All of its texts.
     """
@@ -112,6 +116,8 @@ class DeclaredAgent:
     status: StatusFunction | None = None
     explicit_primary: bool = False
     enums: tuple[type[Enum], ...] = field(default=(), repr=False)
+    protected: tuple[Protection, ...] = ()
+    on_drift: OnDrift = "keep"
     keys: StatusKeys = field(init=False, repr=False, compare=False)
     texts: frozenset[str] = field(init=False, repr=False, compare=False)
 

@@ -13,6 +13,7 @@ from automagik_prompts.declaring.declared import INTERACTIVE, PromptText, Site
 from automagik_prompts.declaring.registry import Registry, registry
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, Status
 from automagik_prompts.domain.protocols import StatusFunction
+from automagik_prompts.domain.review import OnDrift
 from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, Format, check_format, check_optional, check_text
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
 
@@ -29,6 +30,10 @@ def prompt(
     note: str | None = None,
     format: Format = "handlebars",
     variables: Collection[str] = (),
+    protected: bool = False,
+    approvals: int = 1,
+    approve_code: bool = False,
+    on_drift: OnDrift | None = None,
     registry: Registry = registry,
 ) -> str:
     """Declare one text and return it, a plain string.
@@ -46,16 +51,23 @@ def prompt(
         format: `"handlebars"`, `"simple"` to fill nothing but the tags of exposed names, or `"text"` to serve it
             verbatim.
         variables: Names to expose to templates besides those that the text uses.
+        protected: Whether the active version changes only when another person has approved it.
+        approvals: How many people besides who asks have to approve.
+        approve_code: Whether what the code activates needs approval as well; it was reviewed as code otherwise.
+        on_drift: What becomes of a new text of the code where a person's version is active: `"keep"` the person's,
+            activate the code's (`"code"`), or keep it and have `sync` end with an error until somebody has decided
+            (`"fail"`). `check` reports a drift in any case. `"keep"` by default.
         registry: Where to declare it.
 
     Raises:
         DeclarationError: The declaration is invalid.
     """
     where, site = _caller()
-    if agent is None and (primary or variables or status_key != DEFAULT_STATUS_KEY):
+    if agent is None and (primary or variables or protected or on_drift or status_key != DEFAULT_STATUS_KEY):
         raise DeclarationError(
             f"prompt() at {where} does not say agent=..., so it only gives a text its name, note and format. Give the "
-            "primary status and variables to prompts() or prompts_from_package(); the status is the constant's name."
+            "primary status, variables, protection and on_drift to prompts() or prompts_from_package(); the status is "
+            "the constant's name."
         )
     try:
         key = registry.find_key(agent, status_key)
@@ -77,6 +89,10 @@ def prompt(
             variables=variables,
             site=site,
             enums=[type(status_key)] if isinstance(status_key, Enum) else [],
+            protected=[key] if protected else [],
+            approvals=approvals,
+            approve_code=approve_code,
+            on_drift=on_drift,
         )
         return declared[:]
     return declared
@@ -88,6 +104,10 @@ def prompts(
     primary: Status | None = None,
     status: StatusFunction | None = None,
     variables: Collection[str] = (),
+    protected: Collection[Status] = (),
+    approvals: int = 1,
+    approve_code: bool = False,
+    on_drift: OnDrift | None = None,
     registry: Registry = registry,
 ) -> Callable[[ClassT], ClassT]:
     """Declare a class' upper-case strings as the prompts of an agent, one for each status.
@@ -98,6 +118,12 @@ def prompts(
             counts, then its name.
         status: A sync or async function of the run context that returns the present status.
         variables: Names to expose to templates besides those that the texts use.
+        protected: The statuses whose active version changes only when another person has approved it.
+        approvals: How many people besides who asks have to approve.
+        approve_code: Whether what the code activates needs approval as well; it was reviewed as code otherwise.
+        on_drift: What becomes of a new text of the code where a person's version is active: `"keep"` the person's,
+            activate the code's (`"code"`), or keep it and have `sync` end with an error until somebody has decided
+            (`"fail"`). `check` reports a drift in any case. `"keep"` by default.
         registry: Where to declare them.
 
     Returns:
@@ -135,6 +161,10 @@ def prompts(
             variables=variables,
             site=Site(unit, caller.execution, is_whole=True),
             enums=enums,
+            protected=protected,
+            approvals=approvals,
+            approve_code=approve_code,
+            on_drift=on_drift,
         )
         return cls
 

@@ -8,10 +8,15 @@ from enum import Enum
 
 from automagik_prompts.declaring.declared import INTERACTIVE, DeclaredAgent, DeclaredPrompt, PromptText, Site
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, Status, StatusKeys, folded, new_key, spellings
-from automagik_prompts.domain.text import content_hash
+from automagik_prompts.domain.records import Protection
+from automagik_prompts.domain.review import OnDrift
+from automagik_prompts.domain.text import content_hash, nearest
 from automagik_prompts.domain.validation import Format, check_text
 from automagik_prompts.exceptions import DeclarationError
 from automagik_prompts.templating.compiling import compile_template
+
+MAX_APPROVALS = 100
+"""How many people may have to approve, at most."""
 
 
 def declared_prompt(agent: str, status_key: str, text: str, format: Format, where: str, site: Site) -> DeclaredPrompt:
@@ -146,3 +151,54 @@ def primary_of(
             status_key=wanted,
         )
     return wanted
+
+
+def protected_of(
+    agent: str,
+    known: DeclaredAgent | None,
+    merged: Mapping[str, DeclaredPrompt],
+    given: Collection[Status],
+    approvals: int,
+    approve_code: bool,
+    where: str,
+) -> tuple[Protection, ...]:
+    """Return the agent's protected statuses with new ones; of two declarations of one the stricter holds."""
+    if type(approvals) is not int or not 1 <= approvals <= MAX_APPROVALS:
+        raise DeclarationError(
+            f"approvals of agent {agent!r} must be a number from 1 to {MAX_APPROVALS}, not {approvals!r:.40}, at "
+            f"{where}.",
+            agent=agent,
+        )
+    if isinstance(given, str):
+        raise DeclarationError(
+            f"protected of agent {agent!r} must be a list of statuses, such as [{given!r}], at {where}.", agent=agent
+        )
+    keys = StatusKeys(merged)
+    found = {one.status_key: one for one in (known.protected if known is not None else ())}
+    for status in given:
+        if (key := keys.find(status)) is None:
+            raise DeclarationError(
+                f"The protected status {new_key(status)!r} of agent {agent!r} has no prompt, at {where}. "
+                f"{nearest(new_key(status), merged, 'statuses')}",
+                agent=agent,
+            )
+        earlier = found.get(key, Protection(key))
+        found[key] = Protection(key, max(approvals, earlier.approvals), approve_code or earlier.approve_code)
+    return tuple(sorted((one for key, one in found.items() if key in merged), key=lambda one: one.status_key))
+
+
+def on_drift_of(agent: str, known: DeclaredAgent | None, given: OnDrift | None, where: str) -> OnDrift:
+    """Return what becomes of a new text of the agent where a person's version is active."""
+    earlier: OnDrift = known.on_drift if known is not None else "keep"
+    if given is None:
+        return earlier
+    if given not in ("keep", "code", "fail"):
+        raise DeclarationError(
+            f"on_drift of agent {agent!r} is {given!r}, at {where}. Use 'keep', 'code' or 'fail'.", agent=agent
+        )
+    if earlier not in {"keep", given}:
+        raise DeclarationError(
+            f"on_drift of agent {agent!r} is {earlier!r} in one declaration and {given!r} at {where}. Keep one.",
+            agent=agent,
+        )
+    return given

@@ -13,6 +13,7 @@ from automagik_prompts.declaring.front_matter import split_details
 from automagik_prompts.declaring.registry import Registry, registry
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.protocols import StatusFunction
+from automagik_prompts.domain.review import OnDrift
 from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, Format, check_format, check_optional, normalized
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
 
@@ -27,6 +28,10 @@ def prompts_from_package(
     status: StatusFunction | None = None,
     variables: Collection[str] = (),
     format: Format = "handlebars",
+    protected: Collection[Status] = (),
+    approvals: int = 1,
+    approve_code: bool = False,
+    on_drift: OnDrift | None = None,
     registry: Registry = registry,
 ) -> None:
     """Declare the prompts in a package: one module, or one `.md`, `.txt` or `.hbs` file, for each status.
@@ -43,6 +48,12 @@ def prompts_from_package(
         status: A sync or async function of the run context that returns the present status.
         variables: Names to expose to templates besides those that the texts use.
         format: How texts are read that do not say so themselves.
+        protected: The statuses whose active version changes only when another person has approved it.
+        approvals: How many people besides who asks have to approve.
+        approve_code: Whether what the code activates needs approval as well; it was reviewed as code otherwise.
+        on_drift: What becomes of a new text of the code where a person's version is active: `"keep"` the person's,
+            activate the code's (`"code"`), or keep it and have `sync` end with an error until somebody has decided
+            (`"fail"`). `check` reports a drift in any case. `"keep"` by default.
         registry: Where to declare them.
 
     Raises:
@@ -77,6 +88,10 @@ def prompts_from_package(
         format=check_format(format),
         places=places,
         site=Site(module.__name__, object(), is_whole=True),
+        protected=protected,
+        approvals=approvals,
+        approve_code=approve_code,
+        on_drift=on_drift,
     )
 
 

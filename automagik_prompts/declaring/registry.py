@@ -16,9 +16,19 @@ from types import MappingProxyType
 from automagik_prompts.declaring import sandbox
 from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt, Site
 from automagik_prompts.declaring.hints import log_hints
-from automagik_prompts.declaring.merging import check_members, declared_prompt, is_again, merged, primary_of, with_enums
+from automagik_prompts.declaring.merging import (
+    check_members,
+    declared_prompt,
+    is_again,
+    merged,
+    on_drift_of,
+    primary_of,
+    protected_of,
+    with_enums,
+)
 from automagik_prompts.domain.keys import Status, new_key
 from automagik_prompts.domain.protocols import StatusFunction
+from automagik_prompts.domain.review import OnDrift
 from automagik_prompts.domain.validation import Format, check_name
 from automagik_prompts.exceptions import DeclarationError, InvalidPromptError
 from automagik_prompts.templating.exposure import check_variable_name
@@ -73,6 +83,10 @@ class Registry:
         places: Mapping[str, str] = MappingProxyType({}),
         site: Site | None = None,
         enums: Collection[type[Enum]] = (),
+        protected: Collection[Status] = (),
+        approvals: int = 1,
+        approve_code: bool = False,
+        on_drift: OnDrift | None = None,
     ) -> None:
         """Declare texts of one agent.
 
@@ -87,6 +101,11 @@ class Registry:
             places: The places of single texts by status key, where they are known more exactly.
             site: What tells this declaration, made again, from a second one; by default they cannot be told apart.
             enums: The enum classes by whose members statuses are given.
+            protected: The statuses whose active version changes only with approval.
+            approvals: How many people besides who asks have to approve.
+            approve_code: Whether what the code activates needs approval as well.
+            on_drift: What becomes of a new text where a person's version is active: `"keep"` unless something else is
+                said.
 
         Raises:
             DeclarationError: The declaration is invalid.
@@ -116,9 +135,12 @@ class Registry:
             prompts = {key: one.bound(every) for key, one in prompts.items()}
             named = with_enums(known, [*enums, *([type(primary)] if isinstance(primary, Enum) else [])])
             check_members(agent, named, prompts, where)
+            earlier = None if is_again(known, declared, site) else known
             entry = DeclaredAgent(
                 name=agent,
-                primary=primary_of(agent, None if is_again(known, declared, site) else known, prompts, primary, where),
+                primary=primary_of(agent, earlier, prompts, primary, where),
+                protected=protected_of(agent, earlier, prompts, protected, approvals, approve_code, where),
+                on_drift=on_drift_of(agent, earlier, on_drift, where),
                 prompts=MappingProxyType(prompts),
                 exposed=every,
                 status=status or (known.status if known else None),

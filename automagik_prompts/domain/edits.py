@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from automagik_prompts.domain.keys import PromptKey, SpellingClash
-from automagik_prompts.domain.records import Action, AgentInfo, Prompt
-from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, check_optional
+from automagik_prompts.domain.keys import SpellingClash
+from automagik_prompts.domain.policy import Actor
+from automagik_prompts.domain.records import AgentInfo, Prompt
+from automagik_prompts.domain.review import ApprovalRequest
+from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, check_name, check_optional, is_blank
+from automagik_prompts.exceptions import InvalidPromptError
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,9 @@ class EditResult:
         active_version: The version that is active now, if there is one.
         previous_version: The version that was active before, if there was one.
         hints: What may be meant otherwise in a text that was written, with line and column; it was written as it is.
+        request: The request for approval that was made, decided or carried out. While it waits, nothing else is active
+            than before.
+        is_new_request: Whether it was made just now, by this call.
     """
 
     agent: AgentInfo
@@ -29,42 +37,34 @@ class EditResult:
     active_version: int | None
     previous_version: int | None
     hints: tuple[str, ...] = ()
+    request: ApprovalRequest | None = None
+    is_new_request: bool = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for approval."""
+        return self.request is not None and self.request.is_waiting
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
-    """Who asks for an edit.
+class Clearance:
+    """What a policy has decided about an edit, and on what state.
 
     Attributes:
-        name: The name under which it is recorded; `None` if nobody said.
+        is_asked: Whether a policy was asked; then the active version must still be the one that it saw.
+        before: The id of the active version that it saw.
+        after: The id of the version that it saw in its place, where that is not given by the edit.
+        needs_approval: Whether another person has to approve.
     """
 
-    name: str | None = None
+    is_asked: bool = False
+    before: int | None = None
+    after: int | None = None
+    needs_approval: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An edit that somebody asks for, as a policy sees it.
-
-    Attributes:
-        actor: Who asks.
-        action: What is to be done.
-        key: The agent and status, as they were given.
-        note: Why.
-    """
-
-    actor: Actor
-    action: Action
-    key: PromptKey
-    note: str | None = None
-
-
-Policy = Callable[[Request], None]
-"""Decides whether an edit may be made: raises `AccessDeniedError` if not."""
-
-
-def allow_all(request: Request) -> None:  # a policy's argument
-    """Allow every edit."""
+NOT_ASKED = Clearance()
+"""There is no policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +72,38 @@ class Intent:
     """Who writes, why, and on what assumption.
 
     Attributes:
-        author: By whom.
+        author: By whom; the actor's name, where there is an actor.
         note: Why.
         expected_revision: The agent's revision that the decision rests on; `None` to write in any case.
+        actor: Who acts; the author, where nobody is named.
+        emergency: Whether a protected status is changed without approval.
+        clearance: What the policy has decided.
     """
 
     author: str | None = None
     note: str | None = None
     expected_revision: int | None = None
+    actor: Actor | None = None
+    emergency: bool = False
+    clearance: Clearance = NOT_ASKED
 
     def __post_init__(self) -> None:
+        if self.actor is not None:
+            object.__setattr__(self, "author", str(self.actor))
         check_optional(self.author, "author")
         check_optional(self.note, "note", limit=MAX_NOTE_LENGTH)
+        if self.emergency and is_blank(self.note or ""):
+            raise InvalidPromptError("An emergency needs a reason: say why with a note (--note).")
+
+    @property
+    def actor_id(self) -> str | None:
+        """The id of who acts; `None` where nobody said, or by a name that would pass for another one."""
+        if self.actor is not None:
+            return self.actor.id
+        try:
+            return check_name(self.author, "author")
+        except InvalidPromptError:
+            return None
 
 
 NO_INTENT = Intent()
@@ -100,9 +120,13 @@ class SyncResult:
         version: The version concerned; `None` for an orphan without one.
         outcome: `created` (and activated), `drift` (created, not activated: a person's version or a person's
             deactivation stands), `withdrawn` (created, not activated: people have withdrawn this text), `activated` (an
-            earlier version of the code), `orphan` (no longer in code), or `alike` (not written: the database has the
-            status in a spelling that differs only in case or in Unicode form).
+            earlier version of the code), `requested` (not activated: it waits for approval), `undecided` (nobody has
+            decided between a person's version and the code's, and `on_drift="fail"` asks for it), `orphan` (no longer
+            in code), or `alike` (not written: the database has the status in a spelling that differs only in case or
+            in Unicode form).
         clash: Both spellings of the status, where it was not written.
+        request: The request for approval that was made.
+        replaced: The person's version whose place it took, with `on_drift="code"`.
     """
 
     agent: str
@@ -110,6 +134,21 @@ class SyncResult:
     version: int | None
     outcome: str
     clash: SpellingClash | None = None
+    request: ApprovalRequest | None = None
+    replaced: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T_co]):
+    """Some of what was asked for.
+
+    Attributes:
+        items: What was found, in the order of the question.
+        next: What to give as `after` for what comes next; `None` where there is nothing more.
+    """
+
+    items: tuple[T_co, ...]
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

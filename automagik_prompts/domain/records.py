@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
-from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, new_key
+from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, folded, new_key
 from automagik_prompts.domain.validation import (
     MAX_NOTE_LENGTH,
     Format,
@@ -28,7 +29,33 @@ class Action(StrEnum):
     WITHDRAWN = "withdrawn"
     REINSTATED = "reinstated"
     DRIFT = "drift"
+    KEPT = "kept"
+    FACTS = "facts"
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    REQUEST_WITHDRAWN = "request_withdrawn"
+    COMMENTED = "commented"
     RENDER_FAILED = "render_failed"
+
+
+Approval = Literal["approved", "emergency", "code"]
+"""What let a protected status change: another person, an emergency, or the review of the code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """A status whose active version changes only with approval.
+
+    Attributes:
+        status_key: The status.
+        approvals: How many people besides who asks have to approve.
+        approve_code: Whether what the code activates needs it as well.
+    """
+
+    status_key: str
+    approvals: int = 1
+    approve_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +69,7 @@ class AgentInfo:
         active_default_prompt_id: The active version of the primary status, if there is one.
         variables: The names that the agent's code exposes to templates, sorted.
         revision: How often the agent was written to.
+        protected: The statuses whose active version changes only with approval, sorted.
     """
 
     id: int
@@ -50,6 +78,14 @@ class AgentInfo:
     active_default_prompt_id: int | None = None
     variables: tuple[str, ...] = ()
     revision: int = 0
+    protected: tuple[Protection, ...] = ()
+
+    def protection(self, status_key: str) -> Protection | None:
+        """Return how a status is protected, in whatever spelling; `None` if it is not."""
+        if not self.protected:
+            return None
+        wanted = folded(status_key)
+        return next((one for one in self.protected if folded(one.status_key) == wanted), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +108,7 @@ class Prompt:
         created_at: When it was written.
         updated_at: When it was last activated or deactivated.
         is_withdrawn: Whether nobody is to be sent it any more, where that was looked at: by `history` and `show`.
+        based_on: The code's version that a person's version has taken into account, where that was looked at, likewise.
     """
 
     id: int
@@ -89,6 +126,7 @@ class Prompt:
     created_at: datetime
     updated_at: datetime
     is_withdrawn: bool = False
+    based_on: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +208,9 @@ class EventCreate:
         from_version: The version that was active before.
         author: By whom.
         note: Why.
+        actor_id: The id of who did it.
+        request_id: The request for approval that it belongs to.
+        approval: What let a protected status change.
     """
 
     agent_id: int
@@ -181,11 +222,14 @@ class EventCreate:
     from_version: int | None = None
     author: str | None = None
     note: str | None = None
+    actor_id: str | None = None
+    request_id: int | None = None
+    approval: Approval | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the append-only history of an agent."""
+    """One line of the append-only history of an agent; the status is `""` where it is about the agent's facts."""
 
     id: int
     agent_id: int
@@ -198,3 +242,7 @@ class Event:
     note: str | None
     revision: int
     created_at: datetime
+    actor_id: str | None = None
+    request_id: int | None = None
+    approval: Approval | None = None
+    agent: str = ""

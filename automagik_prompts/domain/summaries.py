@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from automagik_prompts.domain.records import ActiveVersion, AgentInfo
+from automagik_prompts.domain.records import ActiveVersion, AgentInfo, Prompt, Protection
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,33 @@ class StatusHead:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftState:
+    """What says whether the code has changed under the active version of a status.
+
+    Attributes:
+        code_version: The newest version that came from code and is not withdrawn, if there is one.
+        active_id: The id of the active version, if there is one.
+        active: Its number.
+        from_code: Whether it came from code.
+        based_on: The code's version that it has taken into account; `None` where nobody has said, and then it is the
+            newest one that was there when it was written.
+    """
+
+    code_version: int | None
+    active_id: int | None
+    active: int | None
+    from_code: bool
+    based_on: int | None
+
+    @property
+    def drift(self) -> bool:
+        """Whether the code has changed under a person's version: nobody has decided between the two since."""
+        if self.active is None or self.from_code or self.code_version is None:
+            return False
+        return self.code_version > (self.active if self.based_on is None else self.based_on)
+
+
+@dataclass(frozen=True, slots=True)
 class StatusSummary:
     """Where one status of an agent stands, in all that an overview needs; without its texts.
 
@@ -48,6 +75,7 @@ class StatusSummary:
         versions: How many versions there are.
         latest: The highest version number.
         code_version: The code default: the newest version that came from code, if there is one.
+        candidate: The newest version that came from code and is not withdrawn, if there is one.
         active: The active version's number, if there is one.
         from_code: Whether that one came from code.
         author: Who wrote it.
@@ -55,6 +83,9 @@ class StatusSummary:
         note: Why it was written.
         created_at: When it was written.
         active_since: When it was activated.
+        based_on: The code's version that the active version, by a person, has taken into account; where nobody has
+            said, the one that was there when it was written.
+        protection: How the status is protected, if it is.
     """
 
     agent: str
@@ -64,6 +95,7 @@ class StatusSummary:
     versions: int
     latest: int
     code_version: int | None
+    candidate: int | None = None
     active: int | None = None
     from_code: bool = False
     author: str | None = None
@@ -71,13 +103,15 @@ class StatusSummary:
     note: str | None = None
     created_at: datetime | None = None
     active_since: datetime | None = None
+    based_on: int | None = None
+    protection: Protection | None = None
 
     @property
     def drift(self) -> bool:
         """Whether the code has changed under a person's version: nobody has decided between the two since."""
-        if self.active is None or self.from_code or self.code_version is None:
+        if self.active is None or self.from_code or self.candidate is None:
             return False
-        return self.code_version > self.active
+        return self.candidate > (self.active if self.based_on is None else self.based_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +124,27 @@ class VersionDigest:
     format: str
     name: str | None
     is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One place where searched words stand.
+
+    Attributes:
+        agent: The agent's name.
+        prompt: The version.
+        line: The line, from 1.
+        excerpt: The line, shortened around the words.
+        start: Where the words begin in the excerpt.
+        end: Where they end in it.
+    """
+
+    agent: str
+    prompt: Prompt
+    line: int
+    excerpt: str
+    start: int
+    end: int
 
 
 class WithdrawnVersion(NamedTuple):

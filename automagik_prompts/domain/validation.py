@@ -30,13 +30,16 @@ _UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
 """PostgreSQL refuses NUL, UTF-8 has no lone surrogates; SQLite would store a NUL without a word."""
 
 
-def check_text(text: object, *, agent: str | None = None, status_key: str | None = None) -> str:
+def check_text(
+    text: object, *, agent: str | None = None, status_key: str | None = None, may_be_blank: bool = False
+) -> str:
     """Return a prompt text, or refuse it for a reason that holds on every database engine.
 
     Args:
         text: What was given.
         agent: The agent it is for, for the message.
         status_key: The status it is for, for the message.
+        may_be_blank: Whether it may show nothing, as the draft of somebody who has just begun.
 
     Raises:
         InvalidPromptError: Not a string, blank, longer than `MAX_TEXT_LENGTH` characters, or it holds a NUL or a
@@ -55,7 +58,7 @@ def check_text(text: object, *, agent: str | None = None, status_key: str | None
         )
     if problem := _unstorable(text):
         raise InvalidPromptError(f"The prompt{where} {problem}. Remove it.", agent=agent, status_key=status_key)
-    if _is_blank(text):
+    if not may_be_blank and is_blank(text):
         raise InvalidPromptError(
             f"The prompt{where} is blank. Write at least one visible character; to serve nothing, deactivate instead.",
             agent=agent,
@@ -82,7 +85,7 @@ def check_name(name: object, what: str, *, limit: int = MAX_NAME_LENGTH) -> str:
         raise InvalidPromptError(f"The {what} has {len(name)} characters; at most {limit} are allowed. Shorten it.")
     if problem := _unstorable(name):
         raise InvalidPromptError(f"The {what} {problem}. Remove it.")
-    if _is_blank(name):
+    if is_blank(name):
         raise InvalidPromptError(f"The {what} is blank. Give it at least one visible character.")
     if name != name.strip():
         raise InvalidPromptError(f"The {what} {_shown(name)} begins or ends with a blank. Remove it.")
@@ -150,7 +153,7 @@ def _unstorable(text: str) -> str | None:
     )
 
 
-def _is_blank(text: str) -> bool:
+def is_blank(text: str) -> bool:
     """Return whether a text shows nothing: only spaces, control characters, or marks such as a zero-width space."""
     if text[:1].isalnum():
         return False  # without looking at each of its characters

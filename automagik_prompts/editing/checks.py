@@ -16,6 +16,7 @@ from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import closest
 from automagik_prompts.editing import queries
 from automagik_prompts.editing.findings import Finding, Kind
+from automagik_prompts.editing.review.deciding import code_waiting, three_ways
 from automagik_prompts.editing.sync_plan import find_same
 from automagik_prompts.exceptions import InvalidPromptError, UnexposedVariableError
 from automagik_prompts.schema import migrate, migrations
@@ -62,6 +63,8 @@ async def check_database(database: Database, declared: Agents, only: Collection[
     withdrawn = await database.run(repository.get_withdrawn_texts, names)
     found += _withdrawn(wanted, {(names[agent_id], *text) for agent_id, *text in withdrawn})
     found += _drift_in_database(summaries, wanted)
+    found = [await three_ways(database, one, wanted) if one.kind is Kind.DRIFT else one for one in found]
+    found += await code_waiting(database, wanted, summaries, seen)
     found += _alike(summaries, wanted)
     if declared:
         found += _orphans(summaries, wanted)
@@ -135,7 +138,7 @@ def _one_compared(
         message = f"{where} is not in the database yet."
         yield Finding(Kind.UNSYNCED, message, prompt.agent, prompt.status_key, None, place, _SYNC)
     elif match is None and summary.active is not None and not summary.from_code:
-        yield _drift(summary, "to a text that the database has not seen", "--code", place)
+        yield _drift(summary, "to a text that the database has not seen: sync first", "--code", place)
     elif match is None:
         message = f"The text of {where} in code is new and not in the database yet."
         yield Finding(Kind.UNSYNCED, message, prompt.agent, prompt.status_key, summary.active, place, _SYNC)
@@ -157,7 +160,8 @@ def _drift(summary: StatusSummary, news: str, versions: str, place: Place | None
     return Finding(
         Kind.DRIFT,
         f"{summary.agent}/{summary.status_key}: version {summary.active} by {summary.author or 'a person'} is "
-        f"active, and the code has changed since, {news}.",
+        f"active, and the code has changed since, {news}. Keep it (automagik-prompts keep {where}), take the code's "
+        "(activate), or write one of both (create --based-on).",
         summary.agent,
         summary.status_key,
         summary.active,

@@ -11,6 +11,7 @@ from dataclasses import replace
 from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent, Target
 from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.domain.keys import Status, StatusKeys
+from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.records import Action, Prompt, PromptCreate
 from automagik_prompts.domain.validation import (
     Format,
@@ -24,15 +25,16 @@ from automagik_prompts.editing.recording import (
     lock_agent,
     record,
     result_of,
-    set_active,
 )
+from automagik_prompts.editing.review.drift import base_of
+from automagik_prompts.editing.review.switching import switch
 from automagik_prompts.editing.withdrawing import (
     FORGOTTEN,
     WITHDRAWN_TEXT,
     is_text_withdrawn,
     withdrawn_text_error,
 )
-from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
+from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
@@ -54,6 +56,8 @@ async def create(
     statuses: Collection[str] = (),
     exposed: Collection[str] | None = None,
     allow_invisible: bool = False,
+    based_on: int | None = None,
+    draft: int | None = None,
     intent: Intent = NO_INTENT,
 ) -> EditResult:
     """Write a new version of an agent's text for a status."""
@@ -72,10 +76,18 @@ async def create(
     )
 
     async def write(db: Client) -> EditResult:
-        locked = await lock_agent(db, target.agent or await ensure_agent(db, target.name, target.status_key), intent)
+        known = target.agent or await ensure_agent(db, target.name, target.status_key)
+        locked = await lock_agent(db, known, intent, target.status_key)
         # Looked up again under the lock: somebody may have added the status meanwhile, in another spelling.
         keys = StatusKeys(await repository.get_status_keys(db, locked.id))
         status_key = keys.find(target.status_key) or target.status_key
+        if status_key != target.status_key and (intent.expected_revision is not None or intent.clearance.is_asked):
+            raise ConflictError(
+                f"Somebody has just added the status {status_key!r} to {locked.name}. Look at it and decide again.",
+                expected=locked.revision - 1,
+                actual=locked.revision,
+                agent=locked.name,
+            )
         is_withdrawn = await is_text_withdrawn(db, locked, status_key, text)
         if is_withdrawn and activate:
             raise withdrawn_text_error(locked.name, status_key)
@@ -88,15 +100,21 @@ async def create(
             author=intent.author,
             note=intent.note,
         )
+        base = await base_of(db, locked, status_key, based_on)
         written = await repository.create_prompt(db, data)
+        if base is not None:
+            await repository.set_base(db, written.id, base)
         await record(db, locked, status_key, Action.CREATED, intent, to=written)
+        if draft is not None and intent.actor_id is not None:
+            await repository.discard_draft(db, locked.id, status_key, intent.actor_id, draft)
         hints = target.hints
         if is_withdrawn:
             await repository.withdraw(db, locked.id, written.id, written.version)
             await record(db, locked, status_key, Action.WITHDRAWN, intent, to=written)
             hints = (*hints, WITHDRAWN_TEXT)
         if activate:
-            return replace(await set_active(db, locked, written, Action.ACTIVATED, intent), hints=hints)
+            done = await switch(db, locked, status_key, Operation.ACTIVATE, written, intent)
+            return replace(done, hints=(*hints, *done.hints))
         present = await repository.get_active_prompt(db, locked.id, status_key)
         return replace(result_of(locked, status_key, written, present, present), hints=hints)
 
@@ -117,8 +135,8 @@ async def activate(
     check_servable(wanted, known, exposed)
 
     async def write(db: Client) -> EditResult:
-        locked = await lock_agent(db, known, intent)
-        return await set_active(db, locked, wanted, Action.ACTIVATED, intent)
+        locked = await lock_agent(db, known, intent, wanted.status_key)
+        return await switch(db, locked, wanted.status_key, Operation.ACTIVATE, wanted, intent)
 
     return await database.transaction(write)
 
@@ -139,11 +157,19 @@ async def rollback(
     status_key = await find_status(database, known, status)
 
     async def write(db: Client) -> EditResult:
-        locked = await lock_agent(db, known, intent)
+        locked = await lock_agent(db, known, intent, status_key)
         previous = await repository.get_active_prompt(db, locked.id, status_key)
         earlier = await version_before(db, locked, status_key, previous)
+        if intent.clearance.after not in {None, earlier.id}:
+            raise ConflictError(
+                f"Somebody wrote to {agent}/{status_key} while it was decided whether this may be done: it would go "
+                f"back to version {earlier.version} now. Look at the present state and decide again.",
+                expected=locked.revision - 1,
+                actual=locked.revision,
+                agent=agent,
+            )
         check_servable(earlier, locked, exposed)
-        return await set_active(db, locked, earlier, Action.ROLLED_BACK, intent)
+        return await switch(db, locked, status_key, Operation.ROLLBACK, earlier, intent)
 
     return await database.transaction(write)
 
@@ -154,14 +180,8 @@ async def deactivate(database: Database, agent: str, status: Status, *, intent: 
     status_key = await find_status(database, known, status)
 
     async def write(db: Client) -> EditResult:
-        locked = await lock_agent(db, known, intent)
-        previous = await repository.get_active_prompt(db, locked.id, status_key)
-        if previous is None:
-            message = f"{agent}/{status_key} has no active version; there is nothing to deactivate."
-            raise PromptNotFoundError(message, agent=agent, status_key=status_key)
-        await repository.set_prompt_active(db, locked.id, None, status_key)
-        await record(db, locked, status_key, Action.DEACTIVATED, intent, to=previous, from_version=previous.version)
-        return result_of(locked, status_key, None, None, previous)
+        locked = await lock_agent(db, known, intent, status_key)
+        return await switch(db, locked, status_key, Operation.DEACTIVATE, None, intent)
 
     return await database.transaction(write)
 
@@ -223,7 +243,7 @@ async def delete(
     status_key = (await find_version(database, known, status, version)).status_key
 
     async def write(db: Client) -> EditResult:
-        locked = await lock_agent(db, known, intent)
+        locked = await lock_agent(db, known, intent, status_key)
         active = await repository.get_active_prompt(db, locked.id, status_key)
         wanted = await repository.get_version(db, locked.id, status_key, version)
         if wanted is None:
@@ -237,6 +257,7 @@ async def delete(
             # Conversations that began with it leave it.
             await repository.withdraw(db, locked.id, wanted.id, version)
         await repository.delete_prompt(db, wanted.id)
+        await repository.lapse_requests(db, locked.id, prompt_ids=[wanted.id])
         await record(db, locked, status_key, Action.DELETED, intent, to=wanted)
         is_forgotten = was_withdrawn and not await is_text_withdrawn(db, locked, status_key, wanted.prompt_text)
         hints = (FORGOTTEN,) if is_forgotten else ()

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     INVALID = "invalid"
     CHANGED = "changed"
     WITHDRAWN = "withdrawn"
+    WAITING = "waiting"
     LINT = "lint"
     INVISIBLE = "invisible"
     UNSYNCED = "unsynced"
@@ -40,9 +41,32 @@ class Level(StrEnum):
 _WARNINGS = frozenset(
     {
         *(Kind.UNSYNCED, Kind.ORPHAN, Kind.UNDECLARED, Kind.UNKNOWN_STATUS, Kind.FILE_DIFFERS, Kind.FILE_MISSING),
-        *(Kind.LINT, Kind.INVISIBLE),
+        *(Kind.LINT, Kind.INVISIBLE, Kind.WAITING),
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class OneWay:
+    """One of the three texts of a drift; the version is `None` where the database has not seen the code's text yet."""
+
+    version: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreeWays:
+    """What there is to decide between in a drift.
+
+    Attributes:
+        base: The code's text that the person's version has taken into account; `None` where there was none yet.
+        code: The code's text now.
+        person: The person's version, which is active.
+    """
+
+    base: OneWay | None
+    code: OneWay
+    person: OneWay
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +81,7 @@ class Finding:
         version: The version concerned.
         place: Where in code or files.
         command: The command that shows more or helps.
+        three_ways: What there is to decide between, in a drift.
     """
 
     kind: Kind
@@ -66,6 +91,7 @@ class Finding:
     version: int | None = None
     place: Place | None = None
     command: str | None = None
+    three_ways: ThreeWays | None = None
 
     @property
     def level(self) -> Level:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from automagik_prompts.domain.keys import PromptKey, Status, StatusKeys, new_key
 from automagik_prompts.domain.records import AgentInfo, Event, Prompt
+from automagik_prompts.domain.review import ApprovalRequest
+from automagik_prompts.domain.summaries import Match, StatusSummary
 from automagik_prompts.domain.text import unified_diff
 from automagik_prompts.editing.finding import find_agent, find_status, find_version
 from automagik_prompts.editing.finding import find_target as find_target
@@ -16,31 +18,9 @@ from automagik_prompts.editing.history import find_earlier as find_earlier
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import StatusSummary
 
 _EXCERPT = 60
 """Characters shown on each side of what was searched for, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One place where searched words stand.
-
-    Attributes:
-        agent: The agent's name.
-        prompt: The version.
-        line: The line, from 1.
-        excerpt: The line, shortened around the words.
-        start: Where the words begin in the excerpt.
-        end: Where they end in it.
-    """
-
-    agent: str
-    prompt: Prompt
-    line: int
-    excerpt: str
-    start: int
-    end: int
 
 
 async def agents(database: Database) -> list[AgentInfo]:
@@ -86,9 +66,10 @@ async def get(database: Database, agent: str, status: Status, version: int) -> P
 
 
 async def _marked(database: Database, agent: AgentInfo, prompts: list[Prompt]) -> list[Prompt]:
-    """Return versions of an agent with whether they are withdrawn."""
+    """Return versions of an agent with whether they are withdrawn, and what they are based on."""
     withdrawn = await database.run(repository.get_withdrawn, [agent.id])
-    return [replace(one, is_withdrawn=True) if one.id in withdrawn else one for one in prompts]
+    bases = await database.run(repository.get_bases, [one.id for one in prompts])
+    return [replace(one, is_withdrawn=one.id in withdrawn, based_on=bases.get(one.id)) for one in prompts]
 
 
 async def get_active(database: Database, agent: str, status: Status) -> Prompt | None:
@@ -114,9 +95,21 @@ async def get_code_default(database: Database, agent: str, status: Status) -> Pr
 
 
 async def versions(
-    database: Database, agent: str, status: Status | None = None, *, limit: int | None = None
+    database: Database,
+    agent: str,
+    status: Status | None = None,
+    *,
+    after: tuple[str, int] | None = None,
+    limit: int | None = None,
 ) -> list[Prompt]:
     """Return an agent's versions, by status and then newest first.
+
+    Args:
+        database: An open database.
+        agent: The agent's name.
+        status: Only of this status.
+        after: The status and number after which to begin.
+        limit: How many, at most.
 
     Raises:
         PromptNotFoundError: There is no such agent, or it has no versions for this status.
@@ -124,32 +117,79 @@ async def versions(
     """
     known = await find_agent(database, agent)
     status_key = await find_status(database, known, status) if status is not None else None
-    found = await database.run(repository.get_prompts_by_agent_id, known.id, status_key, limit=limit)
+    found = await database.run(repository.get_prompts_by_agent_id, known.id, status_key, after=after, limit=limit)
     return await _marked(database, known, found)
 
 
 async def events(
-    database: Database, agent: str | None = None, status: Status | None = None, *, limit: int | None = None
-) -> list[tuple[str, Event]]:
-    """Return what was done, newest first, each with the agent's name; to one agent's prompts or to all.
+    database: Database,
+    agent: str | None = None,
+    status: Status | None = None,
+    *,
+    request_id: int | None = None,
+    before: int | None = None,
+    limit: int | None = None,
+) -> list[Event]:
+    """Return what was done, newest first, to one agent's prompts or to all.
+
+    Args:
+        database: An open database.
+        agent: Only to this agent's prompts.
+        status: Only to this status.
+        request_id: Only about this request for approval.
+        before: Only events with lower numbers.
+        limit: How many, at most.
 
     Raises:
-        PromptNotFoundError: There is no such agent.
+        PromptNotFoundError: There is no such agent, or no such status and nothing was ever done to it.
         DatabaseUnavailableError: The database cannot be read now.
     """
     # The statuses of which all versions are deleted still have their events.
     status_key = new_key(status) if status is not None else None
+    agent_id = None
     if agent is not None:
         known = await find_agent(database, agent)
-        names = {known.id: known.name}
+        agent_id, names = known.id, {known.id: known.name}
         if status is not None:
             keys = StatusKeys(await database.run(repository.get_status_keys, known.id))
             status_key = keys.find(status) or status_key
-        found = await database.run(repository.get_events, known.id, status_key, limit=limit)
-    else:
-        found = await database.run(repository.get_events, None, status_key, limit=limit)
+    found = await database.run(
+        repository.get_events, agent_id, status_key, request_id=request_id, before=before, limit=limit
+    )
+    if agent is not None and status is not None and not found and before is None and request_id is None:
+        await find_status(database, known, status)  # a misspelt one is no status to which nothing was done
+    if agent is None:
         names = {info.id: info.name for info in await agents(database)}
-    return [(names[event.agent_id], event) for event in found if event.agent_id in names]
+    return [replace(event, agent=names[event.agent_id]) for event in found if event.agent_id in names]
+
+
+async def requests(
+    database: Database,
+    agent: str | None = None,
+    status: Status | None = None,
+    *,
+    waiting: bool = True,
+    before: int | None = None,
+    limit: int | None = None,
+) -> list[ApprovalRequest]:
+    """Return requests for approval, newest first.
+
+    Args:
+        database: An open database.
+        agent: Only of this agent.
+        status: Only of this status.
+        waiting: Only those that nobody has decided; some of them may have lapsed.
+        before: Only those with lower numbers.
+        limit: How many, at most.
+
+    Raises:
+        PromptNotFoundError: There is no such agent or status.
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    known = await find_agent(database, agent) if agent is not None else None
+    key = await find_status(database, known, status) if known is not None and status is not None else None
+    agent_id = known.id if known is not None else None
+    return await database.run(repository.get_requests, agent_id, key, waiting=waiting, before=before, limit=limit)
 
 
 async def diff(database: Database, agent: str, status: Status, old: int, new: int) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 from automagik_prompts.domain.edits import EditResult, Intent
-from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt
+from automagik_prompts.domain.records import Action, AgentInfo, Approval, EventCreate, Prompt
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
@@ -22,21 +23,52 @@ async def ensure_agent(db: Client, name: str, status_key: str) -> AgentInfo:
     return added
 
 
-async def lock_agent(db: Client, agent: AgentInfo, intent: Intent) -> AgentInfo:
-    """Raise the agent's revision, which is the lock, and compare it with what the caller expects."""
+async def lock_agent(db: Client, agent: AgentInfo, intent: Intent, status_key: str) -> AgentInfo:
+    """Raise the agent's revision, which is the lock, and see whether a status still is what the caller has seen.
+
+    Raises:
+        ConflictError: The status or the agent's facts were written to since the expected revision, or the active
+            version is not the one that the policy saw.
+        PromptNotFoundError: The agent was deleted meanwhile.
+    """
     locked = await repository.lock_agent(db, agent.id)
     if locked is None:
         raise PromptNotFoundError(f"The agent {agent.name!r} was deleted meanwhile.", agent=agent.name)
     expected, actual = intent.expected_revision, locked.revision - 1
     if expected is not None and expected != actual:
+        newest = await repository.get_status_revision(db, agent.id, status_key)
+        # A revision from the future is one of another database, or of one that was restored since.
+        if newest > expected or expected > actual:
+            who = "that one is not of this database" if expected > actual else "somebody else wrote to it"
+            raise ConflictError(
+                f"{agent.name}/{status_key} has revision {actual if expected > actual else newest}, not {expected}: "
+                f"{who}. Look at the present state and decide again.",
+                expected=expected,
+                actual=actual,
+                agent=agent.name,
+            )
+    await check_seen(db, locked, status_key, intent)
+    return locked
+
+
+async def check_seen(db: Client, agent: AgentInfo, status_key: str, intent: Intent) -> None:
+    """See whether the active version still is the one that the policy saw.
+
+    Raises:
+        ConflictError: It is another one.
+    """
+    if not intent.clearance.is_asked:
+        return
+    active = await repository.get_active_prompt(db, agent.id, status_key)
+    if (active.id if active is not None else None) != intent.clearance.before:
+        now = f"version {active.version} is active now" if active is not None else "none is active now"
         raise ConflictError(
-            f"The agent {agent.name!r} has revision {actual}, not {expected}: somebody else wrote to it. Look at the "
-            "present state and decide again.",
-            expected=expected,
-            actual=actual,
+            f"The active version of {agent.name}/{status_key} changed while it was decided whether this may be done: "
+            f"{now}. Look at the present state and decide again.",
+            expected=max(agent.revision - 1, 0),
+            actual=agent.revision,
             agent=agent.name,
         )
-    return locked
 
 
 async def set_active(
@@ -45,6 +77,9 @@ async def set_active(
     prompt: Prompt,
     action: Action,
     intent: Intent,
+    *,
+    approval: Approval | None = None,
+    request_id: int | None = None,
 ) -> EditResult:
     """Make a version the active one, and append the event that tells of it; return what that did.
 
@@ -61,7 +96,8 @@ async def set_active(
             agent=agent.name,
             status_key=prompt.status_key,
         )
-    await record(db, agent, active.status_key, action, intent, to=active, from_version=before)
+    passed: dict[str, Any] = {"approval": approval, "request_id": request_id}
+    await record(db, agent, active.status_key, action, intent, to=active, from_version=before, **passed)
     if agent.default_status_key == active.status_key:
         agent = replace(agent, active_default_prompt_id=active.id)
     return EditResult(agent, active.status_key, active, active.version, before)
@@ -85,22 +121,58 @@ async def record(
     action: Action,
     intent: Intent,
     *,
-    to: Prompt,
+    to: Prompt | None,
     from_version: int | None = None,
+    approval: Approval | None = None,
+    request_id: int | None = None,
+    revision: int | None = None,
 ) -> None:
-    """Append an event."""
+    """Append an event.
+
+    Args:
+        db: The connection of a transaction.
+        agent: The agent, locked.
+        status_key: The status.
+        action: What was done.
+        intent: By whom and why.
+        to: The version concerned.
+        from_version: The version that was active before.
+        approval: What let a protected status change.
+        request_id: The request for approval that it belongs to.
+        revision: The agent's revision; one that the status had already, for what changes nothing that is served.
+    """
     event = EventCreate(
         agent_id=agent.id,
         status_key=status_key,
         action=action,
-        revision=agent.revision,
-        prompt_id=to.id,
-        version=to.version,
+        revision=agent.revision if revision is None else revision,
+        prompt_id=to.id if to is not None else None,
+        version=to.version if to is not None else None,
         from_version=from_version,
         author=intent.author,
         note=intent.note,
+        actor_id=intent.actor_id,
+        request_id=request_id,
+        approval=approval,
     )
     await repository.add_events(db, [event])
+
+
+async def remark(
+    db: Client,
+    agent: AgentInfo,
+    status_key: str,
+    action: Action,
+    intent: Intent,
+    *,
+    to: Prompt | None,
+    from_version: int | None = None,
+    request_id: int | None = None,
+) -> None:
+    """Append an event that changes nothing of what is served, so that nobody's expected revision is passed by it."""
+    revision = await repository.get_status_revision(db, agent.id, status_key)
+    facts: dict[str, Any] = {"from_version": from_version, "request_id": request_id, "revision": revision}
+    await record(db, agent, status_key, action, intent, to=to, **facts)
 
 
 def result_of(

@@ -6,18 +6,25 @@ Any number of processes may seed at once: the agent's lock lets one of them writ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from automagik_prompts.declaring.declared import DeclaredAgent
-from automagik_prompts.domain.edits import SyncResult
-from automagik_prompts.domain.records import Action, AgentInfo, EventCreate
+from automagik_prompts.domain.edits import Intent, SyncResult
+from automagik_prompts.domain.policy import Operation
+from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt
+from automagik_prompts.domain.review import ApprovalRequest, RequestState
+from automagik_prompts.domain.validation import MAX_NOTE_LENGTH
+from automagik_prompts.editing.review import switching
 from automagik_prompts.editing.sync_plan import (
     AUTHOR,
     TextPlan,
     by_agent,
+    facts_changed,
     find_same,
     has_news,
     new_agent_of,
     orphans_of,
+    protected_of,
     statuses_by_agent,
     writable_part,
 )
@@ -88,6 +95,8 @@ async def seed(
         done += await database.transaction(_seed_agents, work[start : start + _BATCH], agents, exact)
     if refused is not None:
         raise refused
+    if exact:
+        done += await _undecided(database, {known[name].id: agents[name] for name in known})
     return tuple(sorted(done, key=lambda item: (item.agent, item.status_key)))
 
 
@@ -115,7 +124,15 @@ async def _seed_agents(
     last = await repository.get_last_actions(db, {agent.id for agent, _ in unseen})
     withdrawn = await repository.get_withdrawn_texts(db, {agent.id for agent, _ in unseen})
     plans = [
-        TextPlan(agent, prompt, heads.get(key), last.get(key), (*key, prompt.content_hash) in withdrawn)
+        TextPlan(
+            # With the protection that is about to be written.
+            replace(agent, protected=protected_of(declared[agent.name], agent, exact=exact)),
+            prompt,
+            heads.get(key),
+            last.get(key),
+            (*key, prompt.content_hash) in withdrawn,
+            declared[agent.name].on_drift,
+        )
         for agent, prompt in unseen
         for key in [(agent.id, prompt.status_key)]
     ]
@@ -130,7 +147,17 @@ async def _seed_agents(
         if plan.is_withdrawn:
             # As a version of its own, so that it stays withdrawn when the one that people withdrew is deleted.
             await repository.withdraw(db, plan.agent.id, prompt.id, prompt.version)
-        done.append(SyncResult(plan.agent.name, prompt.status_key, prompt.version, plan.outcome))
+        request = await _request(db, plan.agent, prompt) if plan.asks else None
+        done.append(
+            SyncResult(
+                plan.agent.name,
+                prompt.status_key,
+                prompt.version,
+                plan.outcome,
+                request=request,
+                replaced=plan.replaced,
+            )
+        )
     for agent in locked:
         await _write_facts(db, agent, declared[agent.name], exact)
         if exact:
@@ -139,18 +166,45 @@ async def _seed_agents(
     return done
 
 
+async def _request(db: Client, agent: AgentInfo, prompt: Prompt) -> ApprovalRequest | None:
+    """Ask for a text of the code to be activated, unless that waits already; return what is new."""
+    intent = Intent(AUTHOR, "the code's new text")
+    if await switching.find_waiting(db, agent, prompt.status_key, Operation.ACTIVATE, prompt) is not None:
+        return None
+    # A text that the code has no more is not to be approved any more.
+    await repository.lapse_requests(db, agent.id, code_of=prompt.status_key)
+    active = await repository.get_active_prompt(db, agent.id, prompt.status_key)
+    return await switching.ask(db, agent, prompt.status_key, Operation.ACTIVATE, prompt, active, intent)
+
+
+async def _undecided(database: Database, agents: Mapping[int, DeclaredAgent]) -> list[SyncResult]:
+    """Return the statuses that have drifted, of agents whose code wants that decided."""
+    strict = {number: agent for number, agent in agents.items() if agent.on_drift == "fail"}
+    states = await database.run(repository.get_drift_states, strict) if strict else {}
+    return [
+        SyncResult(strict[number].name, status_key, state.active, "undecided")
+        for (number, status_key), state in states.items()
+        if state.drift and strict[number].keys.find(status_key) is not None
+    ]
+
+
 async def _write_facts(db: Client, agent: AgentInfo, declared: DeclaredAgent, exact: bool) -> None:
     """Write the primary status and the exposed variables, and point the agent to its active default prompt.
 
     A starting process only adds names, so that an old and a new release can run side by side.
     """
-    variables = declared.exposed if exact else declared.exposed | set(agent.variables)
-    await repository.set_agent_facts(
-        db,
-        agent.id,
-        default_status_key=declared.primary if exact else agent.default_status_key,
-        variables=sorted(variables),
+    variables = sorted(declared.exposed if exact else declared.exposed | set(agent.variables))
+    primary = declared.primary if exact else agent.default_status_key
+    protected = protected_of(declared, agent, exact=exact)
+    if not (words := facts_changed(agent, primary, variables, protected)):
+        # The pointer to the active version may have moved all the same.
+        await repository.point_to_active(db, [agent.id])
+        return
+    await repository.set_agent_facts(db, agent.id, default_status_key=primary, variables=variables, protected=protected)
+    event = EventCreate(
+        agent.id, "", Action.FACTS, agent.revision, author=AUTHOR, note=words[:MAX_NOTE_LENGTH], actor_id=AUTHOR
     )
+    await repository.add_events(db, [event])
 
 
 async def _activate_reverted(
@@ -162,7 +216,15 @@ async def _activate_reverted(
 ) -> list[SyncResult]:
     """Activate the code's text where another version of the code is active: the release was reverted, or came back."""
     done: list[SyncResult] = []
+    guarded = replace(agent, protected=protected_of(declared, agent, exact=True))
     for match, active in await _to_activate(db, agent, declared, seen, heads):
+        protection = guarded.protection(match.status_key)
+        if protection is not None and protection.approve_code:
+            prompt = await repository.get_version(db, agent.id, match.status_key, match.version)
+            request = await _request(db, guarded, prompt) if prompt is not None else None
+            if request is not None:
+                done.append(SyncResult(agent.name, match.status_key, match.version, "requested", request=request))
+            continue
         await repository.set_prompt_active(db, agent.id, match.id, match.status_key)
         event = EventCreate(
             agent_id=agent.id,
@@ -174,9 +236,13 @@ async def _activate_reverted(
             from_version=active,
             author=AUTHOR,
             note="the text of the release that was synced" if active is not None else "it never had an active version",
+            actor_id=AUTHOR,
+            approval="code" if protection is not None else None,
         )
         await repository.add_events(db, [event])
-        done.append(SyncResult(agent.name, match.status_key, match.version, "activated"))
+        head = heads.get((agent.id, match.status_key))
+        replaced = active if head is not None and not head.active_from_code else None
+        done.append(SyncResult(agent.name, match.status_key, match.version, "activated", replaced=replaced))
     return done
 
 
@@ -192,6 +258,8 @@ async def _to_activate(
     A table that was there before this library may have versions that nobody ever activated.
     """
     found: list[tuple[CodeVersion, int | None]] = [*await _reverted(db, agent, declared, seen, heads)]
+    if declared.on_drift == "code":
+        found += await _drifted(db, agent, declared, seen)
     last: dict[tuple[int, str], Action] | None = None
     for prompt in declared.prompts.values():
         key = (agent.id, prompt.status_key)
@@ -202,7 +270,34 @@ async def _to_activate(
         if key not in last:
             found.append((match, None))
     withdrawn = await repository.get_withdrawn(db, [agent.id]) if found else set()
-    return [(match, active) for match, active in found if match.id not in withdrawn]
+    guarded = replace(agent, protected=protected_of(declared, agent, exact=True))
+    return [
+        (match, active)
+        for match, active in found
+        if match.id not in withdrawn and not await _is_asked(db, guarded, match)
+    ]
+
+
+async def _is_asked(db: Client, agent: AgentInfo, match: CodeVersion) -> bool:
+    """Return whether a text that needs approval waits for it, or was declined: then it is not asked for again."""
+    protection = agent.protection(match.status_key)
+    if protection is None or not protection.approve_code:
+        return False
+    asked = await repository.get_requests(db, agent.id, match.status_key, waiting=False)
+    return any(one.prompt_id == match.id and (one.is_waiting or one.state is RequestState.DECLINED) for one in asked)
+
+
+async def _drifted(
+    db: Client, agent: AgentInfo, declared: DeclaredAgent, seen: Sequence[CodeVersion]
+) -> list[tuple[CodeVersion, int | None]]:
+    """Return the code's texts that take the place of people's versions, where nobody has decided to keep these."""
+    found: list[tuple[CodeVersion, int | None]] = []
+    for (_, status_key), state in (await repository.get_drift_states(db, [agent.id])).items():
+        prompt = declared.prompts.get(status_key)
+        match = find_same(prompt, seen) if prompt is not None and state.drift else None
+        if match is not None and match.version == state.code_version:
+            found.append((match, state.active))
+    return found
 
 
 async def _reverted(
@@ -228,10 +323,16 @@ async def _reverted(
 
 
 async def _activated_by_code(db: Client, agent: AgentInfo, status_key: str) -> bool:
-    """Return whether the present activation of a status was made by code."""
+    """Return whether the present activation of a status was made by code, or approved as the code had asked for it."""
     actions = (Action.ACTIVATED, Action.ROLLED_BACK)
     last = await repository.get_events(db, agent.id, status_key, actions=actions, limit=1)
-    return bool(last) and last[0].author == AUTHOR
+    if not last:
+        return False
+    if last[0].request_id is not None and last[0].approval == "approved":
+        asked = await repository.get_request(db, last[0].request_id)
+        return asked is not None and asked.actor_id == AUTHOR
+    # Events from before actors were kept have a name only.
+    return last[0].actor_id == AUTHOR or (last[0].actor_id is None and last[0].author == AUTHOR)
 
 
 async def _differs(
@@ -242,6 +343,7 @@ async def _differs(
     heads: Mapping[tuple[int, str], StatusHead],
 ) -> bool:
     """Return whether something other than a new text would have to be written for the code to be met exactly."""
-    if agent.default_status_key != declared.primary or agent.variables != tuple(sorted(declared.exposed)):
+    protected = protected_of(declared, agent, exact=True)
+    if facts_changed(agent, declared.primary, sorted(declared.exposed), protected):
         return True
     return bool(await _to_activate(db, agent, declared, seen, heads))

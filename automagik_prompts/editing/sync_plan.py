@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.domain.edits import SyncResult
 from automagik_prompts.domain.keys import SpellingClash, StatusKeys
-from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate
+from automagik_prompts.domain.policy import CODE
+from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Prompt, PromptCreate, Protection
+from automagik_prompts.domain.review import OnDrift
 from automagik_prompts.storage.repository import CodeVersion, StatusHead
 
 
@@ -34,9 +36,10 @@ def writable_part(declared: DeclaredAgent, stored: Iterable[str]) -> tuple[Decla
         return declared, []
     prompts = {key: prompt for key, prompt in declared.prompts.items() if key not in found}
     primary = found.get(declared.primary, declared.primary)
+    protected = tuple(replace(one, status_key=found.get(one.status_key, one.status_key)) for one in declared.protected)
     clashes = [SpellingClash(declared.name, key, other) for key, other in found.items()]
     return (
-        replace(declared, prompts=prompts, primary=primary),
+        replace(declared, prompts=prompts, primary=primary, protected=protected),
         [SyncResult(clash.agent, clash.declared, None, "alike", clash) for clash in clashes],
     )
 
@@ -50,21 +53,43 @@ class TextPlan:
     head: StatusHead | None
     last: Action | None
     is_withdrawn: bool = False
+    on_drift: OnDrift = "keep"
 
     @property
     def activates(self) -> bool:
+        """Whether it becomes active at once."""
+        return self._is_wanted and not self.asks
+
+    @property
+    def asks(self) -> bool:
+        """Whether it would become active, and the code wants that approved as well."""
+        protection = self.agent.protection(self.prompt.status_key)
+        return self._is_wanted and protection is not None and protection.approve_code
+
+    @property
+    def replaced(self) -> int | None:
+        """The person's version whose place it takes."""
+        is_persons = self.head is not None and not self.head.active_from_code
+        return self.head.active if self.head is not None and is_persons and self.activates else None
+
+    @property
+    def _is_wanted(self) -> bool:
         """A person's version stays active, what a person deactivated stays without one, and what is withdrawn so."""
         if self.is_withdrawn:
             return False
         if self.head is None:
             # Never written, or all versions are gone: deactivated and deleted by a person, or taken away by plain SQL.
             return self.last is not Action.DEACTIVATED
-        return self.head.active_from_code if self.head.active is not None else self.last is None
+        if self.head.active is None:
+            return self.last is None
+        return self.head.active_from_code or self.on_drift == "code"
 
     @property
     def outcome(self) -> str:
         """What is told of it."""
-        return "withdrawn" if self.is_withdrawn else "created" if self.activates else "drift"
+        if self.is_withdrawn:
+            return "withdrawn"
+        return "created" if self.activates else "requested" if self.asks else "drift"
 
     def version(self) -> PromptCreate:
         """Return the version to write."""
@@ -83,7 +108,8 @@ class TextPlan:
     def events(self, written: Prompt) -> list[EventCreate]:
         """Return the events that tell of it."""
         done = Action.WITHDRAWN if self.is_withdrawn else Action.ACTIVATED if self.activates else Action.DRIFT
-        actions = [Action.CREATED, done]
+        actions = [Action.CREATED, *([] if self.asks else [done])]
+        protected = self.agent.protection(written.status_key) is not None
         return [
             EventCreate(
                 agent_id=self.agent.id,
@@ -96,6 +122,8 @@ class TextPlan:
                 if self.head is not None and action in {Action.ACTIVATED, Action.DRIFT}
                 else None,
                 author=AUTHOR,
+                actor_id=AUTHOR,
+                approval="code" if protected and action is Action.ACTIVATED else None,
             )
             for action in actions
         ]
@@ -113,9 +141,42 @@ def orphans_of(agent: AgentInfo, declared: DeclaredAgent, seen: Sequence[CodeVer
 
 def has_news(declared: DeclaredAgent, agent: AgentInfo, seen: Sequence[CodeVersion]) -> bool:
     """Return whether the code has a text or a variable that the database has not seen."""
-    if not declared.exposed.issubset(agent.variables):
+    if not declared.exposed.issubset(agent.variables) or protected_of(declared, agent, exact=False) != agent.protected:
         return True
     return any(find_same(prompt, seen) is None for prompt in declared.prompts.values())
+
+
+def protected_of(declared: DeclaredAgent, agent: AgentInfo, *, exact: bool) -> tuple[Protection, ...]:
+    """Return how statuses are protected once the code is written; only a sync, which is exact, lowers that."""
+    found = {one.status_key: one for one in declared.protected}
+    if not exact:
+        for one in agent.protected:
+            mine = found.get(one.status_key, one)
+            found[one.status_key] = Protection(
+                one.status_key, max(one.approvals, mine.approvals), one.approve_code or mine.approve_code
+            )
+    return tuple(sorted(found.values(), key=lambda one: one.status_key))
+
+
+def facts_changed(agent: AgentInfo, primary: str, variables: Sequence[str], protected: Sequence[Protection]) -> str:
+    """Return in words which facts of an agent change; empty if none does."""
+    words: list[str] = []
+    if primary != agent.default_status_key:
+        words.append(f"primary status {primary}, before {agent.default_status_key}")
+    for label, names in (
+        ("exposes", sorted(set(variables) - set(agent.variables))),
+        ("exposes no more", sorted(set(agent.variables) - set(variables))),
+    ):
+        if names:
+            shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+            words.append(f"{label} {shown}")
+    before = {one.status_key: one for one in agent.protected}
+    for one in protected:
+        if before.get(one.status_key) != one:
+            code = ", code too" if one.approve_code else ""
+            words.append(f"{one.status_key} is protected ({one.approvals} to approve{code})")
+    words += [f"{key} is protected no more" for key in before if key not in {one.status_key for one in protected}]
+    return "; ".join(words)
 
 
 def find_same(prompt: DeclaredPrompt, seen: Sequence[CodeVersion]) -> CodeVersion | None:
@@ -142,5 +203,5 @@ def by_agent(versions: Sequence[CodeVersion]) -> defaultdict[int, list[CodeVersi
     return grouped
 
 
-AUTHOR = "code"
+AUTHOR = CODE
 """The author of versions and events that come from code."""

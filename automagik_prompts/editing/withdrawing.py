@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent
 from automagik_prompts.domain.keys import Status
+from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.records import Action, AgentInfo, Prompt
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.editing.finding import find_agent, find_version
@@ -15,9 +16,9 @@ from automagik_prompts.editing.recording import (
     lock_agent,
     record,
     result_of,
-    set_active,
     withdrawn_error,
 )
+from automagik_prompts.editing.review.switching import refuse_unapproved, switch
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
@@ -75,7 +76,7 @@ async def withdraw(
         check_servable(instead, known, exposed)
 
     async def write(db: Client) -> EditResult:
-        locked = await lock_agent(db, known, intent)
+        locked = await lock_agent(db, known, intent, wanted.status_key)
         present, others = await _present(db, locked, wanted)
         active = await repository.get_active_prompt(db, locked.id, wanted.status_key)
         if active is not None and active.content_hash == present.content_hash and instead is None:
@@ -86,17 +87,24 @@ async def withdraw(
                 agent=agent,
                 status_key=wanted.status_key,
             )
-        now = active
+        now, switched = active, None
         if instead is not None:
-            now = (await set_active(db, locked, instead, Action.ACTIVATED, intent)).prompt
+            if active is None or active.id != instead.id:
+                refuse_unapproved(locked, wanted.status_key, instead.version, intent)
+            switched = await switch(db, locked, wanted.status_key, Operation.ACTIVATE, instead, intent)
+            now = switched.prompt
         for one in (present, *others):
             if await repository.withdraw(db, locked.id, one.id, one.version):
                 await record(db, locked, wanted.status_key, Action.WITHDRAWN, intent, to=one)
+        await repository.lapse_requests(db, locked.id, prompt_ids=[one.id for one in (present, *others)])
         newest = await repository.find_code_default_prompt(db, locked.id, wanted.status_key)
         in_code = present.content_hash in code or (newest is not None and newest.content_hash == present.content_hash)
         hints = (*_same_text(others, "withdrawn with it"), *((STILL_IN_CODE,) if in_code else ()))
         withdrawn = replace(present, is_active=False, is_withdrawn=True)
-        return replace(result_of(locked, wanted.status_key, withdrawn, now, active), hints=hints)
+        done = replace(result_of(locked, wanted.status_key, withdrawn, now, active), hints=hints)
+        if switched is None:
+            return done
+        return replace(done, request=switched.request, is_new_request=switched.is_new_request)
 
     return await database.transaction(write)
 
@@ -109,7 +117,7 @@ async def reinstate(
     wanted = await find_version(database, known, status, version)
 
     async def write(db: Client) -> EditResult:
-        locked = await lock_agent(db, known, intent)
+        locked = await lock_agent(db, known, intent, wanted.status_key)
         present, others = await _present(db, locked, wanted)
         active = await repository.get_active_prompt(db, locked.id, wanted.status_key)
         back = [one for one in (present, *others) if await repository.reinstate(db, locked.id, one.id)]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from automagik_prompts.database_url import redacted_url, sqlite_path
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.log import logger
+from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.domain.served import ServedPrompt, State
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, PromptsError, SchemaError
 from automagik_prompts.following import loader, writer
@@ -54,6 +55,7 @@ class Follower:
         offer: Takes the last known good texts on disk, if there are any.
         snapshot: What is served already, in a forked child.
         read_ahead: Reads what else must be at hand before a snapshot is published.
+        requested: Called with what the code asks approval for.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Follower:
         offer: Callable[[Snapshot], None],
         snapshot: Snapshot | None = None,
         read_ahead: ReadAhead | None = None,
+        requested: Callable[[ApprovalRequest], None] | None = None,
     ) -> None:
         self._settings = settings
         self._publish = publish
@@ -73,7 +76,7 @@ class Follower:
         self._saved = SavedTexts(settings, registry)
         self._loader = loader_for(settings.only, registry, snapshot, self._saved.adopt, read_ahead)
         self._snapshot = snapshot
-        self._writer = CodeWriter(settings, registry, self._incidents)
+        self._writer = CodeWriter(settings, registry, self._incidents, requested)
         self._signals: ChangeSignals = Polling(settings.interval)
         self._open = OpenDatabase(settings.database_url, self._must_exist, loader.OPERATION_TIMEOUT)
         self._loading = asyncio.Lock()

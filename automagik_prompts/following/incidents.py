@@ -6,6 +6,7 @@ import asyncio
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from automagik_prompts.domain.invisible import described, suspicious
@@ -153,4 +154,6 @@ async def _is_recorded(db: Client, event: EventCreate) -> bool:
 async def _record_once(db: Client, event: EventCreate) -> None:
     """Append an event, unless another process has; the agent is locked, as many processes see the same at once."""
     if await repository.hold_agent(db, event.agent_id) is not None and not await _is_recorded(db, event):
-        await repository.add_events(db, [event])
+        # Nothing that is served has changed: nobody's expected revision is passed by it.
+        revision = await repository.get_status_revision(db, event.agent_id, event.status_key)
+        await repository.add_events(db, [replace(event, revision=revision)])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.keys import SpellingClash
 from automagik_prompts.domain.log import logger
+from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.editing import sync
 from automagik_prompts.exceptions import DatabaseUnavailableError, PromptsError
 from automagik_prompts.following import loader
@@ -33,17 +35,25 @@ class CodeWriter:
         settings: The plugin's settings.
         registry: What the code declares.
         incidents: Takes what goes wrong.
+        requested: Called with what the code asks approval for.
 
     Attributes:
         blocker: What keeps the code's texts from being written; `None` if they are written.
         clashes: The statuses that were not written, as the database spells them otherwise.
     """
 
-    def __init__(self, settings: Settings, registry: Registry, incidents: IncidentLog) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        incidents: IncidentLog,
+        requested: Callable[[ApprovalRequest], None] | None = None,
+    ) -> None:
         self.blocker: PromptsError | None = None
         self.clashes: tuple[SpellingClash, ...] = ()
         self._registry = registry
         self._incidents = incidents
+        self._requested = requested
         self._is_on = settings.seed
         self._now = asyncio.get_running_loop().time
         self._generation = -1
@@ -113,6 +123,20 @@ class CodeWriter:
                     "Compare and activate it with: automagik-prompts activate %s %s %s",
                     *(item.agent, item.status_key, item.version, item.agent, item.status_key, item.version),
                 )
+            elif item.replaced is not None:
+                logger.warning(
+                    "%s/%s: the code's text is version %s and took the place of version %s, by a person, as the code "
+                    "wants it. Go back with: automagik-prompts rollback %s %s",
+                    *(item.agent, item.status_key, item.version, item.replaced, item.agent, item.status_key),
+                )
+            elif item.outcome == "requested" and item.request is not None:
+                logger.warning(
+                    "%s/%s: the code's text is version %s and waits for approval, as the code wants it. See: "
+                    "automagik-prompts requests --show %s",
+                    *(item.agent, item.status_key, item.version, item.request.id),
+                )
+                if self._requested is not None:
+                    self._requested(item.request)
             elif item.outcome == "withdrawn":
                 logger.warning(
                     "%s/%s: the code's text is version %s but was not activated, because its text is withdrawn. "

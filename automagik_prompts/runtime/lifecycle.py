@@ -15,6 +15,8 @@ from automagik_prompts.agent import plugins
 from automagik_prompts.database_url import redacted_url, sqlite_path
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.log import logger
+from automagik_prompts.domain.review import ApprovalRequest
+from automagik_prompts.domain.served import PromptChange
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptsError
 from automagik_prompts.following import journal
 from automagik_prompts.following.known_texts import TextStore
@@ -69,6 +71,7 @@ class Lifecycle:
         state: What is served, and how fresh it is.
         versions: Versions that are not active any more.
         callbacks: What is called when something else is served.
+        requests: What is called when approval is asked for here.
         worker: The thread, while there is one.
     """
 
@@ -78,7 +81,8 @@ class Lifecycle:
         self.where = redacted_url(settings.database_url)
         self.versions = VersionStore(registry)
         self.texts = TextStore(registry)
-        self.callbacks = Callbacks()
+        self.callbacks: Callbacks[PromptChange] = Callbacks("on_change")
+        self.requests: Callbacks[ApprovalRequest] = Callbacks("on_request")
         self.state = RuntimeState(self.where, lambda: code_snapshot(self.registry), self._superseded, self._publish)
         self.worker: Worker | None = None
         self._lock = threading.Lock()
@@ -114,13 +118,20 @@ class Lifecycle:
         if worker is not None:
             worker.end()
         self.callbacks.end()
+        self.requests.end()
         return worker
 
     def make_follower(self) -> Follower:
         """Return a new follower; to be called on the thread's event loop."""
         state = self.state
         return following.Follower(
-            self.settings, self.registry, state.take, state.take_fallback, state.snapshot, self._read_ahead
+            self.settings,
+            self.registry,
+            state.take,
+            state.take_fallback,
+            state.snapshot,
+            self._read_ahead,
+            lambda request: self.requests.call([request]),
         )
 
     # What is done on the thread.
@@ -200,6 +211,7 @@ class Lifecycle:
         """Begin anew without a thread in a forked child, where the parent's does not exist; what is served stays."""
         self._lock = threading.Lock()
         self.callbacks.resume_child()
+        self.requests.resume_child()
         # Kept, as closing what belongs to the parent would hang.
         _abandoned.append(self.worker)
         self.worker = None

@@ -40,7 +40,7 @@ from automagik_prompts.storage.introspection import columns, notes_changes
 from automagik_prompts.storage.models import APP_LABEL
 from automagik_prompts.storage.sqlite import make_private
 
-CREATE, CHANGE, DROP, LOG, WITHDRAWALS = 0, 1, 2, 4, 5
+CREATE, CHANGE, DROP, LOG, WITHDRAWALS, REVIEW = 0, 1, 2, 4, 5, 6
 """The steps that create prompts, change agents, drop the text column, and note changes."""
 
 Migrate = Callable[[BaseDBAsyncClient], Awaitable[str]]
@@ -204,6 +204,8 @@ async def _is_in_effect(db: Connection, migration: Migration) -> bool:
         return await notes_changes(db)
     if migration.number == WITHDRAWALS:
         return bool(await columns(db, "prompt_withdrawals"))
+    if migration.number == REVIEW:
+        return bool(await columns(db, "prompt_requests"))
     return True
 
 

@@ -63,6 +63,8 @@ class AgentRow(Model):
     revision = fields.IntField(default=0)
     created_at = UtcField()
     updated_at = UtcField()
+    # An application's own table may well have a column `protected`.
+    protected_statuses: fields.Field[Any] = fields.JSONField(null=True)
 
     class Meta:
         """Names of the table and the app."""
@@ -129,6 +131,9 @@ class EventRow(Model):
     note: fields.Field[Any] = fields.TextField(null=True)
     revision = fields.IntField(default=0)
     created_at = UtcField()
+    actor_id: fields.Field[str | None] = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
+    request_id: fields.Field[int | None] = fields.IntField(null=True)
+    approval: fields.Field[str | None] = fields.CharField(max_length=16, null=True)
 
     agent_id: int
 
@@ -137,7 +142,88 @@ class EventRow(Model):
 
         table = "prompt_events"
         app = APP_LABEL
-        indexes = (("agent_id", "id"),)
+        # The second one: whether a status was written to since a revision.
+        indexes = (("agent_id", "id"), ("agent_id", "status_key", "revision"))
+
+
+class RequestRow(Model):
+    """A change of an active version that needs approval."""
+
+    id = fields.IntField(primary_key=True)
+    agent: fields.ForeignKeyRelation[AgentRow] = fields.ForeignKeyField(
+        f"{APP_LABEL}.AgentRow", related_name="requests", on_delete=fields.CASCADE
+    )
+    status_key = fields.CharField(max_length=MAX_NAME_LENGTH)
+    operation = fields.CharField(max_length=16)
+    # Numbers and no relations: a request outlives the version that it is about.
+    prompt_id: fields.Field[int | None] = fields.IntField(null=True)
+    version: fields.Field[int | None] = fields.IntField(null=True)
+    content_hash: fields.Field[str | None] = fields.CharField(max_length=64, null=True)
+    from_prompt_id: fields.Field[int | None] = fields.IntField(null=True)
+    from_version: fields.Field[int | None] = fields.IntField(null=True)
+    # The newest event that had changed the active version: a later one lets the request lapse, for good.
+    from_event = fields.IntField(default=0)
+    state = fields.CharField(max_length=16)
+    author: fields.Field[str | None] = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
+    actor_id: fields.Field[str | None] = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
+    note: fields.Field[Any] = fields.TextField(null=True)
+    created_at = UtcField()
+    decided_at: fields.Field[Any] = UtcField(null=True)
+    decided_by: fields.Field[str | None] = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
+
+    agent_id: int
+
+    class Meta:
+        """Names of the table and the app."""
+
+        table = "prompt_requests"
+        app = APP_LABEL
+        indexes = (("agent_id", "status_key", "state"), ("state", "id"))
+
+
+class DraftRow(Model):
+    """A text that somebody is still writing."""
+
+    id = fields.IntField(primary_key=True)
+    agent: fields.ForeignKeyRelation[AgentRow] = fields.ForeignKeyField(
+        f"{APP_LABEL}.AgentRow", related_name="drafts", on_delete=fields.CASCADE
+    )
+    status_key = fields.CharField(max_length=MAX_NAME_LENGTH)
+    actor_id = fields.CharField(max_length=MAX_NAME_LENGTH)
+    prompt_text = fields.TextField()
+    format = fields.CharField(max_length=16)
+    note: fields.Field[Any] = fields.TextField(null=True)
+    base_version: fields.Field[int | None] = fields.IntField(null=True)
+    counter = fields.IntField(default=1)
+    # The row stays, with its counter: a save upon a draft that is gone must never meet a newer one by chance.
+    is_discarded = fields.BooleanField(default=False)
+    updated_at = UtcField()
+
+    agent_id: int
+
+    class Meta:
+        """Names of the table and the app, and what the database guarantees."""
+
+        table = "prompt_drafts"
+        app = APP_LABEL
+        unique_together = (("agent_id", "status_key", "actor_id"),)
+
+
+class BaseRow(Model):
+    """The code's version that a person's version takes into account: beside the version, whose row never changes."""
+
+    prompt: fields.OneToOneRelation[PromptRow] = fields.OneToOneField(
+        f"{APP_LABEL}.PromptRow", related_name="base", on_delete=fields.CASCADE, primary_key=True
+    )
+    code_version = fields.IntField()
+
+    prompt_id: int
+
+    class Meta:
+        """Names of the table and the app."""
+
+        table = "prompt_bases"
+        app = APP_LABEL
 
 
 _NATIVE = frozenset({bytes, str, int, float})
@@ -199,5 +285,5 @@ class _Meta(MetaInfo):
         self.db_native_fields, self.db_default_fields, self.db_complex_fields = native, default, complex_
 
 
-for _model in (AgentRow, PromptRow, EventRow):
+for _model in (AgentRow, PromptRow, EventRow, RequestRow, DraftRow, BaseRow):
     _model._meta.__class__ = _Meta  # noqa: SLF001  # Tortoise has no way to choose it

@@ -22,13 +22,20 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Declaring prompts": ("automagik_prompts", ("prompt", "prompts", "prompts_from_package")),
     "Giving them to agents": ("automagik_prompts", ("ActivePrompt", "install", "uninstall")),
     "Serving and editing": ("automagik_prompts", ("PromptPlugin", "default_plugin", "resolve", "render")),
+    "Who may do what": (
+        "automagik_prompts",
+        (
+            *("Actor", "Roles", "Operation", "Decision", "ALLOW", "NEEDS_APPROVAL", "deny", "TextState"),
+            *("Protection", "ApprovalRequest", "RequestState", "Draft", "Drift"),
+        ),
+    ),
     "Which prompt said that": ("automagik_prompts", ("prompt_used", "PromptsUsed", "UsedPrompt", "strip_provenance")),
     "Other versions": ("automagik_prompts", ("prompt_version", "replay", "Replay", "ReplayedTurn")),
     "Values": (
         "automagik_prompts",
         (
             *("Prompt", "EditResult", "SyncResult", "ServedPrompt", "Source", "State", "Snapshot", "Explanation"),
-            *("Health", "PromptChange"),
+            *("Health", "PromptChange", "Page", "AgentInfo", "StatusSummary", "Event", "Match", "ExportedFile"),
         ),
     ),
     "With a connection of your own": (
@@ -47,8 +54,10 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
             "ConflictError",
             "DatabaseUnavailableError",
             "DeclarationError",
+            "DriftError",
             "InvalidPromptError",
             "NoActivePromptError",
+            "NotAllowedError",
             "PromptNotFoundError",
             "RenderError",
             "SchemaError",
@@ -82,9 +91,13 @@ def _entry(module: str, name: str) -> str:
     """Return the section of one name: what it is called with, and what it is."""
     home = getattr(importlib.import_module(module), name).__module__
     source = Path(importlib.import_module(home).__file__ or "")
+    body = ast.parse(source.read_text(encoding="utf-8")).body
+    for value, doc in pairwise(body):
+        if isinstance(value, ast.Assign) and ast.unparse(value.targets[0]) == name and isinstance(doc, ast.Expr):
+            return f"### {name}\n\n```python\n{ast.unparse(value)}\n```\n\n{ast.literal_eval(doc.value)}\n"
     node = next(
         node
-        for node in ast.parse(source.read_text(encoding="utf-8")).body
+        for node in body
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
     )
     prefix = "" if module == "automagik_prompts" else f"{module.rpartition('.')[2]}."
@@ -116,20 +129,30 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
                 yield f"#### {node.name}.{one.name}\n\n```python\n{_signature(one)}\n```\n\n{doc}"
 
 
-_BASES = {"EditService": "editing/service.py", "PromptOptions": "agent/options.py"}
+_BASES = {
+    "PluginEdits": "runtime/edits.py",
+    "EditService": "editing/service.py",
+    "TextVerbs": "editing/verbs/texts.py",
+    "ActivationVerbs": "editing/verbs/activation.py",
+    "ReviewVerbs": "editing/verbs/review.py",
+    "DraftVerbs": "editing/verbs/drafting.py",
+    "LookingVerbs": "editing/verbs/looking.py",
+    "PromptOptions": "agent/options.py",
+}
 """Classes that are not public themselves, and whose members belong to the public class that has them."""
 
 
 def _inherited(node: ast.ClassDef) -> list[ast.stmt]:
-    """Return what a class has from another one of this package that is not public itself."""
+    """Return what a class has from others of this package that are not public themselves."""
+    found: list[ast.stmt] = []
     for base in node.bases:
         name = ast.unparse(base).partition("[")[0]
         if name in _BASES:
-            classes = [
-                one for one in ast.parse((PACKAGE / _BASES[name]).read_text()).body if isinstance(one, ast.ClassDef)
-            ]
-            return next(one.body for one in classes if one.name == name)
-    return []
+            body = ast.parse((PACKAGE / _BASES[name]).read_text()).body
+            theirs = next(one for one in body if isinstance(one, ast.ClassDef) and one.name == name)
+            mine = {one.name for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+            found += [one for one in [*theirs.body, *_inherited(theirs)] if getattr(one, "name", None) not in mine]
+    return found
 
 
 def _fields(node: ast.ClassDef) -> Iterator[str]:
@@ -163,7 +186,9 @@ def _is_hook(node: ast.ClassDef, method: ast.FunctionDef | ast.AsyncFunctionDef)
     """Return whether a method is there for Pydantic AI or for this package's own modules to call."""
     if node.name == "ActivePrompt":
         return True
-    return node.name == "PromptPlugin" and method.name in {"is_chosen", "is_started", "identity", "where"}
+    return node.name == "PromptPlugin" and method.name in {
+        *("is_chosen", "is_started", "identity", "where", "actor", "visible")
+    }
 
 
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str | None = None) -> str:

@@ -31,7 +31,7 @@ def complete(operator: Operator, line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("automagik-prompts de", ["deactivate", "delete"]),
+        ("automagik-prompts de", ["deactivate", "delete", "decline"]),
         ("automagik-prompts show ", ["agent_00", "agent_01"]),
         ("automagik-prompts show agent_01 P", ["PENDING_REVIEW"]),
         ("automagik-prompts activate agent_01 APPROVED ", ["2", "1"]),

@@ -9,8 +9,8 @@ import pytest
 
 from automagik_prompts.cli.app import COMMANDS
 from automagik_prompts.cli.commands import legacy
-from automagik_prompts.cli.output import reports, schemas
-from automagik_prompts.cli.output.schemas import Shape
+from automagik_prompts.cli.output import reports, review, schemas, served
+from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.schema.migrations import all_migrations
 from tests.operator import Operator
 
@@ -22,7 +22,7 @@ SHAPES: dict[str, type[Shape]] = {
     "show": schemas.VersionText,
     "history": schemas.VersionList,
     "events": schemas.EventList,
-    "explain": schemas.Explained,
+    "explain": served.Explained,
     "diff": schemas.Difference,
     "search": schemas.MatchList,
     "create": schemas.EditOutput,
@@ -30,8 +30,14 @@ SHAPES: dict[str, type[Shape]] = {
     "rollback": schemas.EditOutput,
     "deactivate": schemas.EditOutput,
     "copy": schemas.EditOutput,
+    "keep": schemas.EditOutput,
     "withdraw": schemas.EditOutput,
     "delete": schemas.EditOutput,
+    "request": schemas.EditOutput,
+    "requests": review.RequestList,
+    "approve": schemas.EditOutput,
+    "decline": schemas.EditOutput,
+    "comment": schemas.EditOutput,
     "check": reports.CheckReport,
     "export": reports.Exported,
     "import": reports.Imported,
@@ -40,7 +46,7 @@ SHAPES: dict[str, type[Shape]] = {
     "downgrade": legacy.Downgraded,
     "migrate-legacy": legacy.LegacyReport,
     "doctor": reports.Diagnosis,
-    "watch": schemas.Watched,
+    "watch": served.Watched,
 }
 
 MODULE = """
@@ -138,14 +144,31 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     (agent,) = run("agents").agents
     assert (agent.primary_status, agent.statuses, agent.versions, agent.variables) == ("NEW", 3, 4, ["name"])
     assert [line.active_version for line in run("list").statuses] == [2, 1, None]
+    asked = run("request", "maria", "APPROVED", "1", "--note", "as it was", code=3).request
+    assert (asked.request, asked.state.value, asked.author) == (1, "open", "ana")
+    assert run("comment", "maria", "APPROVED", "--text", "Looks good.", "--request", "1").request.request == 1
+    assert [line.request for line in run("requests").requests] == [1]
+    day.operator.environment["AUTOMAGIK_PROMPTS_AUTHOR"] = "bea"
+    assert run("decline", "1", "--note", "not yet").request.state.value == "declined"
+    assert run("request", "maria", "APPROVED", "1", code=3).request.request == 2
+    day.operator.environment["AUTOMAGIK_PROMPTS_AUTHOR"] = "ana"
+    assert (run("approve", "2").active_version, run("requests").requests) == (1, [])
+    assert run("activate", "maria", "APPROVED", "2").active_version == 2
     diagnosis = run("doctor")
     assert diagnosis.ok
     assert {check.outcome for check in diagnosis.checks} == {"ok"}
     assert len(diagnosis.checks) in {7, 8}  # a server is asked about TLS, too
     watched = run("watch", "--for", "0")
     assert {line.status_key: line.version for line in watched.prompts} == {"APPROVED": 2, "NEW": 1}
+    module = tmp_path / "shop.py"
+    module.write_text(module.read_text().replace("Quote prices", "Quote all prices"))
+    assert [(line.status_key, line.outcome) for line in run("sync").done] == [("APPROVED", "drift")]
+    (drift,) = [one for one in run("check", code=3).findings if one.kind.value == "drift"]
+    assert "Quote all prices" in drift.three_ways.code.text
+    assert run("keep", "maria", "APPROVED").active_version == 2
+    assert not [one for one in run("check", code=3).findings if one.kind.value == "drift"]
     assert run("migrate-legacy", "--dry-run").pending == []
-    assert len(run("downgrade", "--step", "3", "--yes").taken_back) == 3
+    assert len(run("downgrade", "--step", "4", "--yes").taken_back) == 3
     assert day.used == set(COMMANDS)
 
 

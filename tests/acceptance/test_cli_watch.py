@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from automagik_prompts.cli.output.schemas import Watched
+from automagik_prompts.cli.output.served import Watched
 from tests.operator import COMMAND, PATIENCE, Operator, fill
 
 

@@ -31,7 +31,16 @@ async def events_of(
     database: Database, agent: str, status_key: str | None = None, *, limit: int | None = None
 ) -> list[Event]:
     """Return what was done to an agent's prompts, newest first."""
-    return [event for _, event in await queries.events(database, agent, status_key, limit=limit)]
+    return await queries.events(database, agent, status_key, limit=limit)
+
+
+REMARKS = frozenset(
+    {
+        *(Action.REQUESTED, Action.APPROVED, Action.DECLINED, Action.REQUEST_WITHDRAWN, Action.COMMENTED),
+        Action.RENDER_FAILED,
+    }
+)
+"""What is said and changes nothing: it has the revision that the status had already."""
 
 
 async def active_text(database: Database, agent: str, status_key: str = "default") -> str | None:
@@ -83,16 +92,25 @@ async def _replay(
     active: dict[str, int] = {}
     revision = 0
     for event in reversed(await events_of(database, agent)):
+        assert event.revision <= info.revision
+        if event.action in REMARKS:
+            continue
+        assert revision <= event.revision, "the events are not in the order of the writes"
+        revision = event.revision
+        if event.action is Action.FACTS:
+            assert (event.status_key, event.version) == ("", None)
+            continue
         assert event.version is not None
         assert event.prompt_id is not None
         assert ids[event.prompt_id] == (event.status_key, event.version)
-        assert revision <= event.revision <= info.revision, "the events are not in the order of the writes"
-        revision = event.revision
         if event.action is Action.CREATED:
             assert event.version == len(versions[event.status_key]) + 1
             versions[event.status_key].add(event.version)
             continue
         assert event.version in versions[event.status_key]
+        if event.action is Action.KEPT:
+            assert active[event.status_key] == event.version
+            continue
         assert event.from_version == active.get(event.status_key)
         if event.action in {Action.ACTIVATED, Action.ROLLED_BACK}:
             active[event.status_key] = event.version

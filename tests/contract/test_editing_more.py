@@ -180,13 +180,14 @@ async def test_events_of_all_agents(database: Database, agent: str) -> None:
     await versions(database, agent, "one")
     await versions(database, f"{agent}-other", "two")
     newest = await queries.events(database, limit=2)
-    assert [(name, event.action) for name, event in newest] == [
+    assert [(event.agent, event.action) for event in newest] == [
         (f"{agent}-other", Action.ACTIVATED),
         (f"{agent}-other", Action.CREATED),
     ]
     mine = await queries.events(database, agent, "default", limit=1)
-    assert [(name, event.action) for name, event in mine] == [(agent, Action.ACTIVATED)]
-    assert await queries.events(database, agent, "other") == []
+    assert [(event.agent, event.action) for event in mine] == [(agent, Action.ACTIVATED)]
+    with pytest.raises(PromptNotFoundError, match="no prompts for the status 'other'"):
+        await queries.events(database, agent, "other")
 
 
 async def test_search(database: Database, agent: str) -> None:

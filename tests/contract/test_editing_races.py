@@ -41,7 +41,7 @@ async def test_a_version_that_is_deleted_meanwhile(
     active = await queries.get_active(database, agent, "A")
     assert active is not None
     assert active.version == 1
-    assert [event.action.value for _, event in await queries.events(database, agent)] == [
+    assert [event.action.value for event in await queries.events(database, agent)] == [
         "created",
         "activated",
         "created",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.edits import Intent
 from automagik_prompts.editing import commands, finding, queries, sync
+from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.editing.files import exporting, importing
 from automagik_prompts.editing.files.folder import FoundFile, find_files, read_folder
 from automagik_prompts.editing.files.text import PromptFile
@@ -56,7 +56,12 @@ async def test_an_import_writes_what_differs_once(database: Database, agent: str
     async def carry_out(*, activate: bool) -> list[tuple[str, int | None]]:
         plan = await importing.plan_import(database, changed, activate=activate)
         done = await importing.carry_out(
-            database, plan, activate=activate, intent=Intent("ann"), progress=lambda step: seen.append(step.version)
+            database,
+            DatabaseEdits(database, author="ann"),
+            plan,
+            activate=activate,
+            note=None,
+            progress=lambda step: seen.append(step.version),
         )
         return [(step.action, step.version) for step in done.steps]
 
@@ -81,7 +86,9 @@ async def test_an_import_adds_agents_as_their_files_describe_them(
     other = f"{agent}-copy"
     files = [FoundFile(file.path, replace(file.prompt, agent=other)) for file in imported(tmp_path)]
     plan = await importing.plan_import(database, files, activate=True)
-    await importing.carry_out(database, plan, activate=True, intent=Intent(), progress=lambda _step: None)
+    await importing.carry_out(
+        database, DatabaseEdits(database), plan, activate=True, note=None, progress=lambda _step: None
+    )
     info = await finding.find_agent(database, other)
     assert (info.default_status_key, info.variables) == ("B", ("name", "vip?"))
     assert info.active_default_prompt_id is not None

@@ -11,7 +11,6 @@ import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.records import PromptCreate
 from automagik_prompts.editing import checks, commands, finding, history, queries, sync
 from automagik_prompts.editing.direct import DatabaseEdits
@@ -90,7 +89,7 @@ async def test_every_verb_finds_a_status(database: Database, agent: str, key: st
         code = await queries.get_code_default(database, agent, status)
         assert code is not None
         assert {one.status_key for one in await queries.versions(database, agent, status)} == {key}
-        assert {event.status_key for _, event in await queries.events(database, agent, status)} == {key}
+        assert {event.status_key for event in await queries.events(database, agent, status)} == {key}
         assert await queries.diff(database, agent, status, 1, version)
         assert await queries.find_key(database, agent, status) == (agent, key)
         assert (await commands.deactivate(database, agent, status)).status_key == key
@@ -268,7 +267,9 @@ async def test_files_are_for_the_status_that_is_there(database: Database, agent:
     await declare(database, agent, "NEW", COMPOSED)
     plan = await importing.plan_import(database, written(tmp_path, agent, "new", DECOMPOSED), activate=True)
     assert [step.file.prompt.status_key for step in plan.steps] == ["NEW", COMPOSED]
-    await importing.carry_out(database, plan, activate=True, intent=Intent(), progress=lambda _step: None)
+    await importing.carry_out(
+        database, DatabaseEdits(database), plan, activate=True, note=None, progress=lambda _step: None
+    )
     assert await standing(database, agent, COMPOSED) == [(1, False), (2, True)]
     for name, keys in ((agent, ("new", "NEW")), (f"{agent}-2", ("fresh", "FRESH"))):
         with pytest.raises(InvalidPromptError, match=r"two files, which spell it differently: .*0\.md and .*1\.md"):
@@ -284,7 +285,9 @@ async def test_files_of_unknown_statuses_are_all_named(database: Database, agent
     assert f"0.md: {agent} has no status 'APROVED'. Did you mean 'APPROVED'?" in refused.value.message
     assert f"1.md: {agent} has no status 'VIP'. Known statuses: APPROVED, NEW." in refused.value.message
     plan = await importing.plan_import(database, files, activate=True, new_status=True)
-    await importing.carry_out(database, plan, activate=True, intent=Intent(), progress=lambda _step: None)
+    await importing.carry_out(
+        database, DatabaseEdits(database), plan, activate=True, note=None, progress=lambda _step: None
+    )
     assert await statuses(database, agent) == ["APPROVED", "APROVED", "NEW", "VIP"]
     registry.declare(agent, {"LATER": "Not written yet."}, where="here")
     later = written(tmp_path, agent, "later")

@@ -53,7 +53,7 @@ async def test_it_cannot_be_used(database: Database, edits: DatabaseEdits) -> No
     shown = await queries.versions(database, "stan")
     assert [prompt.version for prompt in shown if prompt.is_withdrawn] == [2]
     assert (await queries.get(database, "stan", "NEW", 2)).is_withdrawn
-    [(_, event)] = [one for one in await queries.events(database, "stan") if one[1].action is Action.WITHDRAWN]
+    [event] = [one for one in await queries.events(database, "stan") if one.action is Action.WITHDRAWN]
     assert (event.version, event.author, event.note) == (2, "ana", "wrong price")
     assert await withdrawn_in(database) == [2]
 
@@ -87,7 +87,7 @@ async def test_it_is_taken_back(database: Database, edits: DatabaseEdits) -> Non
         await edits.withdraw("stan", "NEW", 2, undo=True, activate=1)
     assert (await edits.activate("stan", "NEW", 2)).active_version == 2
     assert await withdrawn_in(database) == []
-    told = [event.action for _, event in await queries.events(database, "stan")]
+    told = [event.action for event in await queries.events(database, "stan")]
     assert told.count(Action.WITHDRAWN) == told.count(Action.REINSTATED) == 1
 
 
@@ -163,7 +163,7 @@ async def test_versions_of_the_same_text(database: Database, edits: DatabaseEdit
         await edits.activate("stan", "NEW", 4)
     await edits.withdraw("stan", "NEW", 4, undo=True)
     assert await withdrawn_in(database) == []
-    told = [event.action for _, event in await queries.events(database, "stan")]
+    told = [event.action for event in await queries.events(database, "stan")]
     assert told.count(Action.WITHDRAWN) == told.count(Action.REINSTATED) == 2
 
 

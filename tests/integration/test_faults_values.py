@@ -62,7 +62,7 @@ async def test_fault_62_values_that_are_too_large(
     assert not any("xxxx" in words for words in warnings)
     assert len(plugin.health().problems) == 3
     async with Database(database_url) as database:
-        actions = {event.action.value for _, event in await queries.events(database, "a")}
+        actions = {event.action.value for event in await queries.events(database, "a")}
     assert actions == {"created", "activated"}
     assert await run(plugin, "a", {"name": "a\ud800", "orders": None}) == "a\ufffd"
 
@@ -83,7 +83,7 @@ async def test_what_values_make_too_much_is_not_the_versions_fault(
     assert await run(plugin, "a", small) == expected
     assert "a/default, version 2: The value of name is too large here: " in caplog.text
     async with Database(database_url) as database:
-        actions = {event.action.value for _, event in await queries.events(database, "a")}
+        actions = {event.action.value for event in await queries.events(database, "a")}
     assert actions == {"created", "activated"}
 
 
@@ -206,4 +206,4 @@ async def test_a_helper_that_a_value_makes_fail(
     assert "It works with other values." in caplog.text
     assert "hunter2" not in caplog.text
     async with Database(database_url) as database:
-        assert {event.action.value for _, event in await queries.events(database, "a")} == {"created", "activated"}
+        assert {event.action.value for event in await queries.events(database, "a")} == {"created", "activated"}

@@ -27,7 +27,7 @@ AGENTS = 2 * repository.SLICE + 50
 SLICES = 3
 """Looks after which each agent was compared."""
 
-TABLES = ("prompt_changes", "prompt_events", "prompts", "agents")
+TABLES = ("prompt_changes", "prompt_events", "prompt_requests", "prompt_drafts", "prompt_bases", "prompts", "agents")
 REWRITE = "UPDATE prompts SET prompt_text = '{text}', content_hash = '{hash}', format = '{format}'"
 SWITCH = (
     "BEGIN",

@@ -143,7 +143,7 @@ async def test_one_that_raises_hurts_nobody(plugin: PromptPlugin, caplog: pytest
             await plugin.create("stan", "default", f"Text {number}.", activate=True, new_status=True)
         assert [shown(await notes.next())[2] for _ in range(2)] == [2, 3]
         await until(lambda: len(calls) == 4 and len(caplog.records) == 4, "all calls are made and logged")
-    assert "raised at a change of stan/default" in caplog.text
+    assert "raised at stan/default" in caplog.text
     assert plugin.resolve("stan").text == "Text 1."
 
 
@@ -218,7 +218,7 @@ def test_what_is_waiting_is_bounded(caplog: pytest.LogCaptureFixture, monkeypatc
         if change.status_key == "9":
             done.set()
 
-    all_of_them = callbacks.Callbacks()
+    all_of_them: callbacks.Callbacks[PromptChange] = callbacks.Callbacks("on_change")
     all_of_them.add(slow)
     changes = [PromptChange("stan", str(number), None, None) for number in range(10)]
     with caplog.at_level(logging.WARNING, "automagik_prompts"):
@@ -229,7 +229,7 @@ def test_what_is_waiting_is_bounded(caplog: pytest.LogCaptureFixture, monkeypatc
         assert done.wait(30)
     assert told == ["0", "7", "8", "9"]
     [record] = caplog.records
-    assert "slow is 3 changes behind" in record.getMessage()
+    assert "slow is 3 calls behind" in record.getMessage()
     all_of_them.end()
 
 

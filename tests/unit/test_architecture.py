@@ -27,8 +27,8 @@ DATABASE = {"tortoise", "aerich", "asyncpg", "aiosqlite", "sqlite3", "pypika_tor
 QUERIES = {"storage", "schema"}
 
 
-# Longer, as they are what people read: the verbs of editing, the facade, the shapes of JSON.
-LONGEST = {"service.py": 370, "plugin.py": 405, "schemas.py": 335}
+# Longer, as they are what people read: the facade, and the loop that follows.
+LONGEST = {"plugin.py": 330, "follower.py": 325}
 
 QUERYING = {
     "execute_query",
@@ -41,35 +41,56 @@ QUERYING = {
 }
 
 PUBLIC = [
+    "ALLOW",
     "AccessDeniedError",
     "ActivePrompt",
+    "Actor",
+    "AgentInfo",
+    "ApprovalRequest",
     "ConfigurationError",
     "ConflictError",
     "DatabaseUnavailableError",
+    "Decision",
     "DeclarationError",
+    "Draft",
+    "Drift",
+    "DriftError",
     "EditResult",
+    "Event",
     "Explanation",
+    "ExportedFile",
     "Health",
     "InvalidPromptError",
+    "Match",
+    "NEEDS_APPROVAL",
     "NoActivePromptError",
+    "NotAllowedError",
+    "Operation",
+    "Page",
     "Prompt",
     "PromptChange",
     "PromptNotFoundError",
     "PromptPlugin",
     "PromptsError",
     "PromptsUsed",
+    "Protection",
     "RenderError",
     "Replay",
     "ReplayedTurn",
+    "RequestState",
+    "Roles",
     "SchemaError",
     "ServedPrompt",
     "Snapshot",
     "Source",
     "State",
+    "StatusSummary",
     "SyncResult",
+    "TextState",
     "UnexposedVariableError",
     "UsedPrompt",
     "default_plugin",
+    "deny",
     "install",
     "prompt",
     "prompt_used",
@@ -209,7 +230,9 @@ def test_rooms_stay_small() -> None:
 
 def test_the_public_names() -> None:
     """What can be imported from the package is written down here too, so that no name comes or goes by accident."""
-    assert automagik_prompts.__all__ == sorted(automagik_prompts.__all__, key=str)
+    assert automagik_prompts.__all__ == sorted(
+        automagik_prompts.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name)
+    )
     assert set(automagik_prompts.__all__) == set(PUBLIC)
     for name in PUBLIC:
         assert getattr(automagik_prompts, name).__module__.startswith(PACKAGE)

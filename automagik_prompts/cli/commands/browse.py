@@ -32,11 +32,10 @@ from automagik_prompts.cli.output.text import (
     visible,
     when,
 )
-from automagik_prompts.cli.session import Session, command
+from automagik_prompts.cli.session import Session, command, looking
 from automagik_prompts.domain.records import AgentInfo, Prompt
-from automagik_prompts.domain.summaries import StatusSummary
+from automagik_prompts.domain.summaries import Match, StatusSummary
 from automagik_prompts.editing import queries
-from automagik_prompts.editing.queries import Match
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage.database import Database
 
@@ -44,11 +43,14 @@ NOTHING = "There are no prompts yet. Declare them in code and run: automagik-pro
 
 
 @command
+@looking
 def agents(session: Session) -> None:
     """List the agents."""
 
     async def read(database: Database) -> tuple[list[AgentInfo], list[StatusSummary]]:
-        return await queries.agents(database), await queries.summaries(database)
+        shown = await session.edits(database).visible()
+        infos = [info for info in await queries.agents(database) if info.name in shown]
+        return infos, await queries.summaries(database)
 
     infos, summaries = session.run(read)
     by_agent: defaultdict[str, list[StatusSummary]] = defaultdict(list)
@@ -59,6 +61,7 @@ def agents(session: Session) -> None:
         print_json(AgentList(agents=lines))
         return
     if not lines:
+        session.authorize([""])
         print_line(NOTHING)
         return
     print_table(
@@ -93,16 +96,23 @@ def _agent_line(info: AgentInfo, summaries: list[StatusSummary]) -> AgentLine:
 
 
 @command
+@looking
 def list_prompts(session: Session, agent: OptionalAgent = None) -> None:
     """List each status with its active version.
 
     A star marks the primary status. Drift: the code has changed under a person's version, and that is the code's.
     """
-    summaries = session.run(lambda database: queries.summaries(database, agent))
+
+    async def read(database: Database) -> list[StatusSummary]:
+        shown = await session.edits(database).visible()
+        return [summary for summary in await queries.summaries(database, agent) if summary.agent in shown]
+
+    summaries = session.run(read)
     if session.json:
         print_json(StatusList(statuses=[StatusLine.of(summary) for summary in summaries]))
         return
     if not summaries:
+        session.authorize([""])
         print_line(NOTHING)
         return
     print_table(
@@ -112,9 +122,10 @@ def list_prompts(session: Session, agent: OptionalAgent = None) -> None:
 
 
 def _row(summary: StatusSummary) -> tuple[str, ...]:
+    marks = f"{' *' if summary.primary else ''}{' (protected)' if summary.protection is not None else ''}"
     return (
         summary.agent,
-        f"{summary.status_key} *" if summary.primary else summary.status_key,
+        f"{summary.status_key}{marks}",
         _number(summary.active),
         str(summary.latest),
         origin(summary.from_code) if summary.active is not None else "",
@@ -129,6 +140,7 @@ def _number(version: int | None) -> str:
 
 
 @command
+@looking
 def show(
     session: Session,
     agent: Agent,
@@ -201,6 +213,7 @@ def _print_facts(agent: str, prompt: Prompt) -> None:
 
 
 @command
+@looking
 def search(
     session: Session,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to look for.", show_default=False)],
@@ -216,9 +229,13 @@ def search(
     match_case: Annotated[bool, typer.Option("--match-case", help="Tell upper from lower case.")] = False,
 ) -> None:
     """Find lines of active versions that contain a text."""
-    found = session.run(
-        lambda database: queries.search(database, text, agent=agent, every_version=every_version, match_case=match_case)
-    )
+
+    async def read(database: Database) -> list[Match]:
+        shown = await session.edits(database).visible()
+        matches = await queries.search(database, text, agent=agent, every_version=every_version, match_case=match_case)
+        return [match for match in matches if match.agent in shown]
+
+    found = session.run(read)
     if session.json:
         print_json(MatchList(matches=[MatchLine.of(match) for match in found]))
         return

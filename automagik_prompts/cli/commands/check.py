@@ -11,14 +11,18 @@ from typing import Annotated
 import typer
 
 from automagik_prompts.cli.options import AgentOption, Modules
-from automagik_prompts.cli.output.reports import CheckReport, FindingLine
+from automagik_prompts.cli.output.reports import CheckReport, FindingLine, ThreeWaysLine
 from automagik_prompts.cli.output.text import plural, print_item, print_json, print_line, print_note, visible
 from automagik_prompts.cli.session import FOUND, Access, Session, command, import_modules
 from automagik_prompts.declaring.registry import registry
+from automagik_prompts.domain.text import unified_diff
 from automagik_prompts.editing import checks
 from automagik_prompts.editing.files.checks import check_files
 from automagik_prompts.editing.findings import Finding, Kind, Level
 from automagik_prompts.storage.database import Database
+
+_MOST_LINES = 40
+"""Lines of a difference, at most; `diff` shows all."""
 
 _STYLES = {Level.ERROR: "red", Level.WARNING: "yellow"}
 
@@ -60,6 +64,7 @@ def check(
     """
     if no_database and files is None:
         raise typer.BadParameter("--no-database leaves nothing to compare without --files DIR")
+    session.authorize(agent or [""])
     modules = list(import_modules(session, module))
     found = [
         finding
@@ -109,10 +114,23 @@ def _print(report: CheckReport, *, github: bool, strict: bool) -> None:
         print_item(f"{level.value:<7}", f"{finding.kind}: {finding.message}", _STYLES[level])
         if finding.command is not None:
             print_line(f"         {finding.command}")
+        if finding.three_ways is not None:
+            _print_ways(finding.three_ways)
     if not report.findings:
         print_line("Code, database and files are in sync." if report.modules else "Nothing was found.")
     elif not github:
         print_line(f"{plural(report.errors, 'error')}, {plural(report.warnings, 'warning')}")
+
+
+def _print_ways(ways: ThreeWaysLine) -> None:
+    """Print what the code has changed, and what the person has, each since the text that both began with."""
+    began = ways.base.text if ways.base is not None else ""
+    base = f"version {ways.base.version} (base)" if ways.base is not None else "no version of the code"
+    code = f"version {ways.code.version} (code)" if ways.code.version is not None else "the code"
+    for text, label in ((ways.code.text, code), (ways.person.text, f"version {ways.person.version} (active)")):
+        lines = unified_diff(began, text, base, label).splitlines()
+        for line in [*lines[:_MOST_LINES], *(["..."] if len(lines) > _MOST_LINES else [])]:
+            print_line(f"         {line}")
 
 
 def annotation(finding: FindingLine, level: Level) -> str:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from automagik_prompts.cli.commands.write import audience, report
-from automagik_prompts.cli.interaction import Editor, can_ask, confirm, find_author
+from automagik_prompts.cli.interaction import Editor, can_ask, confirm
 from automagik_prompts.cli.options import (
     Agent,
     AllowInvisible,
     Author,
+    Emergency,
     ExpectRevision,
     NewAgent,
     NewStatus,
@@ -28,6 +28,7 @@ from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.schemas import Checked
 from automagik_prompts.cli.output.text import print_error, print_json, print_note
 from automagik_prompts.cli.session import Access, Session, command, with_code
+from automagik_prompts.cli.writing import audience, report, said
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import Intent, Target
 from automagik_prompts.domain.records import Prompt
@@ -35,7 +36,6 @@ from automagik_prompts.domain.summaries import StatusSummary
 from automagik_prompts.domain.text import content_hash, unified_diff
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.editing import queries
-from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError, PromptsError
 from automagik_prompts.storage.database import Database
 
@@ -52,6 +52,8 @@ class CreatePlan:
         name: A name for people.
         activate: Whether it becomes active.
         new_agent: Whether the agent may be unknown.
+        allow_invisible: Whether the text may hold invisible characters.
+        based_on: The code's version that it was merged with.
     """
 
     agent: str
@@ -62,6 +64,7 @@ class CreatePlan:
     activate: bool
     new_agent: bool
     allow_invisible: bool
+    based_on: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,17 @@ def create(
     new_status: NewStatus = False,
     allow_invisible: AllowInvisible = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and compare, and write nothing.")] = False,
+    based_on: Annotated[
+        int | None,
+        typer.Option(
+            "--based-on",
+            metavar="N",
+            min=1,
+            help="The code's version that the text was merged with; once it is active, that is no drift.",
+            show_default=False,
+        ),
+    ] = None,
+    emergency: Emergency = False,
     author: Author = None,
     note: Note = None,
     expect_revision: ExpectRevision = None,
@@ -126,7 +140,9 @@ def create(
         raise typer.BadParameter("give the text once: with --text, with --file, or - for standard input")
     if not given and not can_ask():
         raise typer.BadParameter("there is no terminal to edit at: use --text, --file, or - for standard input")
-    intent = Intent(find_author(author, session.settings), note, expect_revision)
+    intent = Intent(author, note, expect_revision, emergency=emergency)
+    if dry_run or can_ask():
+        session.authorize([agent])  # its text is about to be shown
     access = Access.CREATE if new_agent else Access.WRITE
 
     def look(code: Mapping[str, DeclaredAgent]) -> Before:
@@ -138,7 +154,9 @@ def create(
     before = with_code(session, look)
     target = before.target
     chosen: Format = format.value if format is not None else before.active.format if before.active else "handlebars"
-    plan = CreatePlan(target.name, target.status_key, text or "", chosen, name, activate, new_agent, allow_invisible)
+    plan = CreatePlan(
+        target.name, target.status_key, text or "", chosen, name, activate, new_agent, allow_invisible, based_on
+    )
     if given:
         if text is None:
             plan = _with_text(plan, _read(file if file is not None else "-"))
@@ -203,9 +221,9 @@ def _finish(session: Session, plan: CreatePlan, before: Before, intent: Intent, 
             confirm("Write and activate it?" if plan.activate else "Write it?")
         if intent.expected_revision is None and before.target.agent is not None:
             # What was shown is what is meant.
-            intent = Intent(intent.author, intent.note, before.target.agent.revision)
+            intent = replace(intent, expected_revision=before.target.agent.revision)
     change = session.run(
-        lambda database: DatabaseEdits(database).create(
+        lambda database: session.edits(database).create(
             plan.agent,
             plan.status_key,
             plan.text,
@@ -215,7 +233,8 @@ def _finish(session: Session, plan: CreatePlan, before: Before, intent: Intent, 
             new_agent=plan.new_agent,
             new_status=True,  # what it may be was looked at before
             allow_invisible=plan.allow_invisible,
-            **asdict(intent),
+            based_on=plan.based_on,
+            **said(intent),
         ),
         Access.WRITE,
     )
@@ -272,7 +291,7 @@ async def _look(
 def _check(session: Session, plan: CreatePlan) -> None:
     """Check the finished text as writing it will, and write nothing."""
     session.run(
-        lambda database: DatabaseEdits(database).check(
+        lambda database: session.edits(database).check(
             plan.agent,
             plan.status_key,
             plan.text,

@@ -12,7 +12,7 @@ from automagik_prompts.cli.options import Agent, Modules, Status
 from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.schemas import Difference
 from automagik_prompts.cli.output.text import is_terminal, print_invisible, print_json, print_line
-from automagik_prompts.cli.session import Session, command, import_modules
+from automagik_prompts.cli.session import Session, command, import_modules, looking
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.text import closest, unified_diff
@@ -37,6 +37,7 @@ OtherVersion = Annotated[
 
 
 @command
+@looking
 def diff(
     session: Session,
     agent: Agent,

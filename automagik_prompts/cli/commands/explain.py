@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from automagik_prompts.cli.live import following, wait_until_settled
 from automagik_prompts.cli.options import Agent, Modules, OptionalStatus
-from automagik_prompts.cli.output.schemas import Explained
+from automagik_prompts.cli.output.served import Explained
 from automagik_prompts.cli.output.text import print_json, print_line
-from automagik_prompts.cli.session import Session, command, try_modules
+from automagik_prompts.cli.session import Session, command, looking, try_modules
 
 
 @command
+@looking
 def explain(session: Session, agent: Agent, status: OptionalStatus = None, module: Modules = None) -> None:
     """Show which version is served, from where and why.
 

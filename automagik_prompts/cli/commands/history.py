@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from automagik_prompts.cli.options import Agent, Limit, OptionalAgent, OptionalStatus
 from automagik_prompts.cli.output.schemas import EventLine, EventList, VersionLine, VersionList, origin
 from automagik_prompts.cli.output.tables import columns, print_table
 from automagik_prompts.cli.output.text import is_terminal, print_json, print_line, print_note, when
-from automagik_prompts.cli.session import Session, command
+from automagik_prompts.cli.session import Session, command, looking
 from automagik_prompts.domain.records import Event, Prompt
 from automagik_prompts.editing import queries
+from automagik_prompts.editing.pages import MAX_PAGE
+from automagik_prompts.storage.database import Database
 
 
 @command
+@looking
 def history(session: Session, agent: Agent, status: OptionalStatus = None, limit: Limit = 50) -> None:
     """List the versions of an agent's texts, newest first."""
     found = session.run(lambda database: queries.versions(database, agent, status, limit=limit + 1))
@@ -43,30 +50,58 @@ def _version_row(prompt: Prompt) -> tuple[str, ...]:
 
 
 @command
-def events(session: Session, agent: OptionalAgent = None, status: OptionalStatus = None, limit: Limit = 50) -> None:
+@looking
+def events(
+    session: Session,
+    agent: OptionalAgent = None,
+    status: OptionalStatus = None,
+    number: Annotated[
+        int | None,
+        typer.Option(
+            "--request", metavar="REQUEST", help="Only those of this request for approval.", min=1, show_default=False
+        ),
+    ] = None,
+    limit: Limit = 50,
+) -> None:
     """List what was done, by whom and why, newest first."""
-    found = session.run(lambda database: queries.events(database, agent, status, limit=limit + 1))
+
+    async def read(database: Database) -> list[Event]:
+        edits, found, after = session.edits(database), list[Event](), None
+        while len(found) <= limit:
+            most = min(limit + 1 - len(found), MAX_PAGE)
+            page = await edits.events(agent, status, request_id=number, after=after, limit=most)
+            found += page.items
+            after = page.next
+            if after is None:
+                break
+        return found
+
+    found = session.run(read)
     shown = found[:limit]
     if session.json:
-        print_json(EventList(events=[EventLine.of(name, event) for name, event in shown]))
+        print_json(EventList(events=[EventLine.of(event) for event in shown]))
         return
     if not shown:
         print_line("Nothing was done yet.")
         return
     print_table(
         columns("=when", "agent", "status", "=what", ">version", ">from", "author"),
-        [_event_row(name, event) for name, event in shown],
-        [event.note or "" for _, event in shown],
+        [_event_row(event) for event in shown],
+        [event.note or "" for event in shown],
     )
     _tell_more(len(found) > limit, limit)
 
 
-def _event_row(agent: str, event: Event) -> tuple[str, ...]:
+def _event_row(event: Event) -> tuple[str, ...]:
+    about: list[str] = [] if event.approval is None else [event.approval]
+    if event.request_id is not None:
+        about.append(f"request {event.request_id}")
+    mark = f" ({', '.join(about)})" if about else ""
     return (
         when(event.created_at),
-        agent,
+        event.agent,
         event.status_key,
-        event.action.value.replace("_", " "),
+        event.action.value.replace("_", " ") + mark,
         str(event.version or ""),
         str(event.from_version or ""),
         event.author or "",

@@ -13,7 +13,7 @@ import typer
 from automagik_prompts.cli.interaction import can_ask, confirm
 from automagik_prompts.cli.options import Adopt, Yes
 from automagik_prompts.cli.output.progress import progress
-from automagik_prompts.cli.output.schemas import Shape
+from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.cli.output.text import plural, print_json, print_line
 from automagik_prompts.cli.output.warnings import warnings_as_notes
 from automagik_prompts.cli.session import Access, Session, command

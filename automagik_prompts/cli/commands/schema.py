@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import typer
+
 from automagik_prompts.cli.options import Adopt, Modules
 from automagik_prompts.cli.output.reports import Synced, SyncedLine, Upgraded
-from automagik_prompts.cli.output.text import plural, print_json, print_line, print_note
+from automagik_prompts.cli.output.text import plural, print_error, print_json, print_line, print_note
 from automagik_prompts.cli.output.warnings import warnings_as_notes
-from automagik_prompts.cli.session import Access, Session, command, import_modules, warn_of_invisible
+from automagik_prompts.cli.session import FOUND, Access, Session, command, import_modules, warn_of_invisible
 from automagik_prompts.declaring.registry import registry
+from automagik_prompts.domain.edits import SyncResult
 from automagik_prompts.editing import queries
-from automagik_prompts.editing.direct import DatabaseEdits
+from automagik_prompts.exceptions import DriftError
 from automagik_prompts.schema import migrate, migrations
 
 _OUTCOMES = {
@@ -17,6 +22,7 @@ _OUTCOMES = {
     "drift": "version {} is written, not activated: a person decided otherwise",
     "withdrawn": "version {} is written, not activated: its text is withdrawn",
     "activated": "version {} of the code is active",
+    "requested": "version {} of the code waits for approval",
     "alike": "is not written: the database has a status that differs only in case or in Unicode form",
     "orphan": "is no longer in code; its newest version from code is {}",
 }
@@ -26,7 +32,18 @@ _OUTCOMES = {
 def sync(session: Session, module: Modules = None) -> None:
     """Write what the code declares, as a release step."""
     found = import_modules(session, module)
-    done = session.run(lambda database: DatabaseEdits(database, registry.agents).sync(), Access.CREATE)
+    try:
+        done = session.run(lambda database: session.edits(database, registry.agents).sync(), Access.CREATE)
+        drifted = None
+    except DriftError as error:
+        done, drifted = error.results, error.message
+    _tell(session, found, done)
+    if drifted is not None:
+        print_error(drifted)
+        raise typer.Exit(FOUND)
+
+
+def _tell(session: Session, found: Sequence[str], done: Sequence[SyncResult]) -> None:
     if session.json:
         print_json(
             Synced(
@@ -40,10 +57,13 @@ def sync(session: Session, module: Modules = None) -> None:
         if item.clash is not None:
             print_note(str(item.clash))
             continue
-        print_line(f"{item.agent}/{item.status_key}: {_OUTCOMES[item.outcome].format(item.version)}")
+        if item.outcome == "undecided":
+            continue  # the error names them
+        before = f" (before: version {item.replaced}, by a person)" if item.replaced is not None else ""
+        print_line(f"{item.agent}/{item.status_key}: {_OUTCOMES[item.outcome].format(item.version)}{before}")
     if not found:
         print_line("No prompt modules were found: name one with --module, or declare an entry point.")
-    elif not any(item.outcome not in {"orphan", "alike"} for item in done):
+    elif not any(item.outcome not in {"orphan", "alike", "undecided"} for item in done):
         print_line(f"No text is new: the database has those of {plural(len(registry.agents), 'agent')}.")
 
 

@@ -8,23 +8,24 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from automagik_prompts.cli.interaction import can_ask, confirm, find_author
-from automagik_prompts.cli.options import AgentOption, AllowInvisible, Author, NewStatus, Note, Yes
+from automagik_prompts.cli.interaction import can_ask, confirm
+from automagik_prompts.cli.options import AgentOption, AllowInvisible, Author, Emergency, NewStatus, Note, Yes
 from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.progress import progress
 from automagik_prompts.cli.output.reports import Exported, ExportedLine, Imported, ImportedLine
 from automagik_prompts.cli.output.text import is_terminal, plural, print_json, print_line, print_note
-from automagik_prompts.cli.session import FOUND, Access, Session, command, with_code
+from automagik_prompts.cli.session import FOUND, Access, Session, command, looking, with_code
 from automagik_prompts.declaring.declared import DeclaredAgent
-from automagik_prompts.domain.edits import Intent
 from automagik_prompts.editing.files import exporting, importing
 from automagik_prompts.editing.files.folder import read_folder
 from automagik_prompts.editing.files.importing import ImportPlan, Outdated
+from automagik_prompts.editing.files.text import PromptFile
 from automagik_prompts.exceptions import ConfigurationError, ConflictError, InvalidPromptError
 from automagik_prompts.storage.database import Database
 
 
 @command
+@looking
 def export(
     session: Session,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write to.", show_default=False)],
@@ -44,9 +45,15 @@ def export(
     A file that is right already is not touched, so that git shows only what has changed.
     """
     session = session.at(source)
-    prompts = session.run(lambda database: exporting.read_prompts(database, agent or None))
+
+    async def read(database: Database) -> tuple[list[tuple[PromptFile, int]], list[str] | None]:
+        shown = None if session.policy is None else sorted(await session.edits(database).visible())
+        names = agent or shown
+        return await exporting.read_prompts(database, names), names
+
+    prompts, names = session.run(read)
     try:
-        files = exporting.export(prompts, folder, agents=agent or None, prune=prune)
+        files = exporting.export(prompts, folder, agents=names, prune=prune)
     except OSError as error:
         raise _no_folder(folder, error) from error
     lines = [ExportedLine.of(file) for file in files]
@@ -79,6 +86,7 @@ def import_files(
     force: Annotated[
         bool, typer.Option("--force", help="Also replace what is newer than the version that a file was made from.")
     ] = False,
+    emergency: Emergency = False,
     author: Author = None,
     note: Note = None,
     yes: Yes = False,
@@ -113,20 +121,32 @@ def import_files(
         )
 
     plan = with_code(session, make_plan)
-    for file, hints in plan.hints:
-        for hint in hints:
-            print_note(f"{file.path}: {hint}")
-    if plan.outdated and not force:
-        _refuse(plan.outdated)
+    _look_over(session, plan, dry_run=dry_run, force=force)
     if dry_run:
         _tell(session, plan, activate=activate, dry_run=True)
         raise typer.Exit(passed)
     if plan.work and can_ask() and not yes:
         _preview(plan, activate=activate)
         confirm(f"Write to {session.place}?")
-    intent = Intent(find_author(author, session.settings), note)
-    _tell(session, _carry_out(session, plan, intent, activate=activate), activate=activate, dry_run=False)
-    raise typer.Exit(passed)
+    done = _carry_out(session, plan, author, note, activate=activate, emergency=emergency)
+    _tell(session, done, activate=activate, dry_run=False)
+    raise typer.Exit(FOUND if any(step.request is not None for step in done.steps) else passed)
+
+
+def _look_over(session: Session, plan: ImportPlan, *, dry_run: bool, force: bool) -> None:
+    """Say what may be meant otherwise, and refuse what would undo somebody else's work.
+
+    Raises:
+        ConflictError: Another version is active now than the one that a file was made from.
+        NotAllowedError: What is there would be shown to somebody who may not look at it.
+    """
+    if dry_run or plan.outdated or can_ask():
+        session.authorize(sorted({step.file.prompt.agent for step in plan.steps}))
+    for file, hints in plan.hints:
+        for hint in hints:
+            print_note(f"{file.path}: {hint}")
+    if plan.outdated and not force:
+        _refuse(plan.outdated)
 
 
 def _refuse(outdated: Sequence[Outdated]) -> NoReturn:
@@ -153,12 +173,21 @@ def _refuse(outdated: Sequence[Outdated]) -> NoReturn:
     )
 
 
-def _carry_out(session: Session, plan: ImportPlan, intent: Intent, *, activate: bool) -> ImportPlan:
+def _carry_out(
+    session: Session, plan: ImportPlan, author: str | None, note: str | None, *, activate: bool, emergency: bool
+) -> ImportPlan:
     with progress("importing", len(plan.work)) as advance:
 
         async def work(database: Database) -> ImportPlan:
             return await importing.carry_out(
-                database, plan, activate=activate, intent=intent, progress=lambda _step: advance()
+                database,
+                session.edits(database),
+                plan,
+                activate=activate,
+                author=author,
+                note=note,
+                emergency=emergency,
+                progress=lambda _step: advance(),
             )
 
         return session.run(work, Access.WRITE)
@@ -200,6 +229,10 @@ def _lines(plan: ImportPlan, *, activate: bool, dry_run: bool) -> list[str]:
         version = f"version {step.version}" if step.version is not None else "a new version"
         before = f"before: {step.active}" if activate else f"active: {step.active}"
         before = before if step.active is not None else "none active before" if activate else "none active"
+        if step.request is not None:
+            where = f"{step.file.prompt.agent}/{step.file.prompt.status_key}"
+            lines.append(f"{where}: {version} waits for approval, as request {step.request} ({before})")
+            continue
         lines.append(
             f"{step.file.prompt.agent}/{step.file.prompt.status_key}: {version} {outcome[step.action]} ({before})"
         )

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from automagik_prompts.cli.live import following
 from automagik_prompts.cli.options import Modules, OptionalAgent
-from automagik_prompts.cli.output.schemas import ServedLine, Watched
+from automagik_prompts.cli.output.served import ServedLine, Watched
 from automagik_prompts.cli.output.tables import columns, terminal_lines
 from automagik_prompts.cli.output.text import console, is_terminal, plural, print_json, print_line, print_note, visible
 from automagik_prompts.cli.session import Session, command, try_modules
@@ -58,6 +58,7 @@ def watch(
     On a terminal it is a table, the latest changes first, until Ctrl-C. In a pipe each change is a line; with --json
     each change is one line of JSON.
     """
+    session.authorize([agent or ""])
     modules = try_modules(session, module)
     for problem in modules.problems:
         print_note(problem)

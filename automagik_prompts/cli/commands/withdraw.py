@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from automagik_prompts.cli.commands.write import described, edit, show_replacement
 from automagik_prompts.cli.completion import complete_versions
-from automagik_prompts.cli.options import Agent, Author, ExpectRevision, Note, Status, VersionNumber, Yes
+from automagik_prompts.cli.options import Agent, Author, Emergency, ExpectRevision, Note, Status, VersionNumber, Yes
 from automagik_prompts.cli.output.text import print_note
 from automagik_prompts.cli.session import Session, command
+from automagik_prompts.cli.writing import described, edit, said, show_replacement
 from automagik_prompts.domain.edits import EditResult, Intent
 from automagik_prompts.domain.records import Action
 from automagik_prompts.editing import queries
-from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.storage.database import Database
 
 
@@ -37,6 +35,7 @@ def withdraw(
         ),
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Take the withdrawal back; nothing is activated.")] = False,
+    emergency: Emergency = False,
     author: Author = None,
     note: Note = None,
     expect_revision: ExpectRevision = None,
@@ -60,9 +59,18 @@ def withdraw(
         print_note(f"{agent}/{wanted.status_key}: {described(wanted)} {what}.")
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        edits = DatabaseEdits(database)
-        return await edits.withdraw(agent, status, version, activate=activate, undo=undo, **asdict(intent))
+        edits = session.edits(database)
+        return await edits.withdraw(agent, status, version, activate=activate, undo=undo, **said(intent))
 
     action = Action.REINSTATED if undo else Action.WITHDRAWN
     question = "Take it back?" if undo else "Withdraw it?"
-    edit(session, agent, write, Intent(author, note, expect_revision), preview, question, yes=yes, action=action)
+    edit(
+        session,
+        agent,
+        write,
+        Intent(author, note, expect_revision, emergency=emergency),
+        preview,
+        question,
+        yes=yes,
+        action=action,
+    )

@@ -6,18 +6,18 @@ the answer is about: if somebody else writes meanwhile, nothing is done.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from automagik_prompts.cli.commands.browse import find_version
 from automagik_prompts.cli.completion import complete_agents, complete_target_statuses, complete_versions
-from automagik_prompts.cli.interaction import can_ask, confirm, find_author
+from automagik_prompts.cli.interaction import can_ask
 from automagik_prompts.cli.options import (
     Agent,
     Author,
+    Emergency,
     ExpectRevision,
     NewAgent,
     NewStatus,
@@ -27,20 +27,15 @@ from automagik_prompts.cli.options import (
     Yes,
 )
 from automagik_prompts.cli.output.diffs import print_diff
-from automagik_prompts.cli.output.schemas import EditOutput, origin
-from automagik_prompts.cli.output.text import age, print_json, print_line, print_note
-from automagik_prompts.cli.session import Access, Session, command, with_code
+from automagik_prompts.cli.output.text import print_note
+from automagik_prompts.cli.session import Session, command, with_code
+from automagik_prompts.cli.writing import audience, described, edit, said, show_replacement
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import EditResult, Intent, Target
 from automagik_prompts.domain.keys import PromptKey
-from automagik_prompts.domain.records import Action, Prompt
-from automagik_prompts.domain.summaries import StatusSummary
+from automagik_prompts.domain.records import Action
 from automagik_prompts.editing import queries
-from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.storage.database import Database
-
-Write = Callable[[Database, Intent], Awaitable[EditResult]]
-Preview = Callable[[Database], Awaitable[None]]
 
 
 @command
@@ -49,6 +44,7 @@ def activate(
     agent: Agent,
     status: Status,
     version: VersionNumber,
+    emergency: Emergency = False,
     author: Author = None,
     note: Note = None,
     expect_revision: ExpectRevision = None,
@@ -60,9 +56,17 @@ def activate(
         await show_replacement(database, agent, await queries.get(database, agent, status, version))
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await DatabaseEdits(database).activate(agent, status, version, **asdict(intent))
+        return await session.edits(database).activate(agent, status, version, **said(intent))
 
-    edit(session, agent, write, Intent(author, note, expect_revision), preview, "Activate it?", yes=yes)
+    edit(
+        session,
+        agent,
+        write,
+        Intent(author, note, expect_revision, emergency=emergency),
+        preview,
+        "Activate it?",
+        yes=yes,
+    )
 
 
 @command
@@ -70,6 +74,7 @@ def rollback(
     session: Session,
     agent: Agent,
     status: Status,
+    emergency: Emergency = False,
     author: Author = None,
     note: Note = None,
     expect_revision: ExpectRevision = None,
@@ -84,9 +89,17 @@ def rollback(
         await show_replacement(database, agent, await queries.find_earlier(database, agent, status))
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await DatabaseEdits(database).rollback(agent, status, **asdict(intent))
+        return await session.edits(database).rollback(agent, status, **said(intent))
 
-    edit(session, agent, write, Intent(author, note, expect_revision), preview, "Go back to it?", yes=yes)
+    edit(
+        session,
+        agent,
+        write,
+        Intent(author, note, expect_revision, emergency=emergency),
+        preview,
+        "Go back to it?",
+        yes=yes,
+    )
 
 
 @command
@@ -94,6 +107,7 @@ def deactivate(
     session: Session,
     agent: Agent,
     status: Status,
+    emergency: Emergency = False,
     author: Author = None,
     note: Note = None,
     expect_revision: ExpectRevision = None,
@@ -115,9 +129,17 @@ def deactivate(
             print_note(f"It is served version {primary.active} of {primary.status_key} from then on.")
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await DatabaseEdits(database).deactivate(agent, status, **asdict(intent))
+        return await session.edits(database).deactivate(agent, status, **said(intent))
 
-    edit(session, agent, write, Intent(author, note, expect_revision), preview, "Deactivate it?", yes=yes)
+    edit(
+        session,
+        agent,
+        write,
+        Intent(author, note, expect_revision, emergency=emergency),
+        preview,
+        "Deactivate it?",
+        yes=yes,
+    )
 
 
 @command
@@ -154,12 +176,14 @@ def copy(
     activate: Annotated[bool, typer.Option("--activate", help="Activate the copy at once.")] = False,
     new_agent: NewAgent = False,
     new_status: NewStatus = False,
+    emergency: Emergency = False,
     author: Author = None,
     note: Note = None,
     expect_revision: ExpectRevision = None,
     yes: Yes = False,
 ) -> None:
     """Copy a text to another agent or status, as a new version there."""
+    session.authorize([agent])
     source = session.run(lambda database: find_version(database, agent, status, version))
 
     def find(code: Mapping[str, DeclaredAgent]) -> Target:
@@ -184,16 +208,16 @@ def copy(
             print_note(audience(*to_key, summaries))
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await DatabaseEdits(database).copy(
+        return await session.edits(database).copy(
             source,
             *to_key,
             activate=activate,
             new_agent=new_agent,
             new_status=True,  # what it may be was looked at before
-            **asdict(intent),
+            **said(intent),
         )
 
-    intent = Intent(author, note or f"copied from {copied}", expect_revision)
+    intent = Intent(author, note or f"copied from {copied}", expect_revision, emergency=emergency)
     question = "Write and activate it?" if activate else "Write it?"
     edit(session, target.name, write, intent, preview, question, yes=yes)
 
@@ -221,96 +245,7 @@ def delete(
         print_note(f"{agent}/{wanted.status_key}: {described(wanted)} is deleted. Its text cannot be brought back.")
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await DatabaseEdits(database).delete(agent, status, version, **asdict(intent))
+        return await session.edits(database).delete(agent, status, version, **said(intent))
 
     intent = Intent(author, note, expect_revision)
     edit(session, agent, write, intent, preview, "Delete it?", yes=yes, action=Action.DELETED)
-
-
-def edit(
-    session: Session,
-    agent: str,
-    write: Write,
-    intent: Intent,
-    preview: Preview,
-    question: str,
-    *,
-    yes: bool,
-    action: Action | None = None,
-) -> None:
-    """Show and ask where somebody sits at a terminal, then write and report."""
-    intent = Intent(find_author(intent.author, session.settings), intent.note, intent.expected_revision)
-    if can_ask():
-
-        async def look(database: Database) -> int | None:
-            known = await queries.get_agent(database, agent)
-            await preview(database)
-            return known.revision if known is not None else None
-
-        revision = session.run(look)
-        if not yes:
-            confirm(question)
-        if intent.expected_revision is None:
-            intent = Intent(intent.author, intent.note, revision)
-    report(session, session.run(lambda database: write(database, intent), Access.WRITE), action)
-
-
-async def show_replacement(database: Database, agent: str, wanted: Prompt) -> None:
-    """Show what another active version changes, and for whom."""
-    status = wanted.status_key
-    summaries = await queries.summaries(database, agent)
-    active = await queries.get_active(database, agent, status)
-    if active is not None and active.id == wanted.id:
-        print_note(f"{agent}/{status}: {described(wanted)} is active already.")
-        return
-    before = "nothing" if active is None else described(active)
-    print_note(f"{agent}/{status}: {described(wanted)} replaces {before}.")
-    if wanted.note:
-        print_note(f"Its note: {wanted.note}")
-    old_label = f"version {active.version} (active)" if active is not None else "no active version"
-    old = active.prompt_text if active is not None else ""
-    print_diff(old, wanted.prompt_text, old_label, f"version {wanted.version}", stderr=True)
-    print_note(audience(agent, status, summaries))
-
-
-def audience(agent: str, status: str, summaries: Sequence[StatusSummary]) -> str:
-    """Return who is served the active version of a status."""
-    words = f"It is served to every run of the agent {agent} in the status {status}"
-    if any(summary.primary and summary.status_key == status for summary in summaries):
-        without = [summary.status_key for summary in summaries if summary.active is None]
-        also = f" ({', '.join(key for key in without if key != status)})" if set(without) - {status} else ""
-        words += f", and in every status that has no active version of its own{also}"
-    return f"{words}; running processes follow within a second or so."
-
-
-def described(prompt: Prompt) -> str:
-    """Return a version in words: its number, its author and its age."""
-    by = prompt.author or origin(prompt.is_default_from_code)
-    return f"version {prompt.version} ({by}, {age(prompt.created_at)} ago)"
-
-
-_DONE = {Action.DELETED: "deleted", Action.WITHDRAWN: "withdrawn", Action.REINSTATED: "withdrawn no more"}
-
-
-def report(session: Session, change: EditResult, action: Action | None = None) -> None:
-    """Print what a write did, and what may be meant otherwise in it."""
-    for hint in change.hints:
-        print_note(hint)
-    if session.json:
-        print_json(EditOutput.of(change))
-        return
-    where = f"{change.agent.name}/{change.status_key}"
-    written = change.prompt.version if change.prompt is not None else None
-    previous = change.previous_version
-    active = f"version {change.active_version} is active" if change.active_version is not None else "none is active"
-    if action in _DONE:
-        print_line(f"{where}: version {written} is {_DONE[action]}; {active}")
-    elif written is None:
-        print_line(f"{where}: version {previous} is not active any more; none is")
-    elif change.active_version != written:
-        print_line(f"{where}: version {written} is written; {active}")
-    elif previous == written:
-        print_line(f"{where}: version {written} was active already")
-    else:
-        before = f" (before: {previous})" if previous is not None else ""
-        print_line(f"{where}: version {written} is active{before}")

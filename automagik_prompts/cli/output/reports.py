@@ -7,11 +7,37 @@ from __future__ import annotations
 
 from typing import Literal
 
-from automagik_prompts.cli.output.schemas import Shape
+from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.domain.edits import SyncResult
 from automagik_prompts.editing.files.exporting import ExportedFile, Written
 from automagik_prompts.editing.files.importing import Planned, Step
-from automagik_prompts.editing.findings import Finding, Kind, Level
+from automagik_prompts.editing.findings import Finding, Kind, Level, OneWay, ThreeWays
+
+
+class OneWayLine(Shape):
+    """One of the three texts of a drift."""
+
+    version: int | None
+    text: str
+
+    @classmethod
+    def of(cls, one: OneWay) -> OneWayLine:
+        """Describe a text."""
+        return cls(version=one.version, text=one.text)
+
+
+class ThreeWaysLine(Shape):
+    """What there is to decide between in a drift: what the code said, says now, and what a person made of it."""
+
+    base: OneWayLine | None
+    code: OneWayLine
+    person: OneWayLine
+
+    @classmethod
+    def of(cls, ways: ThreeWays) -> ThreeWaysLine:
+        """Describe three texts."""
+        base = OneWayLine.of(ways.base) if ways.base is not None else None
+        return cls(base=base, code=OneWayLine.of(ways.code), person=OneWayLine.of(ways.person))
 
 
 class FindingLine(Shape):
@@ -26,6 +52,7 @@ class FindingLine(Shape):
     file: str | None
     line: int | None
     command: str | None
+    three_ways: ThreeWaysLine | None
 
     @classmethod
     def of(cls, finding: Finding) -> FindingLine:
@@ -40,6 +67,7 @@ class FindingLine(Shape):
             file=str(finding.place.path) if finding.place is not None else None,
             line=finding.place.line if finding.place is not None else None,
             command=finding.command,
+            three_ways=ThreeWaysLine.of(finding.three_ways) if finding.three_ways is not None else None,
         )
 
 
@@ -90,6 +118,7 @@ class ImportedLine(Shape):
     action: Planned
     version: int | None
     active_version: int | None
+    request: int | None
 
     @classmethod
     def of(cls, step: Step) -> ImportedLine:
@@ -101,6 +130,7 @@ class ImportedLine(Shape):
             action=step.action,
             version=step.version,
             active_version=step.active,
+            request=step.request,
         )
 
 
@@ -119,11 +149,20 @@ class SyncedLine(Shape):
     status_key: str
     version: int | None
     outcome: str
+    request: int | None
+    replaced: int | None
 
     @classmethod
     def of(cls, seeded: SyncResult) -> SyncedLine:
         """Describe it."""
-        return cls(agent=seeded.agent, status_key=seeded.status_key, version=seeded.version, outcome=seeded.outcome)
+        return cls(
+            agent=seeded.agent,
+            status_key=seeded.status_key,
+            version=seeded.version,
+            outcome=seeded.outcome,
+            request=seeded.request.id if seeded.request is not None else None,
+            replaced=seeded.replaced,
+        )
 
 
 class Synced(Shape):

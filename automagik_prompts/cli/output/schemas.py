@@ -1,32 +1,19 @@
-"""What each command prints with `--json`: one stable shape per command.
-
-A field may be added in any release; a field is renamed or removed only in a major one.
-"""
+"""What the commands that look and write print with `--json`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from automagik_prompts.cli.output.review import RequestLine
+from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.domain.edits import EditResult
-from automagik_prompts.domain.records import Action, Event, Prompt
-from automagik_prompts.domain.served import Explanation, ReasonCode, Source, State
-from automagik_prompts.domain.summaries import StatusSummary
+from automagik_prompts.domain.records import Action, Approval, Event, Prompt
+from automagik_prompts.domain.summaries import Match, StatusSummary
 from automagik_prompts.domain.validation import Format
-from automagik_prompts.editing.queries import Match
 
 Origin = Literal["code", "person"]
 """Who wrote a version: the code's declaration, or a person."""
-
-
-class Shape(BaseModel):
-    """The base of all shapes."""
-
-    # Most commands need one or two of these: each is built when it is first used.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 AllowList = Literal["code", "stored"]
@@ -70,6 +57,8 @@ class StatusLine(Shape):
     created_at: datetime | None
     active_since: datetime | None
     drift: bool
+    based_on: int | None
+    approvals: int
 
     @classmethod
     def of(cls, summary: StatusSummary) -> StatusLine:
@@ -90,6 +79,8 @@ class StatusLine(Shape):
             created_at=summary.created_at,
             active_since=summary.active_since,
             drift=summary.drift,
+            based_on=summary.based_on,
+            approvals=summary.protection.approvals if summary.protection is not None else 0,
         )
 
 
@@ -114,6 +105,7 @@ class VersionLine(Shape):
     note: str | None
     content_hash: str
     length: int
+    based_on: int | None
     created_at: datetime
 
     @classmethod
@@ -151,12 +143,16 @@ class EventLine(Shape):
     note: str | None
     revision: int
     at: datetime
+    id: int
+    actor_id: str | None
+    request: int | None
+    approval: Approval | None
 
     @classmethod
-    def of(cls, agent: str, event: Event) -> EventLine:
+    def of(cls, event: Event) -> EventLine:
         """Describe an event."""
         return cls(
-            agent=agent,
+            agent=event.agent,
             status_key=event.status_key,
             action=event.action,
             version=event.version,
@@ -165,6 +161,10 @@ class EventLine(Shape):
             note=event.note,
             revision=event.revision,
             at=event.created_at,
+            id=event.id,
+            actor_id=event.actor_id,
+            request=event.request_id,
+            approval=event.approval,
         )
 
 
@@ -214,65 +214,8 @@ class Difference(Shape):
     unified: str
 
 
-class Explained(Shape):
-    """`explain`."""
-
-    agent: str
-    status_key: str
-    served_status_key: str
-    version: int | None
-    served_from: Source
-    reason: str
-    reasons: list[ReasonCode]
-    state: State
-    error: str | None
-    content_hash: str
-    variables: list[str]
-    notes: list[str]
-
-    @classmethod
-    def of(cls, explanation: Explanation, notes: Sequence[str] = ()) -> Explained:
-        """Describe what is served."""
-        return cls(
-            agent=explanation.agent,
-            status_key=explanation.status_key,
-            served_status_key=explanation.served_status_key,
-            version=explanation.version,
-            served_from=explanation.source,
-            reason=explanation.reason,
-            reasons=[reason.code for reason in explanation.reasons],
-            state=explanation.state,
-            error=explanation.error,
-            content_hash=explanation.content_hash,
-            variables=list(explanation.variables),
-            notes=[*explanation.notes, *notes],
-        )
-
-
-class ServedLine(Shape):
-    """What is served for one status."""
-
-    agent: str
-    status_key: str
-    served_status_key: str
-    version: int | None
-    served_from: Source
-    reason: str
-    content_hash: str
-
-
-class Watched(Shape):
-    """`watch`: one line of JSON now and for each change, each with everything that is served."""
-
-    at: datetime
-    state: State
-    error: str | None
-    problems: list[str]
-    prompts: list[ServedLine]
-
-
 class EditOutput(Shape):
-    """`create`, `activate`, `rollback`, `deactivate`, `copy`, `withdraw`, `delete`: what a write did."""
+    """What a write did, or which request it made."""
 
     agent: str
     status_key: str
@@ -281,6 +224,7 @@ class EditOutput(Shape):
     previous_version: int | None
     revision: int
     hints: list[str]
+    request: RequestLine | None
 
     @classmethod
     def of(cls, change: EditResult) -> EditOutput:
@@ -293,6 +237,7 @@ class EditOutput(Shape):
             previous_version=change.previous_version,
             revision=change.agent.revision,
             hints=list(change.hints),
+            request=RequestLine.of(change.request) if change.request is not None else None,
         )
 
 
@@ -327,5 +272,6 @@ def version_facts(agent: str, prompt: Prompt) -> dict[str, object]:
         "note": prompt.note,
         "content_hash": prompt.content_hash,
         "length": len(prompt.prompt_text),
+        "based_on": prompt.based_on,
         "created_at": prompt.created_at,
     }

@@ -119,6 +119,11 @@ def _picture(char: str) -> str:
     return chr(0x2400 + code) if code < 0x20 else f"<U+{code:04X}>"
 
 
+def one_line(text: str | None) -> str:
+    """Return a note or a comment on one line, so that what follows it cannot pass for something else."""
+    return " ".join((text or "").split())
+
+
 def age(moment: datetime, now: datetime | None = None) -> str:
     """Return how long ago something was, in the largest unit that fits: `5s`, `12m`, `3h`, `40d`, `2y`."""
     seconds = max(0.0, ((now or datetime.now(UTC)) - moment).total_seconds())

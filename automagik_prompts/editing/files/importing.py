@@ -8,14 +8,15 @@ from types import MappingProxyType
 from typing import Literal
 
 from automagik_prompts.declaring.declared import DeclaredAgent
-from automagik_prompts.domain.edits import Intent
+from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, PromptKey, StatusKeys
+from automagik_prompts.domain.policy import Operation, TextState
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.editing import commands, queries
-from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.editing.files.folder import FoundFile
 from automagik_prompts.editing.files.keys import with_agents, with_statuses
+from automagik_prompts.editing.service import EditService
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -35,12 +36,14 @@ class Step:
         action: What is to be done.
         active: The active version, if there is one.
         version: The version that holds the file's text; `None` while it is not written.
+        request: The number of the request by which it waits for approval, if it does.
     """
 
     file: FoundFile
     action: Planned
     active: int | None
     version: int | None = None
+    request: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +146,26 @@ async def _outdated(database: Database, agent: AgentInfo | None, step: Step) -> 
 
 
 async def carry_out(
-    database: Database, plan: ImportPlan, *, activate: bool, intent: Intent, progress: Callable[[Step], None]
+    database: Database,
+    edits: EditService,
+    plan: ImportPlan,
+    *,
+    activate: bool,
+    author: str | None = None,
+    note: str | None,
+    emergency: bool = False,
+    progress: Callable[[Step], None],
 ) -> ImportPlan:
     """Write what a plan says; each file is a change of its own, so an import that was interrupted can be said again.
 
     Args:
         database: An open database.
+        edits: What writes to it, on behalf of who imports.
         plan: What to do.
         activate: Whether to activate what is written.
-        intent: Who imports and why.
+        author: Who imports, where there is no policy.
+        note: Why.
+        emergency: Whether protected statuses are changed without approval.
         progress: Called after each change.
 
     Returns:
@@ -161,13 +175,20 @@ async def carry_out(
         InvalidPromptError: A text is refused.
         DatabaseUnavailableError: The database cannot be written now.
     """
+    for step in plan.work:
+        # All of them first, so that a refusal leaves everything as it was.
+        key, text = step.file.prompt.key, TextState(step.file.prompt.text, step.file.prompt.format, step.version)
+        if step.action == "create":
+            await edits.authorize(Operation.CREATE, *key, text)
+        if activate:
+            await edits.authorize(Operation.ACTIVATE, *key, text)
     if plan.new_agents:
         await database.transaction(repository.add_agents, plan.new_agents)
     done: list[Step] = []
-    edits = DatabaseEdits(database)
     for step in plan.steps:
         prompt, version = step.file.prompt, step.version
-        note = intent.note or f"imported from {step.file.path.name}"
+        because = note or f"imported from {step.file.path.name}"
+        request: int | None = None
         if step.action == "create":
             change = await edits.create(
                 prompt.agent,
@@ -178,16 +199,26 @@ async def carry_out(
                 activate=activate,
                 new_status=True,  # as it was planned
                 allow_invisible=True,  # as it was planned
-                author=intent.author,
-                note=note,
+                emergency=emergency,
+                author=author,
+                note=because,
             )
             version = change.prompt.version if change.prompt is not None else None
+            request = waiting_of(change)
         elif step.action == "activate" and version is not None:
-            await edits.activate(prompt.agent, prompt.status_key, version, author=intent.author, note=note)
-        done.append(Step(step.file, step.action, step.active, version))
+            change = await edits.activate(
+                prompt.agent, prompt.status_key, version, emergency=emergency, author=author, note=because
+            )
+            request = waiting_of(change)
+        done.append(Step(step.file, step.action, step.active, version, request))
         if step.action in {"create", "activate"}:
             progress(done[-1])
     return ImportPlan(tuple(done), plan.new_agents)
+
+
+def waiting_of(change: EditResult) -> int | None:
+    """Return the number of the request by which a change waits for approval, if it does."""
+    return change.request.id if change.request is not None and change.is_waiting else None
 
 
 def _step(file: FoundFile, versions: Iterable[VersionDigest], *, activate: bool) -> Step:

@@ -272,6 +272,7 @@ async def _import_batch(
                 agent.id,
                 default_status_key=agent.default_status_key,
                 variables=sorted({*agent.variables, *plan.uses}),
+                protected=agent.protected,
             )
     await repository.point_to_active(client, (agent.id for agent in locked.values()))
     return decided

@@ -10,12 +10,19 @@ from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F
 from tortoise.queryset import QuerySet
 
-from automagik_prompts.domain.records import AgentInfo
+from automagik_prompts.domain.records import AgentInfo, Protection
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.introspection import required_columns
 from automagik_prompts.storage.models import AgentRow
-from automagik_prompts.storage.repository.mapping import AGENT_COLUMNS, agent_from, agent_value, chunks, numbers
+from automagik_prompts.storage.repository.mapping import (
+    AGENT_COLUMNS,
+    agent_from,
+    agent_value,
+    chunks,
+    numbers,
+    written_protected,
+)
 from automagik_prompts.storage.repository.versions import get_active_prompt
 
 CHANNEL = "automagik_prompts"
@@ -26,7 +33,6 @@ _NOW = "CURRENT_TIMESTAMP"
 
 _RAISE = f"UPDATE agents SET revision = revision + 1, updated_at = {_NOW} WHERE id = ?"
 
-_AGENT_FIELDS = ("id", "name", "default_status_key", "active_default_prompt_id", "variables", "revision")
 _AGENT_COLUMNS = frozenset({"name", "default_status_key", "variables", "revision", "created_at", "updated_at"})
 """The columns of `agents` that are written when an agent is added."""
 
@@ -134,7 +140,12 @@ async def point_to_active(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> No
 
 
 async def set_agent_facts(
-    db: BaseDBAsyncClient, agent_id: int, *, default_status_key: str, variables: Sequence[str]
+    db: BaseDBAsyncClient,
+    agent_id: int,
+    *,
+    default_status_key: str,
+    variables: Sequence[str],
+    protected: Sequence[Protection],
 ) -> None:
     """Write what the code says of an agent besides its texts; `active_default_prompt_id` follows the primary status."""
     active = await get_active_prompt(db, agent_id, default_status_key)
@@ -144,6 +155,7 @@ async def set_agent_facts(
         .update(
             default_status_key=default_status_key,
             variables=list(variables),
+            protected_statuses=written_protected(protected),
             active_default_prompt_id=active.id if active is not None else None,
         )
     )
@@ -171,4 +183,4 @@ def _named(agents: Sequence[AgentInfo]) -> str:
 
 def _agents() -> QuerySet[AgentRow]:
     """Return the query of agents without their times: an application's table may keep these in a form of its own."""
-    return AgentRow.all().only(*_AGENT_FIELDS)
+    return AgentRow.all().only(*AGENT_COLUMNS)

@@ -11,6 +11,15 @@ from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.models import EventRow
 from automagik_prompts.storage.repository.mapping import chunks, current_time, event_value, numbers
 
+_FACTS = tuple(name for name in EventCreate.__slots__ if name != "action")
+_APPEND = f"INSERT INTO prompt_events (created_at, action, {', '.join(_FACTS)}) VALUES (?, ?{', ?' * len(_FACTS)})"
+
+SWITCHING = (Action.ACTIVATED, Action.ROLLED_BACK, Action.DEACTIVATED)
+"""What changes the active version."""
+
+SWITCHED = ", ".join(f"'{action.value}'" for action in SWITCHING)
+"""The same, as a statement has it."""
+
 
 async def add_events(db: BaseDBAsyncClient, events: Sequence[EventCreate]) -> None:
     """Append to the history."""
@@ -19,26 +28,11 @@ async def add_events(db: BaseDBAsyncClient, events: Sequence[EventCreate]) -> No
     now = current_time()
     if len(events) == 1:
         one, connection = events[0], Connection(db)
-        values = (one.status_key, one.action.value, one.prompt_id, one.version, one.from_version, one.author, one.note)
-        await connection.run(
-            "INSERT INTO prompt_events (agent_id, revision, created_at, status_key, action, prompt_id, version, "
-            "from_version, author, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            *(one.agent_id, one.revision, engine_of(connection).written_time(now), *values),
-        )
+        values = (getattr(one, name) for name in _FACTS)
+        await connection.run(_APPEND, engine_of(connection).written_time(now), one.action.value, *values)
         return
     rows = [
-        EventRow(
-            agent_id=event.agent_id,
-            status_key=event.status_key,
-            action=event.action.value,
-            prompt_id=event.prompt_id,
-            version=event.version,
-            from_version=event.from_version,
-            author=event.author,
-            note=event.note,
-            revision=event.revision,
-            created_at=now,
-        )
+        EventRow(**{name: getattr(event, name) for name in _FACTS}, action=event.action.value, created_at=now)
         for event in events
     ]
     await EventRow.bulk_create(rows, batch_size=80, using_db=db)
@@ -51,6 +45,8 @@ async def get_events(
     *,
     actions: Iterable[Action] | None = None,
     prompt_id: int | None = None,
+    request_id: int | None = None,
+    before: int | None = None,
     limit: int | None = None,
 ) -> list[Event]:
     """Return events, newest first.
@@ -61,6 +57,8 @@ async def get_events(
         status_key: Only this status.
         actions: Only these.
         prompt_id: Only those about this version.
+        request_id: Only those of this request for approval.
+        before: Only those with lower ids.
         limit: At most this many.
     """
     query = EventRow.all() if agent_id is None else EventRow.filter(agent_id=agent_id)
@@ -70,10 +68,24 @@ async def get_events(
         query = query.filter(action__in=[action.value for action in actions])
     if prompt_id is not None:
         query = query.filter(prompt_id=prompt_id)
+    if request_id is not None:
+        query = query.filter(request_id=request_id)
+    if before is not None:
+        query = query.filter(id__lt=before)
     query = query.order_by("-id")
     if limit is not None:
         query = query.limit(limit)
     return [event_value(row) for row in await query.using_db(db)]
+
+
+async def get_status_revision(db: BaseDBAsyncClient, agent_id: int, status_key: str) -> int:
+    """Return the highest revision among the events of a status and of its agent's facts; 0 where there is none."""
+    rows = await Connection(db).rows(
+        "SELECT MAX(revision) AS revision FROM prompt_events WHERE agent_id = ? AND status_key IN (?, '')",
+        agent_id,
+        status_key,
+    )
+    return rows[0]["revision"] or 0
 
 
 async def get_activated_versions(
@@ -104,12 +116,11 @@ async def get_last_actions(db: BaseDBAsyncClient, agent_ids: Iterable[int]) -> d
 
     A status that is not there never had an active version.
     """
-    actions = ", ".join(f"'{action.value}'" for action in (Action.ACTIVATED, Action.ROLLED_BACK, Action.DEACTIVATED))
     found: dict[tuple[int, str], Action] = {}
     for chunk in chunks(sorted(set(agent_ids))):
         _, rows = await db.execute_query(
             "SELECT agent_id, status_key, action FROM prompt_events WHERE id IN (SELECT MAX(id) FROM prompt_events "
-            f"WHERE action IN ({actions}) AND agent_id IN ({numbers(chunk)}) GROUP BY agent_id, status_key)"
+            f"WHERE action IN ({SWITCHED}) AND agent_id IN ({numbers(chunk)}) GROUP BY agent_id, status_key)"
         )
         found |= {(row["agent_id"], row["status_key"]): Action(row["action"]) for row in map(dict, rows)}
     return found

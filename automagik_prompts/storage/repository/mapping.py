@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
+from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt, Protection
 from automagik_prompts.storage.models import AgentRow, EventRow, PromptRow
 
 T = TypeVar("T")
@@ -40,10 +41,11 @@ def agent_value(row: AgentRow) -> AgentInfo:
         active_default_prompt_id=row.active_default_prompt_id,
         variables=read_names(row.variables),
         revision=read_number(row.revision),
+        protected=read_protected(row.protected_statuses),
     )
 
 
-_COLUMNS = tuple(name for name in Prompt.__slots__ if name != "is_withdrawn")
+_COLUMNS = tuple(name for name in Prompt.__slots__ if name not in {"is_withdrawn", "based_on"})
 """What of a version stands in its row."""
 
 
@@ -52,7 +54,8 @@ def prompt_value(row: PromptRow) -> Prompt:
     return Prompt(**{name: getattr(row, name) for name in _COLUMNS})
 
 
-PROMPT_COLUMNS, AGENT_COLUMNS = _COLUMNS, tuple(name for name in AgentInfo.__slots__)
+PROMPT_COLUMNS = _COLUMNS
+AGENT_COLUMNS = (*(name for name in AgentInfo.__slots__ if name != "protected"), "protected_statuses")
 """What a statement reads of a version, and of an agent."""
 
 
@@ -71,12 +74,13 @@ def agent_from(row: Mapping[str, Any]) -> AgentInfo:
         active_default_prompt_id=row["active_default_prompt_id"],
         variables=read_names(row["variables"]),
         revision=read_number(row["revision"]),
+        protected=read_protected(row["protected_statuses"]),
     )
 
 
 def event_value(row: EventRow) -> Event:
     """Return a row of `prompt_events` as a value."""
-    facts = {name: getattr(row, name) for name in Event.__slots__}
+    facts = {name: getattr(row, name) for name in Event.__slots__ if name != "agent"}
     return Event(**{**facts, "action": Action(row.action)})
 
 
@@ -96,6 +100,34 @@ def read_text(value: object) -> str:
 def read_label(value: object) -> str:
     """Return a name in a form that can be printed."""
     return read_text(value).encode("utf-8", "replace").decode()
+
+
+def read_protected(value: object) -> tuple[Protection, ...]:
+    """Return the protected statuses from a JSON column; what plain SQL has made unreadable protects what it names."""
+    if isinstance(value, str):
+        with suppress(ValueError):  # otherwise it is the name of a status
+            value = json.loads(value)
+    if isinstance(value, list | str):
+        value = dict.fromkeys([value] if isinstance(value, str) else filter(lambda one: isinstance(one, str), value))
+    if not isinstance(value, dict):
+        return ()
+    found: list[Protection] = []
+    for status_key, rule in sorted(value.items()):
+        facts = rule if isinstance(rule, dict) else {}
+        approvals = facts.get("approvals")
+        found.append(
+            Protection(
+                status_key,
+                approvals if isinstance(approvals, int) and approvals > 0 else 1,
+                facts.get("approve_code") is True,
+            )
+        )
+    return tuple(found)
+
+
+def written_protected(protected: Iterable[Protection]) -> dict[str, dict[str, object]] | None:
+    """Return protected statuses as the JSON column has them; nothing where there are none."""
+    return {one.status_key: {"approvals": one.approvals, "approve_code": one.approve_code} for one in protected} or None
 
 
 def read_names(variables: object) -> tuple[str, ...]:

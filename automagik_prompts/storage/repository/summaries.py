@@ -6,8 +6,10 @@ from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.domain.records import AgentInfo, Protection
 from automagik_prompts.domain.summaries import StatusSummary, VersionDigest
 from automagik_prompts.storage.models import PromptRow, UtcField
+from automagik_prompts.storage.repository.mapping import read_protected
 
 _TIME = UtcField()
 
@@ -17,20 +19,25 @@ async def get_summaries(db: BaseDBAsyncClient, agent_id: int | None = None) -> l
     where = "" if agent_id is None else f"WHERE p.agent_id = {int(agent_id)} "
     _, counted = await db.execute_query(
         "SELECT a.name AS agent, p.agent_id, p.status_key, COUNT(*) AS versions, MAX(p.version) AS latest, "
-        "MAX(CASE WHEN p.is_default_from_code THEN p.version END) AS code_version, a.default_status_key, a.revision "
-        f"FROM prompts p JOIN agents a ON a.id = p.agent_id {where}"
-        "GROUP BY a.name, p.agent_id, p.status_key, a.default_status_key, a.revision ORDER BY a.name, p.status_key"
+        "MAX(CASE WHEN p.is_default_from_code THEN p.version END) AS code_version, a.default_status_key, a.revision, "
+        "a.protected_statuses, "
+        "MAX(CASE WHEN p.is_default_from_code AND w.prompt_id IS NULL THEN p.version END) AS candidate "
+        "FROM prompts p JOIN agents a ON a.id = p.agent_id "
+        f"LEFT JOIN prompt_withdrawals w ON w.prompt_id = p.id AND w.version = p.version {where}"
+        "GROUP BY a.name, p.agent_id, p.status_key, a.default_status_key, a.revision, a.protected_statuses "
+        "ORDER BY a.name, p.status_key"
     )
     _, active = await db.execute_query(
         "SELECT p.agent_id, p.status_key, p.version, p.is_default_from_code, p.author, p.name, p.note, p.created_at, "
-        f"p.updated_at FROM prompts p {where or 'WHERE '}{'AND ' if where else ''}p.is_active = true"
+        "p.updated_at, b.code_version AS based_on FROM prompts p LEFT JOIN prompt_bases b ON b.prompt_id = p.id "
+        f"{where or 'WHERE '}{'AND ' if where else ''}p.is_active = true"
     )
     actives = {(row["agent_id"], row["status_key"]): row for row in map(dict, active)}
     found: list[StatusSummary] = []
     for row in map(dict, counted):
         facts: dict[str, Any] = {}
         if (now := actives.get((row["agent_id"], row["status_key"]))) is not None:
-            facts = {name: now[name] for name in ("author", "name", "note")}
+            facts = {name: now[name] for name in ("author", "name", "note", "based_on")}
             facts |= {"active": now["version"], "from_code": bool(now["is_default_from_code"])}
             facts["created_at"] = _TIME.to_python_value(now["created_at"])
             facts["active_since"] = _TIME.to_python_value(now["updated_at"])
@@ -43,10 +50,17 @@ async def get_summaries(db: BaseDBAsyncClient, agent_id: int | None = None) -> l
                 versions=row["versions"],
                 latest=row["latest"],
                 code_version=row["code_version"],
+                candidate=row["candidate"],
+                protection=_protection(row),
                 **facts,
             )
         )
     return found
+
+
+def _protection(row: dict[str, Any]) -> Protection | None:
+    protected = read_protected(row["protected_statuses"])
+    return AgentInfo(row["agent_id"], row["agent"], protected=protected).protection(row["status_key"])
 
 
 async def get_version_digests(db: BaseDBAsyncClient, agent_id: int) -> list[VersionDigest]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.expressions import Q
 
 from automagik_prompts.domain.keys import folded
 from automagik_prompts.domain.records import Action, AgentInfo, Prompt, PromptCreate
@@ -196,7 +197,12 @@ async def get_same_text(db: BaseDBAsyncClient, prompt: Prompt) -> list[Prompt]:
 
 
 async def get_prompts_by_agent_id(
-    db: BaseDBAsyncClient, agent_id: int, status_key: str | None = None, *, limit: int | None = None
+    db: BaseDBAsyncClient,
+    agent_id: int,
+    status_key: str | None = None,
+    *,
+    after: tuple[str, int] | None = None,
+    limit: int | None = None,
 ) -> list[Prompt]:
     """Return an agent's versions, by status and then newest first.
 
@@ -204,11 +210,14 @@ async def get_prompts_by_agent_id(
         db: The connection.
         agent_id: The agent's id.
         status_key: Only this status.
+        after: The status and number after which to begin.
         limit: At most this many.
     """
     query = PromptRow.filter(agent_id=agent_id)
     if status_key is not None:
         query = query.filter(status_key=status_key)
+    if after is not None:
+        query = query.filter(Q(status_key__gt=after[0]) | Q(status_key=after[0], version__lt=after[1]))
     query = query.order_by("status_key", "-version")
     if limit is not None:
         query = query.limit(limit)

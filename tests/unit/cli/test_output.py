@@ -113,6 +113,7 @@ def test_annotations_are_escaped_for_github() -> None:
         file="prompts/a,b:c.md",
         line=3,
         command="automagik-prompts list",
+        three_ways=None,
     )
     assert annotation(finding, Level.ERROR) == (
         "::error file=prompts/a%2Cb%3Ac.md,line=3,title=automagik-prompts drift::100%25 of%0Athis: a, b "

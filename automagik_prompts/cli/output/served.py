@@ -1,0 +1,66 @@
+"""What the commands that show what is served print with `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from automagik_prompts.cli.output.shape import Shape
+from automagik_prompts.domain.served import Explanation, ReasonCode, Source, State
+
+
+class Explained(Shape):
+    """`explain`."""
+
+    agent: str
+    status_key: str
+    served_status_key: str
+    version: int | None
+    served_from: Source
+    reason: str
+    reasons: list[ReasonCode]
+    state: State
+    error: str | None
+    content_hash: str
+    variables: list[str]
+    notes: list[str]
+
+    @classmethod
+    def of(cls, explanation: Explanation, notes: Sequence[str] = ()) -> Explained:
+        """Describe what is served."""
+        return cls(
+            agent=explanation.agent,
+            status_key=explanation.status_key,
+            served_status_key=explanation.served_status_key,
+            version=explanation.version,
+            served_from=explanation.source,
+            reason=explanation.reason,
+            reasons=[reason.code for reason in explanation.reasons],
+            state=explanation.state,
+            error=explanation.error,
+            content_hash=explanation.content_hash,
+            variables=list(explanation.variables),
+            notes=[*explanation.notes, *notes],
+        )
+
+
+class ServedLine(Shape):
+    """What is served for one status."""
+
+    agent: str
+    status_key: str
+    served_status_key: str
+    version: int | None
+    served_from: Source
+    reason: str
+    content_hash: str
+
+
+class Watched(Shape):
+    """`watch`: one line of JSON now and for each change, each with everything that is served."""
+
+    at: datetime
+    state: State
+    error: str | None
+    problems: list[str]
+    prompts: list[ServedLine]

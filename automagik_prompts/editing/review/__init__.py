@@ -1,0 +1,1 @@
+"""What stands between a text and its activation: policy, approval, drafts, drift."""

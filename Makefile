@@ -38,8 +38,9 @@ check: $(VENV)/.dev ## Lint, format check, strict types and the walls between pa
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-docs: $(VENV)/.dev ## Write docs/api.md from the docstrings
+docs: $(VENV)/.dev ## Write docs/api.md from the docstrings, and the table of docs/roles.md from what is tried
 	@$(BIN)/python -m tests.acceptance.api
+	@$(BIN)/python -m tests.acceptance.roles
 
 soak: $(VENV)/.dev ## Run agents for a while, here MINUTES=5, while things break at random; SEED=... repeats one
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from automagik_prompts.domain.review import ApprovalRequest, Draft, Drift, RequestState
     from automagik_prompts.domain.roles import Roles
     from automagik_prompts.domain.served import Explanation, Health, PromptChange, ServedPrompt, Source, State
-    from automagik_prompts.domain.summaries import Match, StatusSummary
+    from automagik_prompts.domain.summaries import Match, Preview, StatusSummary
     from automagik_prompts.editing.files.exporting import ExportedFile
     from automagik_prompts.exceptions import (
         AccessDeniedError,
@@ -82,6 +82,7 @@ __all__ = [
     "NotAllowedError",
     "Operation",
     "Page",
+    "Preview",
     "Prompt",
     "PromptChange",
     "PromptNotFoundError",
@@ -132,7 +133,7 @@ _MODULES = {
     "domain.review": ("ApprovalRequest", "Draft", "Drift", "RequestState"),
     "domain.roles": ("Roles",),
     "domain.served": ("Explanation", "Health", "PromptChange", "ServedPrompt", "Source", "State"),
-    "domain.summaries": ("Match", "StatusSummary"),
+    "domain.summaries": ("Match", "Preview", "StatusSummary"),
     "editing.files.exporting": ("ExportedFile",),
     "following.memory.snapshot": ("Snapshot",),
     "plugin": ("PromptPlugin",),

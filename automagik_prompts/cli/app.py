@@ -75,13 +75,16 @@ COMMANDS = {
     "events": CommandEntry("history", "events", "List what was done, by whom and why, newest first.", "See"),
     "explain": CommandEntry("explain", "explain", "Show which version is served, from where and why.", "See"),
     "diff": CommandEntry("diff", "diff", "Show the difference between two versions.", "See"),
+    "preview": CommandEntry(
+        "preview", "preview", "Show a text filled with values, what is missing, and what it costs.", "See"
+    ),
     "search": CommandEntry("browse", "search", "Find lines of active versions that contain a text.", "See"),
     "create": CommandEntry("create", "create", "Write a new version of a text.", "Change"),
     "activate": CommandEntry("write", "activate", "Make a version the active one.", "Change"),
     "rollback": CommandEntry("write", "rollback", "Go back to the version that was active before.", "Change"),
     "deactivate": CommandEntry("write", "deactivate", "Leave a status without an active version of its own.", "Change"),
     "copy": CommandEntry("write", "copy", "Copy a text to another agent or status, as a new version there.", "Change"),
-    "keep": CommandEntry("review", "keep", "Keep a person's version although the code has changed.", "Change"),
+    "keep": CommandEntry("check", "keep", "Keep a person's version although the code has changed.", "Change"),
     "withdraw": CommandEntry("withdraw", "withdraw", "Have nobody sent a version any more.", "Change"),
     "delete": CommandEntry("write", "delete", "Delete a version that a person wrote and that is not active.", "Change"),
     "request": CommandEntry(

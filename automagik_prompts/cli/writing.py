@@ -58,7 +58,7 @@ def said(intent: Intent) -> dict[str, Any]:
     return {**words, "emergency": True} if intent.emergency else words
 
 
-async def show_replacement(database: Database, agent: str, wanted: Prompt) -> None:
+async def show_replacement(database: Database, agent: str, wanted: Prompt, *, emergency: bool = False) -> None:
     """Show what another active version changes, and for whom."""
     status = wanted.status_key
     summaries = await queries.summaries(database, agent)
@@ -75,9 +75,11 @@ async def show_replacement(database: Database, agent: str, wanted: Prompt) -> No
     print_diff(old, wanted.prompt_text, old_label, f"version {wanted.version}", stderr=True)
     protection = next((one.protection for one in summaries if one.status_key == status), None)
     if protection is not None:
+        approvals = plural(protection.approvals, "approval")
         print_note(
-            f"It is protected: this asks for {plural(protection.approvals, 'approval')} and changes nothing yet, "
-            "unless --emergency is said."
+            f"It is protected: this passes {approvals} by, and stays marked in the events."
+            if emergency
+            else f"It is protected: this asks for {approvals}, and changes nothing yet."
         )
     print_note(audience(agent, status, summaries))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -145,6 +145,31 @@ class Match:
     excerpt: str
     start: int
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A text filled to be looked at.
+
+    Attributes:
+        agent: The agent's name.
+        status_key: The status.
+        version: The version; `None` for a text that is none yet.
+        text: The filled text.
+        missing: The variables that had no usable value, in the order of the text; a mark stands in their place.
+        variables: The variables that the text uses, sorted.
+        units: How much work it is to fill, estimated with 50 items in each loop; 20 000 are allowed.
+        tokens: How many tokens the filled text has, as a rule of thumb says: a quarter of its characters.
+    """
+
+    agent: str
+    status_key: str
+    version: int | None
+    text: str = field(repr=False)
+    missing: tuple[str, ...]
+    variables: tuple[str, ...]
+    units: int
+    tokens: int
 
 
 class WithdrawnVersion(NamedTuple):

@@ -35,7 +35,17 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         "automagik_prompts",
         (
             *("Prompt", "EditResult", "SyncResult", "ServedPrompt", "Source", "State", "Snapshot", "Explanation"),
-            *("Health", "PromptChange", "Page", "AgentInfo", "StatusSummary", "Event", "Match", "ExportedFile"),
+            *(
+                "Health",
+                "PromptChange",
+                "Page",
+                "AgentInfo",
+                "StatusSummary",
+                "Event",
+                "Match",
+                "Preview",
+                "ExportedFile",
+            ),
         ),
     ),
     "With a connection of your own": (
@@ -135,6 +145,7 @@ _BASES = {
     "TextVerbs": "editing/verbs/texts.py",
     "ActivationVerbs": "editing/verbs/activation.py",
     "ReviewVerbs": "editing/verbs/review.py",
+    "DriftVerbs": "editing/verbs/drifting.py",
     "DraftVerbs": "editing/verbs/drafting.py",
     "LookingVerbs": "editing/verbs/looking.py",
     "PromptOptions": "agent/options.py",

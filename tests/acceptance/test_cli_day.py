@@ -24,6 +24,7 @@ SHAPES: dict[str, type[Shape]] = {
     "events": schemas.EventList,
     "explain": served.Explained,
     "diff": schemas.Difference,
+    "preview": served.Previewed,
     "search": schemas.MatchList,
     "create": schemas.EditOutput,
     "activate": schemas.EditOutput,
@@ -117,6 +118,8 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     assert not run("diff", "maria", "APPROVED", "--code").equal
     assert [match.line for match in run("search", "QUOTE").matches] == [1]
     assert run("check").findings == []
+    filled = run("preview", "maria", "APPROVED", "--set", "name=Ana")
+    assert (filled.version, filled.text, filled.missing, filled.tokens) == (2, "Quote to Ana.\n", [], 4)
 
     assert [file.outcome for file in run("export", "prompts").files] == ["written", "written"]
     path = tmp_path / "prompts" / "maria" / "APPROVED.md"

@@ -36,6 +36,7 @@ CALLS = {
     "events": "",
     "explain": "agent_07 APPROVED",
     "diff": "agent_07 APPROVED 1 10",
+    "preview": "agent_07 APPROVED --set name=Ana",
     "search": "prices",
     "create": "agent_07 APPROVED --text new",
     "activate": "agent_07 APPROVED 3",

@@ -58,7 +58,7 @@ def test_an_activation_shows_what_changes_and_for_whom_and_asks(operator: Operat
         shown = " ".join(terminal.until("Activate it? [y/N]:").split())
         assert re.search(r"version 1 \(code, \d+[smh] ago\) replaces version 2 \(bruno, \d+[smh] ago\)", shown)
         assert "every run of the agent agent_01 in the status NOT_REGISTERED, and in every status that has no" in shown
-        assert "\x1b[9;31m" in terminal.raw
+        assert "\x1b[31m- " in terminal.raw
         terminal.type("n\n")
         assert terminal.end() == 1
         assert terminal.shown.endswith("Nothing was done.\n")
@@ -152,11 +152,12 @@ def test_without_colour_differences_are_marked(operator: Operator, plain: dict[s
     """Where colours do not reach the reader, marks say what was taken away and what was put in."""
     with operator.at_terminal("diff", "agent_01", "APPROVED", "1", environment=plain) as terminal:
         assert terminal.end() == 0
-        assert "Rule [-0-]{+1+}.0: ask {{name}}" in terminal.shown
+        assert "- Rule [-0-].0: ask {{name}}" in terminal.shown
+        assert "+ Rule {+1+}.0: ask {{name}}" in terminal.shown
         assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", terminal.raw)
     with operator.at_terminal("diff", "agent_01", "APPROVED", "1") as terminal:
         assert terminal.end() == 0
-        assert "Rule 01.0: ask {{name}}" in terminal.shown
+        assert "- Rule 0.0: ask {{name}}" in terminal.shown
         assert GREEN in terminal.raw
 
 

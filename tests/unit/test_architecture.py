@@ -67,6 +67,7 @@ PUBLIC = [
     "NotAllowedError",
     "Operation",
     "Page",
+    "Preview",
     "Prompt",
     "PromptChange",
     "PromptNotFoundError",

@@ -1,4 +1,4 @@
-"""The command `check`: what is not in sync, with an exit code and annotations for CI."""
+"""The commands about what is not in sync: `check`, with an exit code and annotations for CI, and `keep`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from typing import Annotated
 
 import typer
 
-from automagik_prompts.cli.options import AgentOption, Modules
+from automagik_prompts.cli.interaction import can_ask, confirm
+from automagik_prompts.cli.options import Agent, AgentOption, Author, ExpectRevision, Modules, Note, Status, Yes
+from automagik_prompts.cli.output.diffs import print_diff
 from automagik_prompts.cli.output.reports import CheckReport, FindingLine, ThreeWaysLine
 from automagik_prompts.cli.output.text import plural, print_item, print_json, print_line, print_note, visible
 from automagik_prompts.cli.session import FOUND, Access, Session, command, import_modules
+from automagik_prompts.cli.writing import described, report
 from automagik_prompts.declaring.registry import registry
+from automagik_prompts.domain.review import Drift
 from automagik_prompts.domain.text import unified_diff
 from automagik_prompts.editing import checks
 from automagik_prompts.editing.files.checks import check_files
@@ -153,3 +157,58 @@ def _in_repository(path: Path) -> str | None:
 
 def _escaped(value: str, more: str = "") -> str:
     return visible("".join(f"%{ord(char):02X}" if char in f"%\r\n{more}" else char for char in value))
+
+
+@command
+def keep(
+    session: Session,
+    agent: Agent,
+    status: Status,
+    code_version: Annotated[
+        int | None,
+        typer.Option(
+            "--code-version",
+            metavar="N",
+            min=1,
+            help="The code's version that you have looked at; by default its newest one.",
+            show_default=False,
+        ),
+    ] = None,
+    author: Author = None,
+    note: Note = None,
+    expect_revision: ExpectRevision = None,
+    yes: Yes = False,
+) -> None:
+    """Keep a person's version although the code has changed.
+
+    Until the code changes again that is no drift. To take the code's text, activate it; to have both, write a version
+    with `create --based-on`.
+    """
+    if can_ask():
+        # As any look at it, this is for who may look.
+        found = session.run(lambda database: session.edits(database).drift(agent, status))
+        if found is not None:
+            show_drift(found)
+            code_version = code_version or found.code.version
+            if not yes:
+                confirm(f"Keep version {found.person.version}?")
+    done = session.run(
+        lambda database: session.edits(database).keep(
+            agent, status, code_version=code_version, author=author, note=note, expected_revision=expect_revision
+        ),
+        Access.WRITE,
+    )
+    if session.json:
+        report(session, done)
+        return
+    print_line(f"{done.agent.name}/{done.status_key}: version {done.active_version} is kept; nothing has drifted now")
+
+
+def show_drift(drift: Drift) -> None:
+    """Show what the code has changed, and what a person has, each since the text that both began with."""
+    base = f"version {drift.base.version} (base)" if drift.base is not None else "no version of the code"
+    began = drift.base.prompt_text if drift.base is not None else ""
+    print_note(f"{drift.agent}/{drift.status_key}: the code, since {base}:")
+    print_diff(began, drift.code.prompt_text, base, f"version {drift.code.version} (code)", stderr=True)
+    print_note(f"and {described(drift.person)}, which is active:")
+    print_diff(began, drift.person.prompt_text, base, f"version {drift.person.version} (active)", stderr=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from automagik_prompts.cli.input import read_text
 from automagik_prompts.cli.interaction import Editor, can_ask, confirm
 from automagik_prompts.cli.options import (
     Agent,
@@ -36,7 +35,7 @@ from automagik_prompts.domain.summaries import StatusSummary
 from automagik_prompts.domain.text import content_hash, unified_diff
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.editing import queries
-from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError, PromptsError
+from automagik_prompts.exceptions import InvalidPromptError, PromptsError
 from automagik_prompts.storage.database import Database
 
 
@@ -159,7 +158,7 @@ def create(
     )
     if given:
         if text is None:
-            plan = _with_text(plan, _read(file if file is not None else "-"))
+            plan = _with_text(plan, read_text(file if file is not None else "-"))
         _check(session, plan)
         _finish(session, plan, before, intent, dry_run=dry_run, yes=yes)
         return
@@ -245,25 +244,6 @@ def _old(plan: CreatePlan, before: Before) -> tuple[str, str]:
     if before.active is None:
         return "", "no active version"
     return before.active.prompt_text, f"{plan.agent}/{plan.status_key} version {before.active.version} (active)"
-
-
-def _read(source: str) -> str:
-    """Return the text of a file, or of standard input, byte for byte.
-
-    Raises:
-        ConfigurationError: It cannot be read, or is not UTF-8.
-    """
-    what = "Standard input" if source == "-" else f"The file {source}"
-    try:
-        return (sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()).decode()
-    except OSError as error:
-        raise ConfigurationError(
-            f"{what} cannot be read: {error.strerror}. Name a file that holds the text."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{what} is not UTF-8: {error.reason} at byte {error.start}. Save it as UTF-8.") from (
-            error
-        )
 
 
 async def _look(

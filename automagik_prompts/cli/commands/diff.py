@@ -49,7 +49,7 @@ def diff(
 ) -> None:
     """Show the difference between two versions.
 
-    On a terminal word by word, in a pipe as a unified diff. One version alone is compared with the active one.
+    On a terminal as people read it, in a pipe as a unified diff. One version alone is compared with the active one.
     """
     if code == (v1 is not None):
         raise typer.BadParameter("name one or two versions, or say --code")

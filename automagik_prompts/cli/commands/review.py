@@ -1,4 +1,4 @@
-"""The commands of review: `request`, `requests`, `approve`, `decline`, `comment`, `keep`."""
+"""The commands of review: `request`, `requests`, `approve`, `decline`, `comment`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import typer
 from automagik_prompts.cli.completion import complete_versions
 from automagik_prompts.cli.interaction import can_ask, confirm
 from automagik_prompts.cli.options import (
-    Agent,
     Author,
     ExpectRevision,
     Note,
     OptionalAgent,
     OptionalStatus,
-    Status,
     Yes,
 )
 from automagik_prompts.cli.output.diffs import print_diff
@@ -24,10 +22,10 @@ from automagik_prompts.cli.output.schemas import EditOutput
 from automagik_prompts.cli.output.tables import columns, print_table
 from automagik_prompts.cli.output.text import one_line, print_json, print_line, print_note, when
 from automagik_prompts.cli.session import Access, Session, command, looking
-from automagik_prompts.cli.writing import described, report
+from automagik_prompts.cli.writing import report
 from automagik_prompts.domain.edits import EditResult, Page
 from automagik_prompts.domain.records import Event
-from automagik_prompts.domain.review import ApprovalRequest, Drift
+from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.editing import queries
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage.database import Database
@@ -262,61 +260,6 @@ def comment(
         print_json(EditOutput.of(done))
         return
     print_line(f"{done.agent.name}/{done.status_key}: it is kept. See: automagik-prompts events {done.agent.name}")
-
-
-@command
-def keep(
-    session: Session,
-    agent: Agent,
-    status: Status,
-    code_version: Annotated[
-        int | None,
-        typer.Option(
-            "--code-version",
-            metavar="N",
-            min=1,
-            help="The code's version that you have looked at; by default its newest one.",
-            show_default=False,
-        ),
-    ] = None,
-    author: Author = None,
-    note: Note = None,
-    expect_revision: ExpectRevision = None,
-    yes: Yes = False,
-) -> None:
-    """Keep a person's version although the code has changed.
-
-    Until the code changes again that is no drift. To take the code's text, activate it; to have both, write a version
-    with `create --based-on`.
-    """
-    if can_ask():
-        # As any look at it, this is for who may look.
-        found = session.run(lambda database: session.edits(database).drift(agent, status))
-        if found is not None:
-            show_drift(found)
-            code_version = code_version or found.code.version
-            if not yes:
-                confirm(f"Keep version {found.person.version}?")
-    done = session.run(
-        lambda database: session.edits(database).keep(
-            agent, status, code_version=code_version, author=author, note=note, expected_revision=expect_revision
-        ),
-        Access.WRITE,
-    )
-    if session.json:
-        report(session, done)
-        return
-    print_line(f"{done.agent.name}/{done.status_key}: version {done.active_version} is kept; nothing has drifted now")
-
-
-def show_drift(drift: Drift) -> None:
-    """Show what the code has changed, and what a person has, each since the text that both began with."""
-    base = f"version {drift.base.version} (base)" if drift.base is not None else "no version of the code"
-    began = drift.base.prompt_text if drift.base is not None else ""
-    print_note(f"{drift.agent}/{drift.status_key}: the code, since {base}:")
-    print_diff(began, drift.code.prompt_text, base, f"version {drift.code.version} (code)", stderr=True)
-    print_note(f"and {described(drift.person)}, which is active:")
-    print_diff(began, drift.person.prompt_text, base, f"version {drift.person.version} (active)", stderr=True)
 
 
 def _tell(session: Session, done: EditResult) -> None:

@@ -52,7 +52,8 @@ def withdraw(
     async def preview(database: Database) -> None:
         wanted = await queries.get(database, agent, status, version)
         if activate is not None:
-            await show_replacement(database, agent, await queries.get(database, agent, status, activate))
+            instead = await queries.get(database, agent, status, activate)
+            await show_replacement(database, agent, instead, emergency=emergency)
         what = (
             "may be used again" if undo else "is withdrawn: conversations that began with it leave it at their next run"
         )

@@ -53,7 +53,8 @@ def activate(
     """Make a version the active one."""
 
     async def preview(database: Database) -> None:
-        await show_replacement(database, agent, await queries.get(database, agent, status, version))
+        wanted = await queries.get(database, agent, status, version)
+        await show_replacement(database, agent, wanted, emergency=emergency)
 
     async def write(database: Database, intent: Intent) -> EditResult:
         return await session.edits(database).activate(agent, status, version, **said(intent))
@@ -86,7 +87,8 @@ def rollback(
     """
 
     async def preview(database: Database) -> None:
-        await show_replacement(database, agent, await queries.find_earlier(database, agent, status))
+        wanted = await queries.find_earlier(database, agent, status)
+        await show_replacement(database, agent, wanted, emergency=emergency)
 
     async def write(database: Database, intent: Intent) -> EditResult:
         return await session.edits(database).rollback(agent, status, **said(intent))

@@ -1,31 +1,20 @@
-"""Differences between two texts: by word and in colour for people, as a unified diff for pipes."""
+"""Differences between two texts: as people read them on a terminal, as a unified diff in a pipe."""
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterator
-from difflib import SequenceMatcher
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from automagik_prompts.cli.output.text import console, is_terminal, visible
-from automagik_prompts.domain.text import text_lines, unified_diff
+from automagik_prompts.domain.differences import Line, Span, compare, folded
+from automagik_prompts.domain.text import unified_diff
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-_WORD = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
-_CONTEXT = 3
-"""Unchanged lines around a change."""
-
-_LONG = 3000
-"""Words of one changed block from which on it is shown line by line: comparing words takes their number squared."""
-
-_ALIKE = 0.35
-"""The share of equal words under which two blocks are shown as one taken away and one put in its place."""
-
-_STYLES = {"-": "red strike", "+": "green"}
+_STYLES = {"-": "red", "+": "green", "↑": "cyan"}
 
 
 def print_diff(old: str, new: str, old_label: str, new_label: str, *, stderr: bool = False) -> None:
@@ -48,7 +37,8 @@ def print_diff(old: str, new: str, old_label: str, new_label: str, *, stderr: bo
 
     out = console(stderr=stderr)
     out.print(Text(f"--- {old_label}\n+++ {new_label}", style="bold"), soft_wrap=True)
-    out.print(word_diff(old, new, marked=not has_colour(out)), end="", soft_wrap=True)
+    for line in diff_lines(old, new, marked=not has_colour(out)):
+        out.print(line, soft_wrap=True)
 
 
 def has_colour(out: Console) -> bool:
@@ -56,57 +46,74 @@ def has_colour(out: Console) -> bool:
     return out.color_system is not None and not out.no_color and not out.is_dumb_terminal
 
 
-def word_diff(old: str, new: str, *, marked: bool) -> Text:
-    """Return the changed places of a text, words taken away and put in side by side.
+def diff_lines(old: str, new: str, *, marked: bool) -> Iterator[Text]:
+    """Yield the lines of a difference: a sign, the text, and what has changed in it.
 
     Args:
         old: The text before.
         new: The text after.
-        marked: Whether to mark changes as `[-taken away-]` and `{+put in+}` instead of by colour.
+        marked: Whether to mark changes inside a line as `[-taken away-]` and `{+put in+}` instead of by colour.
     """
     from rich.text import Text  # as above
 
-    before, after = text_lines(old), text_lines(new)
-    shown = Text()
-    for group in SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(_CONTEXT):
-        shown.append(f"@@ line {group[0][3] + 1} @@\n", style="cyan")
-        for tag, i1, i2, j1, j2 in group:
-            if tag == "equal":
-                shown.append(visible("".join(before[i1:i2])))
+    for group in folded(compare(old, new)):
+        yield Text(f"@@ {_where(group)} @@", style="cyan")
+        waiting: list[Line] = []
+        for line in group:
+            # Lines that were changed one after the other: first what was there, then what is.
+            if line.kind == "changed":
+                waiting.append(line)
                 continue
-            for sign, piece in _pieces("".join(before[i1:i2]), "".join(after[j1:j2])):
-                _append(shown, sign, piece, marked=marked)
-        if not shown.plain.endswith("\n"):
-            shown.append("\n\\ No newline at end of text\n", style="dim")
-    return shown
+            yield from _changed(waiting, marked=marked)
+            waiting = []
+            yield from _one(line)
+        yield from _changed(waiting, marked=marked)
 
 
-def _pieces(old: str, new: str) -> Iterator[tuple[str, str]]:
-    """Yield what was taken away (`-`), put in (`+`) or stayed (space), in the order of reading."""
-    before, after = _WORD.findall(old), _WORD.findall(new)
-    words = SequenceMatcher(None, before, after, autojunk=False)
-    if max(len(before), len(after)) > _LONG or words.ratio() < _ALIKE:
-        yield "-", old if old.endswith("\n") or not old or not new else f"{old}\n"
-        yield "+", new
-        return
-    for tag, i1, i2, j1, j2 in words.get_opcodes():
-        if tag == "equal":
-            yield " ", "".join(before[i1:i2])
-        else:
-            yield "-", "".join(before[i1:i2])
-            yield "+", "".join(after[j1:j2])
+def _where(group: tuple[Line, ...]) -> str:
+    new = next((line.new_number for line in group if line.new_number is not None and line.kind != "moved_away"), None)
+    old = next((line.old_number for line in group if line.old_number is not None and line.kind != "moved_here"), None)
+    return f"line {new}" if new is not None else f"line {old} before"
 
 
-def _append(shown: Text, sign: str, piece: str, *, marked: bool) -> None:
-    if not piece or sign == " ":
-        shown.append(visible(piece))
-        return
-    # A changed blank or line break is nothing to see, and just as real.
-    blank = not piece.strip()
-    text = visible(piece.replace("\n", "↵\n") if blank else piece)
-    if marked:
-        body = text.rstrip("\n")
-        opening, closing = ("[-", "-]") if sign == "-" else ("{+", "+}")
-        shown.append(f"{opening}{body}{closing}{text[len(body) :]}")
+def _changed(lines: Iterable[Line], *, marked: bool) -> Iterator[Text]:
+    lines = list(lines)
+    for line in lines:
+        yield _row("-", line.old, marked=marked)
+    for line in lines:
+        yield _row("+", line.new, marked=marked)
+
+
+def _one(line: Line) -> Iterator[Text]:
+    if line.kind == "same":
+        yield _row(" ", line.new, marked=False)
+    elif line.kind == "removed":
+        yield _row("-", tuple(Span(span.text) for span in line.old), marked=False)
+    elif line.kind == "added":
+        yield _row("+", tuple(Span(span.text) for span in line.new), marked=False)
+    elif line.kind == "moved_away":
+        yield _row("↑", line.old, marked=False, note=f"moved to line {line.new_number}")
     else:
-        shown.append(text, style=f"{_STYLES[sign]} reverse" if blank else _STYLES[sign])
+        yield _row("↑", line.new, marked=False, note=f"moved here from line {line.old_number}")
+
+
+def _row(sign: str, spans: tuple[Span, ...], *, marked: bool, note: str = "") -> Text:
+    from rich.text import Text  # as above
+
+    style = _STYLES.get(sign, "")
+    row = Text(f"{sign} ", style=style)
+    for span in spans:
+        # A changed blank or line break is nothing to see, and just as real.
+        blank = span.is_changed and not span.text.strip()
+        body, feed = span.text.removesuffix("\n"), span.text.endswith("\n")
+        shown = visible(f"{body}↵" if blank and feed else body)
+        if span.is_changed and marked:
+            opening, closing = ("[-", "-]") if sign == "-" else ("{+", "+}")
+            row.append(f"{opening}{shown}{closing}", style=style)
+        else:
+            row.append(shown, style=f"{style} reverse" if span.is_changed else style)
+    if spans and not spans[-1].text.endswith("\n"):
+        row.append("  (no line feed at the end)", style="dim")
+    if note:
+        row.append(f"  ({note})", style="dim")
+    return row

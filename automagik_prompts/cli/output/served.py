@@ -7,6 +7,7 @@ from datetime import datetime
 
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.domain.served import Explanation, ReasonCode, Source, State
+from automagik_prompts.domain.summaries import Preview
 
 
 class Explained(Shape):
@@ -64,3 +65,30 @@ class Watched(Shape):
     error: str | None
     problems: list[str]
     prompts: list[ServedLine]
+
+
+class Previewed(Shape):
+    """`preview`."""
+
+    agent: str
+    status_key: str
+    version: int | None
+    text: str
+    missing: list[str]
+    variables: list[str]
+    units: int
+    tokens: int
+
+    @classmethod
+    def of(cls, preview: Preview) -> Previewed:
+        """Describe a filled text."""
+        return cls(
+            agent=preview.agent,
+            status_key=preview.status_key,
+            version=preview.version,
+            text=preview.text,
+            missing=list(preview.missing),
+            variables=list(preview.variables),
+            units=preview.units,
+            tokens=preview.tokens,
+        )

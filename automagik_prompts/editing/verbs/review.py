@@ -1,4 +1,4 @@
-"""Verbs of review: requests for approval, comments, and deciding a drift."""
+"""Verbs of review: requests for approval, and comments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from automagik_prompts.domain.edits import EditResult, Page
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.policy import Actor, Operation
-from automagik_prompts.domain.review import ApprovalRequest, Drift
+from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.editing.pages import checked_limit, cursor_number, page_of
 from automagik_prompts.editing.verbs.base import Verbs
 from automagik_prompts.exceptions import InvalidPromptError, NotAllowedError
@@ -15,16 +15,14 @@ from automagik_prompts.later import Later
 
 if TYPE_CHECKING:
     from automagik_prompts.editing import queries
-    from automagik_prompts.editing.review import drift, requesting, seeing
+    from automagik_prompts.editing.review import requesting, seeing
 else:
     queries = Later("automagik_prompts.editing.queries")
-    drift, requesting, seeing = (
-        Later(f"automagik_prompts.editing.review.{name}") for name in ("drift", "requesting", "seeing")
-    )
+    requesting, seeing = (Later(f"automagik_prompts.editing.review.{name}") for name in ("requesting", "seeing"))
 
 
 class ReviewVerbs(Verbs):
-    """What people do before a text becomes active, and when the code has changed under theirs."""
+    """What people do before a text becomes active."""
 
     async def request(
         self,
@@ -190,45 +188,6 @@ class ReviewVerbs(Verbs):
             lambda database: requesting.comment(database, name, status, version, request_id=request_id, intent=intent)
         )
 
-    async def keep(
-        self,
-        agent: str,
-        status_key: Status,
-        *,
-        code_version: int | None = None,
-        author: str | None = None,
-        note: str | None = None,
-        expected_revision: int | None = None,
-    ) -> EditResult:
-        """Keep the person's version that is active although the code has changed, until it changes again.
-
-        Args:
-            agent: The agent's name.
-            status_key: The status, a string or an enum member.
-            code_version: The code's version that the decision rests on; `None` for the newest one.
-            author: By whom, where there is no policy.
-            note: Why.
-            expected_revision: As for `create`.
-
-        Raises:
-            InvalidPromptError: It has not drifted.
-            PromptNotFoundError: There is no such agent or status.
-            NotAllowedError: The policy does not allow it.
-            ConflictError: Somebody else wrote first, or the code has changed again.
-            DatabaseUnavailableError: The database cannot be written now.
-        """
-        intent = self._intent(author, note, expected_revision)
-        intent = await self._cleared(
-            intent,
-            Operation.KEEP,
-            agent,
-            status_key,
-            lambda database: seeing.target(database, agent, status_key, None),
-        )
-        return await self._edit(
-            lambda database: drift.keep(database, agent, status_key, code_version=code_version, intent=intent)
-        )
-
     # Looking.
 
     async def requests(
@@ -294,24 +253,6 @@ class ReviewVerbs(Verbs):
             DatabaseUnavailableError: The database cannot be read now.
         """
         return await self._request(request_id)
-
-    async def drift(self, agent: str, status_key: Status) -> Drift | None:
-        """Return how a status has drifted, three ways: what the code said, says now, and what a person made of it.
-
-        Args:
-            agent: The agent's name.
-            status_key: The status, a string or an enum member.
-
-        Returns:
-            The three texts; `None` where nothing is to be decided.
-
-        Raises:
-            PromptNotFoundError: There is no such agent or status.
-            NotAllowedError: The policy does not show the agent.
-            DatabaseUnavailableError: The database cannot be read now.
-        """
-        await self._look_at(agent)
-        return await self._read(lambda database: drift.find_drift(database, agent, status_key))
 
     async def _request(self, request_id: int) -> ApprovalRequest:
         """Return a request; to who may not look at its agent, its number says nothing."""

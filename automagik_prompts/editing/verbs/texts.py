@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.policy import Operation, TextState
 from automagik_prompts.domain.records import Prompt
+from automagik_prompts.domain.summaries import Preview
 from automagik_prompts.domain.validation import Format
 from automagik_prompts.editing.verbs.base import Verbs
 from automagik_prompts.later import Later
 
 if TYPE_CHECKING:
-    from automagik_prompts.editing import commands
+    from automagik_prompts.editing import commands, previewing
     from automagik_prompts.editing.review import seeing
 else:
-    commands, seeing = Later("automagik_prompts.editing.commands"), Later("automagik_prompts.editing.review.seeing")
+    commands, previewing, seeing = (
+        Later(f"automagik_prompts.editing.{name}") for name in ("commands", "previewing", "review.seeing")
+    )
 
 
 class TextVerbs(Verbs):
@@ -188,3 +192,46 @@ class TextVerbs(Verbs):
             lambda database: seeing.concerned(database, agent, status_key, version),
         )
         return await self._edit(lambda database: commands.delete(database, agent, status_key, version, intent=intent))
+
+    async def preview(
+        self,
+        agent: str,
+        status_key: Status,
+        values: Mapping[str, object] | None = None,
+        *,
+        version: int | None = None,
+        text: str | None = None,
+        format: Format = "handlebars",
+    ) -> Preview:
+        """Fill a version, or a text that is no version yet, with values to look at; nothing is written.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status, a string or an enum member.
+            values: The values by name, as `deps` would have them.
+            version: The version's number; by default the active one.
+            text: A text to fill instead.
+            format: How that text is read.
+
+        Raises:
+            InvalidPromptError: The text is refused, as `create` would.
+            PromptNotFoundError: There is no such agent, status or version, or none is active.
+            RenderError: A value is too large, or makes too much work.
+            NotAllowedError: The policy does not show the agent.
+            DatabaseUnavailableError: The database cannot be read now.
+        """
+        await self._look_at(agent)
+        exposed, statuses = self._exposed(agent), self._statuses(agent)
+        return await self._read(
+            lambda database: previewing.preview(
+                database,
+                agent,
+                status_key,
+                values or {},
+                version=version,
+                text=text,
+                format=format,
+                exposed=exposed,
+                statuses=statuses,
+            )
+        )

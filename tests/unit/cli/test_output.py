@@ -7,8 +7,7 @@ from rich.cells import cell_len
 
 from automagik_prompts.cli.app import COMMANDS
 from automagik_prompts.cli.commands.check import annotation
-from automagik_prompts.cli.output import diffs
-from automagik_prompts.cli.output.diffs import word_diff
+from automagik_prompts.cli.output.diffs import diff_lines
 from automagik_prompts.cli.output.reports import FindingLine
 from automagik_prompts.cli.output.tables import columns, terminal_lines
 from automagik_prompts.cli.output.text import age, plural, visible
@@ -61,44 +60,43 @@ def test_a_table_fits_the_terminal_and_loses_nothing(room: int) -> None:
     assert together.count("方") == 30
 
 
-def test_a_difference_is_shown_word_by_word() -> None:
-    """Words taken away and put in stand side by side, with three unchanged lines around."""
-    old = "".join(f"line {n}\n" for n in range(10)) + "Be polite and brief.\nend"
-    new = "".join(f"line {n}\n" for n in range(10)) + "Be kind and brief.\nend"
-    shown = word_diff(old, new, marked=True).plain
-    assert shown == (
-        "@@ line 8 @@\nline 7\nline 8\nline 9\nBe [-polite-]{+kind+} and brief.\nend\n\\ No newline at end of text\n"
+def shown(old: str, new: str, *, marked: bool = True) -> str:
+    """Return a difference as it is printed where colours do not reach the reader."""
+    return "\n".join(line.plain for line in diff_lines(old, new, marked=marked))
+
+
+def test_a_difference_is_shown_line_by_line() -> None:
+    """What was there stands above what is, with the changed words marked, and three unchanged lines around."""
+    old = "".join(f"line {n}\n" for n in range(10)) + "Be polite and brief, in any case.\nend"
+    new = "".join(f"line {n}\n" for n in range(10)) + "Be kind and brief, in any case.\nend"
+    assert shown(old, new) == (
+        "@@ line 8 @@\n  line 7\n  line 8\n  line 9\n- Be [-polite-] and brief, in any case.\n"
+        "+ Be {+kind+} and brief, in any case.\n  end  (no line feed at the end)"
     )
-    coloured = word_diff(old, new, marked=False)
-    assert "Be politekind and brief." in coloured.plain
-    styles = {coloured.plain[span.start : span.end]: str(span.style) for span in coloured.spans}
-    assert styles["polite"] == "red strike"
-    assert styles["kind"] == "green"
+    coloured = list(diff_lines(old, new, marked=False))
+    assert coloured[4].plain == "- Be polite and brief, in any case."
+    assert {str(span.style) for span in coloured[4].spans} == {"red", "red reverse"}
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "shown"),
+    ("old", "new", "lines"),
     [
-        ("a b", "a  b", "a[- -]{+  +}b"),
-        ("a\nb\n", "a\n\nb\n", "a\n{+↵+}\nb\n"),
-        ("a\r\nb", "a\nb", "a[-␍-]\nb"),
-        ("", "new text", "{+new text+}"),
-        ("entirely this", "another one altogether", "[-entirely this-]\n{+another one altogether+}"),
+        ("a b\n", "a  b\n", "- a[- -]b\n+ a{+  +}b"),
+        ("a\nb\n", "a\n\nb\n", "  a\n+ \n  b"),
+        ("a\r\nb\n", "a\nb\n", "- a[-␍-]\n+ a\n  b"),
+        ("a\n", "a", "- a[-↵-]\n+ a  (no line feed at the end)"),
+        ("", "new text\n", "+ new text"),
+        ("entirely this\n", "another one altogether\n", "- entirely this\n+ another one altogether"),
+        (
+            "one\ntwo\nthree\n",
+            "two\nthree\none\n",
+            "↑ one  (moved to line 3)\n  two\n  three\n↑ one  (moved here from line 1)",
+        ),
     ],
 )
-def test_changes_that_hardly_show_are_shown(old: str, new: str, shown: str) -> None:
-    """Blanks, line breaks and carriage returns that changed can be seen."""
-    assert (
-        word_diff(old, new, marked=True).plain.partition("@@\n")[2].replace("\n\\ No newline at end of text\n", "")
-        == shown
-    )
-
-
-def test_a_long_difference_is_shown_in_good_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond some number of words a block is shown as a whole, as comparing words takes their number squared."""
-    monkeypatch.setattr(diffs, "_LONG", 10)
-    shown = word_diff("a " * 20 + "\n", "b " * 20 + "\n", marked=True).plain
-    assert shown.count("[-") == shown.count("{+") == 1
+def test_changes_that_hardly_show_are_shown(old: str, new: str, lines: str) -> None:
+    """Blanks, line breaks and carriage returns that changed can be seen, and what moved is told as moved."""
+    assert shown(old, new).partition(" @@\n")[2] == lines
 
 
 def test_annotations_are_escaped_for_github() -> None:

@@ -1,0 +1,75 @@
+"""`preview`: what the model would be told, before anybody is told it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from automagik_prompts.editing import commands
+from automagik_prompts.schema.migrate import upgrade
+from automagik_prompts.storage.database import Database
+from tests.operator import Operator
+from tests.reviewing import declared, seed
+
+TEXT = "Hi {{name}} in {{contact.city}}.{{#if vip}} Welcome back.{{/if}}{{#each items}} {{this.name}},{{/each}}"
+
+
+@pytest.fixture
+async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
+    """An operator of an agent whose text uses values of all kinds."""
+    registry = declared("seller", "Hello.")
+    registry.expose("seller", ["name", "contact.city", "vip?", "items[].name"])
+    async with Database(sqlite_url) as database:
+        await upgrade(database)
+        await seed(database, registry)
+        await commands.create(database, "seller", "NEW", TEXT, activate=True)
+        await commands.create(database, "seller", "NEW", "Bye {{name}}.")
+    return Operator(tmp_path, sqlite_url)
+
+
+def test_values_of_all_kinds(operator: Operator, tmp_path: Path) -> None:
+    """From options, a dot leading into a value, and from a file, where options win."""
+    (tmp_path / "deps.json").write_text(json.dumps({"name": "Rui", "vip": True, "items": [{"name": "rye"}]}))
+    arguments = ("--values", "deps.json", "--set", "name=Ana", "--set", "contact.city=Porto")
+    done = operator.run("preview", "seller", "new", *arguments)
+    assert (done.code, done.out) == (0, "Hi Ana in Porto. Welcome back. rye,")
+    assert done.err.startswith("35 characters, about 9 tokens (a rule of thumb); ")
+
+
+def test_what_is_missing_is_named(operator: Operator) -> None:
+    """A mark stands in its place, and the option that would give it is named."""
+    done = operator.run("preview", "seller", "NEW", "--set", "name=Ana")
+    assert done.out == "Hi Ana in [No data for contact.city]."
+    assert "No value for contact.city. Give one: --set contact.city=..." in done.err
+    shown = operator.run("preview", "seller", "NEW", "--version", "3", "--json")
+    assert (shown.json["version"], shown.json["missing"], shown.json["variables"]) == (3, ["name"], ["name"])
+
+
+def test_a_text_that_is_no_version_yet(operator: Operator) -> None:
+    """It is checked as if it were written, and nothing is."""
+    done = operator.run("preview", "seller", "NEW", "--file", "-", "--set", "name=Ana", text="Dear {{name}}!")
+    assert done.out == "Dear Ana!"
+    refused = operator.run("preview", "seller", "NEW", "--file", "-", text="Our key is {{api_key}}.")
+    assert (refused.code, refused.out) == (1, "")
+    assert "uses api_key, which the agent's code does not expose" in refused.err
+    assert len(operator.run("history", "seller", "NEW", "--json").json["versions"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ("--set name", 2, "is not of the form NAME=VALUE"),
+        ("--set .=x", 2, "is not of the form NAME=VALUE"),
+        ("--set name=Ana --set name.first=Ana", 2, "leads into 'name', which has a value already"),
+        ("--values nowhere.json", 1, "cannot be read"),
+        ("--version 9", 1, "has no version 9"),
+        ("--version 1 --file -", 2, "not both"),
+    ],
+)
+def test_refusals(operator: Operator, arguments: str, code: int, words: str) -> None:
+    """What cannot be meant is refused, with what to do."""
+    done = operator.run("preview", "seller", "NEW", *arguments.split())
+    assert done.code == code
+    assert words in done.err

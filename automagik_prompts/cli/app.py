@@ -152,7 +152,15 @@ class LazyGroup(TyperGroup):
 
 
 app = typer.Typer(
-    name=PROGRAM, cls=LazyGroup, context_settings=CONTEXT, rich_markup_mode="rich", pretty_exceptions_enable=False
+    name=PROGRAM,
+    cls=LazyGroup,
+    context_settings=CONTEXT,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    epilog=(
+        "AUTOMAGIK_PROMPTS_POLICY=module:object says who may do what. Here it guards against mistakes: only the "
+        "database's own rights guard against people."
+    ),
 )
 
 

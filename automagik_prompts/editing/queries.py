@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from automagik_prompts.domain.keys import PromptKey, Status, StatusKeys, new_key
-from automagik_prompts.domain.records import AgentInfo, Event, Prompt
+from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
 from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.domain.summaries import Match, StatusSummary
 from automagik_prompts.domain.text import unified_diff
@@ -127,6 +128,9 @@ async def events(
     status: Status | None = None,
     *,
     request_id: int | None = None,
+    actions: Collection[Action] | None = None,
+    author: str | None = None,
+    since: datetime | None = None,
     before: int | None = None,
     limit: int | None = None,
 ) -> list[Event]:
@@ -137,6 +141,9 @@ async def events(
         agent: Only to this agent's prompts.
         status: Only to this status.
         request_id: Only about this request for approval.
+        actions: Only these.
+        author: Only by somebody of this name or id.
+        since: Only what is not older.
         before: Only events with lower numbers.
         limit: How many, at most.
 
@@ -154,9 +161,17 @@ async def events(
             keys = StatusKeys(await database.run(repository.get_status_keys, known.id))
             status_key = keys.find(status) or status_key
     found = await database.run(
-        repository.get_events, agent_id, status_key, request_id=request_id, before=before, limit=limit
+        repository.get_events,
+        agent_id,
+        status_key,
+        actions=actions,
+        request_id=request_id,
+        author=author,
+        since=since,
+        before=before,
+        limit=limit,
     )
-    if agent is not None and status is not None and not found and before is None and request_id is None:
+    if agent is not None and status is not None and not found and before is None:
         await find_status(database, known, status)  # a misspelt one is no status to which nothing was done
     if agent is None:
         names = {info.id: info.name for info in await agents(database)}

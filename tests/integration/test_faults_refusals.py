@@ -262,6 +262,7 @@ async def test_fault_27_schema_that_cannot_be_read(
     await until(lambda: NEWER in (plugin.health().error or ""), "the reason is told by name")
     assert await told(plugin, "a") == ACTIVE
     assert plugin.explain("a").source is Source.DATABASE
+    await until(lambda: bool(lines(caplog, logging.WARNING)), "it is logged")
     assert len(warnings := lines(caplog, logging.WARNING)) == 1
     assert NEWER in warnings[0]
     await execute(prepared_url, "ALTER TABLE prompts RENAME COLUMN body TO prompt_text")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 import typer
 
 from automagik_prompts.cli.completion import complete_agents, complete_versions
-from automagik_prompts.cli.options import Agent, OptionalAgent, Status
+from automagik_prompts.cli.moments import moment
+from automagik_prompts.cli.options import Agent, Status
 from automagik_prompts.cli.output.schemas import (
     AgentLine,
     AgentList,
@@ -35,9 +37,13 @@ from automagik_prompts.cli.output.text import (
 from automagik_prompts.cli.session import Session, command, looking
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.summaries import Match, StatusSummary
-from automagik_prompts.editing import queries
+from automagik_prompts.editing import checks, queries
+from automagik_prompts.editing.findings import Kind
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage.database import Database
+
+_BROKEN = frozenset({Kind.INACTIVE, Kind.UNEXPOSED, Kind.INVALID, Kind.CHANGED})
+"""What keeps a status' own text from being served."""
 
 NOTHING = "There are no prompts yet. Declare them in code and run: automagik-prompts sync"
 
@@ -96,20 +102,65 @@ def _agent_line(info: AgentInfo, summaries: list[StatusSummary]) -> AgentLine:
 
 
 @command
-@looking
-def list_prompts(session: Session, agent: OptionalAgent = None) -> None:
+def list_prompts(
+    session: Session,
+    agent: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[AGENT]",
+            help="Only this agent, or those that a pattern such as 'support*' fits.",
+            autocompletion=complete_agents,
+            show_default=False,
+        ),
+    ] = None,
+    drift: Annotated[bool, typer.Option("--drift", help="Only what has drifted.")] = False,
+    problem: Annotated[
+        bool, typer.Option("--problem", help="Only what has no active version, or one that cannot be served.")
+    ] = False,
+    author: Annotated[
+        str | None,
+        typer.Option("--author", metavar="NAME", help="Only whose active version they wrote.", show_default=False),
+    ] = None,
+    changed_since: Annotated[
+        str | None,
+        typer.Option(
+            "--changed-since",
+            metavar="WHEN",
+            help="Only what became active since: 2026-11-24, 2026-11-24T14:00, or 3d, 12h.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """List each status with its active version.
 
     A star marks the primary status. Drift: the code has changed under a person's version, and that is the code's.
     """
+    since = moment(changed_since, "--changed-since") if changed_since is not None else None
+    pattern = agent if agent is not None and any(char in agent for char in "*?[") else None
+    if agent is not None and pattern is None:
+        session.authorize([agent])
 
-    async def read(database: Database) -> list[StatusSummary]:
+    async def read(database: Database) -> tuple[list[StatusSummary], int]:
         shown = await session.edits(database).visible()
-        return [summary for summary in await queries.summaries(database, agent) if summary.agent in shown]
+        found = await queries.summaries(database, agent if pattern is None else None)
+        found = [one for one in found if one.agent in shown]
+        kept = [one for one in found if pattern is None or fnmatchcase(one.agent, pattern)]
+        if problem:
+            findings = await checks.check_database(database, {}, {one.agent for one in kept})
+            bad = {(one.agent, one.status_key) for one in findings if one.kind in _BROKEN}
+            kept = [one for one in kept if (one.agent, one.status_key) in bad]
+        if author is not None:
+            kept = [one for one in kept if one.active is not None and one.author == author]
+        if since is not None:
+            kept = [one for one in kept if one.active_since is not None and one.active_since >= since]
+        return [one for one in kept if one.drift or not drift], len(found)
 
-    summaries = session.run(read)
+    summaries, count = session.run(read)
     if session.json:
         print_json(StatusList(statuses=[StatusLine.of(summary) for summary in summaries]))
+        return
+    if not summaries and count:
+        print_line(f"None of {plural(count, 'status', 'statuses')} is so.")
         return
     if not summaries:
         session.authorize([""])

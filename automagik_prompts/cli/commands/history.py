@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from automagik_prompts.cli.moments import moment
 from automagik_prompts.cli.options import Agent, Limit, OptionalAgent, OptionalStatus
 from automagik_prompts.cli.output.schemas import EventLine, EventList, VersionLine, VersionList, origin
 from automagik_prompts.cli.output.tables import columns, print_table
 from automagik_prompts.cli.output.text import is_terminal, print_json, print_line, print_note, when
 from automagik_prompts.cli.session import Session, command, looking
-from automagik_prompts.domain.records import Event, Prompt
+from automagik_prompts.domain.records import Action, Event, Prompt
 from automagik_prompts.editing import queries
 from automagik_prompts.editing.pages import MAX_PAGE
 from automagik_prompts.storage.database import Database
@@ -61,15 +62,39 @@ def events(
             "--request", metavar="REQUEST", help="Only those of this request for approval.", min=1, show_default=False
         ),
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="WHEN", help="Not older: 2026-11-24, 2026-11-24T14:00, or 3d, 12h.", show_default=False
+        ),
+    ] = None,
+    author: Annotated[
+        str | None, typer.Option("--author", metavar="NAME", help="Only by this person.", show_default=False)
+    ] = None,
+    action: Annotated[
+        list[Action] | None,
+        typer.Option("--action", help="Only this. May be given several times.", show_default=False),
+    ] = None,
+    lines: Annotated[bool, typer.Option("--jsonl", help="Print one line of JSON for each event.")] = False,
     limit: Limit = 50,
 ) -> None:
     """List what was done, by whom and why, newest first."""
+    begin = moment(since, "--since") if since is not None else None
 
     async def read(database: Database) -> list[Event]:
         edits, found, after = session.edits(database), list[Event](), None
         while len(found) <= limit:
             most = min(limit + 1 - len(found), MAX_PAGE)
-            page = await edits.events(agent, status, request_id=number, after=after, limit=most)
+            page = await edits.events(
+                agent,
+                status,
+                request_id=number,
+                actions=action or None,
+                author=author,
+                since=begin,
+                after=after,
+                limit=most,
+            )
             found += page.items
             after = page.next
             if after is None:
@@ -78,11 +103,15 @@ def events(
 
     found = session.run(read)
     shown = found[:limit]
+    if lines:
+        for event in shown:
+            print_json(EventLine.of(event), one_line=True)
+        return
     if session.json:
         print_json(EventList(events=[EventLine.of(event) for event in shown]))
         return
     if not shown:
-        print_line("Nothing was done yet.")
+        print_line("Nothing of that was done." if begin or author or action or number else "Nothing was done yet.")
         return
     print_table(
         columns("=when", "agent", "status", "=what", ">version", ">from", "author"),

@@ -1,15 +1,16 @@
-"""Verbs that look: what there is, what was done, what waits; in pages, and only what the policy shows."""
+"""Verbs that look: what there is, and what was done; in pages, and only what the policy shows."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automagik_prompts.domain.edits import Page
 from automagik_prompts.domain.keys import Status
-from automagik_prompts.domain.records import AgentInfo, Event, Prompt
+from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
 from automagik_prompts.domain.summaries import Match, StatusSummary
 from automagik_prompts.domain.validation import MAX_VERSION
 from automagik_prompts.editing.pages import checked_limit, cursor_number, cursor_of, cursor_parts, page_of
@@ -125,29 +126,15 @@ class LookingVerbs(Verbs):
         await self._look_at(agent)
         return await self._read(lambda database: queries.versions(database, agent, status_key, limit=limit))
 
-    async def diff(self, agent: str, status_key: Status, old: int, new: int) -> str:
-        """Return the difference between two versions as a unified diff; empty if their texts are equal.
-
-        Args:
-            agent: The agent's name.
-            status_key: The status.
-            old: The number of one version.
-            new: The number of the other.
-
-        Raises:
-            PromptNotFoundError: There is no such agent, status or version.
-            NotAllowedError: The policy does not show the agent.
-            DatabaseUnavailableError: The database cannot be read now.
-        """
-        await self._look_at(agent)
-        return await self._read(lambda database: queries.diff(database, agent, status_key, old, new))
-
     async def events(
         self,
         agent: str | None = None,
         status_key: Status | None = None,
         *,
         request_id: int | None = None,
+        actions: Collection[Action] | None = None,
+        author: str | None = None,
+        since: datetime | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> Page[Event]:
@@ -157,6 +144,9 @@ class LookingVerbs(Verbs):
             agent: Only to this agent's prompts.
             status_key: Only to this status.
             request_id: Only about this request for approval: its comments, who approved.
+            actions: Only these, such as `"activated"`.
+            author: Only by somebody of this name or id.
+            since: Only what is not older.
             after: The `next` of the page before.
             limit: How many, from 1 to 1000.
 
@@ -170,6 +160,7 @@ class LookingVerbs(Verbs):
         checked_limit(limit)
         if request_id is not None and not 0 < request_id <= MAX_VERSION:
             return Page(())
+        wanted = [Action(action) for action in actions] if actions is not None else None
         found: list[Event] = []
         before = cursor_number(after) if after is not None else None
         seen: dict[str, bool] = {}
@@ -181,6 +172,9 @@ class LookingVerbs(Verbs):
                     agent,
                     status_key,
                     request_id=request_id,
+                    actions=wanted,
+                    author=author,
+                    since=since,
                     before=place,  # noqa: B023  # awaited before the next one
                     limit=limit + 1,
                 )
@@ -223,7 +217,7 @@ class LookingVerbs(Verbs):
         if agent is not None:
             await self._look_at(agent)
             name = agent
-            names: AsyncIterator[str] = _each([agent])
+            names = _each([agent])
         else:
             names = (info.name async for info in self._visible(name, None, including=True))
         found: list[tuple[Match, str]] = []

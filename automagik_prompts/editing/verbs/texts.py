@@ -1,4 +1,4 @@
-"""Verbs that write and delete texts."""
+"""Verbs about texts: writing, copying and deleting them, filling them to look at, and comparing them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from automagik_prompts.editing.verbs.base import Verbs
 from automagik_prompts.later import Later
 
 if TYPE_CHECKING:
-    from automagik_prompts.editing import commands, previewing
+    from automagik_prompts.editing import commands, previewing, queries
     from automagik_prompts.editing.review import seeing
 else:
-    commands, previewing, seeing = (
-        Later(f"automagik_prompts.editing.{name}") for name in ("commands", "previewing", "review.seeing")
+    commands, previewing, queries, seeing = (
+        Later(f"automagik_prompts.editing.{name}") for name in ("commands", "previewing", "queries", "review.seeing")
     )
 
 
@@ -235,3 +235,20 @@ class TextVerbs(Verbs):
                 statuses=statuses,
             )
         )
+
+    async def diff(self, agent: str, status_key: Status, old: int, new: int) -> str:
+        """Return the difference between two versions as a unified diff; empty if their texts are equal.
+
+        Args:
+            agent: The agent's name.
+            status_key: The status.
+            old: The number of one version.
+            new: The number of the other.
+
+        Raises:
+            PromptNotFoundError: There is no such agent, status or version.
+            NotAllowedError: The policy does not show the agent.
+            DatabaseUnavailableError: The database cannot be read now.
+        """
+        await self._look_at(agent)
+        return await self._read(lambda database: queries.diff(database, agent, status_key, old, new))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.expressions import Q
 
 from automagik_prompts.domain.records import Action, Event, EventCreate
 from automagik_prompts.storage.connection import Connection, engine_of
@@ -46,6 +48,8 @@ async def get_events(
     actions: Iterable[Action] | None = None,
     prompt_id: int | None = None,
     request_id: int | None = None,
+    author: str | None = None,
+    since: datetime | None = None,
     before: int | None = None,
     limit: int | None = None,
 ) -> list[Event]:
@@ -58,6 +62,8 @@ async def get_events(
         actions: Only these.
         prompt_id: Only those about this version.
         request_id: Only those of this request for approval.
+        author: Only those by somebody of this name or id.
+        since: Only those that are not older.
         before: Only those with lower ids.
         limit: At most this many.
     """
@@ -70,6 +76,10 @@ async def get_events(
         query = query.filter(prompt_id=prompt_id)
     if request_id is not None:
         query = query.filter(request_id=request_id)
+    if author is not None:
+        query = query.filter(Q(author=author) | Q(actor_id=author))
+    if since is not None:
+        query = query.filter(created_at__gte=since)
     if before is not None:
         query = query.filter(id__lt=before)
     query = query.order_by("-id")

@@ -259,3 +259,32 @@ def test_actors() -> None:
     for wrong in ("", " ", "a\u200b", "a\nb"):
         with pytest.raises(InvalidPromptError):
             Actor(wrong)
+
+
+async def test_versions_and_differences_are_for_who_may_look(database: Database, agent: str) -> None:
+    """The older ways to look ask as the pages do."""
+    ana = as_(database, Actor("ana", roles=("viewer",), agents=(agent,)), Roles())
+    assert [one.version for one in await ana.history(agent, "NEW")] == [3, 2, 1]
+    assert "+three" in await ana.diff(agent, "NEW", 2, 3)
+    rui = as_(database, Actor("rui"), Roles())
+    for look in (rui.history(agent), rui.diff(agent, "NEW", 1, 2), rui.preview(agent, "NEW"), rui.drift(agent, "NEW")):
+        with pytest.raises(NotAllowedError, match=f"rui may not view {agent}"):
+            await look
+
+
+async def test_a_number_says_nothing_to_who_may_not_look(database: Database, agent: str) -> None:
+    """A request's number names no agent to somebody who has no role for it."""
+    await seed(database, declared(agent))
+    await as_(database, BEA).create(agent, "APPROVED", "two")
+    asked = await as_(database, BEA).activate(agent, "APPROVED", 2)
+    assert asked.request is not None
+    number, rui = asked.request.id, as_(database, Actor("rui"), Roles())
+    for look in (
+        rui.get_request(number),
+        rui.approve(number),
+        rui.decline(number, note="no"),
+        rui.comment("elsewhere", "NEW", request_id=number, text="hm"),
+    ):
+        with pytest.raises(NotAllowedError) as refused:
+            await look
+        assert agent not in str(refused.value)

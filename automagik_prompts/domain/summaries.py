@@ -36,6 +36,12 @@ class StatusHead:
     active_from_code: bool
 
 
+def _is_behind(code_version: int | None, active: int | None, based_on: int | None) -> bool:
+    if code_version is None or active is None:
+        return False
+    return code_version > (active if based_on is None else based_on)
+
+
 @dataclass(frozen=True, slots=True)
 class DriftState:
     """What says whether the code has changed under the active version of a status.
@@ -58,9 +64,7 @@ class DriftState:
     @property
     def drift(self) -> bool:
         """Whether the code has changed under a person's version: nobody has decided between the two since."""
-        if self.active is None or self.from_code or self.code_version is None:
-            return False
-        return self.code_version > (self.active if self.based_on is None else self.based_on)
+        return not self.from_code and _is_behind(self.code_version, self.active, self.based_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,7 @@ class StatusSummary:
     @property
     def drift(self) -> bool:
         """Whether the code has changed under a person's version: nobody has decided between the two since."""
-        if self.active is None or self.from_code or self.candidate is None:
-            return False
-        return self.candidate > (self.active if self.based_on is None else self.based_on)
+        return not self.from_code and _is_behind(self.candidate, self.active, self.based_on)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from automagik_prompts.runtime.callbacks import OnRequestCallback
 from automagik_prompts.runtime.lifecycle import Lifecycle
 
 if TYPE_CHECKING:
-    from automagik_prompts.editing import queries
     from automagik_prompts.editing.review import authorizing
     from automagik_prompts.schema import migrate
     from automagik_prompts.storage import database as storage
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from automagik_prompts.storage.database import Database
 else:
     authorizing = Later("automagik_prompts.editing.review.authorizing")
-    queries = Later("automagik_prompts.editing.queries")
     migrate = Later("automagik_prompts.schema.migrate")
     storage = Later("automagik_prompts.storage.database")
 
@@ -57,7 +55,8 @@ class PluginEdits(EditService):
         """Call a sync or async function when this process asks for approval, or passes it by in an emergency.
 
         It is called once, in the process where it was asked, on a thread of its own, so that approvers can be told.
-        What the command line asks is told to the policy's own method `on_request`, if it has one, as well as here.
+        The policy's own method `on_request`, if it has one, is called as well. What the command line asks is told to
+        that method alone: it is another process.
 
         Args:
             callback: Takes an `ApprovalRequest`.

@@ -78,7 +78,7 @@ async def request(
     target: Prompt | None = None
     if version is not None:
         target = await find_version(database, known, status, version)
-        check_servable(target, known, _exposed(declared, agent))
+        check_servable(target, known, _exposed(declared, known.name))
     status_key = target.status_key if target is not None else await find_status(database, known, status)
     operation = Operation.ACTIVATE if target is not None else Operation.DEACTIVATE
 

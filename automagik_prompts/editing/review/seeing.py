@@ -11,6 +11,7 @@ from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 
 Seen = tuple[PromptKey, Prompt | None, Prompt | None]
+"""Which prompt is meant, the version that is active or concerned, and the one that would be active."""
 
 
 async def active(database: Database, key: PromptKey) -> Seen:

@@ -198,7 +198,7 @@ class ActivationVerbs(Verbs):
             raise InvalidPromptError("undo takes a withdrawal back and activates nothing. Use activate afterwards.")
         intent = self._intent(author, note, expected_revision, emergency=emergency)
         operation = Operation.REINSTATE if undo else Operation.WITHDRAW
-        await self._seen(
+        await self._cleared(
             intent,
             operation,
             agent,

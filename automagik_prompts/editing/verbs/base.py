@@ -10,7 +10,6 @@ from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import EditResult, Intent
 from automagik_prompts.domain.keys import PromptKey, Status, folded, new_key
 from automagik_prompts.domain.policy import CODE, Actor, Operation, Policy, TextState
-from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.domain.validation import normalized
 from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError, NotAllowedError, PromptNotFoundError
@@ -24,9 +23,6 @@ else:
     seeing = Later("automagik_prompts.editing.review.seeing")
 
 T = TypeVar("T")
-
-Seen = tuple[PromptKey, Prompt | None, Prompt | None]
-"""Which prompt is meant, the version that is active or concerned, and the one that would be active."""
 
 
 class Verbs(ABC):
@@ -97,7 +93,7 @@ class Verbs(ABC):
         operation: Operation,
         agent: str,
         status: Status,
-        see: Callable[[Database], Coroutine[Any, Any, Seen]] | None = None,
+        see: Callable[[Database], Coroutine[Any, Any, seeing.Seen]] | None = None,
         after: TextState | None = None,
     ) -> Intent:
         """Ask the policy, if there is one, and return the intent with what it has decided.
@@ -127,21 +123,6 @@ class Verbs(ABC):
         if intent.emergency:
             await authorizing.authorize(policy, intent.actor, Operation.EMERGENCY, key, before, after or instead)
         return authorizing.cleared(intent, decision, before, instead)
-
-    async def _seen(
-        self,
-        intent: Intent,
-        operation: Operation,
-        agent: str,
-        status: Status,
-        see: Callable[[Database], Coroutine[Any, Any, Seen]],
-    ) -> None:
-        """Ask the policy about what is done to a version and leaves the active one as it is.
-
-        Raises:
-            NotAllowedError: It does not allow it.
-        """
-        await self._cleared(intent, operation, agent, status, see)
 
     async def _allowed(self, intent: Intent, operation: Operation, agent: str = "", status_key: str = "") -> None:
         """Ask the policy about what changes no version.

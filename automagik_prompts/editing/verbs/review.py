@@ -55,7 +55,7 @@ class ReviewVerbs(Verbs):
             DatabaseUnavailableError: The database cannot be written now.
         """
         intent = self._intent(author, note, expected_revision)
-        await self._seen(
+        await self._cleared(
             intent,
             Operation.REQUEST,
             agent,
@@ -117,7 +117,7 @@ class ReviewVerbs(Verbs):
         """
         intent = self._intent(author, note)
         found = await self._request(request_id)
-        await self._seen(
+        await self._cleared(
             intent,
             Operation.DECLINE,
             found.agent,
@@ -181,7 +181,7 @@ class ReviewVerbs(Verbs):
         if agent is None or status_key is None:
             raise InvalidPromptError("Say what the comment is about: an agent and a status, or a request.")
         name, status = agent, status_key
-        await self._seen(
+        await self._cleared(
             intent, Operation.COMMENT, name, status, lambda database: seeing.target(database, name, status, version)
         )
         return await self._edit(

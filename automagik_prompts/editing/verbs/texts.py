@@ -184,7 +184,7 @@ class TextVerbs(Verbs):
         """
         intent = self._intent(author, note, expected_revision)
         # What would change is this version, which is not active: so the active one is not what was seen.
-        await self._seen(
+        await self._cleared(
             intent,
             Operation.DELETE,
             agent,

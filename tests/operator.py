@@ -132,7 +132,7 @@ class Operator:
         return Terminal(
             [str(COMMAND), *arguments],
             self.folder,
-            self._with({"TERM": "xterm-256color", **(environment or {})}),
+            self._with({"TERM": "xterm-256color", "PAGER": "", **(environment or {})}),
             columns,
         )
 

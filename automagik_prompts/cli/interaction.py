@@ -9,13 +9,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import typer
 
 from automagik_prompts.cli.output.text import print_note
-from automagik_prompts.exceptions import ConfigurationError
+from automagik_prompts.exceptions import ConfigurationError, InvalidPromptError
 from automagik_prompts.settings import Settings
+
+_CUT = "# ----- The text ends above this line. What follows is left out. -----"
+"""The first line of what an editor shows below a text."""
 
 
 def find_author(given: str | None, settings: Settings) -> str | None:
@@ -68,14 +73,17 @@ class Editor:
     Args:
         text: The text to begin with.
         suffix: The file's suffix, for the editor's highlighting.
+        help: Lines for the person, below the text; they are taken out again.
     """
 
-    def __init__(self, text: str, suffix: str) -> None:
+    def __init__(self, text: str, suffix: str, help: Sequence[str] = ()) -> None:
         self._began = text
+        self._help = [_CUT, *(f"# {line}".rstrip() for line in help)] if help else []
         handle, name = tempfile.mkstemp(prefix="prompt-", suffix=suffix)
         self.path = Path(name)
+        between = "" if not help or text.endswith("\n") else "\n"
         with os.fdopen(handle, "wb") as file:
-            file.write(text.encode())
+            file.write("".join([text, between, *(f"{line}\n" for line in self._help)]).encode())
 
     def edit(self) -> str:
         """Open the editor, wait for it, and return the text.
@@ -85,6 +93,7 @@ class Editor:
 
         Raises:
             ConfigurationError: The editor cannot be started or fails.
+            InvalidPromptError: Of the lines for the person some are left, so that it is not certain what is text.
         """
         command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
         try:
@@ -97,12 +106,30 @@ class Editor:
             text = self.path.read_bytes().decode()
         except UnicodeDecodeError as error:
             raise ConfigurationError(f"The editor saved {self.path} in another encoding. Save it as UTF-8.") from error
+        text = self._without_help(text)
         if not self._began.endswith("\n") and text.endswith("\n") and not text.endswith("\n\n"):
             text = text.removesuffix("\n").removesuffix("\r")
         return text
 
+    def _without_help(self, text: str) -> str:
+        """Take out the lines for the person; whatever stands around them is text, and stays."""
+        lines = text.splitlines(keepends=True)
+        bare = [line.rstrip() for line in lines]
+        count = len(self._help)
+        for place in range(len(bare) - count, -1, -1):
+            if count and bare[place : place + count] == self._help:
+                return "".join(lines[:place] + lines[place + count :])
+        if left := next((line for line in bare if line in self._help and len(line) > 1), None):
+            raise InvalidPromptError(
+                f"Some of the lines below the text were changed, and {left!r} is left of them. Remove all of them: "
+                "they are no part of the text."
+            )
+        return text
+
     def keep(self) -> None:
         """Print where the text is, as it was not written."""
+        with suppress(OSError, UnicodeDecodeError, InvalidPromptError):  # then it stays as it was saved
+            self.path.write_bytes(self._without_help(self.path.read_bytes().decode()).encode())
         print_note(f"Your text is kept in {self.path}")
 
     def discard(self) -> None:

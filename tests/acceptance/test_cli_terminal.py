@@ -109,6 +109,60 @@ def test_the_editor_opens_on_the_active_text(operator: Operator) -> None:
     assert (written["text"], written["note"], written["author"]) == ("Sell.", "why", "ana")
 
 
+@pytest.mark.parametrize(("status", "end"), [("REJECTED", "\n"), ("APPROVED", "")])
+def test_the_editor_lists_the_variables(operator: Operator, status: str, end: str) -> None:
+    """Below the text stands which may be used; those lines are taken out again, and not one character besides."""
+    seen = operator.folder / "seen"
+    environment = editor(operator, f'sh -c \'cp "$0" {seen}; printf "Bye.{end}" >> "$0"\'')
+    before = operator.do("show", "agent_01", status)
+    with operator.at_terminal("create", "agent_01", status, "--yes", environment=environment) as terminal:
+        assert terminal.end() == 0, terminal.shown
+    assert f"# agent_01/{status}, handlebars. These variables may be used:\n#   {{{{name}}}}\n" in seen.read_text()
+    assert "{{agent_name}} {{run_id}} {{status_key}} {{today}}" in seen.read_text()
+    assert max(map(len, seen.read_text().splitlines())) < 80
+    between = "" if before.endswith("\n") else "\n"
+    assert operator.do("show", "agent_01", status, "--version", "3") == f"{before}{between}Bye.{end}"
+
+
+def test_what_is_left_of_the_list_is_no_text(operator: Operator) -> None:
+    """Whoever takes half of the list away is asked to take all of it, and has lost nothing."""
+    environment = editor(operator, "sed -i '/The text ends/d; s/brief/short/'", "sed -i '/^#/d'")
+    with operator.at_terminal("create", "agent_01", "REJECTED", environment=environment) as terminal:
+        assert "Remove all of them" in " ".join(terminal.until("Edit it again? [y/N]:").split())
+        terminal.type("y\n")
+        terminal.until("Write it? [y/N]:")
+        terminal.type("y\n")
+        assert terminal.end() == 0
+    written = operator.do("show", "agent_01", "REJECTED", "--version", "3")
+    assert written == operator.do("show", "agent_01", "REJECTED").replace("brief", "short")
+
+
+def test_what_is_longer_than_the_terminal_is_paged(operator: Operator) -> None:
+    """The person's pager shows it, in colour; what fits, a pipe and JSON are printed as they are."""
+    shown = operator.folder / "paged"
+    paging: dict[str, str | None] = {"PAGER": f"tee {shown}"}
+    with operator.at_terminal("events", environment=paging) as terminal:
+        assert terminal.end() == 0
+        assert "\x1b[1mwhen" in shown.read_text()
+        assert shown.read_text().count("activated") == terminal.shown.count("activated") == 24
+    shown.unlink()
+    quiet: list[tuple[tuple[str, ...], dict[str, str | None]]] = [
+        (("list", "agent_01"), paging),
+        (("events", "--json"), paging),
+        (("events",), {"PAGER": ""}),
+        (("events",), {**paging, "TERM": "dumb"}),
+    ]
+    for arguments, environment in quiet:
+        with operator.at_terminal(*arguments, environment=environment) as terminal:
+            assert terminal.end() == 0
+            assert "agent_01" in terminal.shown
+    assert not shown.exists()
+    with operator.at_terminal("events", environment={"PAGER": "nowhere-to-be-found"}) as terminal:
+        assert terminal.end() == 0
+        assert "The pager 'nowhere-to-be-found' did not work" in terminal.shown
+        assert terminal.shown.count("activated") == 24
+
+
 def test_a_refused_text_can_be_edited_again(operator: Operator) -> None:
     """Whoever mistypes a variable is told, and goes on with what they wrote."""
     environment = editor(operator, "printf 'Hi {{nme}}\\n' >", "sed -i s/nme/name/")

@@ -11,6 +11,7 @@ import typer
 from automagik_prompts.cli.completion import complete_agents, complete_versions
 from automagik_prompts.cli.moments import moment
 from automagik_prompts.cli.options import Agent, Status
+from automagik_prompts.cli.output.pager import paged
 from automagik_prompts.cli.output.schemas import (
     AgentLine,
     AgentList,
@@ -50,6 +51,7 @@ NOTHING = "There are no prompts yet. Declare them in code and run: automagik-pro
 
 @command
 @looking
+@paged
 def agents(session: Session) -> None:
     """List the agents."""
 
@@ -102,6 +104,7 @@ def _agent_line(info: AgentInfo, summaries: list[StatusSummary]) -> AgentLine:
 
 
 @command
+@paged
 def list_prompts(
     session: Session,
     agent: Annotated[
@@ -192,6 +195,7 @@ def _number(version: int | None) -> str:
 
 @command
 @looking
+@paged
 def show(
     session: Session,
     agent: Agent,
@@ -265,6 +269,7 @@ def _print_facts(agent: str, prompt: Prompt) -> None:
 
 @command
 @looking
+@paged
 def search(
     session: Session,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to look for.", show_default=False)],

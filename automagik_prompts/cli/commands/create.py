@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from textwrap import wrap
 from typing import Annotated
 
 import typer
@@ -37,6 +38,7 @@ from automagik_prompts.domain.validation import Format
 from automagik_prompts.editing import queries
 from automagik_prompts.exceptions import InvalidPromptError, PromptsError
 from automagik_prompts.storage.database import Database
+from automagik_prompts.templating.access import BUILTINS
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,11 @@ def create(
         _check(session, plan)
         _finish(session, plan, before, intent, dry_run=dry_run, yes=yes)
         return
-    editor = Editor(before.active.prompt_text if before.active else "", ".md" if chosen == "text" else ".hbs")
+    editor = Editor(
+        before.active.prompt_text if before.active else "",
+        ".md" if chosen == "text" else ".hbs",
+        help=_help(plan, target),
+    )
     try:
         _finish(session, _edited(session, editor, plan, before), before, intent, dry_run=dry_run, yes=yes)
     except (PromptsError, typer.Abort):
@@ -171,10 +177,29 @@ def create(
     editor.discard()
 
 
+def _help(plan: CreatePlan, target: Target) -> list[str]:
+    """Return what a person is told below the text in their editor."""
+    about = f"{target.name}/{target.status_key}, {plan.format}."
+    if plan.format == "text":
+        return [f"{about} It is served as it stands: nothing is filled."]
+    exposed = target.agent.variables if target.agent is not None else ()
+    tags = [f"{{{{{name}}}}}" if name.isidentifier() else name for name in exposed]
+    own = [f"{{{{{name}}}}}" for name in sorted(BUILTINS)]
+    lines = [f"{about} These variables may be used:"]
+    for names in (tags, own):
+        lines += [f"  {line}" for line in wrap(" ".join(names), 74, break_long_words=False, break_on_hyphens=False)]
+    return lines
+
+
 def _edited(session: Session, editor: Editor, plan: CreatePlan, before: Before) -> CreatePlan:
     """Let the person edit until the text can be written."""
     while True:
-        plan = _with_text(plan, editor.edit())
+        try:
+            plan = _with_text(plan, editor.edit())
+        except InvalidPromptError as error:
+            print_error(error.message)
+            confirm("Edit it again?")
+            continue
         if before.active is not None and plan.text == before.active.prompt_text:
             print_note("The text is as it was.")
             editor.discard()

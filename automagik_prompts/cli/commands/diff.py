@@ -10,6 +10,7 @@ from automagik_prompts.cli.commands.browse import find_version
 from automagik_prompts.cli.completion import complete_versions
 from automagik_prompts.cli.options import Agent, Modules, Status
 from automagik_prompts.cli.output.diffs import print_diff
+from automagik_prompts.cli.output.pager import paged
 from automagik_prompts.cli.output.schemas import Difference
 from automagik_prompts.cli.output.text import is_terminal, print_invisible, print_json, print_line
 from automagik_prompts.cli.session import Session, command, import_modules, looking
@@ -38,6 +39,7 @@ OtherVersion = Annotated[
 
 @command
 @looking
+@paged
 def diff(
     session: Session,
     agent: Agent,

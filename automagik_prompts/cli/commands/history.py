@@ -8,9 +8,10 @@ import typer
 
 from automagik_prompts.cli.moments import moment
 from automagik_prompts.cli.options import Agent, Limit, OptionalAgent, OptionalStatus
+from automagik_prompts.cli.output.pager import paged
 from automagik_prompts.cli.output.schemas import EventLine, EventList, VersionLine, VersionList, origin
 from automagik_prompts.cli.output.tables import columns, print_table
-from automagik_prompts.cli.output.text import is_terminal, print_json, print_line, print_note, when
+from automagik_prompts.cli.output.text import is_terminal, print_json, print_line, when
 from automagik_prompts.cli.session import Session, command, looking
 from automagik_prompts.domain.records import Action, Event, Prompt
 from automagik_prompts.editing import queries
@@ -20,6 +21,7 @@ from automagik_prompts.storage.database import Database
 
 @command
 @looking
+@paged
 def history(session: Session, agent: Agent, status: OptionalStatus = None, limit: Limit = 50) -> None:
     """List the versions of an agent's texts, newest first."""
     found = session.run(lambda database: queries.versions(database, agent, status, limit=limit + 1))
@@ -52,6 +54,7 @@ def _version_row(prompt: Prompt) -> tuple[str, ...]:
 
 @command
 @looking
+@paged
 def events(
     session: Session,
     agent: OptionalAgent = None,
@@ -140,4 +143,4 @@ def _event_row(event: Event) -> tuple[str, ...]:
 def _tell_more(more: bool, limit: int) -> None:
     """Print that there is more, where a person reads along."""
     if more and is_terminal():
-        print_note(f"These are the newest {limit}; see more with --limit.")
+        print_line(f"These are the newest {limit}; see more with --limit.")

@@ -11,6 +11,7 @@ import typer
 from automagik_prompts.cli.completion import complete_versions
 from automagik_prompts.cli.input import read_text
 from automagik_prompts.cli.options import Agent, Status, TextFormat
+from automagik_prompts.cli.output.pager import paged
 from automagik_prompts.cli.output.served import Previewed
 from automagik_prompts.cli.output.text import is_terminal, plural, print_json, print_note, print_text
 from automagik_prompts.cli.session import Session, command, looking
@@ -19,6 +20,7 @@ from automagik_prompts.exceptions import ConfigurationError
 
 @command
 @looking
+@paged
 def preview(
     session: Session,
     agent: Agent,

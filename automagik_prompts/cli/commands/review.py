@@ -17,6 +17,7 @@ from automagik_prompts.cli.options import (
     Yes,
 )
 from automagik_prompts.cli.output.diffs import print_diff
+from automagik_prompts.cli.output.pager import paged
 from automagik_prompts.cli.output.review import RequestLine, RequestList
 from automagik_prompts.cli.output.schemas import EditOutput
 from automagik_prompts.cli.output.tables import columns, print_table
@@ -86,6 +87,7 @@ def request(
 
 @command
 @looking
+@paged
 def requests(
     session: Session,
     agent: OptionalAgent = None,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from automagik_prompts.declaring.decorators import prompt, prompts
     from automagik_prompts.declaring.packages import prompts_from_package
     from automagik_prompts.default import default_plugin, install, render, resolve, uninstall
-    from automagik_prompts.domain.edits import EditResult, Page, SyncResult
+    from automagik_prompts.domain.edits import EditResult, Page, RestorePlan, RestoreStep, SyncResult
     from automagik_prompts.domain.policy import (
         ALLOW,
         NEEDS_APPROVAL,
@@ -94,6 +94,8 @@ __all__ = [
     "Replay",
     "ReplayedTurn",
     "RequestState",
+    "RestorePlan",
+    "RestoreStep",
     "Roles",
     "SchemaError",
     "ServedPrompt",
@@ -127,7 +129,7 @@ _MODULES = {
     "declaring.decorators": ("prompt", "prompts"),
     "declaring.packages": ("prompts_from_package",),
     "default": ("default_plugin", "install", "render", "resolve", "uninstall"),
-    "domain.edits": ("EditResult", "Page", "SyncResult"),
+    "domain.edits": ("EditResult", "Page", "RestorePlan", "RestoreStep", "SyncResult"),
     "domain.policy": ("ALLOW", "NEEDS_APPROVAL", "Actor", "Decision", "Operation", "TextState", "deny"),
     "domain.records": ("AgentInfo", "Event", "Prompt", "Protection"),
     "domain.review": ("ApprovalRequest", "Draft", "Drift", "RequestState"),

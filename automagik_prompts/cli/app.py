@@ -38,7 +38,7 @@ class CommandEntry:
     """A command before its module is loaded.
 
     Attributes:
-        module: The module in `automagik_prompts.cli.commands`, or another one by its full name.
+        module: The module in `automagik_prompts.cli.commands`.
         function: The function in it.
         summary: The line in the list of commands: the first line of the function's docstring.
         panel: The heading under which it is listed.
@@ -51,7 +51,7 @@ class CommandEntry:
 
     def load(self, name: str) -> TyperCommand:
         """Import the module and return the command."""
-        name_of_module = self.module if "." in self.module else f"automagik_prompts.cli.commands.{self.module}"
+        name_of_module = f"automagik_prompts.cli.commands.{self.module}"
         # What is imported stays. To look for garbage in it, again and again and once more when the process ends, would
         # take a quarter of the time that a command takes.
         gc.disable()
@@ -78,15 +78,24 @@ COMMANDS = {
     "preview": CommandEntry(
         "preview", "preview", "Show a text filled with values, what is missing, and what it costs.", "See"
     ),
-    "search": CommandEntry("browse", "search", "Find lines of active versions that contain a text.", "See"),
-    "create": CommandEntry("create", "create", "Write a new version of a text.", "Change"),
-    "activate": CommandEntry("write", "activate", "Make a version the active one.", "Change"),
-    "rollback": CommandEntry("write", "rollback", "Go back to the version that was active before.", "Change"),
-    "deactivate": CommandEntry("write", "deactivate", "Leave a status without an active version of its own.", "Change"),
-    "copy": CommandEntry("write", "copy", "Copy a text to another agent or status, as a new version there.", "Change"),
+    "search": CommandEntry("search", "search", "Find lines of active versions that contain a text.", "See"),
+    "create": CommandEntry("changing.create", "create", "Write a new version of a text.", "Change"),
+    "activate": CommandEntry("changing.write", "activate", "Make a version the active one.", "Change"),
+    "rollback": CommandEntry("changing.write", "rollback", "Go back to the version that was active before.", "Change"),
+    "restore": CommandEntry(
+        "changing.restore", "restore", "Bring back what was active at a moment, of one agent or of all.", "Change"
+    ),
+    "deactivate": CommandEntry(
+        "changing.write", "deactivate", "Leave a status without an active version of its own.", "Change"
+    ),
+    "copy": CommandEntry(
+        "changing.write", "copy", "Copy a text to another agent or status, as a new version there.", "Change"
+    ),
     "keep": CommandEntry("check", "keep", "Keep a person's version although the code has changed.", "Change"),
-    "withdraw": CommandEntry("withdraw", "withdraw", "Have nobody sent a version any more.", "Change"),
-    "delete": CommandEntry("write", "delete", "Delete a version that a person wrote and that is not active.", "Change"),
+    "withdraw": CommandEntry("changing.withdraw", "withdraw", "Have nobody sent a version any more.", "Change"),
+    "delete": CommandEntry(
+        "changing.write", "delete", "Delete a version that a person wrote and that is not active.", "Change"
+    ),
     "request": CommandEntry(
         "review", "request", "Ask another person to approve that a version becomes active.", "Review"
     ),

@@ -114,12 +114,13 @@ def report(session: Session, change: EditResult, action: Action | None = None) -
     if session.json:
         print_json(EditOutput.of(change))
     else:
-        _print(change, action)
+        print_edit(change, action)
     if change.is_waiting:
         raise typer.Exit(FOUND)
 
 
-def _print(change: EditResult, action: Action | None) -> None:
+def print_edit(change: EditResult, action: Action | None = None) -> None:
+    """Print for people what a write did."""
     if change.request is not None and change.is_waiting:
         asked = change.request
         still = (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, TypeVar
 
-from automagik_prompts.domain.keys import SpellingClash
+from automagik_prompts.domain.keys import PromptKey, SpellingClash
 from automagik_prompts.domain.policy import Actor
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.review import ApprovalRequest
@@ -136,6 +137,52 @@ class SyncResult:
     clash: SpellingClash | None = None
     request: ApprovalRequest | None = None
     replaced: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreStep:
+    """A status whose active version is not the one that was active at a moment.
+
+    Attributes:
+        agent: The agent's name.
+        status_key: The status.
+        active_version: What is active now; `None` if nothing is.
+        version: What was active then; `None` if nothing was.
+        revision: The agent's revision when it was compared.
+        blocker: Why that version cannot come back; `None` if it can.
+    """
+
+    agent: str
+    status_key: str
+    active_version: int | None
+    version: int | None
+    revision: int
+    blocker: str | None = None
+
+    @property
+    def key(self) -> PromptKey:
+        """The agent and the status."""
+        return PromptKey(self.agent, self.status_key)
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """What it takes to go back to a moment; nothing is written yet.
+
+    Attributes:
+        as_of: The moment.
+        steps: The statuses that differ, sorted by agent and status.
+        added: The agents that were not there yet; they are left alone.
+    """
+
+    as_of: datetime
+    steps: tuple[RestoreStep, ...]
+    added: tuple[str, ...] = ()
+
+    @property
+    def work(self) -> tuple[RestoreStep, ...]:
+        """The steps that can be done."""
+        return tuple(step for step in self.steps if step.blocker is None)
 
 
 @dataclass(frozen=True, slots=True)

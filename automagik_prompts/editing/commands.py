@@ -18,7 +18,7 @@ from automagik_prompts.domain.validation import (
     check_optional,
 )
 from automagik_prompts.editing.finding import find_agent, find_named, find_status, find_target, find_version
-from automagik_prompts.editing.history import version_before
+from automagik_prompts.editing.past.earlier import version_before
 from automagik_prompts.editing.recording import (
     check_servable,
     ensure_agent,

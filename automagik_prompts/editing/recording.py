@@ -34,21 +34,30 @@ async def lock_agent(db: Client, agent: AgentInfo, intent: Intent, status_key: s
     locked = await repository.lock_agent(db, agent.id)
     if locked is None:
         raise PromptNotFoundError(f"The agent {agent.name!r} was deleted meanwhile.", agent=agent.name)
+    await check_unchanged(db, locked, status_key, intent)
+    return locked
+
+
+async def check_unchanged(db: Client, locked: AgentInfo, status_key: str, intent: Intent) -> None:
+    """See whether a status of an agent that this transaction has locked still is what the caller has seen.
+
+    Raises:
+        ConflictError: As `lock_agent` raises.
+    """
     expected, actual = intent.expected_revision, locked.revision - 1
     if expected is not None and expected != actual:
-        newest = await repository.get_status_revision(db, agent.id, status_key)
+        newest = await repository.get_status_revision(db, locked.id, status_key)
         # A revision from the future is one of another database, or of one that was restored since.
         if newest > expected or expected > actual:
             who = "that one is not of this database" if expected > actual else "somebody else wrote to it"
             raise ConflictError(
-                f"{agent.name}/{status_key} has revision {actual if expected > actual else newest}, not {expected}: "
+                f"{locked.name}/{status_key} has revision {actual if expected > actual else newest}, not {expected}: "
                 f"{who}. Look at the present state and decide again.",
                 expected=expected,
                 actual=actual,
-                agent=agent.name,
+                agent=locked.name,
             )
     await check_seen(db, locked, status_key, intent)
-    return locked
 
 
 async def check_seen(db: Client, agent: AgentInfo, status_key: str, intent: Intent) -> None:

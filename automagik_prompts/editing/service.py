@@ -16,6 +16,7 @@ from automagik_prompts.editing.verbs.activation import ActivationVerbs
 from automagik_prompts.editing.verbs.drafting import DraftVerbs
 from automagik_prompts.editing.verbs.drifting import DriftVerbs
 from automagik_prompts.editing.verbs.looking import LookingVerbs
+from automagik_prompts.editing.verbs.restoring import RestoreVerbs
 from automagik_prompts.editing.verbs.review import ReviewVerbs
 from automagik_prompts.editing.verbs.texts import TextVerbs
 from automagik_prompts.exceptions import DriftError
@@ -30,7 +31,7 @@ else:
 T = TypeVar("T")
 
 
-class EditService(TextVerbs, ActivationVerbs, ReviewVerbs, DriftVerbs, DraftVerbs, LookingVerbs):
+class EditService(TextVerbs, ActivationVerbs, RestoreVerbs, ReviewVerbs, DriftVerbs, DraftVerbs, LookingVerbs):
     """What can be done to prompts; where it is done is a subclass' matter."""
 
     def acting_as(self, actor: Actor) -> EditService:

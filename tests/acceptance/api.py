@@ -39,6 +39,8 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
                 "Health",
                 "PromptChange",
                 "Page",
+                "RestorePlan",
+                "RestoreStep",
                 "AgentInfo",
                 "StatusSummary",
                 "Event",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ SHAPES: dict[str, type[Shape]] = {
     "create": schemas.EditOutput,
     "activate": schemas.EditOutput,
     "rollback": schemas.EditOutput,
+    "restore": schemas.Restored,
     "deactivate": schemas.EditOutput,
     "copy": schemas.EditOutput,
     "keep": schemas.EditOutput,
@@ -131,6 +133,8 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     assert (written.action, written.version) == ("create", 3)
 
     assert run("rollback", "maria", "APPROVED").active_version == 2
+    back = run("restore", "--agent", "maria", "--as-of", f"{datetime.now(UTC).isoformat()}")
+    assert (back.statuses, back.added) == ([], [])
     assert run("copy", "maria", "APPROVED", "maria", "ON_HOLD", "--new-status", "--activate").version == 1
     assert run("deactivate", "maria", "ON_HOLD").active_version is None
     assert run("withdraw", "maria", "APPROVED", "2", "--activate", "1").active_version == 1

@@ -7,7 +7,7 @@ import pytest
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.edits import Intent
 from automagik_prompts.domain.records import Action, AgentInfo
-from automagik_prompts.editing import commands, history, queries, sync, withdrawing
+from automagik_prompts.editing import commands, queries, sync, withdrawing
 from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError, UnexposedVariableError
 from automagik_prompts.storage import repository
@@ -98,7 +98,7 @@ async def test_a_rollback_passes_over_what_was_deleted(database: Database, agent
     """Whoever goes back gets to the version that was active before the deleted one."""
     await versions(database, agent, "one", "two", "three")
     await commands.delete(database, agent, "default", 2)
-    assert (await history.find_earlier(database, agent, "default")).version == 1
+    assert (await queries.find_earlier(database, agent, "default")).version == 1
     assert (await commands.rollback(database, agent, "default")).active_version == 1
 
 

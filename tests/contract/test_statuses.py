@@ -12,7 +12,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.records import PromptCreate
-from automagik_prompts.editing import checks, commands, finding, history, queries, sync
+from automagik_prompts.editing import checks, commands, finding, queries, sync
 from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.editing.files import exporting, importing
 from automagik_prompts.editing.files.checks import check_files
@@ -81,7 +81,7 @@ async def test_every_verb_finds_a_status(database: Database, agent: str, key: st
         version, before = written.prompt.version, written.previous_version
         assert (await commands.rollback(database, agent, status)).active_version == before
         assert (await commands.activate(database, agent, status, version)).status_key == key
-        assert (await history.find_earlier(database, agent, status)).version == before
+        assert (await queries.find_earlier(database, agent, status)).version == before
         assert (await queries.get(database, agent, status, version)).status_key == key
         active = await queries.get_active(database, agent, status)
         assert active is not None

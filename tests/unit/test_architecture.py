@@ -79,6 +79,8 @@ PUBLIC = [
     "Replay",
     "ReplayedTurn",
     "RequestState",
+    "RestorePlan",
+    "RestoreStep",
     "Roles",
     "SchemaError",
     "ServedPrompt",

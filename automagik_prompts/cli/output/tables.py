@@ -43,19 +43,27 @@ def columns(*headings: str) -> tuple[Column, ...]:
     )
 
 
-def print_table(shape: Sequence[Column], rows: Sequence[Sequence[str]], notes: Sequence[str] | None = None) -> None:
+def print_table(
+    shape: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str] | None = None,
+    *,
+    stderr: bool = False,
+) -> None:
     """Print a table.
 
     Args:
         shape: The columns.
         rows: The cells, without markup.
         notes: What is said about each row: below it on a terminal, in a last column in a pipe.
+        stderr: Whether it is shown to a person before the result.
     """
     cells = [[" ".join(cell.split()) for cell in row] for row in rows]
     said = [" ".join(note.split()) for note in notes] if notes is not None else None
-    if is_terminal():
-        for line in terminal_lines(shape, cells, said, console().width):
-            console().print(line, soft_wrap=True)
+    if is_terminal(stderr=stderr):
+        screen = console(stderr=stderr)
+        for line in terminal_lines(shape, cells, said, screen.width):
+            screen.print(line, soft_wrap=True)
         return
     if said is not None:
         shape = [*shape, Column("note")]
@@ -67,7 +75,7 @@ def print_table(shape: Sequence[Column], rows: Sequence[Sequence[str]], notes: S
             cell.rjust(width) if column.right else cell.ljust(width)
             for cell, width, column in zip(row, widths, shape, strict=True)
         )
-        sys.stdout.write(_GAP.join(aligned).rstrip() + "\n")
+        (sys.stderr if stderr else sys.stdout).write(_GAP.join(aligned).rstrip() + "\n")
 
 
 def terminal_lines(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from automagik_prompts.domain.keys import PromptKey, Status, StatusKeys
 from automagik_prompts.domain.records import Prompt
 from automagik_prompts.editing.finding import find_agent, find_named, find_status, find_version, get_agent
-from automagik_prompts.editing.history import version_before
+from automagik_prompts.editing.past.earlier import version_before
 from automagik_prompts.editing.review.requesting import find_request
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database

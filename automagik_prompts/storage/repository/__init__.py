@@ -46,6 +46,7 @@ from automagik_prompts.storage.repository.events import (
     get_last_actions,
     get_status_revision,
 )
+from automagik_prompts.storage.repository.moments import get_active_at, get_active_numbers, get_agents_added_since
 from automagik_prompts.storage.repository.requests import (
     add_request,
     decide_request,
@@ -104,9 +105,12 @@ __all__ = [
     "find_code_default_prompt",
     "find_named",
     "get_activated_versions",
+    "get_active_at",
+    "get_active_numbers",
     "get_active_prompt",
     "get_agent",
     "get_agents",
+    "get_agents_added_since",
     "get_approvers",
     "get_bases",
     "get_changes",

@@ -1,0 +1,1 @@
+"""The commands that change what is served or kept."""

@@ -1,0 +1,1 @@
+"""What the events tell of the past, and going back to it."""

@@ -46,6 +46,13 @@ from automagik_prompts.storage.repository.events import (
     get_last_actions,
     get_status_revision,
 )
+from automagik_prompts.storage.repository.processes import (
+    count_listeners,
+    forget_dead,
+    get_processes,
+    leave,
+    write_beat,
+)
 from automagik_prompts.storage.repository.requests import (
     add_request,
     decide_request,
@@ -55,6 +62,7 @@ from automagik_prompts.storage.repository.requests import (
     lapse_requests,
 )
 from automagik_prompts.storage.repository.summaries import get_status_keys, get_summaries, get_version_digests
+from automagik_prompts.storage.repository.usage import get_usage
 from automagik_prompts.storage.repository.versions import (
     create_prompt,
     create_prompts,
@@ -96,6 +104,7 @@ __all__ = [
     "add_draft",
     "add_events",
     "add_request",
+    "count_listeners",
     "create_prompt",
     "create_prompts",
     "decide_request",
@@ -103,6 +112,7 @@ __all__ = [
     "discard_draft",
     "find_code_default_prompt",
     "find_named",
+    "forget_dead",
     "get_activated_versions",
     "get_active_prompt",
     "get_agent",
@@ -123,6 +133,7 @@ __all__ = [
     "get_latest_version_for_status",
     "get_newest_texts",
     "get_newest_versions",
+    "get_processes",
     "get_prompt_by_id",
     "get_prompts_by_agent_id",
     "get_request",
@@ -135,12 +146,14 @@ __all__ = [
     "get_status_revision",
     "get_summaries",
     "get_texts",
+    "get_usage",
     "get_version",
     "get_version_digests",
     "get_withdrawn",
     "get_withdrawn_texts",
     "hold_agent",
     "lapse_requests",
+    "leave",
     "lock_agent",
     "lock_agents",
     "point_to_active",
@@ -150,4 +163,5 @@ __all__ = [
     "set_base",
     "set_prompt_active",
     "withdraw",
+    "write_beat",
 ]

@@ -61,6 +61,8 @@ class PromptPlugin(PluginEdits):
         pin_timeout: Seconds that a run waits for the version that its conversation goes on with, at most.
         baggage: Whether the prompt travels as OpenTelemetry baggage to the services that an agent calls.
         seed: Whether this process writes by itself what the code declares; off, it only follows.
+        release: Which release of the application this process is, as the fleet shows it.
+        heartbeat: Seconds between two signs of life to the fleet; 0 for none.
         policy: What decides who may do what, or where it is: `"module:object"`. Everybody may do everything without.
         registry: The declarations to serve; those of the process by default.
 
@@ -95,6 +97,8 @@ class PromptPlugin(PluginEdits):
         pin_timeout: float | None = None,
         baggage: bool | None = None,
         seed: bool | None = None,
+        release: str | None = None,
+        heartbeat: float | None = None,
         policy: Policy | str | None = None,
         registry: Registry = default_registry,
     ) -> None:
@@ -118,6 +122,8 @@ class PromptPlugin(PluginEdits):
             pin_timeout=pin_timeout,
             baggage=baggage,
             seed=seed,
+            release=release,
+            heartbeat=heartbeat,
             policy=policy if isinstance(policy, str) else None,
         )
         self.settings = given.anchored()

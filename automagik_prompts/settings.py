@@ -62,6 +62,10 @@ class Settings(BaseSettings):
         baggage: Whether the prompt travels as OpenTelemetry baggage to the services that an agent calls.
         seed: Whether this process writes by itself: the code's texts, the schema of an embedded database, and what it
             cannot serve. Off, it only follows: for a viewer, or where a release step runs `automagik-prompts sync`.
+        release: Which release of the application this process is, such as `2026.11` or a commit; shown by
+            `automagik-prompts fleet`.
+        heartbeat: Seconds between two signs of life by which the fleet knows this process, and by which it tells how
+            often each version was sent; 0 for none.
         policy: What decides who may do what, as `module:object`; for the command line as well, where it guards against
             mistakes: only the database's own rights guard against people.
     """
@@ -87,6 +91,8 @@ class Settings(BaseSettings):
     pin_timeout: float = Field(default=0.2, ge=0, le=10)
     baggage: bool = False
     seed: bool = True
+    release: str | None = Field(default=None, max_length=255)
+    heartbeat: float = Field(default=60.0, ge=0, le=3600)
     policy: str | None = None
 
     @field_validator("modules", "only", mode="before")

@@ -168,6 +168,8 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
             # The agent's instructions were overridden for this run, the prompt with them; or an answer goes on under
             # what it was sent before, of which the history tells already.
             return request_context
+        if (sent := rendered.used.prompt_id) is not None and sent not in run.counted:
+            run.count(sent)
         if not is_system_prompt or request_context.model_request_parameters.instruction_parts:
             self._instruct(request_context, rendered.text, run.texts)
         entry, rules = rendered.entry, run.rules
@@ -265,6 +267,8 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
             await pinning.ask(ctx, self.pin, run)
         durable.resume(run, choices)
         rendered = await self.render(ctx, run)
+        if (sent := rendered.used.prompt_id) is not None and all(one.prompt.prompt_id != sent for one in choices):
+            run.count(sent)
         is_constant = not callable(run.status) or isinstance(run.status, Enum)
         found = durable.recorded(run, rendered, choices, ctx.conversation_id, is_constant=is_constant)
         return replace(found, is_own=leading is not None and run.reader.known_texts(self.name).is_own(leading))

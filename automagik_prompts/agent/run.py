@@ -83,6 +83,7 @@ class Run:
         labels: What was sent so far, in the order of first use.
         attributes: What spans say about the latest request.
         sent: The filled texts that it has sent, where they stay in the history (`on_change="append"`).
+        counted: The ids of the versions that it was sent, each of which counts once; a text without one does not count.
     """
 
     capability: RunCapability
@@ -102,6 +103,11 @@ class Run:
     labels: tuple[str, ...] = field(default=(), init=False)
     attributes: telemetry.Attributes | None = field(default=None, init=False)
     sent: frozenset[str | None] = field(default=frozenset(), init=False)
+    counted: tuple[int, ...] = field(default=(), init=False)
+
+    def count(self, prompt_id: int) -> None:
+        """Count that this run is sent a version; what is recorded is counted where it is found out."""
+        self.counted = (*self.counted, prompt_id)
 
     def look_back(self, messages: Sequence[ModelMessage], *, leading: bool) -> None:
         """Take a system prompt from before this library for ours, if it is one of the agent's texts.
@@ -180,6 +186,11 @@ class MemoryRun(Run):
     selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
     history: tuple[Sequence[ModelMessage], str | None] = field(default=((), None), init=False)
     signed: frozenset[tuple[str, str]] | None = field(default=None, init=False)
+
+    def count(self, prompt_id: int) -> None:
+        """Count that this run is sent a version."""
+        super().count(prompt_id)
+        self.reader.report_sent(prompt_id)
 
     def believe(self, messages: Sequence[ModelMessage], conversation: str | None) -> None:
         """Keep the history that a run begins with, and its conversation, in case a text of it is asked about."""

@@ -10,6 +10,7 @@ import gc
 import io
 import logging
 import os
+import re
 import sys
 import traceback
 from dataclasses import dataclass
@@ -29,8 +30,26 @@ PROGRAM = "automagik-prompts"
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
+WAIT = 30
+"""Seconds for which `--wait` waits where it says nothing."""
+
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 """The exit codes besides 0; `check` has one of its own."""
+
+
+class _Command(TyperCommand):
+    """A command whose option `--wait` may stand alone, which Typer has no way to say."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put in how long to wait where that is not said."""
+        if "--wait" in args and any(option.name == "wait" for option in self.params):
+            place = args.index("--wait")
+            if not _SECONDS.fullmatch("".join(args[place + 1 : place + 2])):
+                args = [*args[:place], f"--wait={WAIT}", *args[place + 1 :]]
+        return super().parse_args(ctx, args)
+
+
+_SECONDS = re.compile(r"-?\d+(\.\d*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +80,7 @@ class CommandEntry:
             gc.freeze()
             gc.enable()
         single = typer.Typer(add_completion=False)
-        single.command(name, context_settings=CONTEXT)(getattr(module, self.function))
+        single.command(name, cls=_Command, context_settings=CONTEXT)(getattr(module, self.function))
         command = get_command(single)
         assert isinstance(command, TyperCommand)  # noqa: S101  # one function makes one command
         return command
@@ -120,6 +139,12 @@ COMMANDS = {
     "downgrade": CommandEntry("legacy", "downgrade", "Take the schema back to an older one.", "Run"),
     "migrate-legacy": CommandEntry(
         "legacy", "migrate_legacy", "Adopt the texts of a database from before this library.", "Run"
+    ),
+    "fleet": CommandEntry(
+        "automagik_prompts.cli.commands.running.fleet",
+        "fleet",
+        "List the processes that follow the database, and how far.",
+        "Run",
     ),
     "doctor": CommandEntry("doctor", "doctor", "Look for what could keep prompts from being served.", "Run"),
     "watch": CommandEntry("watch", "watch", "Follow what is served, live.", "Run"),

@@ -24,7 +24,9 @@ def following(session: Session) -> Iterator[PromptPlugin]:
         DatabaseUnavailableError: There is no such SQLite file; following it would make one.
     """
     open_database(session.settings.database_url)
-    plugin = PromptPlugin(session.settings.database_url, startup_timeout=FIRST_LOAD, seed=False, registry=registry)
+    plugin = PromptPlugin(
+        session.settings.database_url, startup_timeout=FIRST_LOAD, seed=False, heartbeat=0, registry=registry
+    )
     with plugin:
         yield plugin
 

@@ -76,6 +76,17 @@ ExpectRevision = Annotated[
         show_default=False,
     ),
 ]
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        metavar="[SECONDS]",
+        min=0,
+        max=3600,
+        help="Wait until every living process serves it, 30 s by default; exit code 3 if one does not in time.",
+        show_default=False,
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 NewAgent = Annotated[bool, typer.Option("--new-agent", help="Add the agent if there is none of that name.")]
 NewStatus = Annotated[

@@ -10,6 +10,7 @@ import typer
 
 from automagik_prompts.cli.interaction import can_ask, confirm
 from automagik_prompts.cli.output.diffs import print_diff
+from automagik_prompts.cli.output.running import print_followers
 from automagik_prompts.cli.output.schemas import EditOutput, origin
 from automagik_prompts.cli.output.text import age, one_line, plural, print_json, print_line, print_note
 from automagik_prompts.cli.session import FOUND, Access, Session
@@ -107,7 +108,7 @@ def report(session: Session, change: EditResult, action: Action | None = None) -
     """Print what a write did, and what may be meant otherwise in it.
 
     Raises:
-        typer.Exit: It waits for approval, so that it is done and needs a look.
+        typer.Exit: It waits for approval, or a process has not followed in time: it is done and needs a look.
     """
     for hint in change.hints:
         print_note(hint)
@@ -115,7 +116,9 @@ def report(session: Session, change: EditResult, action: Action | None = None) -
         print_json(EditOutput.of(change))
     else:
         print_edit(change, action)
-    if change.is_waiting:
+        if change.followers is not None:
+            print_followers(change.followers)
+    if change.is_waiting or (change.followers is not None and change.followers.late):
         raise typer.Exit(FOUND)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from automagik_prompts.domain.fleet import Followers
 from automagik_prompts.domain.keys import PromptKey, SpellingClash
 from automagik_prompts.domain.policy import Actor
 from automagik_prompts.domain.records import AgentInfo, Prompt
@@ -30,6 +31,7 @@ class EditResult:
         request: The request for approval that was made, decided or carried out. While it waits, nothing else is active
             than before.
         is_new_request: Whether it was made just now, by this call.
+        followers: How far the living processes have followed, where somebody waited for that.
     """
 
     agent: AgentInfo
@@ -40,6 +42,7 @@ class EditResult:
     hints: tuple[str, ...] = ()
     request: ApprovalRequest | None = None
     is_new_request: bool = False
+    followers: Followers | None = None
 
     @property
     def is_waiting(self) -> bool:

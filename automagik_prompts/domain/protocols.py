@@ -152,6 +152,11 @@ class PromptReader(Protocol):
         """Take note that a text could not be filled with a value of a run; returns at once and never raises."""
         ...
 
+    @property
+    def report_sent(self) -> Callable[[int], object]:
+        """Take note that a run is sent a version, by its id; returns at once and never raises."""
+        ...
+
     def report_first_run(self) -> None:
         """Take note that an agent has run in this process; returns at once and never raises."""
         ...

@@ -302,6 +302,8 @@ class Health:
             without secrets; `None` if it is written.
         unheard: Why notifications do not arrive although they were sent, such as that a connection pooler keeps them
             back, and what helps; `None` while they arrive, while that is not known, and for a file, which has none.
+        unreported: Why this process is not shown in the fleet, or its runs are not counted, such as that it may not
+            write; `None` where it says that it is there.
     """
 
     ready: bool
@@ -314,3 +316,4 @@ class Health:
     problems: tuple[str, ...]
     unwritten: str | None = None
     unheard: str | None = None
+    unreported: str | None = None

@@ -90,6 +90,7 @@ class StatusSummary:
         based_on: The code's version that the active version, by a person, has taken into account; where nobody has
             said, the one that was there when it was written.
         protection: How the status is protected, if it is.
+        active_id: The id of the active version, if there is one.
     """
 
     agent: str
@@ -109,6 +110,7 @@ class StatusSummary:
     active_since: datetime | None = None
     based_on: int | None = None
     protection: Protection | None = None
+    active_id: int | None = None
 
     @property
     def drift(self) -> bool:
@@ -222,6 +224,10 @@ class Changes:
         is_replica: Whether the server follows another one, and may be behind it.
         slice: Some of the agents, as they are now, to be compared with what was read.
         is_filtered: Whether row-level security may hide rows from this user.
+        is_seen: Whether what this process said of itself is written; `None` where it said nothing.
+        unable: Why it cannot say so: `missing`, `standby`, `read-only` or `denied`; `None` where it can, or may try.
+        is_uncounted: Whether it may say so, and not how many runs there were.
+        last_beat: What differs after each time that a process has said so, where that counts as somebody's write.
     """
 
     position: Position
@@ -229,3 +235,7 @@ class Changes:
     is_replica: bool = False
     slice: tuple[AgentState, ...] = ()
     is_filtered: bool = False
+    is_seen: bool | None = None
+    unable: str | None = None
+    is_uncounted: bool = False
+    last_beat: str | None = None

@@ -14,6 +14,7 @@ from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.domain.served import ServedPrompt, State
 from automagik_prompts.exceptions import AccessDeniedError, DatabaseUnavailableError, PromptsError, SchemaError
 from automagik_prompts.following import loader, writer
+from automagik_prompts.following.fleet.heartbeat import Heartbeat
 from automagik_prompts.following.incidents import IncidentLog
 from automagik_prompts.following.listening import Listening
 from automagik_prompts.following.loader import ReadAhead
@@ -51,6 +52,7 @@ class Follower:
     Args:
         settings: The plugin's settings.
         registry: What the code declares.
+        heartbeat: Says that this process is there.
         publish: Takes what is served and how fresh it is, each time that either changes.
         offer: Takes the last known good texts on disk, if there are any.
         snapshot: What is served already, in a forked child.
@@ -62,6 +64,7 @@ class Follower:
         self,
         settings: Settings,
         registry: Registry,
+        heartbeat: Heartbeat,
         publish: Callable[[Serving], None],
         offer: Callable[[Snapshot], None],
         snapshot: Snapshot | None = None,
@@ -69,6 +72,7 @@ class Follower:
         requested: Callable[[ApprovalRequest], None] | None = None,
     ) -> None:
         self._settings = settings
+        self._heartbeat = heartbeat
         self._publish = publish
         self._offer = offer
         self._now = asyncio.get_running_loop().time
@@ -166,6 +170,8 @@ class Follower:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 reading.cancel()
+                if self._open.followed is not None:
+                    await self._heartbeat.leave(self._open.followed)
                 raise
             return error  # something inside was cancelled, not this task
         except Exception as error:  # noqa: BLE001  # returned, and reported by the caller
@@ -196,7 +202,7 @@ class Follower:
             notified = await wait_watchfully(self._signals, self._pause(), database.check_alive)
             if self._open.gate.is_shut:
                 return
-            if notified or self._now() >= self._look_at:
+            if notified or self._now() >= self._look_at or self._heartbeat.seconds_left(self._now()) <= 0:
                 database.check_present()
                 await self._look(database, notified=notified)
             else:
@@ -217,7 +223,7 @@ class Follower:
 
     def _pause(self) -> float:
         """Return the seconds until there is something to do."""
-        left = max(0.0, self._look_at - self._now())
+        left = max(0.0, min(self._look_at - self._now(), self._heartbeat.seconds_left(self._now())))
         return min(left, CHORE_PAUSE) if self._saved.has_chores or self._loader.holding.has_untried else left
 
     async def _do_chores(self, database: Database) -> None:
@@ -233,12 +239,13 @@ class Follower:
             await self._write_and_load(database)
             return
         async with self._loading:
-            has_changed = await self._loader.look(database, forced=notified)
+            has_changed = await self._heartbeat.look(database, self._loader, forced=notified, now=self._now())
         if has_changed:
             # What a clash of spellings kept from being written can be written when somebody has removed the other one.
             await (self._write_and_load if self._writer.clashes else self._load)(database)
         else:
             self._followed_to(self._snapshot)
+        await self._heartbeat.clean(database)
 
     async def _write_and_load(self, database: Database) -> None:
         """Write what the code declares, then read."""
@@ -262,6 +269,7 @@ class Follower:
                 self._followed_to(snapshot)
                 self._incidents.note_invisible(self._loader.holding.unsaved)
                 self._saved.save(self._loader.holding)
+        self._heartbeat.changed(self._now())
         self._from_file = database.path is not None
         snapshot = self._loader.holding.snapshot(self._now())
         await self._incidents.note(snapshot, self._writer.clashes)
@@ -276,6 +284,7 @@ class Follower:
             self._set_status(self._status.state, self._status.error)
         else:
             self._saved.snapshot = None
+            self._heartbeat.served(State.LIVE, self._loader.position, snapshot)
             self._set_status(State.LIVE)
 
     def _failed(self, error: BaseException) -> None:
@@ -308,6 +317,7 @@ class Follower:
                 due=now + self._interval() + loader.OPERATION_TIMEOUT * 3 if live else None,
                 clashes=self._writer.clashes,
                 is_filtered=self._loader.is_filtered,
+                unreported=self._heartbeat.unreported,
             )
         )
         if state is not old.state:

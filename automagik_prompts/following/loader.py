@@ -13,8 +13,10 @@ from itertools import islice
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.summaries import AgentState, Position
+from automagik_prompts.domain.fleet import Beat
+from automagik_prompts.domain.summaries import AgentState, Changes, Position
 from automagik_prompts.exceptions import SchemaError
+from automagik_prompts.following.memory.doubt import BEFORE_ALL, Doubt
 from automagik_prompts.following.memory.holding import Holding
 from automagik_prompts.following.memory.packing import is_head, is_same
 from automagik_prompts.following.memory.snapshot import Snapshot
@@ -48,9 +50,6 @@ PART_AFTER = 0.1
 LOOK_WITHIN = 1.0
 """Seconds after which the database is looked at again while everything is read: changes need not wait for that."""
 
-BEFORE_ALL = 1 - 2**63
-"""An id that no agent has: an application may have numbered its own from 0, or below."""
-
 ReadAhead = Callable[[Database], Awaitable[None]]
 
 
@@ -77,6 +76,7 @@ class Loader:
         holding: What was read.
         is_filtered: Whether row-level security may hide rows from this process' user.
         has_log: Whether the database notes which agents are written to; otherwise each look compares all of them.
+        found: What the last look found.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Loader:
         self.holding = Holding(registry, served)
         self.has_log = True
         self.is_filtered = False
+        self.found: Changes | None = None
         self._registry = registry
         self._adopt = adopt
         self._read_ahead = read_ahead
@@ -96,9 +97,7 @@ class Loader:
         self._now = asyncio.get_running_loop().time
         self._position: Position | None = None
         self._data_version: int | None = None
-        self._slice_after = BEFORE_ALL
-        # How often slices must still come to the end until all was compared since somebody else wrote.
-        self._rounds = 0
+        self._doubt = Doubt(self._now)
         # What is to be read, by id, with the number of the change that the log has; and what was read of that.
         self._pending: dict[int, int] = {}
         self._done: dict[int, int] = {}
@@ -121,12 +120,18 @@ class Loader:
         """Take note that the connection is a new one: what it says of itself cannot be compared with an older one's."""
         self._data_version = None
 
-    async def look(self, database: Database, *, forced: bool) -> bool:
+    @property
+    def position(self) -> Position | None:
+        """Up to where all that the log notes is read; `None` where that is not known."""
+        return None if self.has_work or self.is_behind or not self.has_log else self._position
+
+    async def look(self, database: Database, *, forced: bool, beat: Beat | None = None) -> bool:
         """Return whether there is something to read: a single statement.
 
         Args:
             database: The database.
             forced: Whether to look although the database says that no other connection has written.
+            beat: What this process says of itself in the same statement, on a server.
 
         Raises:
             TimeoutError: The database did not answer in time.
@@ -136,11 +141,12 @@ class Loader:
         if version is not None:
             if self._data_version is None:
                 self._compare_anew()  # a file may have been replaced meanwhile, and nothing that can be asked says so
-            elif version == self._data_version and self._rounds <= 0 and not (forced or self._held or self.has_work):
+            elif version == self._data_version and not (self._doubt.is_raised or forced or self._held or self.has_work):
                 return False
         # Whoever is told of a change reads that; what nobody tells of is looked for when there is nothing else to do.
-        size = 0 if forced or (version is not None and self._rounds <= 0) else repository.SLICE
-        found = await self._ask(database, repository.get_changes, self._position, self._slice_after, size)
+        size = 0 if forced or (version is not None and not self._doubt.is_raised) else repository.SLICE
+        found = await self._ask(database, repository.get_changes, self._position, self._doubt.after, size, beat)
+        last_beat, self.found = self.found.last_beat if self.found is not None else None, found
         self._is_replica, self.is_filtered = found.is_replica, found.is_filtered
         self.has_log = bool(found.position.server)
         if found.agents is None:
@@ -149,8 +155,7 @@ class Loader:
             self._pending |= {number: change for number, change in found.agents if self._done.get(number) != change}
             self._done = {number: change for number, change in found.agents if self._done.get(number) == change}
             if self._data_version not in {None, version} and not found.agents:
-                # Somebody has written, and the log does not know what: another application, or a restore.
-                self._rounds = 1 if self._slice_after == BEFORE_ALL else 2
+                self._doubt.raise_by_write(is_beat=found.last_beat != last_beat)
         self._position, self._data_version = found.position, version
         if self._is_whole and self._is_compared and size:
             self._compare_slice(found.slice)
@@ -269,14 +274,13 @@ class Loader:
 
     def _compare_slice(self, states: Sequence[AgentState]) -> None:
         """Compare a few agents with what was read: the log does not know of what is restored, or written without it."""
-        last = states[-1].info.id if len(states) >= repository.SLICE else None
-        found = self.holding.differing(states, self._slice_after, last, is_same)
+        after = self._doubt.after
+        found = self.holding.differing(states, after, self._doubt.compared(states), is_same)
         self._pending = dict.fromkeys(found, 0) | self._pending
-        self._slice_after = BEFORE_ALL if last is None else last
-        self._rounds -= last is None
 
     def _compare_anew(self) -> None:
         self._is_compared = False
+        self._doubt.settle()
         self._after = BEFORE_ALL
         self._done.clear()
 

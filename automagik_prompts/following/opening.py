@@ -27,6 +27,7 @@ class OpenDatabase:
 
     Attributes:
         gate: Entered by whoever uses the database; shut before a fork.
+        followed: The database that is followed, while it is open.
     """
 
     def __init__(self, url: str, must_exist: Callable[[], Awaitable[bool]], seconds: float) -> None:
@@ -35,7 +36,7 @@ class OpenDatabase:
         self._must_exist = must_exist
         self._seconds = seconds
         self._borrowers = Gate()
-        self._database: Database | None = None
+        self.followed: Database | None = None
 
     async def open(self) -> Database:
         """Open the database that is followed from now on.
@@ -47,7 +48,7 @@ class OpenDatabase:
         database = await self._unopened()
         async with asyncio.timeout(self._seconds * 2):  # with a password it takes five round trips
             await database.open()
-        self._database = database
+        self.followed = database
         return database
 
     @asynccontextmanager
@@ -62,7 +63,7 @@ class OpenDatabase:
             SchemaError: It is to be written and its schema is older or newer than this release.
         """
         async with self.gate.entered():
-            if (followed := self._database) is not None:
+            if (followed := self.followed) is not None:
                 async with self._borrowers.entered():
                     if writing:
                         await migrate.check_writable(followed, thorough=False)
@@ -79,7 +80,7 @@ class OpenDatabase:
 
     async def close(self) -> None:
         """Close the database that was followed, when nobody uses it any more, or after a while."""
-        database, self._database = self._database, None
+        database, self.followed = self.followed, None
         if database is None:
             return
         try:

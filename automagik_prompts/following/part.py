@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.fleet import Beat
 from automagik_prompts.following.loader import Loader, ReadAhead
 from automagik_prompts.following.memory.holding import Holding
 from automagik_prompts.following.memory.snapshot import Snapshot
@@ -52,9 +53,9 @@ class PartLoader(Loader):
         self._asked = frozenset[str]()
         self._read_at = float("-inf")
 
-    async def look(self, database: Database, *, forced: bool) -> bool:
+    async def look(self, database: Database, *, forced: bool, beat: Beat | None = None) -> bool:
         """Return whether there is something to read, of the agents that are needed."""
-        await super().look(database, forced=forced)
+        await super().look(database, forced=forced, beat=beat)
         names = self._names()
         others = [number for number in self._pending if self.holding.ids.get(number) is None]
         for number in others:

@@ -43,6 +43,7 @@ class FollowerStatus:
         due: When the next report is due at the latest, on the monotonic clock; `None` if that is not known.
         clashes: The statuses whose texts were not written, as the database spells them otherwise.
         is_filtered: Whether row-level security may hide rows from this process' user.
+        unreported: Why the process is not in the fleet, or its runs are not counted; `None` where it says so.
     """
 
     state: State
@@ -55,6 +56,7 @@ class FollowerStatus:
     due: float | None = None
     clashes: tuple[SpellingClash, ...] = ()
     is_filtered: bool = False
+    unreported: str | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

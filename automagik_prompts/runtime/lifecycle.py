@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from functools import partial
@@ -33,16 +34,22 @@ from automagik_prompts.settings import Settings
 
 if TYPE_CHECKING:
     from automagik_prompts.following import follower as following
+    from automagik_prompts.following.fleet import heartbeat
+    from automagik_prompts.following.fleet.heartbeat import Heartbeat
     from automagik_prompts.following.follower import Follower
     from automagik_prompts.storage.database import Database
 else:
     following = Later("automagik_prompts.following.follower")
+    heartbeat = Later("automagik_prompts.following.fleet.heartbeat")
 
 T = TypeVar("T")
 
 
 CALL_TIMEOUT = 120.0
 """Seconds that an edit may take: it asks up to forty times. A question that a server does not answer ends it sooner."""
+
+LARGEST = 1_000_000
+"""Versions sent to runs that are kept until they are counted, at most; that is done with each look."""
 
 _CLOSE_SECONDS = 2.0
 
@@ -72,6 +79,7 @@ class Lifecycle:
         versions: Versions that are not active any more.
         callbacks: What is called when something else is served.
         requests: What is called when approval is asked for here.
+        sent: Takes the id of each version that a run is sent.
         worker: The thread, while there is one.
     """
 
@@ -84,7 +92,9 @@ class Lifecycle:
         self.callbacks: Callbacks[PromptChange] = Callbacks("on_change")
         self.requests: Callbacks[ApprovalRequest] = Callbacks("on_request")
         self.state = RuntimeState(self.where, lambda: code_snapshot(self.registry), self._superseded, self._publish)
+        self.sent: deque[int] = deque(maxlen=LARGEST if settings.heartbeat else 0)
         self.worker: Worker | None = None
+        self._heartbeat: Heartbeat | None = None
         self._lock = threading.Lock()
         self._forkable = True
         self._threadless = False
@@ -124,9 +134,12 @@ class Lifecycle:
     def make_follower(self) -> Follower:
         """Return a new follower; to be called on the thread's event loop."""
         state = self.state
+        if self._heartbeat is None:
+            self._heartbeat = heartbeat.Heartbeat(self.settings, self.registry, self.sent)
         return following.Follower(
             self.settings,
             self.registry,
+            self._heartbeat,
             state.take,
             state.take_fallback,
             state.snapshot,
@@ -214,7 +227,8 @@ class Lifecycle:
         self.requests.resume_child()
         # Kept, as closing what belongs to the parent would hang.
         _abandoned.append(self.worker)
-        self.worker = None
+        self.worker = self._heartbeat = None
+        self.sent.clear()  # by the parent's runs
         self.state.resume_child(safe=self._forkable)
 
     def _warn_no_thread(self, error: RuntimeError) -> None:

@@ -69,6 +69,7 @@ def health(life: Lifecycle, reader: Reader, plugin: DefaultPlugin) -> Health:
         listening=following.listening,
         unheard=following.unheard,
         unwritten=following.unwritten,
+        unreported=following.unreported,
         agents=_agents(life, snapshot),
         problems=(
             *(

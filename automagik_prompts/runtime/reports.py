@@ -34,12 +34,14 @@ class Reports:
         missing: What a missing value becomes.
         notices: What was reported, each thing once.
         resolved: The agents whose prompts were asked for without an agent run.
+        report_sent: Takes note that a run is sent a version: no more than a place in memory.
     """
 
     def __init__(self, plugin: DefaultPlugin, life: Lifecycle) -> None:
         self.missing: MissingMode = life.settings.missing
         self.notices = Notices()
         self.resolved: set[str] = set()
+        self.report_sent: Callable[[int], object] = life.sent.append
         self._plugin = plugin
         self._life = life
         self._reported: set[tuple[str, str, int | None]] = set()

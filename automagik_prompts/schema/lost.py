@@ -10,10 +10,24 @@ from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.introspection import columns
-from automagik_prompts.storage.models import AgentRow, BaseRow, DraftRow, EventRow, PromptRow, RequestRow
+from automagik_prompts.storage.models import (
+    AgentRow,
+    BaseRow,
+    DraftRow,
+    EventRow,
+    IdempotencyRow,
+    ProcessRow,
+    PromptRow,
+    RequestRow,
+    TokenRow,
+    UsageRow,
+)
 
 _ARCHIVE = "automagik_prompts_archive_prompts"
-_MODELS: tuple[type[Model], ...] = (AgentRow, PromptRow, EventRow, RequestRow, DraftRow, BaseRow)
+_MODELS: tuple[type[Model], ...] = (
+    *(AgentRow, PromptRow, EventRow, RequestRow, DraftRow, BaseRow),
+    *(ProcessRow, UsageRow, TokenRow, IdempotencyRow),
+)
 
 
 async def lost_parts(db: DatabaseReader) -> tuple[str, ...]:
@@ -25,6 +39,8 @@ async def lost_parts(db: DatabaseReader) -> tuple[str, ...]:
     if TEXT_COLUMN in agents or (agents and "default_status_key" not in agents) or await columns(db, _ARCHIVE):
         return ()
     if "protected_statuses" not in agents and not await columns(db, "prompt_requests"):
+        return ()
+    if not await columns(db, "prompt_processes") and not await columns(db, "prompt_tokens"):
         return ()
     lost: list[str] = []
     for model in _MODELS:

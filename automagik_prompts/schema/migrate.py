@@ -40,8 +40,11 @@ from automagik_prompts.storage.introspection import columns, notes_changes
 from automagik_prompts.storage.models import APP_LABEL
 from automagik_prompts.storage.sqlite import make_private
 
-CREATE, CHANGE, DROP, LOG, WITHDRAWALS, REVIEW = 0, 1, 2, 4, 5, 6
+CREATE, CHANGE, DROP, LOG = 0, 1, 2, 4
 """The steps that create prompts, change agents, drop the text column, and note changes."""
+
+_MAKES = {CREATE: "prompt_events", 5: "prompt_withdrawals", 6: "prompt_requests", 8: "prompt_processes"}
+"""A table by which it shows that a step was applied."""
 
 Migrate = Callable[[BaseDBAsyncClient], Awaitable[str]]
 
@@ -194,18 +197,14 @@ async def _downgrade(db: BaseDBAsyncClient, number: int) -> tuple[str, ...]:
 
 async def _is_in_effect(db: Connection, migration: Migration) -> bool:
     """Return whether a step that is recorded as applied has left its mark."""
-    if migration.number == CREATE:
-        return bool(await columns(db, "prompt_events"))
+    if (table := _MAKES.get(migration.number)) is not None:
+        return bool(await columns(db, table))
     if migration.number == CHANGE:
         return "default_status_key" in await columns(db, "agents")
     if migration.number == DROP:
         return TEXT_COLUMN not in await columns(db, "agents")
     if migration.number == LOG:
         return await notes_changes(db)
-    if migration.number == WITHDRAWALS:
-        return bool(await columns(db, "prompt_withdrawals"))
-    if migration.number == REVIEW:
-        return bool(await columns(db, "prompt_requests"))
     return True
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from automagik_prompts.storage.dialects.postgres import ask_for_life, connect_parameters, is_direct
+from automagik_prompts.storage.dialects.postgres import LISTENER, ask_for_life, connect_parameters, is_direct
 from automagik_prompts.storage.repository import CHANNEL
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Listener:
         Raises:
             TimeoutError: The server did not answer in time.
         """
-        connection = await _connect(url, seconds, "automagik-prompts listener")
+        connection = await _connect(url, seconds, LISTENER)
         try:
             async with asyncio.timeout(seconds):
                 listener = cls(connection, notified, lost, direct=await is_direct(connection))

@@ -183,8 +183,8 @@ def test_a_database_of_ours_comes_back_too(empty_url: str) -> None:
     upgrade(host.url)
     assert ours(host) == worked
     assert host.tables() == [
-        *("agents", "prompt_bases", "prompt_changes", "prompt_drafts", "prompt_events", "prompt_requests"),
-        *("prompt_withdrawals", "prompts"),
+        *("agents", "prompt_bases", "prompt_changes", "prompt_drafts", "prompt_events", "prompt_idempotency_keys"),
+        *("prompt_processes", "prompt_requests", "prompt_tokens", "prompt_usage", "prompt_withdrawals", "prompts"),
     ]
     work_again(host)
 
@@ -289,7 +289,7 @@ def test_nothing_is_dropped_while_a_text_has_no_equal_version(empty_url: str) ->
         async with Database(host.url) as database:
             return await migrate.upgrade(database, adopt=True)
 
-    assert len(asyncio.run(adopt())) == 5
+    assert len(asyncio.run(adopt())) == 6
     texts = {text for (text,) in host.rows("SELECT prompt_text FROM prompts")}
     assert {TEXTS["plain"], TEXTS["jinja"], TEXTS["trailing"], "new", "tampered with"} <= texts
     downgrade(host.url)

@@ -40,6 +40,7 @@ STEPS = (
     "4_20261126190000_change_log.py",
     "5_20261127090000_withdrawals.py",
     "6_20261127180000_review.py",
+    "8_20261127210000_running.py",
 )
 
 
@@ -206,7 +207,7 @@ def run_file(host: Host, name: str, direction: str) -> None:
     on(host.url, lambda database: database.transaction(run))
 
 
-@pytest.mark.parametrize("taken_back", [1, 2, 3, 5, 6, 7])
+@pytest.mark.parametrize("taken_back", [1, 2, 3, 4, 6, 7, 8])
 def test_a_downgrade_that_was_not_recorded(empty_url: str, taken_back: int) -> None:
     """Where aerich died between taking a step back and recording that, the next upgrade applies it again."""
     host = Host(empty_url)
@@ -217,7 +218,7 @@ def test_a_downgrade_that_was_not_recorded(empty_url: str, taken_back: int) -> N
     for name in list(reversed(STEPS))[:taken_back]:
         run_file(host, name, "downgrade")
     # The step of the defaults leaves no mark on SQLite, and is applied again by itself where it does.
-    assert {*STEPS[7 - taken_back : 3], *STEPS[-min(taken_back, 3) :]} <= set(upgrade(host.url))
+    assert {*STEPS[len(STEPS) - taken_back : 3], *STEPS[4:][-taken_back:]} <= set(upgrade(host.url))
     assert host.shape() == before[0]
     ours = ("agents", "messages", "prompts", "prompt_events")
     now = host.content()
@@ -283,6 +284,11 @@ def test_models_equal_migrations(repository: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (repository / "aerich_migrations" / APP_LABEL).glob("*.py")) == list(STEPS)
 
 
+OURS = (
+    *("agents", "prompts", "prompt_events"),
+    *("prompt_processes", "prompt_usage", "prompt_tokens", "prompt_idempotency_keys"),
+)
+
 # What a migrated database has and Tortoise's own schema generator does not make, by table and column.
 _DEFAULTS = {
     # SQLite and a table with rows take a NOT NULL column only with a default; it does no harm afterwards.
@@ -322,7 +328,7 @@ async def _generate(url: str) -> None:
 async def _described(client: BaseDBAsyncClient) -> dict[str, Any]:
     db = Connection(client)
     described: dict[str, Any] = {}
-    for table in ("agents", "prompts", "prompt_events"):
+    for table in OURS:
         columns = await table_columns(db, table)
         described[table] = {column.name: (column.type.upper(), column.not_null, column.position) for column in columns}
         # The names of indexes of constraints are the engine's own.
@@ -332,20 +338,18 @@ async def _described(client: BaseDBAsyncClient) -> dict[str, Any]:
 
 
 async def _defaults(client: BaseDBAsyncClient) -> set[tuple[str, str]]:
-    db, tables = Connection(client), ("agents", "prompts", "prompt_events")
+    db = Connection(client)
     return {
         (table, column.name)
-        for table in tables
+        for table in OURS
         for column in await table_columns(db, table)
         if column.default is not None
     }
 
 
 async def _foreign_keys(client: BaseDBAsyncClient) -> set[tuple[str, ...]]:
-    db, tables = Connection(client), ("agents", "prompts", "prompt_events")
-    return {
-        (table, *key.columns, key.table, key.on_delete) for table in tables for key in await foreign_keys(db, table)
-    }
+    db = Connection(client)
+    return {(table, *key.columns, key.table, key.on_delete) for table in OURS for key in await foreign_keys(db, table)}
 
 
 def test_the_database_refuses_a_second_active_version(empty_url: str) -> None:
@@ -371,13 +375,13 @@ def test_the_database_refuses_a_second_active_version(empty_url: str) -> None:
 def test_missing_steps_are_told_with_the_command(empty_url: str) -> None:
     """What lacks steps says how many, from which on, and which command applies them."""
     host = Host(empty_url)
-    with pytest.raises(SchemaError, match=r"lacks 7 of 7 migrations, from 0_.*Run: automagik-prompts upgrade"):
+    with pytest.raises(SchemaError, match=r"lacks 8 of 8 migrations, from 0_.*Run: automagik-prompts upgrade"):
         on(host.url, migrate.check_schema)
     upgrade(host.url)
     on(host.url, migrate.check_writable)
     downgrade(host.url, 1)
     assert [step.version for step in on(host.url, migrate.pending)] == list(STEPS[1:])
-    with pytest.raises(SchemaError, match="lacks 6 of 7 migrations, from 1_"):
+    with pytest.raises(SchemaError, match="lacks 7 of 8 migrations, from 1_"):
         on(host.url, migrate.check_schema)
 
 

@@ -28,7 +28,7 @@ QUERIES = {"storage", "schema"}
 
 
 # Longer, as they are what people read: the facade, and the loop that follows.
-LONGEST = {"plugin.py": 330, "follower.py": 325}
+LONGEST = {"plugin.py": 330, "follower.py": 335}
 
 QUERYING = {
     "execute_query",

@@ -12,6 +12,7 @@ from automagik_prompts.cli.completion import complete_agents, complete_versions
 from automagik_prompts.cli.moments import moment
 from automagik_prompts.cli.options import Agent, Status
 from automagik_prompts.cli.output.pager import paged
+from automagik_prompts.cli.output.running import usage_cell, usage_heading
 from automagik_prompts.cli.output.schemas import (
     AgentLine,
     AgentList,
@@ -34,10 +35,12 @@ from automagik_prompts.cli.output.text import (
     when,
 )
 from automagik_prompts.cli.session import Session, command, looking
+from automagik_prompts.domain.fleet import UsageByVersion
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.summaries import StatusSummary
 from automagik_prompts.editing import checks, queries
 from automagik_prompts.editing.findings import Kind
+from automagik_prompts.editing.running.usage import usage
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage.database import Database
 
@@ -141,7 +144,7 @@ def list_prompts(
     if agent is not None and pattern is None:
         session.authorize([agent])
 
-    async def read(database: Database) -> tuple[list[StatusSummary], int]:
+    async def read(database: Database) -> tuple[list[StatusSummary], int, UsageByVersion | None]:
         shown = await session.edits(database).visible()
         found = await queries.summaries(database, agent if pattern is None else None)
         found = [one for one in found if one.agent in shown]
@@ -154,11 +157,12 @@ def list_prompts(
             kept = [one for one in kept if one.active is not None and one.author == author]
         if since is not None:
             kept = [one for one in kept if one.active_since is not None and one.active_since >= since]
-        return [one for one in kept if one.drift or not drift], len(found)
+        kept = [one for one in kept if one.drift or not drift]
+        return kept, len(found), await usage(database, [one.active_id for one in kept if one.active_id is not None])
 
-    summaries, count = session.run(read)
+    summaries, count, sent = session.run(read)
     if session.json:
-        print_json(StatusList(statuses=[StatusLine.of(summary) for summary in summaries]))
+        print_json(StatusList(statuses=[StatusLine.of(summary, sent) for summary in summaries]))
         return
     if not summaries and count:
         print_line(f"None of {plural(count, 'status', 'statuses')} is so.")
@@ -168,8 +172,8 @@ def list_prompts(
         print_line(NOTHING)
         return
     print_table(
-        columns("agent", "status", ">active", ">of", "=origin", "author", ">since", "=drift"),
-        [_row(summary) for summary in summaries],
+        columns("agent", "status", ">active", ">of", "=origin", "author", ">since", "=drift", *usage_heading(sent)),
+        [(*_row(summary), *usage_cell(sent, summary.active_id)) for summary in summaries],
     )
 
 

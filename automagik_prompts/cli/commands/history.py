@@ -9,13 +9,16 @@ import typer
 from automagik_prompts.cli.moments import moment
 from automagik_prompts.cli.options import Agent, Limit, OptionalAgent, OptionalStatus
 from automagik_prompts.cli.output.pager import paged
-from automagik_prompts.cli.output.schemas import EventLine, EventList, VersionLine, VersionList, origin
+from automagik_prompts.cli.output.running import usage_cell, usage_heading
+from automagik_prompts.cli.output.schemas import EventLine, EventList, UsedVersion, VersionList, origin
 from automagik_prompts.cli.output.tables import columns, print_table
 from automagik_prompts.cli.output.text import is_terminal, print_json, print_line, when
 from automagik_prompts.cli.session import Session, command, looking
+from automagik_prompts.domain.fleet import UsageByVersion
 from automagik_prompts.domain.records import Action, Event, Prompt
 from automagik_prompts.editing import queries
 from automagik_prompts.editing.pages import MAX_PAGE
+from automagik_prompts.editing.running.usage import usage
 from automagik_prompts.storage.database import Database
 
 
@@ -24,17 +27,22 @@ from automagik_prompts.storage.database import Database
 @paged
 def history(session: Session, agent: Agent, status: OptionalStatus = None, limit: Limit = 50) -> None:
     """List the versions of an agent's texts, newest first."""
-    found = session.run(lambda database: queries.versions(database, agent, status, limit=limit + 1))
+
+    async def read(database: Database) -> tuple[list[Prompt], UsageByVersion | None]:
+        versions = await queries.versions(database, agent, status, limit=limit + 1)
+        return versions, await usage(database, [one.id for one in versions])
+
+    found, sent = session.run(read)
     shown = found[:limit]
     if session.json:
-        print_json(VersionList(versions=[VersionLine.of(agent, prompt) for prompt in shown]))
+        print_json(VersionList(versions=[UsedVersion.of(agent, prompt, sent) for prompt in shown]))
         return
     if not shown:
         print_line(f"{agent} has no versions yet.")
         return
     print_table(
-        columns("status", ">version", "=active", "=origin", "author", "=written", ">length"),
-        [_version_row(prompt) for prompt in shown],
+        columns("status", ">version", "=active", "=origin", "author", "=written", ">length", *usage_heading(sent)),
+        [(*_version_row(prompt), *usage_cell(sent, prompt.id)) for prompt in shown],
         [prompt.note or prompt.name or "" for prompt in shown],
     )
     _tell_more(len(found) > limit, limit)

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Literal
 
 from automagik_prompts.cli.output.review import RequestLine
+from automagik_prompts.cli.output.running import FollowerList, UsageLine
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.domain.edits import EditResult, RestoreStep
+from automagik_prompts.domain.fleet import NEVER, UsageByVersion
 from automagik_prompts.domain.records import Action, Approval, Event, Prompt
 from automagik_prompts.domain.summaries import Match, StatusSummary
 from automagik_prompts.domain.validation import Format
@@ -59,10 +61,11 @@ class StatusLine(Shape):
     drift: bool
     based_on: int | None
     approvals: int
+    usage: UsageLine | None
 
     @classmethod
-    def of(cls, summary: StatusSummary) -> StatusLine:
-        """Describe a status."""
+    def of(cls, summary: StatusSummary, usage: UsageByVersion | None = None) -> StatusLine:
+        """Describe a status, and how often its active version was sent, where that is known."""
         return cls(
             agent=summary.agent,
             revision=summary.revision,
@@ -81,6 +84,7 @@ class StatusLine(Shape):
             drift=summary.drift,
             based_on=summary.based_on,
             approvals=summary.protection.approvals if summary.protection is not None else 0,
+            usage=usage_line(usage, summary.active_id),
         )
 
 
@@ -108,10 +112,16 @@ class VersionLine(Shape):
     based_on: int | None
     created_at: datetime
 
+
+class UsedVersion(VersionLine):
+    """One version, without its text, with how often it was sent, where that is known."""
+
+    usage: UsageLine | None
+
     @classmethod
-    def of(cls, agent: str, prompt: Prompt) -> VersionLine:
+    def of(cls, agent: str, prompt: Prompt, usage: UsageByVersion | None) -> UsedVersion:
         """Describe a version."""
-        return cls(**version_facts(agent, prompt))
+        return cls(**version_facts(agent, prompt), usage=usage_line(usage, prompt.id))
 
 
 class VersionText(VersionLine):
@@ -128,7 +138,7 @@ class VersionText(VersionLine):
 class VersionList(Shape):
     """`history`."""
 
-    versions: list[VersionLine]
+    versions: list[UsedVersion]
 
 
 class EventLine(Shape):
@@ -225,6 +235,7 @@ class EditOutput(Shape):
     revision: int
     hints: list[str]
     request: RequestLine | None
+    fleet: FollowerList | None
 
     @classmethod
     def of(cls, change: EditResult) -> EditOutput:
@@ -238,6 +249,7 @@ class EditOutput(Shape):
             revision=change.agent.revision,
             hints=list(change.hints),
             request=RequestLine.of(change.request) if change.request is not None else None,
+            fleet=FollowerList.of(change.followers) if change.followers is not None else None,
         )
 
 
@@ -283,6 +295,11 @@ class Checked(Shape):
     content_hash: str
     length: int
     unified: str
+
+
+def usage_line(usage: UsageByVersion | None, prompt_id: int | None) -> UsageLine | None:
+    """Describe how often a version was sent; `None` without a version, or where that is not known."""
+    return UsageLine.of(usage.get(prompt_id, NEVER)) if usage is not None and prompt_id is not None else None
 
 
 def origin(from_code: bool) -> Origin:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from automagik_prompts.cli.output.running import FollowerList
 from automagik_prompts.cli.output.shape import Shape
+from automagik_prompts.domain.fleet import Followers
 from automagik_prompts.domain.served import Explanation, ReasonCode, Source, State
 from automagik_prompts.domain.summaries import Preview
 
@@ -25,9 +27,10 @@ class Explained(Shape):
     content_hash: str
     variables: list[str]
     notes: list[str]
+    fleet: FollowerList | None
 
     @classmethod
-    def of(cls, explanation: Explanation, notes: Sequence[str] = ()) -> Explained:
+    def of(cls, explanation: Explanation, notes: Sequence[str] = (), followers: Followers | None = None) -> Explained:
         """Describe what is served."""
         return cls(
             agent=explanation.agent,
@@ -42,6 +45,7 @@ class Explained(Shape):
             content_hash=explanation.content_hash,
             variables=list(explanation.variables),
             notes=[*explanation.notes, *notes],
+            fleet=FollowerList.of(followers) if followers is not None else None,
         )
 
 

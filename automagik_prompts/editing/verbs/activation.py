@@ -8,7 +8,7 @@ from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.validation import normalized
-from automagik_prompts.editing.verbs.base import Verbs
+from automagik_prompts.editing.verbs.running import RunningVerbs, check_wait
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.later import Later
 
@@ -21,7 +21,7 @@ else:
     )
 
 
-class ActivationVerbs(Verbs):
+class ActivationVerbs(RunningVerbs):
     """Activating, going back, and taking out of use."""
 
     async def activate(
@@ -34,6 +34,7 @@ class ActivationVerbs(Verbs):
         author: str | None = None,
         note: str | None = None,
         expected_revision: int | None = None,
+        wait: float | None = None,
     ) -> EditResult:
         """Make a version the active one of its agent and status; every process follows.
 
@@ -46,6 +47,8 @@ class ActivationVerbs(Verbs):
             author: By whom, where there is no policy.
             note: Why.
             expected_revision: As for `create`.
+            wait: Seconds to wait until every living process serves it, at most; `followers` of the result says which
+                ones do not. By default nobody waits.
 
         Returns:
             What was done. Where the status is protected, nothing is active that was not before, and `request` is what
@@ -58,6 +61,7 @@ class ActivationVerbs(Verbs):
             ConflictError: Somebody else wrote first.
             DatabaseUnavailableError: The database cannot be written now.
         """
+        check_wait(wait)
         intent = self._intent(author, note, expected_revision, emergency=emergency)
         intent = await self._cleared(
             intent,
@@ -67,9 +71,10 @@ class ActivationVerbs(Verbs):
             lambda database: seeing.target(database, agent, status_key, version),
         )
         exposed = self._exposed(agent)
-        return await self._switch(
+        done = await self._switch(
             lambda database: commands.activate(database, agent, status_key, version, exposed=exposed, intent=intent)
         )
+        return await self._follow(done, wait)
 
     async def rollback(
         self,
@@ -80,6 +85,7 @@ class ActivationVerbs(Verbs):
         author: str | None = None,
         note: str | None = None,
         expected_revision: int | None = None,
+        wait: float | None = None,
     ) -> EditResult:
         """Activate the version that was active before the present one; called again, it goes back further.
 
@@ -93,6 +99,8 @@ class ActivationVerbs(Verbs):
             author: By whom, where there is no policy.
             note: Why.
             expected_revision: As for `create`.
+            wait: Seconds to wait until every living process serves it, at most; `followers` of the result says which
+                ones do not. By default nobody waits.
 
         Returns:
             What was done. Where the status is protected, nothing is active that was not before, and `request` is what
@@ -105,14 +113,16 @@ class ActivationVerbs(Verbs):
             ConflictError: Somebody else wrote first.
             DatabaseUnavailableError: The database cannot be written now.
         """
+        check_wait(wait)
         intent = self._intent(author, note, expected_revision, emergency=emergency)
         intent = await self._cleared(
             intent, Operation.ROLLBACK, agent, status_key, lambda database: seeing.earlier(database, agent, status_key)
         )
         exposed = self._exposed(agent)
-        return await self._switch(
+        done = await self._switch(
             lambda database: commands.rollback(database, agent, status_key, exposed=exposed, intent=intent)
         )
+        return await self._follow(done, wait)
 
     async def deactivate(
         self,
@@ -123,6 +133,7 @@ class ActivationVerbs(Verbs):
         author: str | None = None,
         note: str | None = None,
         expected_revision: int | None = None,
+        wait: float | None = None,
     ) -> EditResult:
         """Leave a status without an active version; its agents are served the primary status' text instead.
 
@@ -134,6 +145,8 @@ class ActivationVerbs(Verbs):
             author: By whom, where there is no policy.
             note: Why.
             expected_revision: As for `create`.
+            wait: Seconds to wait until every living process serves it, at most; `followers` of the result says which
+                ones do not. By default nobody waits.
 
         Returns:
             What was done. Where the status is protected, nothing is active that was not before, and `request` is what
@@ -145,6 +158,7 @@ class ActivationVerbs(Verbs):
             ConflictError: Somebody else wrote first.
             DatabaseUnavailableError: The database cannot be written now.
         """
+        check_wait(wait)
         intent = self._intent(author, note, expected_revision, emergency=emergency)
         intent = await self._cleared(
             intent,
@@ -153,7 +167,8 @@ class ActivationVerbs(Verbs):
             status_key,
             lambda database: seeing.target(database, agent, status_key, None),
         )
-        return await self._switch(lambda database: commands.deactivate(database, agent, status_key, intent=intent))
+        done = await self._switch(lambda database: commands.deactivate(database, agent, status_key, intent=intent))
+        return await self._follow(done, wait)
 
     async def withdraw(
         self,

@@ -6,7 +6,7 @@ SQLite knows neither users nor schemas.
 from __future__ import annotations
 
 from automagik_prompts.storage.dialects.base import DatabaseReader
-from automagik_prompts.storage.dialects.postgres import TABLE_ID
+from automagik_prompts.storage.dialects.postgres_catalogue import TABLE_ID
 from automagik_prompts.storage.introspection import kind_of
 
 _TABLES = ("agents", "prompts", "prompt_events")

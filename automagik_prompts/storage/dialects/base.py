@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.database_url import Dialect
+from automagik_prompts.domain.fleet import Beat
 from automagik_prompts.domain.summaries import Position
 
 TRIGGERS = 8
 """How many triggers note what is written; with fewer of them not everything is."""
+
+
+class Writer(Protocol):
+    """A connection as far as statements go that return nothing."""
+
+    async def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        """Run a query whose values are marked by `?`, and return its rows."""
+        ...
+
+    async def run(self, statement: str, *values: object) -> None:
+        """Run a statement."""
+        ...
 
 
 class DatabaseReader(Protocol):
@@ -80,6 +94,10 @@ class Noted:
         is_replica: Whether the server follows another one.
         rows: The rows of the statement that was asked besides.
         is_filtered: Whether row-level security may hide rows from this user.
+        is_seen: Whether what a process said of itself is written; `None` where it said nothing.
+        unable: Why a process cannot say so here, in one word; `None` where it can, or may try.
+        is_uncounted: Whether it may say so, and not how many runs there were.
+        last_beat: What differs after each time that a process has said so, where that counts as somebody's write.
     """
 
     position: Position
@@ -87,6 +105,10 @@ class Noted:
     is_replica: bool
     rows: Sequence[Mapping[str, Any]]
     is_filtered: bool = False
+    is_seen: bool | None = None
+    unable: str | None = None
+    is_uncounted: bool = False
+    last_beat: str | None = None
 
 
 class Engine(Protocol):
@@ -114,6 +136,14 @@ class Engine(Protocol):
 
     def written_time(self, time: datetime) -> datetime | str:
         """Return a time as its column holds it."""
+        ...
+
+    def written_day(self, day: date) -> date | str:
+        """Return a day as its column holds it."""
+        ...
+
+    def impatient(self, db: Writer, milliseconds: int) -> AbstractAsyncContextManager[None]:
+        """Wait no longer than that for what others have locked, within a transaction."""
         ...
 
     def configuration(self, url: str) -> dict[str, Any]:
@@ -170,8 +200,38 @@ class Engine(Protocol):
         """Return a number that differs after every write of another connection; `None` where that is not so cheap."""
         ...
 
-    async def changes(self, db: DatabaseReader, since: Position | None, also: str) -> Noted:
-        """Return which agents were written to since a position, and the rows of another statement, all in one look."""
+    async def changes(self, db: DatabaseReader, since: Position | None, also: str, beat: Beat | None = None) -> Noted:
+        """Return which agents were written to since a position, and the rows of another statement, all in one look.
+
+        Args:
+            db: The connection.
+            since: Up to where the changes are known.
+            also: The other statement.
+            beat: What a process says of itself, which is written by the same statement, where that can be had.
+        """
+        ...
+
+    @property
+    def json(self) -> str:
+        """The mark of a value that is a text with JSON, for a column that holds it."""
+        ...
+
+    @property
+    def log(self) -> str:
+        """What tells the log of changes from that of another server, as part of a statement."""
+        ...
+
+    @property
+    def unread(self) -> str:
+        """Whether a change `c` came after the position of a process `p`, as part of a statement."""
+        ...
+
+    async def listeners(self, db: DatabaseReader) -> int:
+        """Return how many connections listen for notifications; 0 for a file."""
+        ...
+
+    def moment(self, seconds: float = 0.0) -> str:
+        """Return the present time, so many seconds later, as part of a statement."""
         ...
 
     async def kind_of(self, db: DatabaseReader, table: str) -> str | None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime
-from functools import lru_cache
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from functools import lru_cache, partial
 from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
 
 from automagik_prompts.database_url import redacted_url
+from automagik_prompts.domain.fleet import Beat
 from automagik_prompts.domain.summaries import Position
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.server_url import ServerUrl, missing_files, read_server_url
-from automagik_prompts.storage.dialects.base import TRIGGERS, Column, DatabaseReader, ForeignKey, Index, Noted
+from automagik_prompts.storage.dialects.base import TRIGGERS, DatabaseReader, Noted, Writer
+from automagik_prompts.storage.dialects.beats import UNABLE, UNCOUNTED, carried
+from automagik_prompts.storage.dialects.postgres_catalogue import PostgresCatalogue
 
 POOL_SIZE = 3
 """Connections of one process to a server, at most: the follower's, a write, and one to spare."""
@@ -23,19 +28,21 @@ POOL_SIZE = 3
 ALIVE_TIMEOUT = 5.0
 """Seconds within which a connection must give a sign of life."""
 
+LISTENER = "automagik-prompts listener"
+"""The name of a connection that only listens."""
+
 _MARK = re.compile(r"\?")
-
-TABLE_ID = "to_regclass(quote_ident(current_schema()) || '.' || quote_ident(?::text))"
-"""The table of a name where CREATE TABLE looks, and no further: in another schema it is another's."""
-
 
 # What the server says of itself: after a restore or a failover it is another one, or the tables are. One that has been
 # promoted is another one as well: what it said of transactions while it was a standby was not all.
+_SERVER = """\
+concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), pg_is_in_recovery(), 'agents'::regclass::oid,
+    'prompts'::regclass::oid, (SELECT oid FROM pg_database WHERE datname = current_database()))"""
+
 _LOOK = """\
 SELECT pg_current_snapshot()::text AS position, pg_is_in_recovery() AS replica, {changed}::text AS changed,
     row_security_active('agents'::regclass) OR row_security_active('prompts'::regclass) AS filtered,
-    concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), pg_is_in_recovery(), 'agents'::regclass::oid,
-    'prompts'::regclass::oid, (SELECT oid FROM pg_database WHERE datname = current_database())) AS server,
+    {server} AS server, {unable} AS unable, {uncounted} AS uncounted, {seen} AS seen,
     (SELECT COALESCE(json_agg(row_to_json(s)), '[]') FROM ({also}) s)::text AS also"""
 
 # Whether all is noted: an application that rebuilds a table loses the triggers, and a restore may switch them off.
@@ -87,7 +94,7 @@ def _numbered(statement: str) -> str:
     return _MARK.sub(lambda _: f"${next(numbers)}", statement)
 
 
-class PostgresEngine:
+class PostgresEngine(PostgresCatalogue):
     """PostgreSQL."""
 
     is_embedded = False
@@ -101,6 +108,25 @@ class PostgresEngine:
         "WHERE w.agent_id = a.id)"
     )
     fails_softly = False
+    json = "?::text::jsonb"
+    log = _SERVER
+    unread = (
+        "(NOT pg_visible_in_snapshot(c.change::text::xid8, p.position::pg_snapshot) "
+        "AND c.change < pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
+    )
+
+    async def listeners(self, db: DatabaseReader) -> int:
+        """Return how many connections listen: the name of one is shown to everybody."""
+        (found,) = await db.rows(
+            "SELECT COUNT(*) AS listeners FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = ?",
+            LISTENER,
+        )
+        return int(found["listeners"])
+
+    def moment(self, seconds: float = 0.0) -> str:
+        """Return the server's time."""
+        return f"now() + make_interval(secs => {float(seconds)})"
 
     def returning(self, statement: str, columns: str, then: str | None = None) -> str | None:
         """Return a statement that writes as one that gives the rows that it wrote; Tortoise reads those of queries."""
@@ -110,6 +136,16 @@ class PostgresEngine:
     def written_time(self, time: datetime) -> datetime | str:
         """Return the time: the column holds times."""
         return time
+
+    def written_day(self, day: date) -> date | str:
+        """Return the day: the column holds days."""
+        return day
+
+    @asynccontextmanager
+    async def impatient(self, db: Writer, milliseconds: int) -> AsyncIterator[None]:
+        """Wait no longer than that for others' locks; it ends with the transaction."""
+        await db.run(f"SELECT set_config('lock_timeout', '{int(milliseconds)}', true)")
+        yield
 
     def configuration(self, url: str) -> dict[str, Any]:
         """Return Tortoise's configuration of one connection."""
@@ -169,103 +205,29 @@ class PostgresEngine:
         """Return nothing: whatever tells of a write costs as much as the look itself."""
         return None
 
-    async def changes(self, db: DatabaseReader, since: Position | None, also: str) -> Noted:
+    async def changes(self, db: DatabaseReader, since: Position | None, also: str, beat: Beat | None = None) -> Noted:
         """Return which agents were written to since a position, and the rows of another statement: one statement."""
+        first, seen, values = carried(beat, self) if beat is not None else ("", "NULL::bool", [])
+        look = partial((first + _LOOK).format, server=_SERVER, unable=UNABLE, uncounted=UNCOUNTED, seen=seen, also=also)
         try:
-            (row,) = await db.rows(_LOOK.format(changed=_CHANGED, also=also), *_marks(since))
+            (row,) = await db.rows(look(changed=_CHANGED), *values, *_marks(since))
         except OperationalError as error:
             if "prompt_changes" not in str(error):
                 raise
-            (row,) = await db.rows(_LOOK.format(changed="NULL::json", also=also))
+            (row,) = await db.rows(look(changed="NULL::json"), *values)
         position = Position(row["server"] if row["changed"] is not None else "", row["position"])
         pairs = tuple((agent, change) for agent, change in json.loads(row["changed"] or "[]"))
         is_another = row["changed"] is None or (since is not None and since.server != position.server)
-        return Noted(position, None if is_another else pairs, row["replica"], json.loads(row["also"]), row["filtered"])
-
-    async def kind_of(self, db: DatabaseReader, table: str) -> str | None:
-        """Return what a name stands for: `table`, `view` or something else; `None` if there is nothing of that name."""
-        found = await db.rows(
-            "SELECT CASE WHEN relkind IN ('r', 'p') THEN 'table' WHEN relkind IN ('v', 'm') THEN 'view' "
-            f"ELSE relkind::text END AS kind FROM pg_class WHERE oid = {TABLE_ID}",
-            table,
+        return Noted(
+            position,
+            None if is_another else pairs,
+            row["replica"],
+            json.loads(row["also"]),
+            row["filtered"],
+            row["seen"],
+            row["unable"],
+            bool(row["uncounted"]),
         )
-        return str(found[0]["kind"]) if found else None
-
-    async def columns(self, db: DatabaseReader, table: str) -> tuple[Column, ...]:
-        """Return a table's columns in their order; none if there is no such table."""
-        found = await db.rows(
-            "SELECT a.attname::text AS name, a.attnotnull AS not_null, format_type(a.atttypid, a.atttypmod) || "
-            "COALESCE((SELECT ' COLLATE ' || c.oid::regcollation FROM pg_collation c "
-            "JOIN pg_type t ON t.oid = a.atttypid "
-            "WHERE c.oid = a.attcollation AND a.attcollation <> t.typcollation), '') AS type, "
-            "pg_get_expr(d.adbin, d.adrelid) AS preset, a.attidentity::text AS identity, "
-            "COALESCE(array_position(k.conkey, a.attnum), 0) AS position FROM pg_attribute a "
-            "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
-            "LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'p' "
-            f"WHERE a.attrelid = {TABLE_ID} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-            table,
-        )
-        return tuple(
-            Column(
-                name=row["name"],
-                type=row["type"],
-                not_null=row["not_null"],
-                default=row["preset"],
-                filled=row["preset"] is not None or bool(row["identity"]),
-                position=row["position"],
-            )
-            for row in found
-        )
-
-    async def indexes(self, db: DatabaseReader, table: str) -> list[Index]:
-        """Return a table's indexes, those of its constraints too."""
-        rows = await db.rows(
-            "SELECT c.relname::text AS name, i.indisunique AND i.indimmediate AS is_unique, "
-            "i.indpred IS NOT NULL AS is_partial, ARRAY(SELECT COALESCE(a.attname::text, '') "
-            "FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place) "
-            "LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number > 0 "
-            "WHERE k.place <= i.indnkeyatts ORDER BY k.place) AS names "
-            f"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {TABLE_ID} ORDER BY c.relname",
-            table,
-        )
-        return [Index(row["name"], tuple(row["names"]), row["is_unique"], row["is_partial"]) for row in rows]
-
-    async def foreign_keys(self, db: DatabaseReader, table: str) -> list[ForeignKey]:
-        """Return a table's foreign keys."""
-        rows = await db.rows(
-            "SELECT (SELECT relname::text FROM pg_class WHERE oid = k.confrelid) AS target, "
-            "CASE k.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT' "
-            "WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END AS on_delete, ARRAY(SELECT a.attname::text "
-            "FROM unnest(k.conkey) WITH ORDINALITY AS c (number, place) "
-            "JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = c.number ORDER BY c.place) AS names "
-            f"FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = {TABLE_ID}",
-            table,
-        )
-        return [ForeignKey(tuple(row["names"]), row["target"], row["on_delete"]) for row in rows]
-
-    async def dependents(self, db: DatabaseReader, table: str, column: str) -> tuple[str, ...]:
-        """Return what would break, or go without a word, if a column were dropped: views, triggers, indexes, checks."""
-        found = await db.rows(
-            "SELECT DISTINCT CASE WHEN d.classid = 'pg_rewrite'::regclass THEN (SELECT 'the view ' || c.relname "
-            "FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class WHERE w.oid = d.objid) "
-            "ELSE 'the ' || pg_describe_object(d.classid, d.objid, d.objsubid) END AS what "
-            "FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid "
-            f"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = {TABLE_ID} AND a.attname = ? "
-            "AND NOT (d.classid = 'pg_attrdef'::regclass AND d.deptype = 'a') "
-            # Since PostgreSQL 18 NOT NULL is a constraint, too.
-            "AND NOT EXISTS (SELECT 1 FROM pg_constraint n WHERE d.classid = 'pg_constraint'::regclass "
-            "AND n.oid = d.objid AND n.contype = 'n') "
-            # The body of a function is only text for PostgreSQL: it would fail when the trigger fires.
-            "UNION SELECT 'the trigger ' || t.tgname || ', whose function ' || p.proname || ' mentions it' "
-            "FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
-            f"WHERE t.tgrelid = {TABLE_ID} AND NOT t.tgisinternal "
-            "AND p.prosrc ~ ('\\m' || ?::text || '\\M') ORDER BY 1",
-            table,
-            column,
-            table,
-            column,
-        )
-        return tuple(str(row["what"]) for row in found)
 
 
 async def is_direct(connection: Any) -> bool:

@@ -5,16 +5,27 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
 
 from automagik_prompts.database_url import sqlite_path
+from automagik_prompts.domain.fleet import Beat
 from automagik_prompts.domain.summaries import Position
-from automagik_prompts.storage.dialects.base import TRIGGERS, Column, DatabaseReader, ForeignKey, Index, Noted, quoted
+from automagik_prompts.storage.dialects.base import (
+    TRIGGERS,
+    Column,
+    DatabaseReader,
+    ForeignKey,
+    Index,
+    Noted,
+    Writer,
+    quoted,
+)
 
 BUSY_TIMEOUT = 5000
 """How long SQLite waits for another process' write, in milliseconds."""
@@ -27,6 +38,7 @@ _LAST_CHANGE = (
     f"AND name LIKE 'prompt_changes_%') AS triggers FROM prompt_changes WHERE {_COUNTED}"
 )
 _CHANGED = f"SELECT agent_id, change FROM prompt_changes WHERE change > ? AND {_COUNTED}"
+_LAST_BEAT = "SELECT MAX(seen_at) AS last FROM prompt_processes"
 
 
 class SqliteEngine:
@@ -41,6 +53,17 @@ class SqliteEngine:
         "WHERE w.agent_id = a.id)"
     )
     fails_softly = True
+    json = "?"
+    log = "'log'"
+    unread = f"(c.change > CAST(p.position AS INTEGER) AND c.{_COUNTED})"
+
+    async def listeners(self, db: DatabaseReader) -> int:  # noqa: ARG002  # the protocol's argument
+        """Return none: a file notifies nobody."""
+        return 0
+
+    def moment(self, seconds: float = 0.0) -> str:
+        """Return the time of this machine, as all processes of a file are on it."""
+        return f"'{(datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(' ')}'"
 
     def returning(self, statement: str, columns: str, then: str | None = None) -> str | None:
         """Return a statement that writes as one that gives the rows that it wrote; `None` before SQLite 3.35.
@@ -53,6 +76,20 @@ class SqliteEngine:
     def written_time(self, time: datetime) -> datetime | str:
         """Return the time as text, as SQLite holds it."""
         return time.isoformat(" ")
+
+    def written_day(self, day: date) -> date | str:
+        """Return the day as text, as SQLite holds it."""
+        return day.isoformat()
+
+    @asynccontextmanager
+    async def impatient(self, db: Writer, milliseconds: int) -> AsyncIterator[None]:
+        """Wait no longer than that for another process' write; it is this connection that reads as well."""
+        (row,) = await db.rows("PRAGMA busy_timeout")
+        await db.run(f"PRAGMA busy_timeout={int(milliseconds)}")
+        try:
+            yield
+        finally:
+            await db.run(f"PRAGMA busy_timeout={int(row['timeout'])}")
 
     def configuration(self, url: str) -> dict[str, Any]:
         """Return Tortoise's configuration of one connection."""
@@ -114,7 +151,13 @@ class SqliteEngine:
         """Return a number that differs after every write of another connection."""
         return int((await db.rows("PRAGMA data_version"))[0]["data_version"])
 
-    async def changes(self, db: DatabaseReader, since: Position | None, also: str) -> Noted:
+    async def changes(
+        self,
+        db: DatabaseReader,
+        since: Position | None,
+        also: str,
+        beat: Beat | None = None,  # noqa: ARG002  # the protocol's argument: it is written by itself
+    ) -> Noted:
         """Return which agents were written to since a position, and the rows of another statement."""
         try:
             (log,) = await db.rows(_LAST_CHANGE)
@@ -122,18 +165,22 @@ class SqliteEngine:
             if "prompt_changes" not in str(error):
                 raise
             log = {"last": 0, "triggers": 0}
+        try:
+            last_beat = str((await db.rows(_LAST_BEAT))[0]["last"])
+        except OperationalError:
+            last_beat = None
         if log["triggers"] < TRIGGERS:
             # An application that rebuilds a table loses them; what is not noted must be compared.
-            return Noted(Position("", ""), None, is_replica=False, rows=await db.rows(also))
+            return Noted(Position("", ""), None, False, await db.rows(also), last_beat=last_beat)
         last, noted = log["last"], list[dict[str, Any]]()
         position = Position("log", str(last))
         if since is not None and since.server == position.server:
             # A file that was put back: the numbers go on from there, and would be taken for ones that were seen.
             if int(since.number) > last:
-                return Noted(position, None, is_replica=False, rows=await db.rows(also))
+                return Noted(position, None, False, await db.rows(also), last_beat=last_beat)
             noted = await db.rows(_CHANGED, int(since.number))
         pairs = None if since is not None and since.server != position.server else _pairs(noted)
-        return Noted(position, pairs, is_replica=False, rows=await db.rows(also))
+        return Noted(position, pairs, False, await db.rows(also), last_beat=last_beat)
 
     async def kind_of(self, db: DatabaseReader, table: str) -> str | None:
         """Return what a name stands for: `table`, `view` or something else; `None` if there is nothing of that name."""

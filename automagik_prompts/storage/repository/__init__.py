@@ -47,6 +47,13 @@ from automagik_prompts.storage.repository.events import (
     get_status_revision,
 )
 from automagik_prompts.storage.repository.moments import get_active_at, get_active_numbers, get_agents_added_since
+from automagik_prompts.storage.repository.processes import (
+    count_listeners,
+    forget_dead,
+    get_processes,
+    leave,
+    write_beat,
+)
 from automagik_prompts.storage.repository.requests import (
     add_request,
     decide_request,
@@ -56,6 +63,7 @@ from automagik_prompts.storage.repository.requests import (
     lapse_requests,
 )
 from automagik_prompts.storage.repository.summaries import get_status_keys, get_summaries, get_version_digests
+from automagik_prompts.storage.repository.usage import get_usage
 from automagik_prompts.storage.repository.versions import (
     create_prompt,
     create_prompts,
@@ -97,6 +105,7 @@ __all__ = [
     "add_draft",
     "add_events",
     "add_request",
+    "count_listeners",
     "create_prompt",
     "create_prompts",
     "decide_request",
@@ -104,6 +113,7 @@ __all__ = [
     "discard_draft",
     "find_code_default_prompt",
     "find_named",
+    "forget_dead",
     "get_activated_versions",
     "get_active_at",
     "get_active_numbers",
@@ -127,6 +137,7 @@ __all__ = [
     "get_latest_version_for_status",
     "get_newest_texts",
     "get_newest_versions",
+    "get_processes",
     "get_prompt_by_id",
     "get_prompts_by_agent_id",
     "get_request",
@@ -139,12 +150,14 @@ __all__ = [
     "get_status_revision",
     "get_summaries",
     "get_texts",
+    "get_usage",
     "get_version",
     "get_version_digests",
     "get_withdrawn",
     "get_withdrawn_texts",
     "hold_agent",
     "lapse_requests",
+    "leave",
     "lock_agent",
     "lock_agents",
     "point_to_active",
@@ -154,4 +167,5 @@ __all__ = [
     "set_base",
     "set_prompt_active",
     "withdraw",
+    "write_beat",
 ]

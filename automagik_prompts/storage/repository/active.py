@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
 
+from automagik_prompts.domain.fleet import Beat
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
 from automagik_prompts.domain.summaries import AgentState, Changes, Position, WithdrawnVersion
 from automagik_prompts.storage.connection import Connection, engine_of
@@ -69,7 +70,11 @@ async def get_data_version(db: BaseDBAsyncClient) -> int | None:
 
 
 async def get_changes(
-    db: BaseDBAsyncClient, since: Position | None, slice_after: int = 0, slice_size: int = 0
+    db: BaseDBAsyncClient,
+    since: Position | None,
+    slice_after: int = 0,
+    slice_size: int = 0,
+    beat: Beat | None = None,
 ) -> Changes:
     """Return which agents were written to since a position, and a slice of all of them to be compared.
 
@@ -78,12 +83,23 @@ async def get_changes(
         since: Up to where the changes are known; `None` to learn only where the log stands.
         slice_after: The slice begins with the next id.
         slice_size: How many agents it has at most.
+        beat: What this process says of itself in the same statement, where the engine can have that.
     """
     agents, text = _after(slice_after, slice_size), engine_of(db).digest("p.prompt_text")
     found = await _with_withdrawn(
-        db, agents, text, lambda statement: engine_of(db).changes(Connection(db), since, statement)
+        db, agents, text, lambda statement: engine_of(db).changes(Connection(db), since, statement, beat)
     )
-    return Changes(found.position, found.agents, found.is_replica, states_of(found.rows), found.is_filtered)
+    return Changes(
+        found.position,
+        found.agents,
+        found.is_replica,
+        states_of(found.rows),
+        found.is_filtered,
+        found.is_seen,
+        found.unable,
+        found.is_uncounted,
+        found.last_beat,
+    )
 
 
 def states_of(rows: Iterable[Mapping[str, Any]]) -> tuple[AgentState, ...]:

@@ -28,8 +28,9 @@ async def get_summaries(db: BaseDBAsyncClient, agent_id: int | None = None) -> l
         "ORDER BY a.name, p.status_key"
     )
     _, active = await db.execute_query(
-        "SELECT p.agent_id, p.status_key, p.version, p.is_default_from_code, p.author, p.name, p.note, p.created_at, "
-        "p.updated_at, b.code_version AS based_on FROM prompts p LEFT JOIN prompt_bases b ON b.prompt_id = p.id "
+        "SELECT p.id, p.agent_id, p.status_key, p.version, p.is_default_from_code, p.author, p.name, p.note, "
+        "p.created_at, p.updated_at, b.code_version AS based_on FROM prompts p "
+        "LEFT JOIN prompt_bases b ON b.prompt_id = p.id "
         f"{where or 'WHERE '}{'AND ' if where else ''}p.is_active = true"
     )
     actives = {(row["agent_id"], row["status_key"]): row for row in map(dict, active)}
@@ -38,7 +39,7 @@ async def get_summaries(db: BaseDBAsyncClient, agent_id: int | None = None) -> l
         facts: dict[str, Any] = {}
         if (now := actives.get((row["agent_id"], row["status_key"]))) is not None:
             facts = {name: now[name] for name in ("author", "name", "note", "based_on")}
-            facts |= {"active": now["version"], "from_code": bool(now["is_default_from_code"])}
+            facts |= {"active": now["version"], "active_id": now["id"], "from_code": bool(now["is_default_from_code"])}
             facts["created_at"] = _TIME.to_python_value(now["created_at"])
             facts["active_since"] = _TIME.to_python_value(now["updated_at"])
         found.append(

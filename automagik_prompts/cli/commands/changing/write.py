@@ -24,6 +24,7 @@ from automagik_prompts.cli.options import (
     Note,
     Status,
     VersionNumber,
+    Wait,
     Yes,
 )
 from automagik_prompts.cli.output.diffs import print_diff
@@ -48,6 +49,7 @@ def activate(
     author: Author = None,
     note: Note = None,
     expect_revision: ExpectRevision = None,
+    wait: Wait = None,
     yes: Yes = False,
 ) -> None:
     """Make a version the active one."""
@@ -57,7 +59,7 @@ def activate(
         await show_replacement(database, agent, wanted, emergency=emergency)
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await session.edits(database).activate(agent, status, version, **said(intent))
+        return await session.edits(database).activate(agent, status, version, wait=wait, **said(intent))
 
     edit(
         session,
@@ -79,6 +81,7 @@ def rollback(
     author: Author = None,
     note: Note = None,
     expect_revision: ExpectRevision = None,
+    wait: Wait = None,
     yes: Yes = False,
 ) -> None:
     """Go back to the version that was active before.
@@ -91,7 +94,7 @@ def rollback(
         await show_replacement(database, agent, wanted, emergency=emergency)
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await session.edits(database).rollback(agent, status, **said(intent))
+        return await session.edits(database).rollback(agent, status, wait=wait, **said(intent))
 
     edit(
         session,
@@ -113,6 +116,7 @@ def deactivate(
     author: Author = None,
     note: Note = None,
     expect_revision: ExpectRevision = None,
+    wait: Wait = None,
     yes: Yes = False,
 ) -> None:
     """Leave a status without an active version of its own.
@@ -131,7 +135,7 @@ def deactivate(
             print_note(f"It is served version {primary.active} of {primary.status_key} from then on.")
 
     async def write(database: Database, intent: Intent) -> EditResult:
-        return await session.edits(database).deactivate(agent, status, **said(intent))
+        return await session.edits(database).deactivate(agent, status, wait=wait, **said(intent))
 
     edit(
         session,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -216,3 +217,48 @@ class Target:
     name: str
     status_key: str
     hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatKey:
+    """By what a write is known that may be repeated, as after a connection was cut.
+
+    Attributes:
+        actor_id: Who writes.
+        key: What they call it.
+        fingerprint: What they ask for: the same key for something else is a mistake.
+    """
+
+    actor_id: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a write was answered, to be given again.
+
+    Attributes:
+        status: The status code.
+        headers: The headers that belong to it.
+        body: The body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EventHorizon:
+    """How far the events can be read in their order, as nothing older can come to be.
+
+    Attributes:
+        newest: The highest number of an event that is there.
+        oldest: The oldest transaction that goes on, or the next one where none does.
+        next: Where there is something new, more than the number of any transaction that had begun; else 0.
+    """
+
+    newest: int
+    oldest: int
+    next: int

@@ -79,6 +79,17 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Who sends a request over the network, as the application knows them.
+
+    Attributes:
+        actor: Who acts, with which rights.
+    """
+
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
 class TextState:
     """A text as a policy sees it.
 

@@ -8,13 +8,9 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from automagik_prompts.declaring.declared import DeclaredAgent
-from automagik_prompts.domain.edits import Target
-from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.log import logger
-from automagik_prompts.domain.policy import Actor, Operation, Policy, TextState
+from automagik_prompts.domain.policy import Actor, Policy
 from automagik_prompts.domain.review import ApprovalRequest
-from automagik_prompts.domain.validation import Format
-from automagik_prompts.editing import commands
 from automagik_prompts.editing.service import EditService
 from automagik_prompts.storage.database import Database
 
@@ -56,41 +52,6 @@ class DatabaseEdits(EditService):
     def actor(self) -> Actor | None:
         """Who acts."""
         return self._actor
-
-    async def check(
-        self,
-        agent: str,
-        status_key: Status,
-        text: str,
-        *,
-        format: Format = "handlebars",
-        name: str | None = None,
-        new_agent: bool = False,
-        new_status: bool = False,
-        allow_invisible: bool = False,
-    ) -> Target:
-        """Check a text as `create` does, and write nothing.
-
-        Returns:
-            What would be written to, and what may be meant otherwise in the text.
-
-        Raises:
-            PromptsError: As `create` raises.
-        """
-        await self._cleared(self._intent(), Operation.CREATE, agent, status_key, after=TextState(text, format))
-        return await commands.check(
-            self._database,
-            agent,
-            status_key,
-            text,
-            format=format,
-            name=name,
-            new_agent=new_agent,
-            new_status=new_status,
-            statuses=self._statuses(agent),
-            exposed=self._exposed(agent),
-            allow_invisible=allow_invisible,
-        )
 
     @property
     def _declared(self) -> Mapping[str, DeclaredAgent]:

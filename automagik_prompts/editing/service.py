@@ -24,7 +24,7 @@ from automagik_prompts.later import Later
 
 if TYPE_CHECKING:
     from automagik_prompts.editing import sync
-    from automagik_prompts.storage.database import Database
+    from automagik_prompts.storage.database import Around, Database
 else:
     sync = Later("automagik_prompts.editing.sync")
 
@@ -41,6 +41,38 @@ class EditService(TextVerbs, ActivationVerbs, RestoreVerbs, ReviewVerbs, DriftVe
             actor: Who acts. An application makes one of whoever is signed in, and never of what a form says.
         """
         return _ActingService(self, actor)
+
+    def around(self, around: Around) -> EditService:
+        """Return the same service, in whose transactions something more is done.
+
+        Args:
+            around: As `Database.around` takes it.
+        """
+        return _ActingService(self, self.actor, around)
+
+    async def look(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+        """Call a function that reads with the open database; the policy is the caller's matter.
+
+        Raises:
+            DatabaseUnavailableError: The database cannot be read now.
+        """
+        return await self._read(function)
+
+    async def write(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+        """Call a function that writes with the open database, as `look` reads.
+
+        Raises:
+            DatabaseUnavailableError: The database cannot be written now.
+        """
+        return await self._edit(function)
+
+    async def may_see(self, agent: str) -> bool:
+        """Return whether the policy shows an agent.
+
+        Args:
+            agent: The agent's name; `""` for all of them.
+        """
+        return await self._sees(agent, {})
 
     async def authorize(
         self, operation: Operation, agent: str = "", status_key: str = "", after: TextState | None = None
@@ -96,9 +128,10 @@ class EditService(TextVerbs, ActivationVerbs, RestoreVerbs, ReviewVerbs, DriftVe
 class _ActingService(EditService):
     """A service on behalf of somebody."""
 
-    def __init__(self, service: EditService, actor: Actor) -> None:
+    def __init__(self, service: EditService, actor: Actor | None, around: Around | None = None) -> None:
         self._service = service
         self._actor = actor
+        self._around = around
 
     @property
     def policy(self) -> Policy | None:
@@ -106,7 +139,7 @@ class _ActingService(EditService):
         return self._service.policy
 
     @property
-    def actor(self) -> Actor:
+    def actor(self) -> Actor | None:
         """Who acts."""
         return self._actor
 
@@ -115,7 +148,10 @@ class _ActingService(EditService):
         return self._service._declared  # noqa: SLF001  # the same class
 
     async def _edit(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
-        return await self._service._edit(function)  # noqa: SLF001  # as above
+        around = self._around
+        if around is None:
+            return await self._service._edit(function)  # noqa: SLF001  # as above
+        return await self._service._edit(lambda database: function(database.around(around)))  # noqa: SLF001  # as above
 
     async def _read(self, function: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
         return await self._service._read(function)  # noqa: SLF001  # as above

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import logging
 import os
 import threading
@@ -65,6 +66,10 @@ def renew_lock() -> None:
     _models_lock = threading.Lock()
 
 
+Around = Callable[[Client, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+"""Does something more in a transaction, before or after what is to be done in it."""
+
+
 class _Silent(logging.Logger):
     """Stands in for Tortoise's query log on our connections, which would print prompt texts at level DEBUG."""
 
@@ -109,6 +114,7 @@ class Database:
         self._client: BaseDBAsyncClient | None = None
         self._context: contextvars.Context | None = None
         self._inode: tuple[int, int] | None = None
+        self._around: Around | None = None
 
     async def open(self) -> Self:
         """Connect.
@@ -191,9 +197,22 @@ class Database:
 
         async def within(_client: BaseDBAsyncClient) -> T:
             async with in_transaction(self._alias) as connection:
-                return await function(connection, *args, **kwargs)
+                if self._around is None:
+                    return await function(connection, *args, **kwargs)
+                done: T = await self._around(connection, lambda: function(connection, *args, **kwargs))
+                return done
 
         return await self._in_task(within)
+
+    def around(self, around: Around) -> Database:
+        """Return the same open database, in each of whose transactions something more is done.
+
+        Args:
+            around: Called with the transaction's connection and what is to be done in it; returns what that returned.
+        """
+        other = copy.copy(self)
+        other._around = around  # noqa: SLF001  # the same class
+        return other
 
     def _check_names(self) -> None:
         """Make sure that the SQLite file has one name: SQLite keeps its log beside the name by which it was opened.

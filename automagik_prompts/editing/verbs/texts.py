@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from automagik_prompts.domain.edits import EditResult
+from automagik_prompts.domain.edits import EditResult, Target
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.policy import Operation, TextState
 from automagik_prompts.domain.records import Prompt
@@ -99,6 +99,43 @@ class TextVerbs(Verbs):
                 based_on=based_on,
                 draft=draft,
                 intent=intent,
+            )
+        )
+
+    async def check(
+        self,
+        agent: str,
+        status_key: Status,
+        text: str,
+        *,
+        format: Format = "handlebars",
+        name: str | None = None,
+        new_agent: bool = False,
+        new_status: bool = False,
+        allow_invisible: bool = False,
+    ) -> Target:
+        """Check a text as `create` does, and write nothing.
+
+        Returns:
+            What would be written to, and what may be meant otherwise in the text.
+
+        Raises:
+            PromptsError: As `create` raises.
+        """
+        await self._cleared(self._intent(), Operation.CREATE, agent, status_key, after=TextState(text, format))
+        return await self._read(
+            lambda database: commands.check(
+                database,
+                agent,
+                status_key,
+                text,
+                format=format,
+                name=name,
+                new_agent=new_agent,
+                new_status=new_status,
+                statuses=self._statuses(agent),
+                exposed=self._exposed(agent),
+                allow_invisible=allow_invisible,
             )
         )
 

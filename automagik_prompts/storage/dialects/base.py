@@ -212,6 +212,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def event_horizon(self) -> str:
+        """The columns that say how far the events go, and which transactions go on."""
+        ...
+
+    @property
     def json(self) -> str:
         """The mark of a value that is a text with JSON, for a column that holds it."""
         ...

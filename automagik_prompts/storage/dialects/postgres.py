@@ -109,6 +109,14 @@ class PostgresEngine(PostgresCatalogue):
     )
     fails_softly = False
     json = "?::text::jsonb"
+    # Where there is something new it takes a number of its own: a snapshot does not tell of transactions that have
+    # begun after the last one that has ended. A standby gives none.
+    event_horizon = (
+        "COALESCE(MAX(id), 0) AS newest, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest, "
+        "CASE WHEN COALESCE(MAX(id), 0) <= ? THEN 0 "
+        "WHEN pg_is_in_recovery() THEN pg_snapshot_xmax(pg_current_snapshot())::text::bigint "
+        "ELSE pg_current_xact_id()::text::bigint + 1 END AS next"
+    )
     log = _SERVER
     unread = (
         "(NOT pg_visible_in_snapshot(c.change::text::xid8, p.position::pg_snapshot) "

@@ -54,6 +54,8 @@ class SqliteEngine:
     )
     fails_softly = True
     json = "?"
+    # One writes at a time: what is there was committed in this order.
+    event_horizon = "COALESCE(MAX(id), 0) AS newest, 0 AS oldest, CASE WHEN MAX(id) <= ? THEN 0 ELSE -1 END AS next"
     log = "'log'"
     unread = f"(c.change > CAST(p.position AS INTEGER) AND c.{_COUNTED})"
 

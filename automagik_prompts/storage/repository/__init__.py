@@ -35,6 +35,7 @@ from automagik_prompts.storage.repository.agents import (
     point_to_active,
     set_agent_facts,
 )
+from automagik_prompts.storage.repository.answers import claim_key, find_answer, forget_answers, keep_answer
 from automagik_prompts.storage.repository.bases import get_bases, get_drift_states, set_base
 from automagik_prompts.storage.repository.drafts import add_draft, discard_draft, get_draft, get_drafts, save_draft
 from automagik_prompts.storage.repository.events import (
@@ -42,7 +43,9 @@ from automagik_prompts.storage.repository.events import (
     add_events,
     get_activated_versions,
     get_deleted_versions,
+    get_event_horizon,
     get_events,
+    get_events_after,
     get_last_actions,
     get_status_revision,
 )
@@ -105,14 +108,17 @@ __all__ = [
     "add_draft",
     "add_events",
     "add_request",
+    "claim_key",
     "count_listeners",
     "create_prompt",
     "create_prompts",
     "decide_request",
     "delete_prompt",
     "discard_draft",
+    "find_answer",
     "find_code_default_prompt",
     "find_named",
+    "forget_answers",
     "forget_dead",
     "get_activated_versions",
     "get_active_at",
@@ -130,7 +136,9 @@ __all__ = [
     "get_draft",
     "get_drafts",
     "get_drift_states",
+    "get_event_horizon",
     "get_events",
+    "get_events_after",
     "get_heads",
     "get_heads_after",
     "get_last_actions",
@@ -156,6 +164,7 @@ __all__ = [
     "get_withdrawn",
     "get_withdrawn_texts",
     "hold_agent",
+    "keep_answer",
     "lapse_requests",
     "leave",
     "lock_agent",

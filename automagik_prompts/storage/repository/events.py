@@ -8,6 +8,7 @@ from datetime import datetime
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import Q
 
+from automagik_prompts.domain.edits import EventHorizon
 from automagik_prompts.domain.records import Action, Event, EventCreate
 from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.models import EventRow
@@ -86,6 +87,31 @@ async def get_events(
     if limit is not None:
         query = query.limit(limit)
     return [event_value(row) for row in await query.using_db(db)]
+
+
+async def get_events_after(db: BaseDBAsyncClient, last: int, until: int, limit: int) -> list[Event]:
+    """Return events in their order.
+
+    Args:
+        db: The connection.
+        last: The number of the event after which to begin.
+        until: The highest number.
+        limit: At most this many.
+    """
+    query = EventRow.filter(id__gt=last, id__lte=until).order_by("id").limit(limit)
+    return [event_value(row) for row in await query.using_db(db)]
+
+
+async def get_event_horizon(db: BaseDBAsyncClient, known: int) -> EventHorizon:
+    """Return how far the events go, and which transactions go on, in one look.
+
+    Args:
+        db: The connection.
+        known: How far they went before.
+    """
+    connection = Connection(db)
+    rows = await connection.rows(f"SELECT {engine_of(connection).event_horizon} FROM prompt_events", known)
+    return EventHorizon(rows[0]["newest"], rows[0]["oldest"], rows[0]["next"])
 
 
 async def get_status_revision(db: BaseDBAsyncClient, agent_id: int, status_key: str) -> int:

@@ -1,0 +1,1 @@
+"""The REST API: a front door to the edit service, for any ASGI application."""

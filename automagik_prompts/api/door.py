@@ -1,0 +1,154 @@
+"""What every route has: the service on behalf of who asks, their limits, and writes that may be repeated."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Header, Query, Request, Response
+
+from automagik_prompts.api.conditions import status_tag
+from automagik_prompts.api.identity import identified
+from automagik_prompts.api.limits import Limiter
+from automagik_prompts.api.problems import ProblemError
+from automagik_prompts.api.stream import Feed
+from automagik_prompts.api.views import EditView
+from automagik_prompts.domain.edits import Answer, EditResult, RepeatKey
+from automagik_prompts.editing import repeating
+from automagik_prompts.editing.pages import MAX_PAGE
+from automagik_prompts.editing.service import EditService
+from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.runtime.doors import Identify
+
+TIDY = 3600.0
+"""Seconds between two times that old answers are removed."""
+
+
+@dataclass(slots=True)
+class Door:
+    """One API in one process.
+
+    Attributes:
+        plugin: Whose prompts it is about.
+        identify: Tells who asks.
+        limiter: How much each may ask.
+        feed: The events in their order.
+    """
+
+    plugin: PromptPlugin
+    identify: Identify
+    limiter: Limiter
+    feed: Feed
+    _tidied: float = field(default_factory=time.monotonic)
+
+    async def tidy(self) -> None:
+        """Remove the answers that nobody will ask for any more, from time to time."""
+        if time.monotonic() - self._tidied > TIDY:
+            self._tidied = time.monotonic()
+            await self.plugin.write(repeating.forget)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and what does it for them.
+
+    Attributes:
+        id: Who they are.
+        service: Does what they may do.
+        door: The API.
+        request: What they have sent.
+    """
+
+    id: str
+    service: EditService
+    door: Door
+    request: Request
+
+    async def write(
+        self,
+        key: str | None,
+        write: Callable[[EditService], Awaitable[EditResult]],
+        *,
+        created: bool = False,
+        unless: Callable[[], Awaitable[None]] | None = None,
+    ) -> Response:
+        """Carry out a write, or give again what it was answered when it was sent with the same key before.
+
+        Args:
+            key: The key.
+            write: What to do.
+            created: Whether something new comes to be.
+            unless: Raises where the write rests on something that is not so any more; not asked of a repeated one.
+        """
+
+        def answer(change: EditResult) -> Answer:
+            status = 202 if change.is_waiting else 201 if created else 200
+            headers = {"ETag": status_tag(change.agent.revision)}
+            return Answer(status, headers, EditView.of(change).model_dump_json())
+
+        if key is None:
+            if unless is not None:
+                await unless()
+            return _response(answer(await write(self.service)))
+        known = RepeatKey(self.id, key, await self._fingerprint())
+        try:
+            if (before := await self.service.look(lambda database: repeating.find_answer(database, known))) is not None:
+                return _response(before, repeated=True)
+            if unless is not None:
+                await unless()
+            done = await write(self.service.around(repeating.keeping(known, answer)))
+        except repeating.KeyReusedError as error:
+            raise ProblemError(422, "key-reused", error.message) from None
+        except repeating.AnsweredMeanwhileError:
+            before = await self.service.look(lambda database: repeating.find_answer(database, known))
+            if before is None:
+                raise ProblemError(409, "conflict", "The same write is under way. Send it again.") from None
+            return _response(before, repeated=True)
+        await self.door.tidy()
+        return _response(answer(done))
+
+    async def _fingerprint(self) -> str:
+        asked = f"{self.request.method} {self.request.url.path}?{self.request.url.query}\n".encode()
+        return hashlib.sha256(asked + await self.request.body()).hexdigest()
+
+
+def _response(answer: Answer, *, repeated: bool = False) -> Response:
+    headers = {**answer.headers, **({"Idempotency-Replayed": "true"} if repeated else {})}
+    return Response(answer.body, answer.status, headers, "application/json")
+
+
+async def caller(request: Request) -> Caller:
+    """Return who asks.
+
+    Raises:
+        ProblemError: Nobody is known, or they ask too much.
+    """
+    door: Door = request.app.state.door
+    try:
+        actor = (await identified(request, door.identify)).actor
+    except InvalidPromptError as error:
+        raise ProblemError(401, "not-identified", error.message) from error
+    if (wait := door.limiter.take(actor.id)) > 0:
+        raise ProblemError(
+            429, "too-many", "You ask too much at once. Wait a little.", {"Retry-After": str(max(1, round(wait)))}
+        )
+    return Caller(actor.id, door.plugin.acting_as(actor), door, request)
+
+
+Who = Annotated[Caller, Depends(caller)]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[!-~]+$",
+        description="What you call this write: sent again with the same key, it is done once and answered the same.",
+    ),
+]
+After = Annotated[str | None, Query(description="The `next` of the page before.", max_length=1200)]
+Limit = Annotated[int, Query(description="How many, at most.", ge=1, le=MAX_PAGE)]

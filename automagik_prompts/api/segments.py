@@ -1,0 +1,54 @@
+"""Names in paths: a slash in a name is not one between names."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import Path
+from pydantic import AfterValidator
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from automagik_prompts.domain.validation import MAX_NAME_LENGTH, MAX_VERSION
+
+_SLASH = "\x1f"
+"""Stands for a slash inside of a name while a path is taken apart; no name can hold it."""
+
+
+class Segments:
+    """Has the slashes of names kept apart, as servers decode a path as a whole.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on."""
+        raw: bytes = scope.get("raw_path") or b""
+        if scope["type"] == "http" and b"%2f" in raw.lower():
+            path = raw.partition(b"?")[0].decode("ascii", "replace")
+            parts = [unquote(part).replace("/", _SLASH) for part in path.split("/")]
+            scope = {**scope, "path": "/".join(parts)}
+        await self._app(scope, receive, send)
+
+
+def named(segment: str) -> str:
+    """Return the name that a part of a path is."""
+    return segment.replace(_SLASH, "/")
+
+
+AgentName = Annotated[
+    str,
+    Path(alias="agent", description="The agent's name.", min_length=1, max_length=MAX_NAME_LENGTH),
+    AfterValidator(named),
+]
+StatusName = Annotated[
+    str,
+    Path(alias="status", description="The status key, in any case.", min_length=1, max_length=MAX_NAME_LENGTH),
+    AfterValidator(named),
+]
+VersionNumber = Annotated[int, Path(alias="version", description="The version's number.", ge=1, le=MAX_VERSION)]
+RequestNumber = Annotated[int, Path(alias="number", description="The request's number.", ge=1, le=MAX_VERSION)]

@@ -1,0 +1,139 @@
+"""The events in their order, as server-sent events: who comes back goes on where they were."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from automagik_prompts.api.problems import ProblemError
+from automagik_prompts.api.views import EventView
+from automagik_prompts.domain.records import Event
+from automagik_prompts.editing import queries
+from automagik_prompts.editing.feeding import Horizon
+from automagik_prompts.editing.service import EditService
+from automagik_prompts.exceptions import PromptsError
+
+LOOK = 0.5
+"""Seconds between two looks while somebody listens; one look serves all of them."""
+
+SILENCE = 15.0
+"""Seconds after which a comment is sent, so that nobody takes the stream for dead."""
+
+PAGE = 200
+"""Events that are read at once."""
+
+MOST = 200
+"""Streams of one process, at most."""
+
+MOST_EACH = 10
+"""Streams of one actor, at most."""
+
+
+class Feed:
+    """Knows up to which event everything is there; looks only when somebody asks.
+
+    Args:
+        service: What reads the database.
+    """
+
+    def __init__(self, service: EditService) -> None:
+        self._service = service
+        self._horizon = Horizon()
+        self._looked = 0.0
+        self._lock: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+        self._open: Counter[str] = Counter()
+
+    async def settled(self, fresh: float = 0.0) -> int:
+        """Return the number up to which nothing can come to be any more.
+
+        Args:
+            fresh: How many seconds old the answer may be.
+        """
+        loop = asyncio.get_running_loop()
+        if self._lock is None or self._lock[0] is not loop:
+            self._lock = loop, asyncio.Lock()
+        async with self._lock[1]:
+            if loop.time() - self._looked >= fresh:
+                await self._service.look(self._horizon.look)
+                self._looked = loop.time()
+            return self._horizon.settled
+
+    @contextmanager
+    def listening(self, actor: str) -> Iterator[None]:
+        """Count a stream while it is open.
+
+        Raises:
+            ProblemError: There are too many.
+        """
+        if self._open[actor] >= MOST_EACH or self._open.total() >= MOST:
+            raise ProblemError(429, "too-many", "Too many streams are open. Close one first.", {"Retry-After": "5"})
+        self._open[actor] += 1
+        try:
+            yield
+        finally:
+            self._open[actor] -= 1
+            self._open += Counter()  # forgets those at none
+
+
+async def read(service: EditService, last: int, until: int, limit: int) -> tuple[list[Event], int]:
+    """Return the events after one that the policy shows, and how far was read."""
+    shown: list[Event] = []
+    seen: dict[str, bool] = {}
+    while last < until and len(shown) < limit:
+        place = last
+        found = await service.look(lambda db: queries.events_after(db, place, until=until, limit=PAGE))  # noqa: B023
+        for event in found:
+            if event.agent not in seen:
+                seen[event.agent] = await service.may_see(event.agent)
+            last = event.id
+            if seen[event.agent]:
+                shown.append(event)
+                if len(shown) == limit:
+                    return shown, last
+        if len(found) < PAGE:
+            return shown, until
+    return shown, last
+
+
+async def stream(
+    feed: Feed, service: EditService, last: int, actor: str, gone: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[str]:
+    """Yield the events after one for as long as somebody listens, as text/event-stream; first of all nothing.
+
+    Args:
+        feed: What knows how far everything is there.
+        service: What the listener may see.
+        last: The event that they have.
+        actor: Who listens.
+        gone: Whether they have gone.
+    """
+    with feed.listening(actor):
+        yield ""
+        async for piece in _pieces(feed, service, last, gone):
+            yield piece
+
+
+async def _pieces(
+    feed: Feed, service: EditService, last: int, gone: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[str]:
+    loop = asyncio.get_running_loop()
+    said = loop.time()
+    yield f"retry: 2000\nid: {last}\n\n"
+    while not await gone():
+        try:
+            until = await feed.settled(LOOK)
+            events, reached = await read(service, last, until, PAGE) if until > last else ([], last)
+        except PromptsError:
+            events, reached = [], last  # it is tried again; who listens learns nothing new meanwhile
+        for event in events:
+            yield f"id: {event.id}\nevent: {event.action.value}\ndata: {EventView.of(event).model_dump_json()}\n\n"
+        if events:
+            said = loop.time()
+        elif loop.time() - said > SILENCE:
+            said = loop.time()
+            yield f": nothing new\nid: {reached}\n\n"
+        last = reached
+        if not events:
+            await asyncio.sleep(LOOK)

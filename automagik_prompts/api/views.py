@@ -1,0 +1,480 @@
+"""What the API takes and gives, as models: they are the OpenAPI document, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from automagik_prompts.domain.differences import Line
+from automagik_prompts.domain.edits import EditResult
+from automagik_prompts.domain.policy import Operation
+from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
+from automagik_prompts.domain.review import ApprovalRequest, Draft, RequestState
+from automagik_prompts.domain.served import Health, State
+from automagik_prompts.domain.summaries import Match, Preview, StatusSummary
+from automagik_prompts.domain.validation import MAX_NAME_LENGTH, MAX_NOTE_LENGTH, MAX_TEXT_LENGTH, MAX_VERSION, Format
+
+Note = Field(None, max_length=MAX_NOTE_LENGTH, description="Why; kept in the events.")
+Number = Field(ge=1, le=MAX_VERSION, description="The version's number.")
+
+
+class View(BaseModel):
+    """Something that the API gives."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Body(BaseModel):
+    """Something that the API takes; what it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class AgentView(View):
+    """An agent."""
+
+    agent: str
+    primary_status: str
+    variables: list[str]
+    protected: dict[str, int] = Field(description="The protected statuses, each with how many have to approve.")
+    revision: int
+
+    @classmethod
+    def of(cls, info: AgentInfo) -> Self:
+        """Describe an agent."""
+        return cls(
+            agent=info.name,
+            primary_status=info.default_status_key,
+            variables=list(info.variables),
+            protected={one.status_key: one.approvals for one in info.protected},
+            revision=info.revision,
+        )
+
+
+class StatusView(View):
+    """A status of an agent, without its text."""
+
+    agent: str
+    status_key: str
+    primary: bool
+    active_version: int | None
+    latest_version: int
+    versions: int
+    origin: Literal["code", "person"] | None
+    author: str | None
+    active_since: datetime | None
+    code_version: int | None
+    drift: bool
+    approvals: int = Field(description="How many have to approve a change of the active version; 0 for nobody.")
+    revision: int = Field(description="The agent's revision.")
+
+    @classmethod
+    def of(cls, one: StatusSummary) -> Self:
+        """Describe a status."""
+        return cls(
+            agent=one.agent,
+            status_key=one.status_key,
+            primary=one.primary,
+            active_version=one.active,
+            latest_version=one.latest,
+            versions=one.versions,
+            origin=None if one.active is None else "code" if one.from_code else "person",
+            author=one.author,
+            active_since=one.active_since,
+            code_version=one.code_version,
+            drift=one.drift,
+            approvals=one.protection.approvals if one.protection is not None else 0,
+            revision=one.revision,
+        )
+
+
+class VersionView(View):
+    """A version, without its text."""
+
+    status_key: str
+    version: int
+    format: str
+    active: bool
+    withdrawn: bool
+    origin: Literal["code", "person"]
+    name: str | None
+    author: str | None
+    note: str | None
+    content_hash: str
+    length: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, prompt: Prompt, **more: Any) -> Self:
+        """Describe a version."""
+        return cls(
+            status_key=prompt.status_key,
+            version=prompt.version,
+            format=prompt.format,
+            active=prompt.is_active,
+            withdrawn=prompt.is_withdrawn,
+            origin="code" if prompt.is_default_from_code else "person",
+            name=prompt.name,
+            author=prompt.author,
+            note=prompt.note,
+            content_hash=prompt.content_hash,
+            length=len(prompt.prompt_text),
+            created_at=prompt.created_at,
+            **more,
+        )
+
+
+class VersionText(VersionView):
+    """A version with its text."""
+
+    text: str
+
+
+class RequestView(View):
+    """A request for approval."""
+
+    request: int
+    agent: str
+    status_key: str
+    operation: Operation
+    version: int | None
+    content_hash: str | None
+    from_version: int | None
+    state: RequestState
+    author: str | None
+    note: str | None
+    approvals: int
+    approved_by: list[str]
+    created_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+
+    @classmethod
+    def of(cls, one: ApprovalRequest) -> Self:
+        """Describe a request."""
+        names = set(cls.model_fields) - {"request", "approved_by"}
+        facts = {name: getattr(one, name) for name in names}
+        return cls(request=one.id, approved_by=list(one.approved_by), **facts)
+
+
+class EditView(View):
+    """What a write did, or which request it made."""
+
+    agent: str
+    status_key: str
+    version: int | None
+    active_version: int | None
+    previous_version: int | None
+    revision: int
+    hints: list[str]
+    request: RequestView | None
+
+    @classmethod
+    def of(cls, change: EditResult) -> Self:
+        """Describe a write."""
+        return cls(
+            agent=change.agent.name,
+            status_key=change.status_key,
+            version=change.prompt.version if change.prompt is not None else None,
+            active_version=change.active_version,
+            previous_version=change.previous_version,
+            revision=change.agent.revision,
+            hints=list(change.hints),
+            request=RequestView.of(change.request) if change.request is not None else None,
+        )
+
+
+class DraftView(View):
+    """A text that is still written; nobody else sees it."""
+
+    agent: str
+    status_key: str
+    text: str
+    format: str
+    note: str | None
+    base_version: int | None
+    counter: int
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, draft: Draft) -> Self:
+        """Describe a draft."""
+        return cls(**{name: getattr(draft, name) for name in cls.model_fields})
+
+
+class EventView(View):
+    """Something that was done."""
+
+    id: int
+    agent: str
+    status_key: str
+    action: Action
+    version: int | None
+    from_version: int | None
+    author: str | None
+    note: str | None
+    revision: int
+    request_id: int | None
+    approval: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        """Describe an event."""
+        return cls(**{name: getattr(event, name) for name in cls.model_fields})
+
+
+class MatchView(View):
+    """A line in which the searched words stand."""
+
+    agent: str
+    status_key: str
+    version: int
+    active: bool
+    line: int
+    excerpt: str
+    start: int
+    end: int
+
+    @classmethod
+    def of(cls, match: Match) -> Self:
+        """Describe a match."""
+        return cls(
+            agent=match.agent,
+            status_key=match.prompt.status_key,
+            version=match.prompt.version,
+            active=match.prompt.is_active,
+            line=match.line,
+            excerpt=match.excerpt,
+            start=match.start,
+            end=match.end,
+        )
+
+
+class PreviewView(View):
+    """A text filled to be looked at."""
+
+    agent: str
+    status_key: str
+    version: int | None
+    text: str
+    missing: list[str]
+    variables: list[str]
+    units: int
+    tokens: int = Field(description="A rule of thumb: a quarter of the characters.")
+
+    @classmethod
+    def of(cls, one: Preview) -> Self:
+        """Describe a preview."""
+        facts = {name: getattr(one, name) for name in set(cls.model_fields) - {"missing", "variables"}}
+        return cls(missing=list(one.missing), variables=list(one.variables), **facts)
+
+
+class SpanView(View):
+    """A part of a line that changed or did not."""
+
+    text: str
+    changed: bool
+
+
+class LineView(View):
+    """A line of a difference, as people read it."""
+
+    kind: str
+    old: list[SpanView]
+    new: list[SpanView]
+    old_number: int | None
+    new_number: int | None
+
+    @classmethod
+    def of(cls, line: Line) -> Self:
+        """Describe a line."""
+        old, new = (
+            [SpanView(text=one.text, changed=one.is_changed) for one in spans] for spans in (line.old, line.new)
+        )
+        return cls(kind=line.kind, old=old, new=new, old_number=line.old_number, new_number=line.new_number)
+
+
+class DiffView(View):
+    """How two versions differ."""
+
+    old: int
+    new: int
+    equal: bool
+    unified: str
+    lines: list[LineView]
+
+
+class CheckView(View):
+    """What writing a text would say."""
+
+    agent: str
+    status_key: str
+    hints: list[str]
+
+
+class HealthView(View):
+    """How this process fares."""
+
+    ready: bool
+    state: State
+    snapshot_age: float | None = Field(description="Seconds since the database was read.")
+    error: str | None
+    problems: list[str]
+
+    @classmethod
+    def of(cls, health: Health) -> Self:
+        """Describe a process."""
+        facts = {name: getattr(health, name) for name in set(cls.model_fields) - {"problems"}}
+        return cls(problems=list(health.problems), **facts)
+
+
+class Paged(View):
+    """A part of what was asked for."""
+
+    next: str | None = Field(None, description="What to give as `after` for what comes next.")
+
+
+class AgentPage(Paged):
+    """Agents."""
+
+    items: list[AgentView]
+
+
+class StatusPage(Paged):
+    """Statuses."""
+
+    items: list[StatusView]
+
+
+class VersionPage(Paged):
+    """Versions."""
+
+    items: list[VersionView]
+
+
+class RequestPage(Paged):
+    """Requests for approval."""
+
+    items: list[RequestView]
+
+
+class EventPage(Paged):
+    """Events."""
+
+    items: list[EventView]
+
+
+class MatchPage(Paged):
+    """Matches."""
+
+    items: list[MatchView]
+
+
+class DraftList(View):
+    """One's own drafts."""
+
+    items: list[DraftView]
+
+
+class Reason(Body):
+    """Why something is done."""
+
+    note: str | None = Note
+
+
+class Switch(Reason):
+    """Why the active version changes."""
+
+    emergency: bool = Field(False, description="Whether to change a protected status without approval.")
+
+
+class Activation(Switch):
+    """Which version is to be active."""
+
+    version: int = Number
+
+
+class TextBody(Body):
+    """A text."""
+
+    text: str = Field(min_length=1, max_length=MAX_TEXT_LENGTH)
+    format: Format = "handlebars"
+
+
+class CheckBody(TextBody):
+    """A text to be checked."""
+
+    name: str | None = Field(None, max_length=MAX_NAME_LENGTH)
+    new_agent: bool = False
+    new_status: bool = False
+    allow_invisible: bool = False
+
+
+class NewVersion(CheckBody):
+    """A text to be written."""
+
+    note: str | None = Note
+    activate: bool = False
+    based_on: int | None = Field(None, ge=1, le=MAX_VERSION)
+    draft: int | None = Field(None, ge=1, le=MAX_VERSION, description="The counter of one's draft that it was.")
+    emergency: bool = False
+
+
+class DraftBody(TextBody):
+    """A draft to be saved."""
+
+    text: str = Field(max_length=MAX_TEXT_LENGTH)
+    note: str | None = Note
+    base_version: int | None = Field(None, ge=1, le=MAX_VERSION)
+
+
+class Withdrawal(Switch):
+    """Why a version is withdrawn."""
+
+    activate: int | None = Field(None, ge=1, le=MAX_VERSION, description="The version that takes its place.")
+
+
+class Keeping(Reason):
+    """Which version of the code was looked at."""
+
+    code_version: int | None = Field(None, ge=1, le=MAX_VERSION)
+
+
+class PreviewBody(Body):
+    """What to fill, and with what."""
+
+    values: dict[str, Any] = Field(default_factory=dict)
+    version: int | None = Field(None, ge=1, le=MAX_VERSION)
+    text: str | None = Field(None, max_length=MAX_TEXT_LENGTH)
+    format: Format = "handlebars"
+
+
+class RequestBody(Reason):
+    """What is asked for: a version, or none for a deactivation."""
+
+    version: int | None = Field(None, ge=1, le=MAX_VERSION)
+
+
+class Approval(Reason):
+    """How a request is approved."""
+
+    activate: bool = Field(True, description="Whether it is carried out at once when enough have approved.")
+
+
+class CommentBody(Body):
+    """A comment on a version, a status or a request."""
+
+    text: str = Field(min_length=1, max_length=MAX_NOTE_LENGTH)
+    agent: str | None = None
+    status_key: str | None = None
+    version: int | None = Field(None, ge=1, le=MAX_VERSION)
+    request: int | None = Field(None, ge=1, le=MAX_VERSION)
+
+
+def items(kind: type[Any], found: Sequence[Any]) -> list[Any]:
+    """Describe several things."""
+    return [kind.of(one) for one in found]

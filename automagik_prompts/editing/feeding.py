@@ -1,0 +1,42 @@
+"""The events in their order, for those who follow them: nothing is passed that may still come to be."""
+
+from __future__ import annotations
+
+from automagik_prompts.editing import queries
+from automagik_prompts.storage.database import Database
+
+
+class Horizon:
+    """Up to which event everything is there.
+
+    Transactions do not end in the order of the numbers of their events. A number is final once each transaction has
+    ended that had begun when it was seen: a lower one was taken by one of these, or by one that had ended before.
+
+    Attributes:
+        settled: The number up to which nothing can come to be any more.
+    """
+
+    def __init__(self) -> None:
+        self.settled = 0
+        self._newest = 0
+        self._seen: list[tuple[int, int]] = []
+
+    async def look(self, database: Database) -> int:
+        """Look at the database, and return what is settled now.
+
+        Raises:
+            DatabaseUnavailableError: The database cannot be read now.
+        """
+        found = await queries.event_horizon(database, self._newest)
+        if found.newest < self._newest:  # the database was restored
+            self._newest = self.settled = 0
+            self._seen.clear()
+            found = await queries.event_horizon(database, 0)
+        if found.next:
+            self._newest = found.newest
+            self._seen.append((found.newest, found.next))
+            # The own transaction has ended now.
+            found = await queries.event_horizon(database, self._newest)
+        while self._seen and self._seen[0][1] <= found.oldest:
+            self.settled = max(self.settled, self._seen.pop(0)[0])
+        return self.settled

@@ -9,7 +9,7 @@ from tortoise import Model
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.storage.dialects.base import DatabaseReader
-from automagik_prompts.storage.introspection import columns
+from automagik_prompts.storage.introspection import columns, keepers
 from automagik_prompts.storage.models import AgentRow, BaseRow, DraftRow, EventRow, PromptRow, RequestRow
 
 _ARCHIVE = "automagik_prompts_archive_prompts"
@@ -25,6 +25,8 @@ async def lost_parts(db: DatabaseReader) -> tuple[str, ...]:
     if TEXT_COLUMN in agents or (agents and "default_status_key" not in agents) or await columns(db, _ARCHIVE):
         return ()
     if "protected_statuses" not in agents and not await columns(db, "prompt_requests"):
+        return ()
+    if "db_user" not in await columns(db, "prompt_events") and not await keepers(db):
         return ()
     lost: list[str] = []
     for model in _MODELS:

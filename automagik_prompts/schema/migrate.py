@@ -36,11 +36,11 @@ from automagik_prompts.schema.migrations import (
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.base import DatabaseReader
-from automagik_prompts.storage.introspection import columns, notes_changes
+from automagik_prompts.storage.introspection import columns, keeps_history, notes_changes
 from automagik_prompts.storage.models import APP_LABEL
 from automagik_prompts.storage.sqlite import make_private
 
-CREATE, CHANGE, DROP, LOG, WITHDRAWALS, REVIEW = 0, 1, 2, 4, 5, 6
+CREATE, CHANGE, DROP, LOG, WITHDRAWALS, REVIEW, RIGHTS = 0, 1, 2, 4, 5, 6, 7
 """The steps that create prompts, change agents, drop the text column, and note changes."""
 
 Migrate = Callable[[BaseDBAsyncClient], Awaitable[str]]
@@ -206,6 +206,8 @@ async def _is_in_effect(db: Connection, migration: Migration) -> bool:
         return bool(await columns(db, "prompt_withdrawals"))
     if migration.number == REVIEW:
         return bool(await columns(db, "prompt_requests"))
+    if migration.number == RIGHTS:
+        return await keeps_history(db)
     return True
 
 

@@ -219,7 +219,7 @@ def test_the_command(empty_url: str, tmp_path: Path) -> None:
         "template/default: versions 2, 3 are active, version 3 stays so",
         "loop/APPROVED: versions 1, 2 are active, version 2 stays so",
         f"{summary}1 null, 1 empty, 3 blank",
-        "Nothing was written. 7 migrations would be applied by:",
+        "Nothing was written. 8 migrations would be applied by:",
         "automagik-prompts upgrade",
     ]
     done = operator.run("upgrade")

@@ -40,6 +40,7 @@ STEPS = (
     "4_20261126190000_change_log.py",
     "5_20261127090000_withdrawals.py",
     "6_20261127180000_review.py",
+    "7_20261127210000_rights.py",
 )
 
 
@@ -206,7 +207,7 @@ def run_file(host: Host, name: str, direction: str) -> None:
     on(host.url, lambda database: database.transaction(run))
 
 
-@pytest.mark.parametrize("taken_back", [1, 2, 3, 5, 6, 7])
+@pytest.mark.parametrize("taken_back", [1, 2, 3, 4, 6, 7, 8])
 def test_a_downgrade_that_was_not_recorded(empty_url: str, taken_back: int) -> None:
     """Where aerich died between taking a step back and recording that, the next upgrade applies it again."""
     host = Host(empty_url)
@@ -217,7 +218,7 @@ def test_a_downgrade_that_was_not_recorded(empty_url: str, taken_back: int) -> N
     for name in list(reversed(STEPS))[:taken_back]:
         run_file(host, name, "downgrade")
     # The step of the defaults leaves no mark on SQLite, and is applied again by itself where it does.
-    assert {*STEPS[7 - taken_back : 3], *STEPS[-min(taken_back, 3) :]} <= set(upgrade(host.url))
+    assert {*STEPS[8 - taken_back : 3], *STEPS[-min(taken_back, 4) :]} <= set(upgrade(host.url))
     assert host.shape() == before[0]
     ours = ("agents", "messages", "prompts", "prompt_events")
     now = host.content()
@@ -371,13 +372,13 @@ def test_the_database_refuses_a_second_active_version(empty_url: str) -> None:
 def test_missing_steps_are_told_with_the_command(empty_url: str) -> None:
     """What lacks steps says how many, from which on, and which command applies them."""
     host = Host(empty_url)
-    with pytest.raises(SchemaError, match=r"lacks 7 of 7 migrations, from 0_.*Run: automagik-prompts upgrade"):
+    with pytest.raises(SchemaError, match=r"lacks 8 of 8 migrations, from 0_.*Run: automagik-prompts upgrade"):
         on(host.url, migrate.check_schema)
     upgrade(host.url)
     on(host.url, migrate.check_writable)
     downgrade(host.url, 1)
     assert [step.version for step in on(host.url, migrate.pending)] == list(STEPS[1:])
-    with pytest.raises(SchemaError, match="lacks 6 of 7 migrations, from 1_"):
+    with pytest.raises(SchemaError, match="lacks 7 of 8 migrations, from 1_"):
         on(host.url, migrate.check_schema)
 
 

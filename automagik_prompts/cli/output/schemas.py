@@ -147,6 +147,7 @@ class EventLine(Shape):
     actor_id: str | None
     request: int | None
     approval: Approval | None
+    db_user: str | None
 
     @classmethod
     def of(cls, event: Event) -> EventLine:
@@ -165,6 +166,7 @@ class EventLine(Shape):
             actor_id=event.actor_id,
             request=event.request_id,
             approval=event.approval,
+            db_user=event.db_user,
         )
 
 

@@ -8,6 +8,7 @@ from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.validation import normalized
+from automagik_prompts.editing.review.rights import takes
 from automagik_prompts.editing.verbs.base import Verbs
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.later import Later
@@ -24,6 +25,7 @@ else:
 class ActivationVerbs(Verbs):
     """Activating, going back, and taking out of use."""
 
+    @takes(Operation.ACTIVATE)
     async def activate(
         self,
         agent: str,
@@ -71,6 +73,7 @@ class ActivationVerbs(Verbs):
             lambda database: commands.activate(database, agent, status_key, version, exposed=exposed, intent=intent)
         )
 
+    @takes(Operation.ROLLBACK)
     async def rollback(
         self,
         agent: str,
@@ -114,6 +117,7 @@ class ActivationVerbs(Verbs):
             lambda database: commands.rollback(database, agent, status_key, exposed=exposed, intent=intent)
         )
 
+    @takes(Operation.DEACTIVATE)
     async def deactivate(
         self,
         agent: str,
@@ -155,6 +159,7 @@ class ActivationVerbs(Verbs):
         )
         return await self._switch(lambda database: commands.deactivate(database, agent, status_key, intent=intent))
 
+    @takes(Operation.WITHDRAW)
     async def withdraw(
         self,
         agent: str,

@@ -21,12 +21,37 @@ KEPT = (
 VERSION = "a version stays as it was written: write a new one instead"
 EVENT = "an event stays as it was written, for as long as its agent exists"
 
-# Table, event, condition and refusal.
+# SQLite: which agents are gone, whose events may go as well. A trigger that named `agents` itself would keep an
+# application from rebuilding that table, as SQLite checks all triggers when it renames one. A rebuilt table has none.
+GONE = 'CREATE TABLE IF NOT EXISTS "prompt_agents_gone" ("agent_id" INTEGER NOT NULL PRIMARY KEY)'
+STAYS = (
+    "EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = 'prompt_agents_kept_delete') "
+    "AND NOT EXISTS (SELECT 1 FROM prompt_agents_gone WHERE agent_id = OLD.agent_id)"
+)
+
+# Name, when, condition and what is done.
 SQLITE = (
-    ("prompts", f"UPDATE OF {', '.join(KEPT)}", " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in KEPT), VERSION),
-    ("prompt_events", "UPDATE", "true", EVENT),
-    # The rows of a deleted agent go after the agent.
-    ("prompt_events", "DELETE", "EXISTS (SELECT 1 FROM agents WHERE id = OLD.agent_id)", EVENT),
+    (
+        "prompts_kept_update",
+        f"BEFORE UPDATE OF {', '.join(KEPT)} ON prompts",
+        " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in KEPT),
+        f"SELECT RAISE(ABORT, '{VERSION}')",
+    ),
+    ("prompt_events_kept_update", "BEFORE UPDATE ON prompt_events", "true", f"SELECT RAISE(ABORT, '{EVENT}')"),
+    ("prompt_events_kept_delete", "BEFORE DELETE ON prompt_events", STAYS, f"SELECT RAISE(ABORT, '{EVENT}')"),
+    (
+        "prompt_agents_kept_delete",
+        "BEFORE DELETE ON agents",
+        "NOT EXISTS (SELECT 1 FROM prompt_agents_gone WHERE agent_id = OLD.id)",
+        "INSERT INTO prompt_agents_gone (agent_id) VALUES (OLD.id)",
+    ),
+    # An application's own table may give the number of a deleted row to a new one.
+    (
+        "prompt_agents_kept_insert",
+        "AFTER INSERT ON agents",
+        "EXISTS (SELECT 1 FROM prompt_agents_gone WHERE agent_id = NEW.id)",
+        "DELETE FROM prompt_agents_gone WHERE agent_id = NEW.id",
+    ),
 )
 
 LIFTED = """(current_setting('automagik_prompts.maintenance', true) = 'on'
@@ -117,11 +142,9 @@ async def upgrade(client: BaseDBAsyncClient) -> str:
         await take_back(db)
         await keep_on_server(db)
     else:
-        for table, event, condition, refusal in SQLITE:
-            await db.run(
-                f'CREATE TRIGGER {name_of(table, event)} BEFORE {event} ON "{table}" FOR EACH ROW WHEN {condition} '
-                f"BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
-            )
+        await db.run(GONE)
+        for name, when, condition, done in SQLITE:
+            await db.run(f"CREATE TRIGGER {name} {when} FOR EACH ROW WHEN {condition} BEGIN {done}; END")
     return "SELECT 1"
 
 
@@ -134,6 +157,7 @@ async def downgrade(client: BaseDBAsyncClient) -> str:
         for name in FUNCTIONS:
             await db.run(f"DROP FUNCTION IF EXISTS {name}()")
         await put_aside(db)
+    await db.run('DROP TABLE IF EXISTS "prompt_agents_gone"')
     await backup.drop_columns(db, "prompt_events", ["db_user"])
     return "SELECT 1"
 
@@ -143,9 +167,12 @@ def name_of(table: str, event: str) -> str:
 
 
 async def forget(db: Connection) -> None:
-    for table, event, *_ in POSTGRES if db.dialect == "postgres" else SQLITE:
-        on = f' ON "{table}"' if db.dialect == "postgres" else ""
-        await db.run(f"DROP TRIGGER IF EXISTS {name_of(table, event)}{on}")
+    if db.dialect == "postgres":
+        for table, event, _ in POSTGRES:
+            await db.run(f'DROP TRIGGER IF EXISTS {name_of(table, event)} ON "{table}"')
+        return
+    for name, *_ in SQLITE:
+        await db.run(f"DROP TRIGGER IF EXISTS {name}")
 
 
 async def keep_on_server(db: Connection) -> None:

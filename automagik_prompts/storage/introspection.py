@@ -96,7 +96,7 @@ async def keeps_history(db: DatabaseReader) -> bool:
     return "db_user" in await columns(db, "prompt_events") and await keepers(db) >= _KEEPERS[db.dialect]
 
 
-_KEEPERS = {"sqlite": 3, "postgres": 6}
+_KEEPERS = {"sqlite": 5, "postgres": 6}
 
 
 async def _triggers(db: DatabaseReader, pattern: str) -> int:

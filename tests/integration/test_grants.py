@@ -216,7 +216,8 @@ APPROVED = EVENT.format(action="approved", more="", values="")
 SIGNED = EVENT.format(action="commented", more=", db_user", values=", 'somebody'")
 VERSION = (
     "INSERT INTO prompts (agent_id, status_key, version, prompt_text, content_hash, format, is_active, "
-    "is_default_from_code, created_at, updated_at) VALUES (1, 'FORGED', 1, 'Forged.', '', 'text', {active}, {code}, now(), now())"
+    "is_default_from_code, created_at, updated_at) VALUES (1, 'FORGED', 1, 'Forged.', '', 'text', {active}, {code}, "
+    "now(), now())"
 )
 WRITTEN = VERSION.format(active=False, code=False)
 SERVED = VERSION.format(active=True, code=False)
@@ -351,3 +352,32 @@ def test_the_printed_sql(tmp_path: Path) -> None:
     found = operator.run("grants", "--role", "publisher", "--to", 'a"b', "--json").json["grants"]
     assert [(one["role"], one["to"]) for one in found] == [("publisher", 'a"b')]
     assert all(statement.endswith(' TO "a""b";') for statement in found[0]["statements"])
+
+
+@pytest.mark.parametrize("way", ["a schema of the user's name", "an earlier schema"])
+def test_doctor_warns_of_a_schema_that_others_can_put_before(way: str, shop: Shop, copied: str, tmp_path: Path) -> None:
+    """Who may create can put tables before the real ones, unless the URL names the schema; then nothing is said."""
+    app, other = (shop.users[role].replace('"', '""') for role in ("app", "editor"))
+    name = urlsplit(copied).path.lstrip("/")
+    doctor = Operator(tmp_path, shop.as_user("app", copied))
+    assert "names no schema" not in doctor.run("doctor").out
+    if way == "an earlier schema":
+        run_sql(
+            copied,
+            f'CREATE SCHEMA early; GRANT CREATE ON SCHEMA early TO "{other}"; GRANT USAGE ON SCHEMA early TO "{app}"',
+        )
+        run_sql(copied, f'ALTER ROLE "{app}" IN DATABASE "{name}" SET search_path = early, public')
+    else:
+        run_sql(copied, f'GRANT CREATE ON DATABASE "{name}" TO "{other}"')
+    said = doctor.run("doctor").out
+    assert f"server: the URL names no schema, so {shop.users['editor']} can put tables before those in public" in said
+    assert "Add ?schema=public to the URL." in said
+    if way != "an earlier schema":
+        # It is no theory: an app would be served what the editor has put there.
+        forged = f'CREATE SCHEMA "{app}"; CREATE TABLE "{app}".agents (); GRANT USAGE ON SCHEMA "{app}" TO "{app}"'
+        run_sql(shop.as_user("editor", copied), forged)
+        assert "agents" in doctor.run("list").err
+    named = f"{shop.as_user('app', copied)}&schema=public"
+    safe = Operator(tmp_path, named)
+    assert "names no schema" not in safe.run("doctor").out
+    assert "seller" in safe.do("list")

@@ -72,6 +72,7 @@ def meaning_of(error: BaseException, url: str) -> PromptsError:
             f"{ENVIRONMENT_PREFIX}DATABASE_URL."
         )
     if _KEPT in lowered:
+        text = text.replace(" HINT: ", ". ")
         return MissingRightError(f"The database {where} refuses it: {text}.", user=_user(url), refusal=text)
     if _sqlstate(error) == _NO_RIGHT:
         user = _user(url)

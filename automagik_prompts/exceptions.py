@@ -139,5 +139,33 @@ class AccessDeniedError(DatabaseUnavailableError):
     """The server refuses the user or the password; it is tried again, but seldom."""
 
 
+class MissingRightError(DatabaseUnavailableError):
+    """The database's user has no right to this, or nobody has; nothing was written.
+
+    Args:
+        message: What happened and what to do next.
+        user: The database's user; `None` where the URL names none.
+        refusal: The database's own words.
+        roles: The roles of `automagik-prompts grants` that have the right, where it is known what was to be done.
+        agent: The agent concerned, where there is one.
+        status_key: The status concerned, where there is one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        user: str | None,
+        refusal: str,
+        roles: tuple[str, ...] = (),
+        agent: str | None = None,
+        status_key: str | None = None,
+    ) -> None:
+        super().__init__(message, agent=agent, status_key=status_key)
+        self.user = user
+        self.refusal = refusal
+        self.roles = roles
+
+
 class SchemaError(PromptsError):
     """The database's schema is not the one that this release needs; the message names the command to run."""

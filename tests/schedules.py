@@ -15,6 +15,7 @@ from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage.database import Database
 from tests.faults import execute
+from tests.tampering import unkept
 
 COLUMNS = "agent_id, status_key, version, prompt_text, is_active, format, content_hash, created_at, updated_at"
 NOW = "CURRENT_TIMESTAMP, CURRENT_TIMESTAMP"
@@ -24,7 +25,10 @@ async def prepare(url: str, count: int) -> None:
     """Make a database with so many agents, with two versions each, the first of them active."""
     async with Database(url) as database:
         await migrate.upgrade(database)
-    await execute(url, "BEGIN", *(one for number in range(1, count + 1) for one in added(number)), "COMMIT")
+    # What follows is all that SQL can do.
+    await execute(
+        url, *unkept(url), "BEGIN", *(one for number in range(1, count + 1) for one in added(number)), "COMMIT"
+    )
 
 
 def added(number: int, text: str = "first") -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.views import EventView
 from automagik_prompts.domain.records import Event
-from automagik_prompts.editing import queries
+from automagik_prompts.editing import feeding
 from automagik_prompts.editing.feeding import Horizon
 from automagik_prompts.editing.service import EditService
 from automagik_prompts.exceptions import PromptsError
@@ -83,7 +83,7 @@ async def read(service: EditService, last: int, until: int, limit: int) -> tuple
     seen: dict[str, bool] = {}
     while last < until and len(shown) < limit:
         place = last
-        found = await service.look(lambda db: queries.events_after(db, place, until=until, limit=PAGE))  # noqa: B023
+        found = await service.look(lambda db: feeding.events_after(db, place, until=until, limit=PAGE))  # noqa: B023
         for event in found:
             if event.agent not in seen:
                 seen[event.agent] = await service.may_see(event.agent)

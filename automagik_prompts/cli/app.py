@@ -136,6 +136,9 @@ COMMANDS = {
     ),
     "sync": CommandEntry("schema", "sync", "Write what the code declares, as a release step.", "Run"),
     "upgrade": CommandEntry("schema", "upgrade", "Bring the database's schema up to date.", "Run"),
+    "grants": CommandEntry(
+        "schema", "grants", "Print the SQL that gives a role of PostgreSQL the least rights.", "Run"
+    ),
     "downgrade": CommandEntry("legacy", "downgrade", "Take the schema back to an older one.", "Run"),
     "migrate-legacy": CommandEntry(
         "legacy", "migrate_legacy", "Adopt the texts of a database from before this library.", "Run"

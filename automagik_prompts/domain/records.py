@@ -229,7 +229,11 @@ class EventCreate:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the append-only history of an agent; the status is `""` where it is about the agent's facts."""
+    """One line of the append-only history of an agent; the status is `""` where it is about the agent's facts.
+
+    `db_user` is who had logged in to the database, which notes that itself; `author` and `actor_id` are what was said.
+    It is `None` on SQLite, which knows no users.
+    """
 
     id: int
     agent_id: int
@@ -245,4 +249,5 @@ class Event:
     actor_id: str | None = None
     request_id: int | None = None
     approval: Approval | None = None
+    db_user: str | None = None
     agent: str = ""

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
-from automagik_prompts.editing import queries
+from dataclasses import replace
+
+from automagik_prompts.domain.records import Event
+from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
+
+
+async def events_after(database: Database, last: int, *, until: int, limit: int) -> list[Event]:
+    """Return what was done to all agents' prompts, in its order.
+
+    Args:
+        database: An open database.
+        last: The number of the event after which to begin.
+        until: The highest number.
+        limit: How many, at most.
+
+    Raises:
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    found = await database.run(repository.get_events_after, last, until, limit)
+    names = {info.id: info.name for info in await database.run(repository.get_agents)}
+    return [replace(event, agent=names.get(event.agent_id, "")) for event in found]
 
 
 class Horizon:
@@ -27,16 +47,16 @@ class Horizon:
         Raises:
             DatabaseUnavailableError: The database cannot be read now.
         """
-        found = await queries.event_horizon(database, self._newest)
+        found = await database.run(repository.get_event_horizon, self._newest)
         if found.newest < self._newest:  # the database was restored
             self._newest = self.settled = 0
             self._seen.clear()
-            found = await queries.event_horizon(database, 0)
+            found = await database.run(repository.get_event_horizon, 0)
         if found.next:
             self._newest = found.newest
             self._seen.append((found.newest, found.next))
             # The own transaction has ended now.
-            found = await queries.event_horizon(database, self._newest)
+            found = await database.run(repository.get_event_horizon, self._newest)
         while self._seen and self._seen[0][1] <= found.oldest:
             self.settled = max(self.settled, self._seen.pop(0)[0])
         return self.settled

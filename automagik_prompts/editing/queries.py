@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from automagik_prompts.domain.edits import EventHorizon
 from automagik_prompts.domain.keys import PromptKey, Status, StatusKeys, new_key
 from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
 from automagik_prompts.domain.review import ApprovalRequest
@@ -121,36 +120,6 @@ async def versions(
     status_key = await find_status(database, known, status) if status is not None else None
     found = await database.run(repository.get_prompts_by_agent_id, known.id, status_key, after=after, limit=limit)
     return await _marked(database, known, found)
-
-
-async def events_after(database: Database, last: int, *, until: int, limit: int) -> list[Event]:
-    """Return what was done to all agents' prompts, in its order.
-
-    Args:
-        database: An open database.
-        last: The number of the event after which to begin.
-        until: The highest number.
-        limit: How many, at most.
-
-    Raises:
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    found = await database.run(repository.get_events_after, last, until, limit)
-    names = {info.id: info.name for info in await database.run(repository.get_agents)}
-    return [replace(event, agent=names.get(event.agent_id, "")) for event in found]
-
-
-async def event_horizon(database: Database, known: int) -> EventHorizon:
-    """Return how far the events go, and which transactions go on.
-
-    Args:
-        database: An open database.
-        known: How far they went before.
-
-    Raises:
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    return await database.run(repository.get_event_horizon, known)
 
 
 async def status_revision(database: Database, agent: str, status: Status) -> tuple[PromptKey, int]:

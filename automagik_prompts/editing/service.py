@@ -12,6 +12,7 @@ from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import SyncResult
 from automagik_prompts.domain.policy import Actor, Operation, Policy, TextState
 from automagik_prompts.domain.review import ApprovalRequest
+from automagik_prompts.editing.review.rights import takes
 from automagik_prompts.editing.verbs.activation import ActivationVerbs
 from automagik_prompts.editing.verbs.drafting import DraftVerbs
 from automagik_prompts.editing.verbs.drifting import DriftVerbs
@@ -94,6 +95,7 @@ class EditService(TextVerbs, ActivationVerbs, RestoreVerbs, ReviewVerbs, DriftVe
         else:
             await self._allowed(intent, operation, agent)
 
+    @takes(Operation.SYNC)
     async def sync(self) -> tuple[SyncResult, ...]:
         """Write what the code declares, exactly, as a release step does.
 

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.keys import SpellingClash
+from automagik_prompts.domain.keys import PromptKey, SpellingClash
 from automagik_prompts.domain.log import logger
+from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.editing import sync
-from automagik_prompts.exceptions import DatabaseUnavailableError, PromptsError
+from automagik_prompts.editing.review.rights import explained
+from automagik_prompts.exceptions import DatabaseUnavailableError, MissingRightError, PromptsError
 from automagik_prompts.following import loader
 from automagik_prompts.following.incidents import IncidentLog
 from automagik_prompts.schema import migrate
@@ -88,6 +90,9 @@ class CodeWriter:
         try:
             await prepare_schema(database)
             await self._seed(database)
+        except MissingRightError as error:
+            self.blocker = explained(error, PromptKey("", ""), Operation.SYNC)
+            self.blocker.message += ". Or leave it to a release step: automagik-prompts sync, and seed=False here."
         except PromptsError as error:
             self.blocker = error
         except TimeoutError:

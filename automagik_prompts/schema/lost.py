@@ -9,7 +9,7 @@ from tortoise import Model
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.storage.dialects.base import DatabaseReader
-from automagik_prompts.storage.introspection import columns
+from automagik_prompts.storage.introspection import columns, keepers
 from automagik_prompts.storage.models import (
     AgentRow,
     BaseRow,
@@ -39,6 +39,8 @@ async def lost_parts(db: DatabaseReader) -> tuple[str, ...]:
     if TEXT_COLUMN in agents or (agents and "default_status_key" not in agents) or await columns(db, _ARCHIVE):
         return ()
     if "protected_statuses" not in agents and not await columns(db, "prompt_requests"):
+        return ()
+    if "db_user" not in await columns(db, "prompt_events") and not await keepers(db):
         return ()
     if not await columns(db, "prompt_processes") and not await columns(db, "prompt_tokens"):
         return ()

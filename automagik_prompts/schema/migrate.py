@@ -36,11 +36,11 @@ from automagik_prompts.schema.migrations import (
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.base import DatabaseReader
-from automagik_prompts.storage.introspection import columns, notes_changes
+from automagik_prompts.storage.introspection import columns, keeps_history, notes_changes
 from automagik_prompts.storage.models import APP_LABEL
 from automagik_prompts.storage.sqlite import make_private
 
-CREATE, CHANGE, DROP, LOG = 0, 1, 2, 4
+CREATE, CHANGE, DROP, LOG, RIGHTS = 0, 1, 2, 4, 7
 """The steps that create prompts, change agents, drop the text column, and note changes."""
 
 _MAKES = {CREATE: "prompt_events", 5: "prompt_withdrawals", 6: "prompt_requests", 8: "prompt_processes"}
@@ -205,6 +205,8 @@ async def _is_in_effect(db: Connection, migration: Migration) -> bool:
         return TEXT_COLUMN not in await columns(db, "agents")
     if migration.number == LOG:
         return await notes_changes(db)
+    if migration.number == RIGHTS:
+        return await keeps_history(db)
     return True
 
 

@@ -6,16 +6,18 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 from tortoise.exceptions import BaseORMException
 from tortoise.exceptions import ConfigurationError as TortoiseConfigurationError
 
-from automagik_prompts.database_url import redacted, redacted_url
+from automagik_prompts.database_url import dialect_of, redacted, redacted_url, server_parts
 from automagik_prompts.exceptions import (
     AccessDeniedError,
     ConfigurationError,
     DatabaseUnavailableError,
     InvalidPromptError,
+    MissingRightError,
     PromptsError,
     SchemaError,
 )
@@ -23,6 +25,10 @@ from automagik_prompts.settings import ENVIRONMENT_PREFIX
 
 _UPGRADE = "automagik-prompts upgrade"
 _TOO_MANY_CONNECTIONS = "53300"
+_NO_RIGHT = "42501"
+_KEPT = "stays as it was written"
+"""What the triggers say that keep texts and events."""
+
 _VALUES = re.compile(r"(\s*(?:DETAIL|CONTEXT): |(query argument \$\d+): ).*", re.DOTALL)
 """Where a driver's message begins to repeat values; what comes before an argument's value stays."""
 
@@ -65,6 +71,18 @@ def meaning_of(error: BaseException, url: str) -> PromptsError:
             f"The database {where} refuses the user or the password ({text}). Correct the password there or in "
             f"{ENVIRONMENT_PREFIX}DATABASE_URL."
         )
+    if _KEPT in lowered:
+        text = text.replace(" HINT: ", ". ")
+        return MissingRightError(f"The database {where} refuses it: {text}.", user=_user(url), refusal=text)
+    if _sqlstate(error) == _NO_RIGHT:
+        user = _user(url)
+        return MissingRightError(
+            f"The database {where} gives its user{f' {user}' if user else ''} no right to this ({text}). Have the "
+            "owner of the tables run what automagik-prompts grants prints: --role app for a process that only "
+            "follows, --role viewer, editor or publisher for people. Only the owner changes the schema.",
+            user=user,
+            refusal=text,
+        )
     if (
         "no such table" in lowered
         or "no such column" in lowered
@@ -88,12 +106,13 @@ def meaning_of(error: BaseException, url: str) -> PromptsError:
             f"The database {where} is locked by another program that writes to it or reads from it. Nothing was "
             "changed here; try again when that has ended, or stop it."
         )
-    if "permission denied" in lowered:
-        return DatabaseUnavailableError(
-            f"The database {where} refuses ({text}). Its user needs SELECT on the tables to serve, and INSERT and "
-            "UPDATE to write."
-        )
     return DatabaseUnavailableError(f"The database {where} cannot be used now: {type(error).__name__}: {text}")
+
+
+def _user(url: str) -> str | None:
+    """Return the user that a server's URL names."""
+    parts = server_parts(url) if dialect_of(url) != "sqlite" else None
+    return unquote(parts.username) if parts is not None and parts.username else None
 
 
 def _unencodable(text: str) -> str:

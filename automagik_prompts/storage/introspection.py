@@ -73,9 +73,9 @@ async def dependents(db: DatabaseReader, table: str, column: str) -> tuple[str, 
 
 
 _TRIGGERS = {
-    "sqlite": "SELECT COUNT(*) AS found FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'prompt_changes_%'",
-    "postgres": "SELECT COUNT(*) AS found FROM pg_trigger WHERE tgname LIKE 'prompt_changes_%' "
-    "AND tgrelid IN (to_regclass('agents'), to_regclass('prompts'))",
+    "sqlite": "SELECT COUNT(*) AS found FROM sqlite_master WHERE type = 'trigger' AND name LIKE ?",
+    "postgres": "SELECT COUNT(*) AS found FROM pg_trigger WHERE tgname LIKE ? "
+    "AND tgrelid IN (to_regclass('agents'), to_regclass('prompts'), to_regclass('prompt_events'))",
 }
 
 
@@ -83,4 +83,21 @@ async def notes_changes(db: DatabaseReader) -> bool:
     """Return whether the database notes which agents are written to; an application that rebuilds a table ends it."""
     if not await columns(db, "prompt_changes"):
         return False
-    return int((await db.rows(_TRIGGERS[db.dialect]))[0]["found"]) >= TRIGGERS
+    return await _triggers(db, "prompt_changes_%") >= TRIGGERS
+
+
+async def keepers(db: DatabaseReader) -> int:
+    """Return how many triggers keep texts and events as they were written."""
+    return await _triggers(db, "prompt%_kept_%")
+
+
+async def keeps_history(db: DatabaseReader) -> bool:
+    """Return whether the database keeps texts and events as they were written."""
+    return "db_user" in await columns(db, "prompt_events") and await keepers(db) >= _KEEPERS[db.dialect]
+
+
+_KEEPERS = {"sqlite": 5, "postgres": 6}
+
+
+async def _triggers(db: DatabaseReader, pattern: str) -> int:
+    return int((await db.rows(_TRIGGERS[db.dialect], pattern))[0]["found"])

@@ -68,6 +68,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
             "DeclarationError",
             "DriftError",
             "InvalidPromptError",
+            "MissingRightError",
             "NoActivePromptError",
             "NotAllowedError",
             "PromptNotFoundError",

@@ -102,7 +102,7 @@ SELLER = ("seller", "NEW")
 
 _LOOK = "look: `list`, `show`, `history`, `events`, `search`"
 _CODE = {"NEW": "Ask for the tax id.", "APPROVED": "Quote prices.", "VIP": "Greet by name."}
-_NEW_CODE = "Ask for the tax id, politely."
+NEW_CODE = "Ask for the tax id, politely."
 
 ACTIONS = (
     Action(_LOOK, lambda edits, _: edits.statuses("seller"), ("list", "seller"), changes=False),
@@ -173,7 +173,7 @@ ACTIONS = (
 UNTRIED = frozenset(
     {
         *("agents", "diff", "explain", "preview", "requests", "watch", "export"),
-        *("check", "doctor", "upgrade", "downgrade", "migrate-legacy"),
+        *("check", "doctor", "upgrade", "downgrade", "grants", "migrate-legacy"),
     }
 )
 """The commands that are in no row of the table; the page says what holds for them."""
@@ -220,32 +220,38 @@ async def seeded(file: Path) -> Seeded:
     `NEW` has version 2 in use, version 3 written and version 4 withdrawn, and a request by each person. `APPROVED` is
     protected, with a request by another person. `VIP` has drifted.
     """
-    own: dict[str, int] = {}
     async with Database(f"sqlite://{file}") as database:
-        await migrate.upgrade(database)
-        await sync.seed(database, shop().agents)
-        edits = DatabaseEdits(database, actor=OTHER)
-        await edits.create(*SELLER, "Ask for the tax id and wait.", activate=True)
-        await edits.create(*SELLER, "Ask for the tax id twice.")
-        await edits.create(*SELLER, "Promise a discount.")
-        await edits.withdraw(*SELLER, 4)
-        for text in ("Quote prices, in euros.", "Quote prices, with tax."):
-            await edits.create("seller", "APPROVED", text)
-        asked = await edits.activate("seller", "APPROVED", 2)
-        assert asked.request is not None
-        assert asked.request.id == 1
-        await edits.create("seller", "VIP", "Greet by name, and bow.", activate=True)
-        await sync.seed(database, shop(vip="Greet by name and title.").agents)
-        for actor in PEOPLE.values():
-            mine = DatabaseEdits(database, actor=actor)
-            written = (await mine.create(*SELLER, f"As {actor.id} would have it.")).prompt
-            assert written is not None
-            request = (await mine.request(*SELLER, written.version)).request
-            assert request is not None
-            own[actor.id] = request.id
+        own = await fill(database)
     with closing(sqlite3.connect(file)) as db:
         (last,) = db.execute("SELECT max(id) FROM prompt_events").fetchone()
     return Seeded(file, rows_of(file), own, last)
+
+
+async def fill(database: Database) -> dict[str, int]:
+    """Put that into an empty database; return the numbers of people's own requests."""
+    own: dict[str, int] = {}
+    await migrate.upgrade(database)
+    await sync.seed(database, shop().agents)
+    edits = DatabaseEdits(database, actor=OTHER)
+    await edits.create(*SELLER, "Ask for the tax id and wait.", activate=True)
+    await edits.create(*SELLER, "Ask for the tax id twice.")
+    await edits.create(*SELLER, "Promise a discount.")
+    await edits.withdraw(*SELLER, 4)
+    for text in ("Quote prices, in euros.", "Quote prices, with tax."):
+        await edits.create("seller", "APPROVED", text)
+    asked = await edits.activate("seller", "APPROVED", 2)
+    assert asked.request is not None
+    assert asked.request.id == 1
+    await edits.create("seller", "VIP", "Greet by name, and bow.", activate=True)
+    await sync.seed(database, shop(vip="Greet by name and title.").agents)
+    for actor in PEOPLE.values():
+        mine = DatabaseEdits(database, actor=actor)
+        written = (await mine.create(*SELLER, f"As {actor.id} would have it.")).prompt
+        assert written is not None
+        request = (await mine.request(*SELLER, written.version)).request
+        assert request is not None
+        own[actor.id] = request.id
+    return own
 
 
 def rows_of(file: Path) -> tuple[str, ...]:
@@ -264,7 +270,7 @@ def _written(file: Path, seed: Seeded) -> tuple[tuple[object, ...], ...]:
 async def try_in_python(actor: Actor, action: Action, seed: Seeded, folder: Path, policy: Policy | None = None) -> Try:
     """Do something in Python as somebody, whose roles come with them, as they do in an application."""
     file = seed.copy_to(folder / "python.db")
-    code = shop(new=_NEW_CODE, vip="Greet by name and title.")
+    code = shop(new=NEW_CODE, vip="Greet by name and title.")
     said: str | None = None
     done: Any = None
     async with Database(f"sqlite://{file}") as database:
@@ -286,7 +292,7 @@ def prepare(operator: Operator) -> None:
     (operator.folder / "team.py").write_text(
         f"from automagik_prompts import Actor, Roles\n\npolicy = Roles(\n{members},\n)\n"
     )
-    texts = {**_CODE, "NEW": _NEW_CODE, "VIP": "Greet by name and title."}
+    texts = {**_CODE, "NEW": NEW_CODE, "VIP": "Greet by name and title."}
     constants = "".join(f"    {key} = {text!r}\n" for key, text in texts.items())
     (operator.folder / "shop.py").write_text(
         "from automagik_prompts import prompts\n\n\n"

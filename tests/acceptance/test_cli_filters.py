@@ -15,6 +15,7 @@ from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage.database import Database
 from tests.operator import Operator
 from tests.reviewing import declared, seed
+from tests.tampering import unkeep
 
 
 @pytest.fixture
@@ -28,6 +29,7 @@ async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
         await bea.create("support-de", "NEW", "By bea.", activate=True, note="shorter")
         await seed(database, declared("support-de", "code two", protected=()))
         await bea.deactivate("support-fr", "APPROVED")
+        await unkeep(database)
         await database.run(
             lambda db: db.execute_query(
                 "UPDATE prompts SET prompt_text = 'by hand' WHERE status_key = 'NEW' AND agent_id = "

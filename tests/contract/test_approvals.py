@@ -21,6 +21,7 @@ from automagik_prompts.storage.connection import Client
 from automagik_prompts.storage.database import Database
 from tests.contract.history import active_text, check_history
 from tests.reviewing import ANA, BEA, JOAO, as_, declared, seed
+from tests.tampering import unkeep
 
 pytestmark = pytest.mark.usefixtures("_seeded")
 
@@ -147,6 +148,7 @@ async def test_an_approval_is_for_this_text_alone(database: Database, agent: str
     ana, bea = as_(database, ANA), as_(database, BEA)
     await ana.create(agent, "APPROVED", "three")
     changed = await number_of(await ana.activate(agent, "APPROVED", 2))
+    await unkeep(database)
     await database.run(
         lambda db: db.execute_query(
             "UPDATE prompts SET prompt_text = 'other', content_hash = 'other' WHERE version = 2 AND agent_id = "

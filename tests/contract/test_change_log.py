@@ -10,6 +10,7 @@ import pytest
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from tests.faults import execute
+from tests.tampering import unkept
 
 MORE = "is_active, format, content_hash, created_at, updated_at"
 VALUES = "'text', '', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP"
@@ -127,7 +128,8 @@ class Watched:
 
     async def run(self, *statements: str) -> None:
         """Run statements on a connection of their own."""
-        await execute(self.database.url, *(one.format(**self.names) for one in statements))
+        url = self.database.url
+        await execute(url, *unkept(url), *(one.format(**self.names) for one in statements))
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from tests.conftest import MakePlugin
 from tests.faults import execute
 from tests.hosts import Host
 from tests.servers import PostgresServer
+from tests.tampering import unkept
 from tests.waiting import until
 
 PLENTY = 3 * repository.SLICE
@@ -90,7 +91,7 @@ async def test_truncating_is_noted(postgres_url: str) -> None:
     async with Database(postgres_url) as database:
         for table in ("prompts", "agents"):
             before = await look(database)
-            await execute(postgres_url, f"TRUNCATE {table} CASCADE")
+            await execute(postgres_url, *unkept(postgres_url), f"TRUNCATE {table} CASCADE")
             found = await look(database, before.position)
             assert {number for number, _ in found.agents or ()} == {1, 2}
 
@@ -272,6 +273,7 @@ async def test_what_no_trigger_tells_is_found_in_a_file_that_nobody_writes_to_af
         # Two versions whose ids are the same in the end leave one of them, without a DELETE.
         await execute(
             sqlite_url,
+            *unkept(sqlite_url),
             "UPDATE OR REPLACE prompts SET id = (SELECT id FROM prompts p WHERE p.agent_id = prompts.agent_id "
             f"AND p.version = 1) WHERE agent_id = {number} AND version = 2",
         )
@@ -284,6 +286,7 @@ async def test_agents_may_be_numbered_from_anywhere(empty_url: str, make_plugin:
     await with_agents(empty_url, 2)
     await execute(
         empty_url,
+        *unkept(empty_url),
         "INSERT INTO agents (id, name, variables) VALUES (0, 'z0', '[]'), (-5, 'z5', '[]')",
         "UPDATE prompts SET agent_id = 0 WHERE agent_id = 1",
         "UPDATE prompts SET agent_id = -5 WHERE agent_id = 2",

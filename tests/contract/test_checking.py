@@ -11,6 +11,7 @@ from automagik_prompts.editing.files import exporting
 from automagik_prompts.editing.files.checks import check_files
 from automagik_prompts.editing.findings import Kind
 from automagik_prompts.storage.database import Database
+from tests.tampering import unkeep
 
 
 async def kinds(database: Database, agent: str, registry: Registry) -> list[tuple[Kind, str | None]]:
@@ -75,6 +76,7 @@ async def test_a_check_finds_what_cannot_be_served(database: Database, agent: st
     """A template that uses what the code no longer exposes, and one that plain SQL broke, are found."""
     registry.declare(agent, {"A": "Hi {{name}}", "B": "b"}, where="here", primary="A")
     await sync.seed(database, registry.agents)
+    await unkeep(database)
     await database.run(
         lambda db: db.execute_query(
             "UPDATE prompts SET prompt_text = '{{#if' WHERE status_key = 'B' AND agent_id = "

@@ -17,6 +17,7 @@ from automagik_prompts.exceptions import ConflictError, InvalidPromptError, Prom
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from tests.contract.history import active_text, check_history, events_of, rows, standing, told
+from tests.tampering import unkeep
 
 Verb = Callable[..., Awaitable[EditResult]]
 
@@ -311,6 +312,7 @@ async def test_what_sql_wrote_cannot_be_activated(
     broken = (await commands.create(database, agent, "default", "to be broken", new_status=True)).prompt
     assert broken is not None
     statement = f"UPDATE prompts SET prompt_text = '{text}', format = '{format}' WHERE id = {broken.id}"
+    await unkeep(database)
     await database.run(rows, statement)
     with pytest.raises(InvalidPromptError) as refused:
         await commands.activate(database, agent, "default", 2)

@@ -40,6 +40,7 @@ STEPS = (
     "4_20261126190000_change_log.py",
     "5_20261127090000_withdrawals.py",
     "6_20261127180000_review.py",
+    "7_20261127210000_rights.py",
     "8_20261127210000_running.py",
 )
 
@@ -375,7 +376,9 @@ def test_the_database_refuses_a_second_active_version(empty_url: str) -> None:
 def test_missing_steps_are_told_with_the_command(empty_url: str) -> None:
     """What lacks steps says how many, from which on, and which command applies them."""
     host = Host(empty_url)
-    with pytest.raises(SchemaError, match=r"lacks 8 of 8 migrations, from 0_.*Run: automagik-prompts upgrade"):
+    with pytest.raises(
+        SchemaError, match=rf"lacks {len(STEPS)} of {len(STEPS)} migrations, from 0_.*Run: automagik-prompts upgrade"
+    ):
         on(host.url, migrate.check_schema)
     upgrade(host.url)
     on(host.url, migrate.check_writable)

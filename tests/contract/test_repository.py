@@ -16,6 +16,7 @@ from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from tests.contract.history import rows
+from tests.tampering import unkeep
 
 
 async def add(database: Database, agent: str, primary: str = "default") -> AgentInfo:
@@ -250,6 +251,7 @@ async def test_the_database_refuses_a_version_twice(database: Database, agent: s
     info = await add(database, agent)
     await create(database, info, "one")
     second = await create(database, info, "two")
+    await unkeep(database)
     with pytest.raises(DatabaseUnavailableError, match=r"(?i)unique"):
         await database.run(rows, f"UPDATE prompts SET version = 1 WHERE id = {second.id}")  # a number
 

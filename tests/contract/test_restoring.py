@@ -20,6 +20,7 @@ from automagik_prompts.exceptions import ConflictError, InvalidPromptError, NotA
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage.database import Database
 from tests.reviewing import ANA, BEA, declared, seed
+from tests.tampering import unkeep
 
 AGENTS = ("billing", "seller")
 STATUSES = ("APPROVED", "NEW")
@@ -102,6 +103,7 @@ async def test_what_came_later_is_left_alone(database: Database, edits: Database
     """An agent that was not there yet is named, and is no agent to go back with."""
     await edits.create("newcomer", "NEW", "Hello.", activate=True, new_agent=True)
     then = now() - timedelta(hours=1)
+    await unkeep(database)
     await database.run(
         lambda db: db.execute_query(
             "UPDATE agents SET created_at = '2020-01-01 00:00:00+00:00' WHERE name <> 'newcomer'"

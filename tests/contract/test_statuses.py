@@ -23,6 +23,7 @@ from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from tests.contract.history import standing
+from tests.tampering import unkeep
 
 COMPOSED, DECOMPOSED = "CAF\u00c9", "cafe\u0301"
 
@@ -53,6 +54,7 @@ async def insert_pair(database: Database, agent: str, old: str, new: str) -> Non
         await db.execute_query(f"UPDATE prompts SET status_key = '{old}' WHERE id = {written.id}")
         await repository.set_prompt_active(db, info.id, written.id, old)
 
+    await unkeep(database)
     await database.transaction(write)
     assert new in await database.run(repository.get_status_keys, info.id)
 

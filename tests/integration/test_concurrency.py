@@ -19,6 +19,7 @@ from tests.checker import Active, check
 from tests.conftest import MakePlugin
 from tests.faults import execute
 from tests.processes import Launcher
+from tests.tampering import unkept
 from tests.waiting import until
 from tests.writers import AGENT, STATUSES, VERBS, Done
 
@@ -111,6 +112,7 @@ async def test_checker_can_object(database_url: str, registry: Registry) -> None
         "DELETE FROM prompt_events WHERE action = 'created' AND version = 2",
     )
     tables = ("agents", "prompts", "prompt_events")
+    await execute(database_url, *unkept(database_url))
     for statement in sabotage:
         copies = [f"CREATE TABLE kept_{table} AS SELECT * FROM {table}" for table in tables]
         await execute(database_url, *copies)

@@ -22,6 +22,7 @@ from tests.faults import assert_follows, assert_silent, execute, lines, notifica
 from tests.listening import Listener
 from tests.proxy import PASSWORD, Proxy
 from tests.servers import OwnServer
+from tests.tampering import unkept
 from tests.waiting import until
 
 ROLE = "app"
@@ -170,6 +171,7 @@ async def test_logs_hold_no_prompt_and_no_password(
     # A text by SQL that cannot be served.
     await execute(
         database_url,
+        *unkept(database_url),
         "UPDATE prompts SET is_active = false",
         f"UPDATE prompts SET prompt_text = '{other} {{{{#each}}}}', is_active = true WHERE version = 2",
         "UPDATE agents SET revision = revision + 1",

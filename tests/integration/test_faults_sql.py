@@ -28,6 +28,7 @@ from tests.conftest import MakePlugin
 from tests.faults import assert_silent, execute, lines, notification, told
 from tests.processes import Launcher
 from tests.servers import credentials
+from tests.tampering import unkept
 from tests.waiting import DEADLINE, until
 
 CODE = "From code, zebra."
@@ -44,6 +45,7 @@ async def _activate_by_sql(url: str, version: int, text: str | None = None) -> N
     quoted = "" if text is None else ", prompt_text = '" + text.replace("'", "''") + "'"
     await execute(
         url,
+        *unkept(url),
         "BEGIN",
         f"UPDATE prompts SET is_active = false WHERE {agent}",
         f"UPDATE prompts SET is_active = true{quoted} WHERE {agent} AND version = {version}",
@@ -189,7 +191,7 @@ async def test_fault_52_text_changed_in_place(database_url: str, registry: Regis
     await plugin.ready()
     await plugin.create("a", "default", "Written by a person.", activate=True)
     await plugin.create("b", "default", "Another agent's.", activate=True, new_agent=True)
-    await execute(database_url, f"UPDATE prompts SET prompt_text = '{GOOD}' WHERE version = 2")
+    await execute(database_url, *unkept(database_url), f"UPDATE prompts SET prompt_text = '{GOOD}' WHERE version = 2")
     await until(lambda: plugin.health().problems, "the change is found")
     assert await told(plugin, "a") == "Written by a person."
     assert any("was changed in place" in note for note in plugin.explain("a").notes)
@@ -216,7 +218,7 @@ async def test_fault_52_format_changed_in_place(database_url: str, registry: Reg
     plugin = make_plugin(database_url)
     await plugin.ready()
     await plugin.create("a", "default", "The key is {{run_id}}.", format="text", activate=True)
-    await execute(database_url, "UPDATE prompts SET format = 'handlebars' WHERE version = 2")
+    await execute(database_url, *unkept(database_url), "UPDATE prompts SET format = 'handlebars' WHERE version = 2")
     await until(lambda: plugin.health().problems, "the change is found")
     assert await told(plugin, "a") == "The key is {{run_id}}."
 

@@ -21,6 +21,7 @@ from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.faults import assert_follows, execute, told
+from tests.tampering import unkept
 from tests.waiting import until
 
 SECRET = "sk-zebra-4711"  # noqa: S105  # no model may be told it
@@ -346,6 +347,7 @@ async def test_row_that_sqlite_keeps_all_the_same(
     await plugin.ready()
     await execute(
         sqlite_url,
+        *unkept(sqlite_url),
         f"UPDATE prompts SET {assignment} WHERE status_key = 'default' AND agent_id = (SELECT MIN(id) FROM agents)",
         "UPDATE agents SET revision = 'abc' WHERE id = (SELECT MIN(id) FROM agents)",
     )

@@ -20,6 +20,7 @@ from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
 from tests.listening import Listener
+from tests.tampering import unkeep
 
 MakePlugin = Callable[..., PromptPlugin]
 
@@ -161,6 +162,7 @@ async def _assert_refused(url: str, plugin: PromptPlugin, make_plugin: MakePlugi
     made = await plugin.create("a", "default", f"harmless {len(text)}", activate=True)
     assert made.prompt is not None
     async with Database(url) as database:
+        await unkeep(database)
         statement = "UPDATE prompts SET prompt_text = ?, content_hash = ? WHERE id = ?"
         digest, prompt_id = content_hash(text), made.prompt.id
         await database.run(lambda db: Connection(db).run(statement, text, digest, prompt_id))

@@ -21,6 +21,7 @@ from tests.conftest import MakePlugin
 from tests.faults import execute, notification
 from tests.schedules import in_memory, in_tables, prepare, text_of
 from tests.servers import PostgresServer
+from tests.tampering import unkept
 from tests.waiting import DEADLINE, until
 
 AGENTS = 2 * repository.SLICE + 50
@@ -118,7 +119,8 @@ async def test_tables_are_restored_from_a_dump(
     await until(lambda: plugin.state is State.LIVE, "it is followed")
     await until(lambda: plugin.health().listening, "notifications arrive")
     monkeypatch.setattr(listening, "SAFETY_INTERVAL", 600.0)
-    await execute(postgres_url, "UPDATE prompts SET prompt_text = 'x', content_hash = '' WHERE version = 2", *SWITCH)
+    change = "UPDATE prompts SET prompt_text = 'x', content_hash = '' WHERE version = 2"
+    await execute(postgres_url, *unkept(postgres_url), change, *SWITCH)
     await until(lambda: text_of(plugin, "a7") == "x", "it is served")
 
 
@@ -141,7 +143,8 @@ async def test_a_schema_is_dropped_and_restored(
     await until(lambda: plugin.state is State.LIVE, "it is followed")
     await until(lambda: plugin.health().listening, "notifications arrive")
     monkeypatch.setattr(listening, "SAFETY_INTERVAL", 600.0)
-    await execute(postgres_url, "UPDATE prompts SET prompt_text = 'x', content_hash = '' WHERE version = 2", *SWITCH)
+    change = "UPDATE prompts SET prompt_text = 'x', content_hash = '' WHERE version = 2"
+    await execute(postgres_url, *unkept(postgres_url), change, *SWITCH)
     await until(lambda: text_of(plugin, "a7") == "x", "it is served")
 
 

@@ -25,6 +25,7 @@ from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.listening import Listener, call
+from tests.tampering import unkeep
 from tests.waiting import until
 
 
@@ -306,6 +307,7 @@ async def test_pairs_from_before_are_served_as_they_are_spelt(plugin: PromptPlug
             await db.execute_query(f"UPDATE prompts SET status_key = 'approved' WHERE id = {written.id}")
             await repository.set_prompt_active(db, info.id, written.id, "approved")
 
+        await unkeep(database)
         await database.transaction(write)
     await until(lambda: plugin.reader.status_keys("seller") == ("APPROVED", "NEW", "approved"), "it is seen")
     listener = Listener()

@@ -62,6 +62,7 @@ PUBLIC = [
     "Health",
     "InvalidPromptError",
     "Match",
+    "MissingRightError",
     "NEEDS_APPROVAL",
     "NoActivePromptError",
     "NotAllowedError",

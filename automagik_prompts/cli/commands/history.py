@@ -124,9 +124,11 @@ def events(
     if not shown:
         print_line("Nothing of that was done." if begin or author or action or number else "Nothing was done yet.")
         return
+    # Where all of them log in as the same user, that user says nothing.
+    by_user = len({event.db_user for event in shown}) > 1
     print_table(
-        columns("=when", "agent", "status", "=what", ">version", ">from", "author"),
-        [_event_row(event) for event in shown],
+        columns("=when", "agent", "status", "=what", ">version", ">from", "author", *(["db user"] if by_user else [])),
+        [(*_event_row(event), *([event.db_user or ""] if by_user else [])) for event in shown],
         [event.note or "" for event in shown],
     )
     _tell_more(len(found) > limit, limit)

@@ -182,6 +182,20 @@ class Upgraded(Shape):
     inactive: list[str]
 
 
+class Granted(Shape):
+    """The statements that give a role of the database the rights of one of ours."""
+
+    role: str
+    to: str
+    statements: list[str]
+
+
+class GrantList(Shape):
+    """`grants`."""
+
+    grants: list[Granted]
+
+
 class Diagnosed(Shape):
     """One thing that `doctor` looked at."""
 

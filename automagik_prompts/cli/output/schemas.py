@@ -157,6 +157,7 @@ class EventLine(Shape):
     actor_id: str | None
     request: int | None
     approval: Approval | None
+    db_user: str | None
 
     @classmethod
     def of(cls, event: Event) -> EventLine:
@@ -175,6 +176,7 @@ class EventLine(Shape):
             actor_id=event.actor_id,
             request=event.request_id,
             approval=event.approval,
+            db_user=event.db_user,
         )
 
 

@@ -80,12 +80,12 @@ async def authorize(
         # Not its message, which may hold what the policy was given.
         raise ConfigurationError(
             f"The policy raised {type(error).__name__} when it was asked whether {_who(actor)} may "
-            f"{_what(operation, key)}. Nothing was done; correct the policy."
+            f"{what_is_done(operation, key)}. Nothing was done; correct the policy."
         ) from error
     if not isinstance(decision, Decision):
         raise ConfigurationError(
             f"The policy answered with {type(decision).__name__} when it was asked whether {_who(actor)} may "
-            f"{_what(operation, key)}. Nothing was done; let it return ALLOW, NEEDS_APPROVAL or deny(reason)."
+            f"{what_is_done(operation, key)}. Nothing was done; let it return ALLOW, NEEDS_APPROVAL or deny(reason)."
         )
     if not decision.allowed:
         raise _refusal(actor, operation, key, decision.reason or "The policy does not allow it.")
@@ -112,7 +112,7 @@ def cleared(intent: Intent, decision: Decision, before: Prompt | None, after: Pr
 
 def _refusal(actor: Actor | None, operation: Operation, key: PromptKey, reason: str) -> NotAllowedError:
     return NotAllowedError(
-        f"{_who(actor)} may not {_what(operation, key)}. {reason}",
+        f"{_who(actor)} may not {what_is_done(operation, key)}. {reason}",
         actor=actor.id if actor is not None else None,
         operation=operation,
         agent=key.agent or None,
@@ -124,7 +124,8 @@ def _who(actor: Actor | None) -> str:
     return str(actor) if actor is not None else "An unknown person"
 
 
-def _what(operation: Operation, key: PromptKey) -> str:
+def what_is_done(operation: Operation, key: PromptKey) -> str:
+    """Return what is asked for, as the end of a sentence."""
     verb = _WORDS.get(operation, operation.value)
     if operation is Operation.EMERGENCY:
         return f"change {key.agent}/{key.status_key} without approval"

@@ -8,6 +8,7 @@ from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.validation import normalized
+from automagik_prompts.editing.review.rights import takes
 from automagik_prompts.editing.verbs.running import RunningVerbs, check_wait
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.later import Later
@@ -24,6 +25,7 @@ else:
 class ActivationVerbs(RunningVerbs):
     """Activating, going back, and taking out of use."""
 
+    @takes(Operation.ACTIVATE)
     async def activate(
         self,
         agent: str,
@@ -76,6 +78,7 @@ class ActivationVerbs(RunningVerbs):
         )
         return await self._follow(done, wait)
 
+    @takes(Operation.ROLLBACK)
     async def rollback(
         self,
         agent: str,
@@ -124,6 +127,7 @@ class ActivationVerbs(RunningVerbs):
         )
         return await self._follow(done, wait)
 
+    @takes(Operation.DEACTIVATE)
     async def deactivate(
         self,
         agent: str,
@@ -170,6 +174,7 @@ class ActivationVerbs(RunningVerbs):
         done = await self._switch(lambda database: commands.deactivate(database, agent, status_key, intent=intent))
         return await self._follow(done, wait)
 
+    @takes(Operation.WITHDRAW)
     async def withdraw(
         self,
         agent: str,

@@ -8,6 +8,7 @@ from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.review import Draft
 from automagik_prompts.domain.validation import Format
+from automagik_prompts.editing.review.rights import takes
 from automagik_prompts.editing.verbs.base import Verbs
 from automagik_prompts.later import Later
 
@@ -20,6 +21,7 @@ else:
 class DraftVerbs(Verbs):
     """Saving, reading and discarding one's own drafts."""
 
+    @takes(Operation.DRAFT)
     async def save_draft(
         self,
         agent: str,
@@ -68,6 +70,7 @@ class DraftVerbs(Verbs):
             )
         )
 
+    @takes(Operation.DRAFT)
     async def get_draft(self, agent: str, status_key: Status, *, author: str | None = None) -> Draft | None:
         """Return one's own draft for a status, or `None`.
 
@@ -88,6 +91,7 @@ class DraftVerbs(Verbs):
             lambda database: drafts.get(database, agent, status_key, statuses=statuses, intent=intent)
         )
 
+    @takes(Operation.DRAFT)
     async def drafts(self, *, author: str | None = None) -> tuple[Draft, ...]:
         """Return one's own drafts, the one that was saved last first.
 
@@ -101,6 +105,7 @@ class DraftVerbs(Verbs):
         intent = self._intent(author)
         return await self._read(lambda database: drafts.get_all(database, intent=intent))
 
+    @takes(Operation.DRAFT)
     async def discard_draft(self, agent: str, status_key: Status, *, author: str | None = None) -> None:
         """Delete one's own draft for a status; its text is lost.
 

@@ -8,6 +8,7 @@ from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.review import Drift
+from automagik_prompts.editing.review.rights import takes
 from automagik_prompts.editing.verbs.base import Verbs
 from automagik_prompts.later import Later
 
@@ -20,6 +21,7 @@ else:
 class DriftVerbs(Verbs):
     """What people do when the code has changed under their version."""
 
+    @takes(Operation.KEEP)
     async def keep(
         self,
         agent: str,

@@ -9,6 +9,7 @@ from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.policy import Actor, Operation
 from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.editing.pages import checked_limit, cursor_number, page_of
+from automagik_prompts.editing.review.rights import takes
 from automagik_prompts.editing.verbs.base import Verbs
 from automagik_prompts.exceptions import InvalidPromptError, NotAllowedError
 from automagik_prompts.later import Later
@@ -24,6 +25,7 @@ else:
 class ReviewVerbs(Verbs):
     """What people do before a text becomes active."""
 
+    @takes(Operation.REQUEST)
     async def request(
         self,
         agent: str,
@@ -68,6 +70,7 @@ class ReviewVerbs(Verbs):
             )
         )
 
+    @takes(Operation.APPROVE)
     async def approve(
         self, request_id: int, *, activate: bool = True, author: str | None = None, note: str | None = None
     ) -> EditResult:
@@ -101,6 +104,7 @@ class ReviewVerbs(Verbs):
             )
         )
 
+    @takes(Operation.DECLINE)
     async def decline(self, request_id: int, *, author: str | None = None, note: str | None = None) -> EditResult:
         """Decline a request that another person has made.
 
@@ -126,6 +130,7 @@ class ReviewVerbs(Verbs):
         )
         return await self._edit(lambda database: requesting.decline(database, request_id, intent=intent))
 
+    @takes(Operation.REQUEST)
     async def withdraw_request(
         self, request_id: int, *, author: str | None = None, note: str | None = None
     ) -> EditResult:
@@ -147,6 +152,7 @@ class ReviewVerbs(Verbs):
         await self._allowed(intent, Operation.REQUEST, found.agent, found.status_key)
         return await self._edit(lambda database: requesting.withdraw_request(database, request_id, intent=intent))
 
+    @takes(Operation.COMMENT)
     async def comment(
         self,
         agent: str | None = None,
@@ -190,6 +196,7 @@ class ReviewVerbs(Verbs):
 
     # Looking.
 
+    @takes(Operation.VIEW)
     async def requests(
         self,
         agent: str | None = None,
@@ -241,6 +248,7 @@ class ReviewVerbs(Verbs):
             before = read[-1].id
         return page_of(found, limit, lambda one: str(one.id))
 
+    @takes(Operation.VIEW)
     async def get_request(self, request_id: int) -> ApprovalRequest:
         """Return a request for approval by its number.
 

@@ -11,6 +11,7 @@ from automagik_prompts.domain.policy import Operation, TextState
 from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.summaries import Preview
 from automagik_prompts.domain.validation import Format
+from automagik_prompts.editing.review.rights import takes
 from automagik_prompts.editing.verbs.base import Verbs
 from automagik_prompts.later import Later
 
@@ -26,6 +27,7 @@ else:
 class TextVerbs(Verbs):
     """Writing new versions, and deleting those that nobody needs."""
 
+    @takes(Operation.CREATE)
     async def create(
         self,
         agent: str,
@@ -190,6 +192,7 @@ class TextVerbs(Verbs):
             expected_revision=expected_revision,
         )
 
+    @takes(Operation.DELETE)
     async def delete(
         self,
         agent: str,

@@ -20,6 +20,7 @@ from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.server_url import ServerUrl, missing_files, read_server_url
 from automagik_prompts.storage.dialects.base import TRIGGERS, DatabaseReader, Noted, Writer
 from automagik_prompts.storage.dialects.beats import UNABLE, UNCOUNTED, carried
+from automagik_prompts.storage.dialects.hindrances import hindrances
 from automagik_prompts.storage.dialects.postgres_catalogue import PostgresCatalogue
 
 POOL_SIZE = 3
@@ -56,27 +57,6 @@ _CHANGED = f"""\
 (CASE WHEN {_NOTES} THEN (SELECT COALESCE(json_agg(json_build_array(agent_id, change)), '[]') FROM prompt_changes
     WHERE change >= ?::bigint AND change < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
     AND (pg_is_in_recovery() OR NOT pg_visible_in_snapshot(change::text::xid8, ?::text::pg_snapshot))) END)"""
-
-_HINDRANCES = """\
-SELECT current_user::text AS me, current_setting('server_encoding') AS encoding,
-    current_setting('server_encoding') <> 'UTF8' AS is_narrow,
-    current_setting('transaction_read_only') = 'on' AS is_read_only,
-    COALESCE(row_security_active(to_regclass('agents')), false)
-    OR COALESCE(row_security_active(to_regclass('prompts')), false) AS is_filtered,
-    (SELECT setting || ' ms' FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout') AS idle,
-    EXISTS (SELECT 1 FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'
-    AND setting::int BETWEEN 1 AND 4999) AS is_hasty"""
-
-_HINDERED = {
-    "is_filtered": "row-level security may hide rows of agents or prompts from {me}, and what is hidden is not served. "
-    "Connect as their owner or as a user with BYPASSRLS, or let a policy show {me} all of their rows.",
-    "is_read_only": "the transactions of {me} are read-only: prompts are served, and nothing can be written. Correct "
-    "default_transaction_read_only, or connect to the primary.",
-    "is_narrow": "its encoding is {encoding}, so texts with other characters are refused. Make a database with "
-    "ENCODING 'UTF8'.",
-    "is_hasty": "idle_in_transaction_session_timeout is {idle}: an edit over a slow network may be cut off. Set it to "
-    "5 s or more for {me}.",
-}
 
 _NEVER = 2**63 - 1
 
@@ -177,8 +157,7 @@ class PostgresEngine(PostgresCatalogue):
 
     async def hindrances(self, db: DatabaseReader) -> tuple[str, ...]:
         """Return what of the server's settings for this user may get in the way, each with what to do."""
-        (found,) = await db.rows(_HINDRANCES)
-        return tuple(words.format(**found) for name, words in _HINDERED.items() if found[name])
+        return await hindrances(db)
 
     async def tls_version(self, client: BaseDBAsyncClient) -> str | None:
         """Return the version of TLS that a connection is encrypted with; the server behind a pooler would not know."""

@@ -95,6 +95,8 @@ class EventRow(Model):
     actor_id: fields.Field[str | None] = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
     request_id: fields.Field[int | None] = fields.IntField(null=True)
     approval: fields.Field[str | None] = fields.CharField(max_length=16, null=True)
+    # The database's own word, by a trigger: what is written here does not count.
+    db_user: fields.Field[str | None] = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
 
     agent_id: int
 

@@ -133,7 +133,7 @@ async def test_fault_26_postgres_user_who_may_only_select(
     health = plugin.health()
     assert health.error is None
     assert health.unwritten is not None
-    assert "needs SELECT" in health.unwritten
+    assert f"grants --role app --seed --to {role}. Or leave it to a release step" in health.unwritten
     assert plugin.explain("a").source is Source.DATABASE
     assert any("permission denied" in note for note in plugin.explain("a").notes)
     with pytest.raises(DatabaseUnavailableError, match="permission denied for table agents"):

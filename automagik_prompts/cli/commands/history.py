@@ -127,14 +127,17 @@ def events(
     # Where all of them log in as the same user, that user says nothing.
     by_user = len({event.db_user for event in shown}) > 1
     print_table(
-        columns("=when", "agent", "status", "=what", ">version", ">from", "author", *(["db user"] if by_user else [])),
-        [(*_event_row(event), *([event.db_user or ""] if by_user else [])) for event in shown],
+        columns("=when", "agent", "status", "=what", ">version", ">from", "author (db user)" if by_user else "author"),
+        [_event_row(event, by_user=by_user) for event in shown],
         [event.note or "" for event in shown],
     )
     _tell_more(len(found) > limit, limit)
 
 
-def _event_row(event: Event) -> tuple[str, ...]:
+def _event_row(event: Event, *, by_user: bool) -> tuple[str, ...]:
+    author = event.author or ""
+    if by_user and event.db_user != event.author:
+        author = f"{author} ({event.db_user or 'not known'})".strip()
     about: list[str] = [] if event.approval is None else [event.approval]
     if event.request_id is not None:
         about.append(f"request {event.request_id}")
@@ -146,7 +149,7 @@ def _event_row(event: Event) -> tuple[str, ...]:
         event.action.value.replace("_", " ") + mark,
         str(event.version or ""),
         str(event.from_version or ""),
-        event.author or "",
+        author,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from shlex import quote
 from typing import Any, ParamSpec, TypeVar
 
 from automagik_prompts.domain.keys import PromptKey, new_key
@@ -65,7 +66,7 @@ def explained(
     return MissingRightError(
         f"The database's user {error.user or 'of this process'} may not {what} ({error.refusal}). That takes the "
         f"rights of {needed}. The owner of the tables gives them with what this prints: automagik-prompts grants "
-        f"{options} --to {error.user or 'NAME'}",
+        f"{options} --to {quote(error.user or 'NAME')}",
         user=error.user,
         refusal=error.refusal,
         roles=tuple(dict.fromkeys(str(role) for roles in each for role in roles)),

@@ -17,7 +17,7 @@ from automagik_prompts.following import loader, writer
 from automagik_prompts.following.incidents import IncidentLog
 from automagik_prompts.following.listening import Listening
 from automagik_prompts.following.loader import ReadAhead
-from automagik_prompts.following.memory.snapshot import Snapshot
+from automagik_prompts.following.memory.snapshot import Look, Snapshot
 from automagik_prompts.following.opening import OpenDatabase
 from automagik_prompts.following.part import loader_for
 from automagik_prompts.following.saved import STEP, SavedTexts
@@ -56,6 +56,7 @@ class Follower:
         snapshot: What is served already, in a forked child.
         read_ahead: Reads what else must be at hand before a snapshot is published.
         requested: Called with what the code asks approval for.
+        look: What is looked at by who only looks; `None` for who serves.
     """
 
     def __init__(
@@ -67,18 +68,19 @@ class Follower:
         snapshot: Snapshot | None = None,
         read_ahead: ReadAhead | None = None,
         requested: Callable[[ApprovalRequest], None] | None = None,
+        look: Look | None = None,
     ) -> None:
         self._settings = settings
         self._publish = publish
         self._offer = offer
         self._now = asyncio.get_running_loop().time
         self._incidents = IncidentLog(lambda: self.opened(writing=True), recording=settings.seed)
-        self._saved = SavedTexts(settings, registry)
-        self._loader = loader_for(settings.only, registry, snapshot, self._saved.adopt, read_ahead)
+        self._saved = SavedTexts(settings, registry, look)
+        self._loader = loader_for(settings.only, registry, snapshot, self._saved.adopt, read_ahead, look)
         self._snapshot = snapshot
         self._writer = CodeWriter(settings, registry, self._incidents, requested)
         self._signals: ChangeSignals = Polling(settings.interval)
-        self._open = OpenDatabase(settings.database_url, self._must_exist, loader.OPERATION_TIMEOUT)
+        self._open = OpenDatabase(settings.database_url, self._must_exist, loader.OPERATION_TIMEOUT, look)
         self._loading = asyncio.Lock()
         self._status = FollowerStatus(State.STARTING, self._now())
         self._from_file = False

@@ -22,7 +22,7 @@ from automagik_prompts.following import journal
 from automagik_prompts.following.known_texts import TextStore
 from automagik_prompts.following.memory.builder import code_snapshot
 from automagik_prompts.following.memory.changes import changes_between
-from automagik_prompts.following.memory.snapshot import Snapshot
+from automagik_prompts.following.memory.snapshot import Look, Snapshot
 from automagik_prompts.following.serving import RuntimeState
 from automagik_prompts.following.version_cache import VersionStore
 from automagik_prompts.later import Later
@@ -63,6 +63,7 @@ class Lifecycle:
     Args:
         settings: The plugin's settings.
         registry: What the code declares.
+        look: What is looked at by who only looks; `None` for who serves.
 
     Attributes:
         settings: The plugin's settings.
@@ -75,7 +76,7 @@ class Lifecycle:
         worker: The thread, while there is one.
     """
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
+    def __init__(self, settings: Settings, registry: Registry, look: Look | None = None) -> None:
         self.settings = settings
         self.registry = registry
         self.where = redacted_url(settings.database_url)
@@ -85,6 +86,7 @@ class Lifecycle:
         self.requests: Callbacks[ApprovalRequest] = Callbacks("on_request")
         self.state = RuntimeState(self.where, lambda: code_snapshot(self.registry), self._superseded, self._publish)
         self.worker: Worker | None = None
+        self._look = look
         self._lock = threading.Lock()
         self._forkable = True
         self._threadless = False
@@ -132,6 +134,7 @@ class Lifecycle:
             state.snapshot,
             self._read_ahead,
             lambda request: self.requests.call([request]),
+            self._look,
         )
 
     # What is done on the thread.

@@ -130,7 +130,7 @@ def downgrade(
         if not can_ask():
             raise ConfigurationError("Nobody can be asked here. Say --yes to take the schema back.")
         confirm(f"Take the schema of {session.place} back? No prompt is served from it until the next upgrade.")
-    done = session.run(lambda database: migrate.downgrade(database, step), Access.AS_IS)
+    done = session.run(lambda database: migrate.downgrade(database, step), Access.TAKE_BACK)
     if session.json:
         print_json(Downgraded(database=session.place, taken_back=list(done)))
         return

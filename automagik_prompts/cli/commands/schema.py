@@ -10,9 +10,10 @@ from automagik_prompts.cli.options import Adopt, Modules
 from automagik_prompts.cli.output.reports import Synced, SyncedLine, Upgraded
 from automagik_prompts.cli.output.text import plural, print_error, print_json, print_line, print_note
 from automagik_prompts.cli.output.warnings import warnings_as_notes
-from automagik_prompts.cli.session import FOUND, Access, Session, command, import_modules, warn_of_invisible
+from automagik_prompts.cli.session import FOUND, Access, Session, command, import_modules
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.edits import SyncResult
+from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.editing import queries
 from automagik_prompts.exceptions import DriftError
 from automagik_prompts.schema import migrate, migrations
@@ -82,6 +83,14 @@ def upgrade(session: Session, adopt: Adopt = False) -> None:
         print_line(f"Applied {version}")
     print_line(f"The schema of {session.place} is up to date.")
     if applied:
-        warn_of_invisible(session)
+        _warn_of_invisible(session)
     for status in inactive:
         print_line(f"{status} has versions and none is active: activate one, or let `sync` activate the code's.")
+
+
+def _warn_of_invisible(session: Session) -> None:
+    """Say on stderr which active texts hold what nobody sees, after texts have come in that nobody was asked about."""
+    for info, prompt in session.run(queries.active_prompts):
+        if found := list(suspicious(prompt.prompt_text)):
+            where = f"{info.name}/{prompt.status_key}, version {prompt.version}"
+            print_note(f"{where} contains invisible characters: {described(found)}. See: automagik-prompts check")

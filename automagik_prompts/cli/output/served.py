@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.domain.served import Explanation, ReasonCode, Source, State
@@ -25,6 +26,7 @@ class Explained(Shape):
     content_hash: str
     variables: list[str]
     notes: list[str]
+    process: Literal["started now"] = "started now"
 
     @classmethod
     def of(cls, explanation: Explanation, notes: Sequence[str] = ()) -> Explained:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,13 +29,13 @@ from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.editing.review import authorizing
 from automagik_prompts.exceptions import (
     ConfigurationError,
-    DatabaseUnavailableError,
     DeclarationError,
     PromptNotFoundError,
 )
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings
 from automagik_prompts.storage.database import LONGEST_COMMAND, Database
+from automagik_prompts.storage.file_errors import unopenable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -227,14 +228,11 @@ def open_database(
         looking: Whether nothing is to be written.
 
     Raises:
-        DatabaseUnavailableError: There is no such file.
+        DatabaseUnavailableError: There is no such file, or it cannot be reached.
     """
     database = Database(url, command_timeout=command_timeout, looking=looking)
-    if not create and database.path is not None and not database.path.exists():
-        raise DatabaseUnavailableError(
-            f"There is no database file {database.path}. Name the right one by --database-url or "
-            f"{ENVIRONMENT_PREFIX}DATABASE_URL, or make it with: automagik-prompts upgrade"
-        )
+    if not create and database.path is not None and not os.access(database.path, os.F_OK):
+        raise unopenable(database.path)
     return database
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -207,7 +208,7 @@ class Follower:
     async def _must_exist(self) -> bool:
         """Return whether a missing file is an outage: it was read before, maybe by another process, and is gone."""
         path = sqlite_path(self._settings.database_url)
-        is_missing = path is not None and not path.exists()
+        is_missing = path is not None and not os.access(path, os.F_OK)
         return self._from_file or (is_missing and await self._saved.has_more_than_code())
 
     def _interval(self) -> float:

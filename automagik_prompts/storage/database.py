@@ -121,7 +121,7 @@ class Database:
             ConfigurationError: The URL cannot work, or its driver is not installed.
             DatabaseUnavailableError: The database cannot be reached.
         """
-        if self.path is not None and not self.path.exists() and not self._create:
+        if self.path is not None and not os.access(self.path, os.F_OK) and not self._create:
             raise DatabaseUnavailableError(
                 f"The database file {self.path} is gone. Put it back; what is served does not change until then. To "
                 "begin anew with an empty one on purpose, run: automagik-prompts upgrade"
@@ -207,7 +207,8 @@ class Database:
         Raises:
             DatabaseUnavailableError: It has several. Two processes that open it by two names overwrite each other.
         """
-        if self.path is not None and self.path.is_file() and (names := self.path.stat().st_nlink) > 1:
+        is_there = self.path is not None and os.access(self.path, os.F_OK) and self.path.is_file()
+        if is_there and self.path is not None and (names := self.path.stat().st_nlink) > 1:
             raise DatabaseUnavailableError(
                 f"The database file {self.path} has {names} names (hard links). SQLite would keep a log for each of "
                 "them, and what one process writes would be lost to another. Remove the other names, or copy the file."

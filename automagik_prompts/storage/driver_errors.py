@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from tortoise.exceptions import BaseORMException
 from tortoise.exceptions import ConfigurationError as TortoiseConfigurationError
 
-from automagik_prompts.database_url import redacted, redacted_url
+from automagik_prompts.database_url import redacted, redacted_url, sqlite_path
 from automagik_prompts.exceptions import (
     AccessDeniedError,
     ConfigurationError,
@@ -20,6 +20,7 @@ from automagik_prompts.exceptions import (
     SchemaError,
 )
 from automagik_prompts.settings import ENVIRONMENT_PREFIX
+from automagik_prompts.storage.file_errors import file_error
 
 _UPGRADE = "automagik-prompts upgrade"
 _TOO_MANY_CONNECTIONS = "53300"
@@ -77,6 +78,8 @@ def meaning_of(error: BaseException, url: str) -> PromptsError:
             f"The text has the character {character}, which the database {where} cannot hold: its encoding is not "
             "UTF8. Nothing was written. Take the character out, or make a database with ENCODING 'UTF8'."
         )
+    if (path := sqlite_path(url)) is not None and (found := file_error(path, text)) is not None:
+        return found
     if isinstance(error, TimeoutError):
         return DatabaseUnavailableError(f"The database {where} did not answer in time. Try again when it does.")
     if "readonly database" in lowered or "read-only" in lowered:

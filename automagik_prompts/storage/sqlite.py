@@ -108,10 +108,11 @@ class FileClient(SqliteClient):
                 one.close()  # nobody else has it: whoever waited for it has gone
             raise
         connection.row_factory = sqlite3.Row
+        switches = writing and not self._looks
         for pragma, value in self.pragmas.items():
-            if (writing and not self._looks) or not pragma.startswith("journal_"):
+            if switches or not pragma.startswith("journal_"):
                 await self._set(connection, pragma, value)
-        if not writing:
+        if not switches:
             await connection.execute_fetchall("SELECT 1 FROM sqlite_master LIMIT 1")  # opening alone reads nothing
         await self._post_connect()
 

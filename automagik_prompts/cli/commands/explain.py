@@ -13,7 +13,7 @@ from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.served import Explanation, State
 from automagik_prompts.domain.validation import normalized
 from automagik_prompts.editing import queries
-from automagik_prompts.exceptions import NoActivePromptError
+from automagik_prompts.exceptions import NoActivePromptError, SchemaError
 from automagik_prompts.following.memory.snapshot import nothing_served
 from automagik_prompts.plugin import PromptPlugin
 
@@ -64,7 +64,12 @@ def _foreseen(session: Session, explanation: Explanation) -> Iterator[str]:
     declared = registry.agents.get(explanation.agent)
     if declared is None or explanation.state is not State.LIVE or not session.settings.seed:
         return
-    for one in session.run(lambda database: queries.foresee(database, declared)):
+    try:
+        foreseen = session.run(lambda database: queries.foresee(database, declared))
+    except SchemaError as error:
+        yield error.message  # what is active can be read all the same
+        return
+    for one in foreseen:
         if one.status_key in {explanation.status_key, explanation.served_status_key}:
             yield (
                 f"the code's text of {one.status_key} is not in the database: a process that starts writes it, "

@@ -16,7 +16,7 @@ from automagik_prompts.cli.output.progress import progress
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.cli.output.text import plural, print_json, print_line
 from automagik_prompts.cli.output.warnings import warnings_as_notes
-from automagik_prompts.cli.session import Access, Session, command
+from automagik_prompts.cli.session import Access, Session, command, open_database
 from automagik_prompts.database_url import redacted_url
 from automagik_prompts.exceptions import ConfigurationError, SchemaError
 from automagik_prompts.schema import migrate
@@ -145,6 +145,7 @@ def downgrade(
 
 
 def _adopt(session: Session, *, dry_run: bool, adopt: bool) -> None:
+    open_database(session.settings.database_url)  # which says what to do where there is no file
     preview = asyncio.run(legacy.preview(session.settings.database_url))
     if preview.foreign and not adopt:
         raise SchemaError(FOREIGN)

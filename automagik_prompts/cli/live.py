@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from automagik_prompts.cli.session import Session, open_database
-from automagik_prompts.declaring.registry import registry
+from automagik_prompts.declaring.registry import Registry, registry
 from automagik_prompts.domain.served import Health, State
 from automagik_prompts.domain.validation import normalized
 from automagik_prompts.following.memory.snapshot import Look
@@ -24,11 +24,12 @@ class LookingPlugin(PromptPlugin):
     Args:
         database_url: The database URL.
         agents: The agents to read; `None` for all that a process would follow.
+        declared: What the code declares.
     """
 
-    def __init__(self, database_url: str, agents: Collection[str] | None = None) -> None:
+    def __init__(self, database_url: str, agents: Collection[str] | None = None, declared: Registry = registry) -> None:
         self._look = Look(frozenset(map(normalized, agents)) if agents is not None else None)
-        super().__init__(database_url, startup_timeout=FIRST_LOAD, seed=False, registry=registry)
+        super().__init__(database_url, startup_timeout=FIRST_LOAD, seed=False, registry=declared)
 
 
 @contextmanager

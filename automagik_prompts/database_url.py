@@ -71,7 +71,11 @@ def sqlite_path(url: str) -> Path | None:
     if dialect_of(url) != "sqlite":
         return None
     name = url.partition("://")[2].partition("?")[0]
-    return None if name in {"", ":memory:"} else Path(unquote(name)).absolute()
+    if name in {"", ":memory:"}:
+        return None
+    path = unquote(name)
+    # Two slashes in front are one, as SQLite's own URIs would take what follows for a host.
+    return Path(f"/{path.lstrip('/')}" if path.startswith("//") else path).absolute()
 
 
 def identity_of(url: str) -> str | None:

@@ -21,7 +21,7 @@ from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.policy import Policy
 from automagik_prompts.domain.protocols import Values
 from automagik_prompts.domain.served import Explanation, Health, MissingMode, ServedPrompt, State
-from automagik_prompts.following.memory.snapshot import Snapshot
+from automagik_prompts.following.memory.snapshot import Look, Snapshot
 from automagik_prompts.runtime import reporting
 from automagik_prompts.runtime.callbacks import OnChangeCallback
 from automagik_prompts.runtime.doors import PluginDoors
@@ -74,6 +74,9 @@ class PromptPlugin(PluginDoors):
         registry: The declarations that it serves.
         reader: What agents read from it.
     """
+
+    _look: Look | None = None
+    """What is looked at by who only looks."""
 
     def __init__(
         self,
@@ -130,7 +133,9 @@ class PromptPlugin(PluginDoors):
         self.registry = registry
         self._shown_url = redacted_url(given.database_url)
         self._is_chosen = "database_url" in given.model_fields_set
-        super().__init__(Lifecycle(self.settings, registry), policy if not isinstance(policy, str) else None)
+        super().__init__(
+            Lifecycle(self.settings, registry, self._look), policy if not isinstance(policy, str) else None
+        )
         self._state = self._life.state
         self.reader = Reader(self, self._life)
 

@@ -154,7 +154,7 @@ class Settings(BaseSettings):
         url = str(values.get("database_url", DEFAULT_DATABASE_URL))
         parts = server_parts(url)
         if parts is None or dialect_of(url) == "sqlite" or not parts.username:
-            raise ValueError("a password belongs to a user on a server: postgresql://user@host/database")
+            raise ValueError("database_password belongs to a user on a server: postgresql://user@host/database")
         if parts.password is not None:
             raise ValueError("the password is given twice: take it out of the database URL")
         secret = password.get_secret_value() if isinstance(password, SecretStr) else str(password)

@@ -26,6 +26,7 @@ from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Pro
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
+from tests.powerless import obey_modes
 
 COMMAND = Path(sys.executable).parent / "automagik-prompts"
 PATIENCE = 30.0
@@ -92,7 +93,11 @@ class Operator:
             self.environment.pop(name, None)
 
     def run(
-        self, *arguments: str, text: str | None = None, environment: dict[str, str | None] | None = None
+        self,
+        *arguments: str,
+        text: str | None = None,
+        environment: dict[str, str | None] | None = None,
+        powerless: bool = False,
     ) -> Outcome:
         """Run a command in a pipe.
 
@@ -100,6 +105,7 @@ class Operator:
             arguments: Its arguments.
             text: What it reads from standard input.
             environment: Variables to set, or to leave out where they are `None`.
+            powerless: Whether the modes of files count for it, even where the tests run as root.
         """
         done = subprocess.run(
             [str(COMMAND), *arguments],
@@ -109,6 +115,7 @@ class Operator:
             capture_output=True,
             timeout=PATIENCE,
             check=False,
+            preexec_fn=obey_modes if powerless else None,
         )
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -104,8 +104,8 @@ def _ask(ctx: typer.Context, read: Callable[[Database], Awaitable[list[Candidate
 
     url: Any = ctx.params.get("database_url")
     try:
-        database = Database(load_settings(database_url=url).database_url)
-        if database.path is not None and not database.path.exists():
+        database = Database(load_settings(database_url=url).database_url, looking=True)
+        if database.path is not None and not os.access(database.path, os.F_OK):
             return []
         return asyncio.run(work(database))
     except (PromptsError, TimeoutError):

@@ -9,31 +9,33 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
+from automagik_prompts.cli.access import Access as Access
 from automagik_prompts.cli.interaction import find_author
-from automagik_prompts.cli.output.text import print_note
 from automagik_prompts.database_url import redacted_url
 from automagik_prompts.declaring import discovery
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.discovery import PromptModule
 from automagik_prompts.declaring.registry import registry
-from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.policy import Actor, Operation, Policy
 from automagik_prompts.domain.validation import normalized
-from automagik_prompts.editing import queries
 from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.editing.review import authorizing
-from automagik_prompts.exceptions import DatabaseUnavailableError, DeclarationError, PromptNotFoundError
+from automagik_prompts.exceptions import (
+    ConfigurationError,
+    DeclarationError,
+    PromptNotFoundError,
+)
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings, load_settings
 from automagik_prompts.storage.database import LONGEST_COMMAND, Database
+from automagik_prompts.storage.file_errors import unopenable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,25 +59,6 @@ COMMAND_TIMEOUT = 60.0
 
 FOUND = 3
 """The exit code where it was done and something needs a look; 1 is left to what could not be done."""
-
-
-class Access(Enum):
-    """What a command does with the database.
-
-    `READ` looks, `WRITE` changes something in what is there, `CREATE` may also make a missing SQLite file. `AS_IS`
-    takes the database with whatever schema it has, and `MIGRATE` changes that.
-    """
-
-    READ = "read"
-    WRITE = "write"
-    CREATE = "create"
-    AS_IS = "as is"
-    MIGRATE = "migrate"
-
-    @property
-    def creates(self) -> bool:
-        """Whether a missing SQLite file may be made."""
-        return self in {Access.CREATE, Access.MIGRATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +130,9 @@ class Session:
         """
 
         async def opened() -> T:
-            patience = LONGEST_COMMAND if access in {Access.AS_IS, Access.MIGRATE} else COMMAND_TIMEOUT
+            patience = COMMAND_TIMEOUT if access in {Access.READ, Access.WRITE, Access.CREATE} else LONGEST_COMMAND
             async with open_database(
-                self.settings.database_url, create=access.creates, command_timeout=patience
+                self.settings.database_url, create=access.creates, command_timeout=patience, looking=access.looks
             ) as database:
                 await _prepare(database, access)
                 return await work(database)
@@ -233,49 +216,61 @@ def _find_modules(session: Session, named: Sequence[str] | None) -> tuple[Prompt
     return discovery.find_prompt_modules([*session.settings.modules, *(named or ())])
 
 
-def open_database(url: str, *, create: bool = False, command_timeout: float = COMMAND_TIMEOUT) -> Database:
+def open_database(
+    url: str, *, create: bool = False, command_timeout: float = COMMAND_TIMEOUT, looking: bool = False
+) -> Database:
     """Return a database to be opened.
 
     Args:
         url: The database URL.
         create: Whether a missing SQLite file may be created: whoever only looks gets an error instead of an empty one.
         command_timeout: Seconds that one statement may take on a server.
+        looking: Whether nothing is to be written.
 
     Raises:
-        DatabaseUnavailableError: There is no such file.
+        DatabaseUnavailableError: There is no such file, or it cannot be reached.
     """
-    database = Database(url, command_timeout=command_timeout)
-    if not create and database.path is not None and not database.path.exists():
-        raise DatabaseUnavailableError(
-            f"There is no database file {database.path}. Name the right one by --database-url or "
-            f"{ENVIRONMENT_PREFIX}DATABASE_URL, or make it with: automagik-prompts upgrade"
-        )
+    database = Database(url, command_timeout=command_timeout, looking=looking)
+    if not create and database.path is not None and not os.access(database.path, os.F_OK):
+        raise unopenable(database.path)
     return database
 
 
 async def _prepare(database: Database, access: Access) -> None:
-    """Make sure that the schema fits; an embedded one is brought up to date by itself, as in an application."""
-    if access in {Access.AS_IS, Access.MIGRATE}:
-        return
-    if access is Access.READ and database.path is not None and not os.access(database.path, os.W_OK):
+    """Make sure that the schema fits; whoever writes brings an embedded one up to date, as an application does."""
+    if access is Access.READ:
         await migrate.check_schema(database)
-        return
-    await migrate.prepare(database)
-    if access is not Access.READ:
+    elif access in {Access.WRITE, Access.CREATE}:
+        await migrate.prepare(database)
         await migrate.check_writable(database)
 
 
-def command(function: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
-    """Make a function of a session a command: it gets the options that all commands share."""
+def command(
+    function: Callable[Concatenate[Session, P], None],
+    unsettled: Callable[[ConfigurationError, bool], None] | None = None,
+) -> Callable[..., None]:
+    """Make a function of a session a command: it gets the options that all commands share.
+
+    Args:
+        function: The function.
+        unsettled: What is done where the settings cannot work, given why, and whether to print JSON.
+    """
     signature = inspect.signature(function, eval_str=True)
     shared = inspect.signature(_shared, eval_str=True).parameters.values()
     parameters = [*list(signature.parameters.values())[1:], *shared]
 
     @functools.wraps(function)
     def run(**given: Any) -> None:
-        session = Session(load_settings(database_url=given.pop("database_url")), given.pop("json"))
+        url, as_json = given.pop("database_url"), given.pop("json")
         del given["debug"]  # `app.run` looks for it, as an error may come before this
-        function(session, **given)  # type: ignore[call-arg]  # Typer passes each parameter by its name
+        try:
+            settings = load_settings(database_url=url)
+        except ConfigurationError as error:
+            if unsettled is None:
+                raise
+            unsettled(error, as_json)
+            return
+        function(Session(settings, as_json), **given)  # type: ignore[call-arg]  # Typer passes each parameter by its name
 
     del run.__wrapped__  # what counts is the signature that follows
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -295,14 +290,6 @@ def looking(function: Callable[Concatenate[Session, P], None]) -> Callable[Conca
         function(session, *arguments, **options)
 
     return look
-
-
-def warn_of_invisible(session: Session) -> None:
-    """Say on stderr which active texts hold what nobody sees, after texts have come in that nobody was asked about."""
-    for info, prompt in session.run(queries.active_prompts):
-        if found := list(suspicious(prompt.prompt_text)):
-            where = f"{info.name}/{prompt.status_key}, version {prompt.version}"
-            print_note(f"{where} contains invisible characters: {described(found)}. See: automagik-prompts check")
 
 
 def _shared(*, database_url: DatabaseUrl = None, json: Json = False, debug: Debug = False) -> None:

@@ -64,7 +64,7 @@ def import_prompt_module(module: PromptModule) -> None:
         import_module(module.module)
     except DeclarationError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module that is a script ends whoever imports it
         origin = f" of the package {module.distribution}" if module.distribution else ""
         raise DeclarationError(
             f"The prompt module {module.module!r}{origin} cannot be imported: {type(error).__name__}: {error}. "

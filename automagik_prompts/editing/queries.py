@@ -16,6 +16,7 @@ from automagik_prompts.editing.finding import find_agent, find_status, find_vers
 from automagik_prompts.editing.finding import find_target as find_target
 from automagik_prompts.editing.finding import get_agent as get_agent
 from automagik_prompts.editing.past.earlier import find_earlier as find_earlier
+from automagik_prompts.editing.sync import foresee as foresee
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database

@@ -101,6 +101,22 @@ async def seed(
     return tuple(sorted(done, key=lambda item: (item.agent, item.status_key)))
 
 
+async def foresee(database: Database, declared: DeclaredAgent) -> tuple[SyncResult, ...]:
+    """Return what `seed` would do with the texts of one agent; nothing is written.
+
+    Raises:
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    if not (known := await database.run(repository.get_agents, [declared.name])):
+        return tuple(SyncResult(declared.name, key, None, "created") for key in declared.prompts)
+    (agent,) = known
+    seen = by_agent(await database.run(repository.get_code_versions, [agent.id]))
+    heads = await database.run(repository.get_heads, [agent.id])
+    part, _ = writable_part(declared, statuses_by_agent(heads)[agent.id])
+    plans = await database.run(_plans, known, {agent.name: part}, seen, heads, exact=False)
+    return tuple(SyncResult(agent.name, plan.prompt.status_key, None, plan.outcome) for plan in plans)
+
+
 async def _seed_agents(
     db: Client, agents: Sequence[AgentInfo], code: Mapping[str, DeclaredAgent], exact: bool
 ) -> list[SyncResult]:
@@ -116,27 +132,7 @@ async def _seed_agents(
     for agent in locked:
         declared[agent.name], clashes = writable_part(code[agent.name], stored[agent.id])
         done += clashes
-    unseen = [
-        (agent, prompt)
-        for agent in locked
-        for prompt in declared[agent.name].prompts.values()
-        if find_same(prompt, seen[agent.id]) is None
-    ]
-    last = await repository.get_last_actions(db, {agent.id for agent, _ in unseen})
-    withdrawn = await repository.get_withdrawn_texts(db, {agent.id for agent, _ in unseen})
-    plans = [
-        TextPlan(
-            # With the protection that is about to be written.
-            replace(agent, protected=protected_of(declared[agent.name], agent, exact=exact)),
-            prompt,
-            heads.get(key),
-            last.get(key),
-            (*key, prompt.content_hash) in withdrawn,
-            declared[agent.name].on_drift,
-        )
-        for agent, prompt in unseen
-        for key in [(agent.id, prompt.status_key)]
-    ]
+    plans = await _plans(db, locked, declared, seen, heads, exact=exact)
     for plan in plans:
         if plan.activates and plan.head is not None and plan.head.active is not None:
             await repository.set_prompt_active(db, plan.agent.id, None, plan.prompt.status_key)
@@ -165,6 +161,39 @@ async def _seed_agents(
             done += await _activate_reverted(db, agent, declared[agent.name], seen[agent.id], heads)
             done += orphans_of(agent, code[agent.name], seen[agent.id])
     return done
+
+
+async def _plans(
+    db: Client,
+    agents: Sequence[AgentInfo],
+    declared: Mapping[str, DeclaredAgent],
+    seen: Mapping[int, Sequence[CodeVersion]],
+    heads: Mapping[tuple[int, str], StatusHead],
+    *,
+    exact: bool,
+) -> list[TextPlan]:
+    """Return what becomes of each text that was never seen."""
+    unseen = [
+        (agent, prompt)
+        for agent in agents
+        for prompt in declared[agent.name].prompts.values()
+        if find_same(prompt, seen.get(agent.id, ())) is None
+    ]
+    last = await repository.get_last_actions(db, {agent.id for agent, _ in unseen})
+    withdrawn = await repository.get_withdrawn_texts(db, {agent.id for agent, _ in unseen})
+    return [
+        TextPlan(
+            # With the protection that is about to be written.
+            replace(agent, protected=protected_of(declared[agent.name], agent, exact=exact)),
+            prompt,
+            heads.get(key),
+            last.get(key),
+            (*key, prompt.content_hash) in withdrawn,
+            declared[agent.name].on_drift,
+        )
+        for agent, prompt in unseen
+        for key in [(agent.id, prompt.status_key)]
+    ]
 
 
 async def _request(db: Client, agent: AgentInfo, prompt: Prompt) -> ApprovalRequest | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -18,7 +19,7 @@ from automagik_prompts.following.fleet.heartbeat import Heartbeat
 from automagik_prompts.following.incidents import IncidentLog
 from automagik_prompts.following.listening import Listening
 from automagik_prompts.following.loader import ReadAhead
-from automagik_prompts.following.memory.snapshot import Snapshot
+from automagik_prompts.following.memory.snapshot import Look, Snapshot
 from automagik_prompts.following.opening import OpenDatabase
 from automagik_prompts.following.part import loader_for
 from automagik_prompts.following.saved import STEP, SavedTexts
@@ -58,6 +59,7 @@ class Follower:
         snapshot: What is served already, in a forked child.
         read_ahead: Reads what else must be at hand before a snapshot is published.
         requested: Called with what the code asks approval for.
+        look: What is looked at by who only looks; `None` for who serves.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Follower:
         snapshot: Snapshot | None = None,
         read_ahead: ReadAhead | None = None,
         requested: Callable[[ApprovalRequest], None] | None = None,
+        look: Look | None = None,
     ) -> None:
         self._settings = settings
         self._heartbeat = heartbeat
@@ -77,12 +80,12 @@ class Follower:
         self._offer = offer
         self._now = asyncio.get_running_loop().time
         self._incidents = IncidentLog(lambda: self.opened(writing=True), recording=settings.seed)
-        self._saved = SavedTexts(settings, registry)
-        self._loader = loader_for(settings.only, registry, snapshot, self._saved.adopt, read_ahead)
+        self._saved = SavedTexts(settings, registry, look)
+        self._loader = loader_for(settings.only, registry, snapshot, self._saved.adopt, read_ahead, look)
         self._snapshot = snapshot
         self._writer = CodeWriter(settings, registry, self._incidents, requested)
         self._signals: ChangeSignals = Polling(settings.interval)
-        self._open = OpenDatabase(settings.database_url, self._must_exist, loader.OPERATION_TIMEOUT)
+        self._open = OpenDatabase(settings.database_url, self._must_exist, loader.OPERATION_TIMEOUT, look)
         self._loading = asyncio.Lock()
         self._status = FollowerStatus(State.STARTING, self._now())
         self._from_file = False
@@ -211,7 +214,7 @@ class Follower:
     async def _must_exist(self) -> bool:
         """Return whether a missing file is an outage: it was read before, maybe by another process, and is gone."""
         path = sqlite_path(self._settings.database_url)
-        is_missing = path is not None and not path.exists()
+        is_missing = path is not None and not os.access(path, os.F_OK)
         return self._from_file or (is_missing and await self._saved.has_more_than_code())
 
     def _interval(self) -> float:

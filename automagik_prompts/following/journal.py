@@ -49,18 +49,21 @@ class Journal:
 
     Args:
         settings: The plugin's settings.
+        reading: Whether the file is only read.
 
     Attributes:
         path: The file; `None` where nothing is kept.
         is_due: Whether the file should be written anew.
         is_damaged: Whether a line was found in it that nobody has written so.
+        fault: Why the file could not be read or written, without what is in it; `None` where it could.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, reading: bool = False) -> None:
         identity = identity_of(settings.database_url)
         self.path: Path | None = None
         self.is_due = self.is_damaged = False
-        self._warned = False
+        self.fault: str | None = None
+        self._reading = reading
         self._descriptor: int | None = None
         self._again_at = 0.0
         self._known_size = -1
@@ -158,7 +161,7 @@ class Journal:
         if self._descriptor is not None:
             return True
         now = time.monotonic()
-        if self.path is None or now < self._again_at:
+        if self.path is None or self._reading or now < self._again_at:
             return False
         self._again_at = now + _RETRY
         descriptor = -1
@@ -212,11 +215,11 @@ class Journal:
             logger.debug("A temporary file beside %s could not be removed (%s).", path, error.strerror)
 
     def _warn(self, what: str, error: Exception) -> None:
-        if not self._warned:
-            self._warned = True
+        if self.fault is None:
             # The type and the system's own words: what json says about a file could repeat what is in it.
             words = error.strerror if isinstance(error, OSError) else type(error).__name__
-            logger.warning("The disk snapshot %s could not be %s (%s); it is ignored.", self.path, what, words)
+            self.fault = f"The disk snapshot {self.path} could not be {what} ({words}); it is ignored."
+            logger.warning("%s", self.fault)
 
 
 _open: WeakSet[Journal] = WeakSet()

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from automagik_prompts.domain.log import logger
 from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.following.gate import Gate
+from automagik_prompts.following.memory.snapshot import Look
 from automagik_prompts.following.writer import prepare_schema
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage.database import Database
@@ -24,17 +25,21 @@ class OpenDatabase:
         url: The database URL.
         must_exist: Returns whether a missing file is not to be made anew.
         seconds: Seconds that one statement may take.
+        look: What is looked at by who only looks; `None` for who serves.
 
     Attributes:
         gate: Entered by whoever uses the database; shut before a fork.
         followed: The database that is followed, while it is open.
     """
 
-    def __init__(self, url: str, must_exist: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    def __init__(
+        self, url: str, must_exist: Callable[[], Awaitable[bool]], seconds: float, look: Look | None = None
+    ) -> None:
         self.gate = Gate()
         self._url = url
         self._must_exist = must_exist
         self._seconds = seconds
+        self._is_looking = look is not None
         self._borrowers = Gate()
         self.followed: Database | None = None
 
@@ -95,4 +100,5 @@ class OpenDatabase:
             logger.debug("Closing the connection failed (%s); it is dropped.", type(error).__name__)
 
     async def _unopened(self) -> Database:
-        return Database(self._url, create=not await self._must_exist(), command_timeout=self._seconds)
+        create = not await self._must_exist()
+        return Database(self._url, create=create, command_timeout=self._seconds, looking=self._is_looking)

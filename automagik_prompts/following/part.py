@@ -8,7 +8,7 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.fleet import Beat
 from automagik_prompts.following.loader import Loader, ReadAhead
 from automagik_prompts.following.memory.holding import Holding
-from automagik_prompts.following.memory.snapshot import Snapshot
+from automagik_prompts.following.memory.snapshot import Look, Snapshot
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 
@@ -22,10 +22,12 @@ def loader_for(
     served: Snapshot | None,
     adopt: Callable[[Holding, float], Awaitable[bool | None]],
     read_ahead: ReadAhead | None,
+    look: Look | None = None,
 ) -> Loader:
     """Return what reads all agents, or the ones that are named."""
-    if only:
-        return PartLoader(only, registry, served, adopt, read_ahead)
+    names = look.names if look is not None else None
+    if only or names is not None:
+        return PartLoader(only, registry, served, adopt, read_ahead, names)
     return Loader(registry, served, adopt, read_ahead)
 
 
@@ -38,6 +40,7 @@ class PartLoader(Loader):
         served: What is served already, in a forked child.
         adopt: As a `Loader` takes it.
         read_ahead: As a `Loader` takes it.
+        looked_at: Of these and those of the code the ones that are read; `None` for all of them.
     """
 
     def __init__(
@@ -47,9 +50,11 @@ class PartLoader(Loader):
         served: Snapshot | None,
         adopt: Callable[[Holding, float], Awaitable[bool | None]],
         read_ahead: ReadAhead | None = None,
+        looked_at: frozenset[str] | None = None,
     ) -> None:
         super().__init__(registry, served, adopt, read_ahead)
         self.holding.only = frozenset(only)
+        self._looked_at = looked_at
         self._asked = frozenset[str]()
         self._read_at = float("-inf")
 
@@ -78,4 +83,7 @@ class PartLoader(Loader):
         self._is_whole = self._is_compared = True
 
     def _names(self) -> frozenset[str]:
-        return self.holding.only | self._registry.agents.keys()
+        every = self.holding.only | self._registry.agents.keys()
+        if self._looked_at is None:
+            return every
+        return self._looked_at & every if self.holding.only else self._looked_at

@@ -14,7 +14,7 @@ from automagik_prompts.following.memory.agents import AgentMap
 from automagik_prompts.following.memory.choosing import AgentTexts
 from automagik_prompts.following.memory.holding import Holding
 from automagik_prompts.following.memory.packing import Packed, texts_of
-from automagik_prompts.following.memory.snapshot import Snapshot
+from automagik_prompts.following.memory.snapshot import Look, Snapshot
 from automagik_prompts.settings import Settings
 
 STEP = 0.004
@@ -27,15 +27,17 @@ class SavedTexts:
     Args:
         settings: The plugin's settings.
         registry: What the code declares.
+        look: What is looked at by who keeps nothing; `None` for who does.
 
     Attributes:
         snapshot: The last known good texts, once they were read and if there are any.
     """
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
+    def __init__(self, settings: Settings, registry: Registry, look: Look | None = None) -> None:
         self.snapshot: Snapshot | None = None
         self._registry = registry
-        self._journal = Journal(settings)
+        self._journal = Journal(settings, reading=look is not None)
+        self._names = look.names if look is not None else None
         self._agents: dict[str, Packed] = {}
         self._reading: asyncio.Task[None] | None = None
         self._rewriting: Iterator[None] | None = None
@@ -78,7 +80,7 @@ class SavedTexts:
         for name, packed in self._journal.read():
             if packed is None:
                 found.pop(name, None)
-            else:
+            elif self._names is None or name in self._names:
                 found[name] = packed
             if time.monotonic() > deadline:
                 await asyncio.sleep(0)

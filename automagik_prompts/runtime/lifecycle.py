@@ -23,7 +23,7 @@ from automagik_prompts.following import journal
 from automagik_prompts.following.known_texts import TextStore
 from automagik_prompts.following.memory.builder import code_snapshot
 from automagik_prompts.following.memory.changes import changes_between
-from automagik_prompts.following.memory.snapshot import Snapshot
+from automagik_prompts.following.memory.snapshot import Look, Snapshot
 from automagik_prompts.following.serving import RuntimeState
 from automagik_prompts.following.version_cache import VersionStore
 from automagik_prompts.later import Later
@@ -70,6 +70,7 @@ class Lifecycle:
     Args:
         settings: The plugin's settings.
         registry: What the code declares.
+        look: What is looked at by who only looks; `None` for who serves.
 
     Attributes:
         settings: The plugin's settings.
@@ -83,7 +84,7 @@ class Lifecycle:
         worker: The thread, while there is one.
     """
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
+    def __init__(self, settings: Settings, registry: Registry, look: Look | None = None) -> None:
         self.settings = settings
         self.registry = registry
         self.where = redacted_url(settings.database_url)
@@ -95,6 +96,7 @@ class Lifecycle:
         self.sent: deque[int] = deque(maxlen=LARGEST if settings.heartbeat else 0)
         self.worker: Worker | None = None
         self._heartbeat: Heartbeat | None = None
+        self._look = look
         self._lock = threading.Lock()
         self._forkable = True
         self._threadless = False
@@ -145,6 +147,7 @@ class Lifecycle:
             state.snapshot,
             self._read_ahead,
             lambda request: self.requests.call([request]),
+            self._look,
         )
 
     # What is done on the thread.

@@ -12,7 +12,7 @@ import base64
 import sqlite3
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import cast
@@ -22,29 +22,26 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from automagik_prompts.database_url import redacted_url
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.schema.legacy.adopt import adopt_texts, adopting
-from automagik_prompts.schema.legacy.backup import host_columns
 from automagik_prompts.schema.legacy.locks import LOCK_TIMEOUT, TABLE_TIMEOUT, begin
-from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.schema.lost import lost_error, lost_parts
 from automagik_prompts.schema.migrations import (
     Migration,
     all_migrations,
     applied_versions,
-    read_applied,
     recorded_versions,
+)
+from automagik_prompts.schema.outlook import (
+    DROP,
+    has_host_tables,
+    is_in_effect,
+    look_ahead,
+    too_new,
+    unknown_versions,
 )
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.dialects.base import DatabaseReader
-from automagik_prompts.storage.introspection import columns, keeps_history, notes_changes
 from automagik_prompts.storage.models import APP_LABEL
 from automagik_prompts.storage.sqlite import make_private
-
-CREATE, CHANGE, DROP, LOG, RIGHTS = 0, 1, 2, 4, 7
-"""The steps that create prompts, change agents, drop the text column, and note changes."""
-
-_MAKES = {CREATE: "prompt_events", 5: "prompt_withdrawals", 6: "prompt_requests", 8: "prompt_processes"}
-"""A table by which it shows that a step was applied."""
 
 Migrate = Callable[[BaseDBAsyncClient], Awaitable[str]]
 
@@ -57,7 +54,7 @@ async def pending(database: Database) -> tuple[Migration, ...]:
 
 async def newer(database: Database) -> tuple[str, ...]:
     """Return the steps that the database has had and this release does not know."""
-    return _unknown(await database.run(applied_versions))
+    return unknown_versions(await database.run(applied_versions))
 
 
 async def check_schema(database: Database) -> None:
@@ -67,13 +64,24 @@ async def check_schema(database: Database) -> None:
         SchemaError: Steps are missing; the message names the command that applies them.
     """
     if missing := await pending(database):
-        raise SchemaError(
-            f"The database lacks {len(missing)} of {len(all_migrations())} migrations, from {missing[0].version}. "
-            "Run: automagik-prompts upgrade"
-        )
+        raise SchemaError(await _lacking(database, missing))
     # A newer release may have moved what is missing.
     if not await newer(database) and (lost := await database.run(lambda db: lost_parts(Connection(db)))):
         raise lost_error(lost)
+
+
+async def _lacking(database: Database, missing: Sequence[Migration]) -> str:
+    """Return what to do where steps are missing."""
+    if await database.run(_is_anothers):
+        return (
+            f"The database {redacted_url(database.url)} has a table agents of another application. See what an upgrade "
+            "would do to it with: automagik-prompts migrate-legacy --dry-run, and then run: automagik-prompts upgrade "
+            f"({len(missing)} migrations are missing)"
+        )
+    return (
+        f"The database lacks {len(missing)} of {len(all_migrations())} migrations, from {missing[0].version}. "
+        "Run: automagik-prompts upgrade"
+    )
 
 
 async def check_writable(database: Database, *, thorough: bool = True) -> None:
@@ -91,7 +99,7 @@ async def check_writable(database: Database, *, thorough: bool = True) -> None:
         return
     await check_schema(database)
     if unknown := await newer(database):
-        raise SchemaError(_too_new(unknown))
+        raise SchemaError(too_new(unknown))
 
 
 async def prepare(database: Database) -> None:
@@ -101,13 +109,7 @@ async def prepare(database: Database) -> None:
         SchemaError: Steps are missing, and a person has to decide when; the message names the command.
         DatabaseUnavailableError: The database cannot be written now.
     """
-    if database.is_embedded and (missing := await pending(database)):
-        if await database.run(lambda db: has_host_tables(Connection(db))):
-            raise SchemaError(
-                f"The database {redacted_url(database.url)} has a table agents of another application. See what an "
-                "upgrade would do to it with: automagik-prompts migrate-legacy --dry-run, and then run: "
-                f"automagik-prompts upgrade ({len(missing)} migrations are missing)"
-            )
+    if database.is_embedded and await pending(database) and not await database.run(_is_anothers):
         await upgrade(database)
     await check_schema(database)
 
@@ -128,6 +130,11 @@ async def upgrade(database: Database, *, adopt: bool = False) -> tuple[str, ...]
         SchemaError: A step cannot be applied, or the schema is newer than this release; nothing was changed.
         DatabaseUnavailableError: The database cannot be reached, or another upgrade holds the lock for too long.
     """
+    outlook = await look_ahead(database, adopt=adopt)
+    if outlook.refusal is not None:
+        raise outlook.refusal
+    if not outlook.due:
+        return ()  # without a lock, and where nothing can be written as well
     async with _locked(database), _explain_lock_timeout():
         return await database.transaction(_upgrade, adopt)
 
@@ -156,14 +163,14 @@ async def _upgrade(db: BaseDBAsyncClient, adopt: bool) -> tuple[str, ...]:
     connection = await begin(db)
     adopting.set(adopt)  # in this transaction's own task, and no further
     applied = await applied_versions(db)
-    if unknown := _unknown(applied):
-        raise SchemaError(_too_new(unknown))
+    if unknown := unknown_versions(applied):
+        raise SchemaError(too_new(unknown))
     if len(applied) == len(all_migrations()) and (lost := await lost_parts(connection)):
         raise lost_error(lost)
     done: list[str] = []
     for migration in all_migrations():
         if migration.version in applied:
-            if await _is_in_effect(connection, migration):
+            if await is_in_effect(connection, migration):
                 continue
             # On SQLite aerich takes back a step and its record in two transactions; it died between them.
             await _forget(connection, migration)
@@ -184,8 +191,8 @@ async def _upgrade(db: BaseDBAsyncClient, adopt: bool) -> tuple[str, ...]:
 async def _downgrade(db: BaseDBAsyncClient, number: int) -> tuple[str, ...]:
     connection = await begin(db)
     applied = await applied_versions(db)
-    if unknown := _unknown(applied):
-        raise SchemaError(_too_new(unknown))
+    if unknown := unknown_versions(applied):
+        raise SchemaError(too_new(unknown))
     done: list[str] = []
     for migration in reversed(all_migrations()):
         if migration.version in applied and migration.number >= number:
@@ -193,21 +200,6 @@ async def _downgrade(db: BaseDBAsyncClient, number: int) -> tuple[str, ...]:
             await _forget(connection, migration)
             done.append(migration.version)
     return tuple(done)
-
-
-async def _is_in_effect(db: Connection, migration: Migration) -> bool:
-    """Return whether a step that is recorded as applied has left its mark."""
-    if (table := _MAKES.get(migration.number)) is not None:
-        return bool(await columns(db, table))
-    if migration.number == CHANGE:
-        return "default_status_key" in await columns(db, "agents")
-    if migration.number == DROP:
-        return TEXT_COLUMN not in await columns(db, "agents")
-    if migration.number == LOG:
-        return await notes_changes(db)
-    if migration.number == RIGHTS:
-        return await keeps_history(db)
-    return True
 
 
 async def _forget(db: Connection, migration: Migration) -> None:
@@ -219,23 +211,8 @@ async def _run(step: Migrate, db: BaseDBAsyncClient) -> None:
     await db.execute_query(await step(db))
 
 
-async def has_host_tables(db: DatabaseReader) -> bool:
-    """Return whether missing steps would change tables that were there before this library."""
-    if await read_applied(db):
-        return bool(await host_columns(db, "agents"))
-    return bool(await columns(db, "agents") or await columns(db, "prompts"))
-
-
-def _unknown(applied: tuple[str, ...]) -> tuple[str, ...]:
-    known = {migration.version for migration in all_migrations()}
-    return tuple(version for version in applied if version not in known)
-
-
-def _too_new(unknown: tuple[str, ...]) -> str:
-    return (
-        f"The schema is newer than this release of automagik-prompts, which does not know {', '.join(unknown)}. It can "
-        "be read, not written. Upgrade the package automagik-prompts to the release that the database belongs to."
-    )
+async def _is_anothers(client: BaseDBAsyncClient) -> bool:
+    return await has_host_tables(Connection(client))
 
 
 def _models_state(module: ModuleType) -> str:

@@ -100,14 +100,18 @@ class Database:
         create: Whether a missing SQLite file may be created. A process that has served from the file before must not:
             it would take an empty file for the new state.
         command_timeout: Seconds that one statement may take on a server, where the URL does not say otherwise.
+        looking: Whether nothing is to be written: an SQLite file refuses to then, and stays as it is.
     """
 
-    def __init__(self, url: str, *, create: bool = True, command_timeout: float = LONGEST_COMMAND) -> None:
+    def __init__(
+        self, url: str, *, create: bool = True, command_timeout: float = LONGEST_COMMAND, looking: bool = False
+    ) -> None:
         self.url = url
         self.dialect: Dialect = dialect_of(url)
         self.is_embedded = engine_named(self.dialect).is_embedded
         self.path: Path | None = sqlite_path(url)
-        self._create = create
+        self._create = create and not looking
+        self._looking = looking
         self._command_timeout = command_timeout
         self._alias = f"{APP_LABEL}_{self.dialect}"
         self._tortoise: TortoiseContext | None = None
@@ -123,13 +127,13 @@ class Database:
             ConfigurationError: The URL cannot work, or its driver is not installed.
             DatabaseUnavailableError: The database cannot be reached.
         """
-        if self.path is not None and not self.path.exists() and not self._create:
+        if self.path is not None and not os.access(self.path, os.F_OK) and not self._create:
             raise DatabaseUnavailableError(
                 f"The database file {self.path} is gone. Put it back; what is served does not change until then. To "
                 "begin anew with an empty one on purpose, run: automagik-prompts upgrade"
             )
         self._check_names()
-        if self.path is not None:
+        if self.path is not None and self._create:
             make_private(self.path)
         engine = engine_named(self.dialect)
         with translated(self.url):
@@ -150,9 +154,11 @@ class Database:
     async def _prepare(self, **options: object) -> None:
         """Make Tortoise ready, with these options of the driver's; connections are made when they are used."""
         config, tortoise = tortoise_config(self.url, self._alias), _Context()
+        credentials = config["connections"][self._alias]["credentials"]
         if not self.is_embedded:
-            credentials = config["connections"][self._alias]["credentials"]
             credentials |= {"command_timeout": self._command_timeout, **credentials, **options}
+        elif self._looking:
+            credentials |= {"query_only": 1}
         with tortoise:
             with _models_lock:  # it awaits nothing
                 await tortoise.init(config=config, use_tz=True, timezone="UTC")
@@ -220,7 +226,8 @@ class Database:
         Raises:
             DatabaseUnavailableError: It has several. Two processes that open it by two names overwrite each other.
         """
-        if self.path is not None and self.path.is_file() and (names := self.path.stat().st_nlink) > 1:
+        is_there = self.path is not None and os.access(self.path, os.F_OK) and self.path.is_file()
+        if is_there and self.path is not None and (names := self.path.stat().st_nlink) > 1:
             raise DatabaseUnavailableError(
                 f"The database file {self.path} has {names} names (hard links). SQLite would keep a log for each of "
                 "them, and what one process writes would be lost to another. Remove the other names, or copy the file."

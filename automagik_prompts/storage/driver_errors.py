@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from tortoise.exceptions import BaseORMException
 from tortoise.exceptions import ConfigurationError as TortoiseConfigurationError
 
-from automagik_prompts.database_url import dialect_of, redacted, redacted_url, server_parts
+from automagik_prompts.database_url import dialect_of, redacted, redacted_url, server_parts, sqlite_path
 from automagik_prompts.exceptions import (
     AccessDeniedError,
     ConfigurationError,
@@ -22,6 +22,7 @@ from automagik_prompts.exceptions import (
     SchemaError,
 )
 from automagik_prompts.settings import ENVIRONMENT_PREFIX
+from automagik_prompts.storage.file_errors import file_error
 
 _UPGRADE = "automagik-prompts upgrade"
 _TOO_MANY_CONNECTIONS = "53300"
@@ -95,6 +96,8 @@ def meaning_of(error: BaseException, url: str) -> PromptsError:
             f"The text has the character {character}, which the database {where} cannot hold: its encoding is not "
             "UTF8. Nothing was written. Take the character out, or make a database with ENCODING 'UTF8'."
         )
+    if (path := sqlite_path(url)) is not None and (found := file_error(path, text)) is not None:
+        return found
     if isinstance(error, TimeoutError):
         return DatabaseUnavailableError(f"The database {where} did not answer in time. Try again when it does.")
     if "readonly database" in lowered or "read-only" in lowered:

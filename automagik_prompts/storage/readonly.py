@@ -20,6 +20,7 @@ from automagik_prompts.exceptions import DatabaseUnavailableError
 from automagik_prompts.storage.connection import Connection, keyed
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.base import DatabaseReader
+from automagik_prompts.storage.file_errors import file_error, unopenable
 
 T = TypeVar("T")
 
@@ -79,15 +80,18 @@ async def _read(path: Path, options: str, work: Callable[[DatabaseReader], Await
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise DatabaseUnavailableError(f"The database {path} cannot be read ({error}).") from error
+        raise (
+            file_error(path, str(error)) or DatabaseUnavailableError(f"The database {path} cannot be read ({error}).")
+        ) from error
 
 
 def _at_rest(path: Path) -> tuple[int, int] | None:
     """Return the size and time of a file that is in WAL mode and that nobody has open; `None` for any other."""
-    if not path.exists():
-        raise DatabaseUnavailableError(f"There is no database file {path}. Name the right one.")
-    with path.open("rb") as file:
-        header = file.read(20)
+    try:
+        with path.open("rb") as file:
+            header = file.read(20)
+    except OSError:
+        raise unopenable(path) from None
     if header[18:20] != _WAL or path.with_name(f"{path.name}-wal").exists():
         return None
     found = path.stat()

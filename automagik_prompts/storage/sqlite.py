@@ -47,6 +47,11 @@ class FileClient(SqliteClient):
     _stamp: Stamp | None = None
     """The file's stamp where it was opened as one that does not change; SQLite takes no notice of changes then."""
 
+    @property
+    def _looks(self) -> bool:
+        """Whether nothing is to be written; switching the log of a file would be."""
+        return bool(self.pragmas.get("query_only"))
+
     def is_outdated(self) -> bool:
         """Return whether a new connection would be better: it could write, or could see what was written since."""
         path = Path(self.filename)
@@ -103,10 +108,11 @@ class FileClient(SqliteClient):
                 one.close()  # nobody else has it: whoever waited for it has gone
             raise
         connection.row_factory = sqlite3.Row
+        switches = writing and not self._looks
         for pragma, value in self.pragmas.items():
-            if writing or not pragma.startswith("journal_"):
+            if switches or not pragma.startswith("journal_"):
                 await self._set(connection, pragma, value)
-        if not writing:
+        if not switches:
             await connection.execute_fetchall("SELECT 1 FROM sqlite_master LIMIT 1")  # opening alone reads nothing
         await self._post_connect()
 

@@ -5,54 +5,82 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import sys
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 import typer
 
+from automagik_prompts.cli.diagnosis.disk import disk_snapshot
+from automagik_prompts.cli.diagnosis.serving import served
 from automagik_prompts.cli.interaction import find_author
-from automagik_prompts.cli.live import following, wait_until_settled
 from automagik_prompts.cli.options import Modules
 from automagik_prompts.cli.output.reports import Diagnosed, Diagnosis
 from automagik_prompts.cli.output.text import plural, print_item, print_json, print_line
-from automagik_prompts.cli.session import ImportedModules, Session, command, open_database, try_modules
+from automagik_prompts.cli.session import Session, command, open_database, try_modules
 from automagik_prompts.database_url import redacted_url
 from automagik_prompts.declaring.registry import registry
-from automagik_prompts.domain.served import State
-from automagik_prompts.exceptions import PromptsError
+from automagik_prompts.exceptions import ConfigurationError, PromptsError
 from automagik_prompts.following.journal import Journal
-from automagik_prompts.plugin import PromptPlugin
-from automagik_prompts.schema import migrate, migrations
+from automagik_prompts.schema import migrations, outlook
 from automagik_prompts.server_url import read_server_url
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, MIN_KEY_LENGTH, Settings
 from automagik_prompts.storage.database import Database
 
 _PACKAGES = ("automagik-prompts", "pydantic-ai-slim", "tortoise-orm", "aerich", "pydantic-handlebars", "asyncpg")
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
-_NOTIFIED_WITHIN = 10.0
-"""Seconds within which it is known whether notifications are delivered."""
 
 
-@command
-def doctor(session: Session, module: Modules = None) -> None:
+def _doctor(session: Session, module: Modules = None) -> None:
     """Look for what could keep prompts from being served.
 
     Exit code 1 where something failed; a warning is worth a look.
     """
-    modules = try_modules(session, module)
-    checks = [*_modules(modules), *_database(session), _disk(session.settings), *_keys(session.settings)]
-    diagnosis = Diagnosis(
-        ok=all(check.outcome != "failed" for check in checks),
-        versions=_versions(),
-        settings=_settings(session.settings),
-        checks=checks,
-    )
-    if session.json:
+    checks: list[Diagnosed] = []
+    for name, look in (
+        ("modules", partial(_modules, session, module)),
+        ("policy", partial(_policy, session)),
+        ("connection", partial(_database, session)),
+        ("serving", partial(_served, session, checks)),
+        ("disk snapshot", partial(disk_snapshot, session.settings)),
+        ("history key", partial(_keys, session.settings)),
+    ):
+        checks += _looked(name, look)
+    _tell(session.json, _settings(session.settings), checks)
+
+
+def _unsettled(error: ConfigurationError, as_json: bool) -> None:
+    """Report settings that cannot work: there is nothing else to look at."""
+    _tell(as_json, {}, [Diagnosed(name="settings", outcome="failed", message=error.message)])
+
+
+doctor = command(_doctor, _unsettled)
+
+
+def _looked(name: str, look: Callable[[], Iterable[Diagnosed]]) -> Iterator[Diagnosed]:
+    """Yield what a check finds; one that fails itself is a finding like any other, and the next one is made."""
+    try:
+        yield from look()
+    except PromptsError as error:
+        yield Diagnosed(name=name, outcome="failed", message=error.message)
+    except Exception as error:  # noqa: BLE001  # the last resort: whoever needs a diagnosis gets one
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        words = f"Unexpected {type(error).__name__}. Run it again with --debug and report what it prints."
+        yield Diagnosed(name=name, outcome="failed", message=words)
+
+
+def _tell(as_json: bool, settings: dict[str, str], checks: list[Diagnosed]) -> None:
+    is_ok = all(check.outcome != "failed" for check in checks)
+    diagnosis = Diagnosis(ok=is_ok, versions=_versions(), settings=settings, checks=checks)
+    if as_json:
         print_json(diagnosis)
     else:
         _print(diagnosis)
-    if not diagnosis.ok:
+    if not is_ok:
         raise typer.Exit(1)
 
 
@@ -87,7 +115,8 @@ def _settings(settings: Settings) -> dict[str, str]:
     return found
 
 
-def _modules(modules: ImportedModules) -> Iterator[Diagnosed]:
+def _modules(session: Session, named: Sequence[str] | None) -> Iterator[Diagnosed]:
+    modules = try_modules(session, named)
     for problem in modules.problems:
         yield Diagnosed(name="modules", outcome="failed", message=problem)
     if modules.names:
@@ -98,21 +127,25 @@ def _modules(modules: ImportedModules) -> Iterator[Diagnosed]:
         yield Diagnosed(name="modules", outcome="warning", message=words)
 
 
+def _policy(session: Session) -> Iterator[Diagnosed]:
+    """Load what decides who may do what; without it nothing may be done."""
+    if session.policy is not None:
+        yield Diagnosed(name="policy", outcome="ok", message=f"{session.settings.policy} decides who may do what")
+
+
 def _database(session: Session) -> list[Diagnosed]:
-    """Look at the connection, then at the schema, then at what would be served."""
-    began = time.perf_counter()
-    try:
-        checks = asyncio.run(_connection(session, began))
-    except PromptsError as error:
-        return [Diagnosed(name="connection", outcome="failed", message=error.message)]
-    if any(check.outcome != "ok" for check in checks if check.name not in {"TLS", "server"}):
-        return checks
-    with following(session) as plugin:
-        return [*checks, *_served(plugin, session.settings)]
+    """Look at the connection, then at the schema."""
+    return asyncio.run(_connection(session, time.perf_counter()))
+
+
+def _served(session: Session, before: Sequence[Diagnosed]) -> Iterator[Diagnosed]:
+    """Look at what would be served, where the schema is the one that it is read from."""
+    if any(check.name == "schema" and check.outcome == "ok" for check in before):
+        yield from served(session)
 
 
 async def _connection(session: Session, began: float) -> list[Diagnosed]:
-    async with open_database(session.settings.database_url) as database:
+    async with open_database(session.settings.database_url, looking=True) as database:
         taken = (time.perf_counter() - began) * 1000
         checks = [Diagnosed(name="connection", outcome="ok", message=f"{session.place} answers ({taken:.0f} ms)")]
         hindered = [Diagnosed(name="server", outcome="warning", message=w) for w in await database.hindrances()]
@@ -134,90 +167,28 @@ async def _tls(database: Database) -> list[Diagnosed]:
 
 
 async def _schema(database: Database) -> Diagnosed:
-    known = len(migrations.all_migrations())
-    try:
-        await migrate.check_writable(database)
-    except PromptsError as error:
-        # An embedded schema that is behind is brought up to date by the next process that starts.
-        behind = database.is_embedded and bool(await migrate.pending(database))
-        return Diagnosed(name="schema", outcome="warning" if behind else "failed", message=error.message)
-    return Diagnosed(name="schema", outcome="ok", message=f"up to date, {plural(known, 'migration')}")
-
-
-def _served(plugin: PromptPlugin, settings: Settings) -> Iterator[Diagnosed]:
-    health = wait_until_settled(plugin)
-    if health.state is not State.LIVE:
-        yield Diagnosed(name="serving", outcome="failed", message=health.error or "the database was not read in time")
-        return
-    for problem in health.problems:
-        yield Diagnosed(name="serving", outcome="failed", message=problem)
-    if not health.problems:
-        yield Diagnosed(name="serving", outcome="ok", message=f"{plural(health.agents, 'agent')}, all can be served")
-    if unknown := _unknown_to_code(plugin):
-        words = f"the code does not know {', '.join(unknown[:10])}{', ...' if len(unknown) > 10 else ''}"
-        yield Diagnosed(name="statuses", outcome="warning", message=f"{words}. See: automagik-prompts check")
-    yield from _allow_lists(plugin)
-    yield _notifications(plugin, settings)
-
-
-def _allow_lists(plugin: PromptPlugin) -> Iterator[Diagnosed]:
-    """Say where the lists of variables come from, of agents whose texts use some."""
-    snapshot = plugin.snapshot()
-    using = sorted({key.agent for key, one in snapshot.served.items() if one.variables} if snapshot is not None else ())
-    code = [name for name in using if name in registry.agents]
-    other = [name for name in using if name not in registry.agents]
-    if code:
-        yield Diagnosed(name="variables", outcome="ok", message=f"from the code's declarations: {_some(code)}")
-    if other:
-        words = f"not declared here, so runs reach what ActivePrompt(expose=...) names and nothing else: {_some(other)}"
-        yield Diagnosed(name="variables", outcome="ok", message=words)
-
-
-def _some(names: list[str]) -> str:
-    return f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
-
-
-def _unknown_to_code(plugin: PromptPlugin) -> list[str]:
-    """Return the statuses that only the database has, of agents that the code declares."""
-    snapshot = plugin.snapshot()
-    return [
-        str(key)
-        for key in sorted(snapshot.served if snapshot is not None else ())
-        if (declared := registry.agents.get(key.agent)) is not None and declared.keys.find(key.status_key) is None
-    ]
-
-
-def _notifications(plugin: PromptPlugin, settings: Settings) -> Diagnosed:
-    if settings.dialect == "sqlite":
-        words = f"a file has none; changes are found within {settings.interval:g} s"
-        return Diagnosed(name="notifications", outcome="ok", message=words)
-    deadline = time.monotonic() + _NOTIFIED_WITHIN
-    while not ((health := plugin.health()).listening or health.unheard) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    if health.listening:
-        return Diagnosed(name="notifications", outcome="ok", message="delivered; changes are seen at once")
-    words = health.unheard or (
-        f"not known to be delivered; changes are found within {settings.interval:g} s. Connections are short, or the "
-        "server did not answer in time: run this again later."
-    )
-    return Diagnosed(name="notifications", outcome="warning", message=words)
-
-
-def _disk(settings: Settings) -> Diagnosed:
-    path = Journal(settings).path
-    if path is None:
-        words = "off: a process that starts while the database is down serves the code's texts"
-        return Diagnosed(name="disk snapshot", outcome="warning", message=words)
-    if not path.exists():
-        return Diagnosed(name="disk snapshot", outcome="warning", message=f"{path} is not there yet")
-    age = max(0.0, time.time() - path.stat().st_mtime)
-    return Diagnosed(name="disk snapshot", outcome="ok", message=f"{path}, saved {age:.0f} s ago")
+    """Say what an upgrade would do."""
+    found, known = await outlook.look_ahead(database), len(migrations.all_migrations())
+    if found.refusal is not None:
+        return Diagnosed(name="schema", outcome="failed", message=found.refusal.message)
+    if not found.due:
+        return Diagnosed(name="schema", outcome="ok", message=f"up to date, {plural(known, 'migration')}")
+    words = f"{len(found.due)} of {known} migrations are to be applied, from {found.due[0].version}. "
+    if found.is_anothers:
+        words += "They change tables of another application. See how: automagik-prompts migrate-legacy --dry-run. Then "
+        words += "run: automagik-prompts upgrade"
+    else:
+        words += "Run: automagik-prompts upgrade"
+    # An embedded schema that is behind is brought up to date by the next process that starts.
+    by_itself = database.is_embedded and not found.is_anothers
+    return Diagnosed(name="schema", outcome="warning" if by_itself else "failed", message=words)
 
 
 def _print(diagnosis: Diagnosis) -> None:
     for heading, facts in (("versions", diagnosis.versions), ("settings", diagnosis.settings)):
-        print_line(f"{heading}:")
-        width = max(map(len, facts))
+        if facts:
+            print_line(f"{heading}:")
+        width = max(map(len, facts), default=0)
         for name, value in facts.items():
             print_item(f"  {name:<{width}}", value, "")
     print_line("checks:")

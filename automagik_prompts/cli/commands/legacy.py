@@ -16,7 +16,7 @@ from automagik_prompts.cli.output.progress import progress
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.cli.output.text import plural, print_json, print_line
 from automagik_prompts.cli.output.warnings import warnings_as_notes
-from automagik_prompts.cli.session import Access, Session, command
+from automagik_prompts.cli.session import Access, Session, command, open_database
 from automagik_prompts.database_url import redacted_url
 from automagik_prompts.exceptions import ConfigurationError, SchemaError
 from automagik_prompts.schema import migrate
@@ -130,7 +130,7 @@ def downgrade(
         if not can_ask():
             raise ConfigurationError("Nobody can be asked here. Say --yes to take the schema back.")
         confirm(f"Take the schema of {session.place} back? No prompt is served from it until the next upgrade.")
-    done = session.run(lambda database: migrate.downgrade(database, step), Access.AS_IS)
+    done = session.run(lambda database: migrate.downgrade(database, step), Access.TAKE_BACK)
     if session.json:
         print_json(Downgraded(database=session.place, taken_back=list(done)))
         return
@@ -145,6 +145,7 @@ def downgrade(
 
 
 def _adopt(session: Session, *, dry_run: bool, adopt: bool) -> None:
+    open_database(session.settings.database_url)  # which says what to do where there is no file
     preview = asyncio.run(legacy.preview(session.settings.database_url))
     if preview.foreign and not adopt:
         raise SchemaError(FOREIGN)

@@ -12,9 +12,10 @@ from automagik_prompts.cli.options import Adopt, Modules
 from automagik_prompts.cli.output.reports import Granted, GrantList, Synced, SyncedLine, Upgraded
 from automagik_prompts.cli.output.text import plural, print_error, print_json, print_line, print_note
 from automagik_prompts.cli.output.warnings import warnings_as_notes
-from automagik_prompts.cli.session import FOUND, Access, Session, command, import_modules, warn_of_invisible
+from automagik_prompts.cli.session import FOUND, Access, Session, command, import_modules
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.edits import SyncResult
+from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.editing import queries
 from automagik_prompts.exceptions import ConfigurationError, DriftError
 from automagik_prompts.schema import migrate, migrations
@@ -97,7 +98,7 @@ def upgrade(session: Session, adopt: Adopt = False) -> None:
         print_line(f"Applied {version}")
     print_line(f"The schema of {session.place} is up to date.")
     if applied:
-        warn_of_invisible(session)
+        _warn_of_invisible(session)
     for status in inactive:
         print_line(f"{status} has versions and none is active: activate one, or let `sync` activate the code's.")
 
@@ -170,3 +171,11 @@ def _schema(session: Session, named: str | None) -> str:
             "name its URL, or the schema of its tables with --schema."
         )
     return rights.identifier(read_server_url(session.settings.database_url).options.get("schema") or "public", "schema")
+
+
+def _warn_of_invisible(session: Session) -> None:
+    """Say on stderr which active texts hold what nobody sees, after texts have come in that nobody was asked about."""
+    for info, prompt in session.run(queries.active_prompts):
+        if found := list(suspicious(prompt.prompt_text)):
+            where = f"{info.name}/{prompt.status_key}, version {prompt.version}"
+            print_note(f"{where} contains invisible characters: {described(found)}. See: automagik-prompts check")

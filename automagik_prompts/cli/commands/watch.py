@@ -62,7 +62,7 @@ def watch(
     modules = try_modules(session, module)
     for problem in modules.problems:
         print_note(problem)
-    with following(session) as plugin:
+    with following(session, [agent] if agent is not None else None) as plugin:
         views = _views(plugin, agent, seconds)
         try:
             if session.json:

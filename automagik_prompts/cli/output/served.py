@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from automagik_prompts.cli.output.running import FollowerList
 from automagik_prompts.cli.output.shape import Shape
@@ -28,6 +29,7 @@ class Explained(Shape):
     variables: list[str]
     notes: list[str]
     fleet: FollowerList | None
+    process: Literal["started now"] = "started now"
 
     @classmethod
     def of(cls, explanation: Explanation, notes: Sequence[str] = (), followers: Followers | None = None) -> Explained:

@@ -38,7 +38,7 @@ def load_policy(path: str) -> Policy:
         found: object = import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(
             f"The policy {path!r} cannot be loaded ({type(error).__name__}: {error}), so nothing may be done. Correct "
             "AUTOMAGIK_PROMPTS_POLICY."

@@ -5,7 +5,7 @@ A snapshot never changes. The thread builds a new one and replaces one reference
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -19,6 +19,17 @@ from automagik_prompts.exceptions import NoActivePromptError
 from automagik_prompts.following.memory.agents import BUCKETS, AgentMap
 from automagik_prompts.following.memory.choosing import AgentTexts, Problem, agent_texts
 from automagik_prompts.following.memory.compiling import compile_agent
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is looked at by who only looks: nothing is written, neither to the database nor to the disk.
+
+    Attributes:
+        names: The agents; `None` for all that a process would follow.
+    """
+
+    names: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +169,31 @@ class Snapshot:
             is_known = self.agents.get(agent) is not None
             known = {*self.registry.agents, *self.agents} if not is_known else set()
             is_left_out = bool(self.only) and agent not in self.only and not is_known
-            raise _nothing(
+            raise nothing_served(
                 agent, status_key, known, is_known=is_known, is_loaded=self.is_loaded, is_left_out=is_left_out
             )
         return built
 
 
-def _nothing(
-    agent: str, status_key: str | None, known: set[str], *, is_known: bool, is_loaded: bool, is_left_out: bool
+def nothing_served(
+    agent: str,
+    status_key: str | None,
+    known: Collection[str],
+    *,
+    is_known: bool = False,
+    is_loaded: bool = True,
+    is_left_out: bool = False,
 ) -> NoActivePromptError:
+    """Return what to do where there is nothing to serve.
+
+    Args:
+        agent: The agent's name.
+        status_key: The status; `None` for the primary one.
+        known: The names of the agents that have prompts.
+        is_known: Whether the agent is one of them.
+        is_loaded: Whether the database was read.
+        is_left_out: Whether this process was told not to follow the agent.
+    """
     if is_left_out:
         hint = "This process follows the agents of its code and those that the setting only names: add it there."
     elif is_known:

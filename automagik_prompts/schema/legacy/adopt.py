@@ -6,6 +6,7 @@ Everything here runs inside a migration's transaction, whoever started it: this 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -138,6 +139,14 @@ async def texts_without_version(db: DatabaseReader) -> tuple[str, ...]:
     return tuple(agent.name for agent in agents if (agent.id, agent.text) not in kept)
 
 
+def not_dropped(lost: Sequence[str]) -> str:
+    """Return what to do where the texts of some agents have no equal version."""
+    return (
+        f"agents.{TEXT_COLUMN} is not dropped, as there is no equal version of the text of {shown(lost)}. Nothing was "
+        "changed. Make versions of such texts and upgrade with: automagik-prompts migrate-legacy"
+    )
+
+
 async def drop_text_column(db: Connection) -> None:
     """Drop `agents.system_prompt`, once each of its texts has an equal version.
 
@@ -150,9 +159,6 @@ async def drop_text_column(db: Connection) -> None:
         # Nobody may write a text between the comparison and the drop.
         await db.run('LOCK TABLE "agents" IN ACCESS EXCLUSIVE MODE')
     if lost := await texts_without_version(db):
-        raise SchemaError(
-            f"agents.{TEXT_COLUMN} is not dropped, as there is no equal version of the text of {shown(lost)}. Nothing "
-            "was changed. Make versions of such texts and upgrade with: automagik-prompts migrate-legacy"
-        )
+        raise SchemaError(not_dropped(lost))
     await backup.note_texts(db)
     await db.run(f'ALTER TABLE "agents" DROP COLUMN "{TEXT_COLUMN}"')

@@ -11,6 +11,7 @@ from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.schema.legacy.frozen import APP_LABEL
 from automagik_prompts.schema.legacy.privileges import missing_rights
 from automagik_prompts.storage.connection import Connection
+from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.introspection import columns
 
 LOCK_TIMEOUT = 60.0
@@ -84,13 +85,23 @@ async def _lock_server(db: Connection) -> None:
     await _set_lock_timeout(db, TABLE_TIMEOUT)
 
 
+TAKES_NO_WRITES = (
+    "The server takes no writes for this user (transaction_read_only is on), as a standby does. Nothing was changed; "
+    "upgrade on the primary, or correct the setting default_transaction_read_only."
+)
+
+
+async def takes_writes(db: DatabaseReader) -> bool:
+    """Return whether a server lets this user write at all."""
+    if db.dialect == "sqlite":
+        return True
+    return not await db.rows("SELECT 1 WHERE current_setting('transaction_read_only') = 'on'")
+
+
 async def _settle_server(db: Connection) -> None:
     """Let nothing that a server or a role has set for ordinary work cut a migration short or hide rows from it."""
-    if await db.rows("SELECT 1 WHERE current_setting('transaction_read_only') = 'on'"):
-        raise DatabaseUnavailableError(
-            "The server takes no writes for this user (transaction_read_only is on), as a standby does. Nothing was "
-            "changed; upgrade on the primary, or correct the setting default_transaction_read_only."
-        )
+    if not await takes_writes(db):
+        raise DatabaseUnavailableError(TAKES_NO_WRITES)
     # How long it waits for others is limited all the same, and a process that dies loses its connection.
     await db.run(
         "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN "

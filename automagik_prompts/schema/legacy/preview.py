@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from automagik_prompts.schema import migrate, migrations
+from automagik_prompts.schema import migrations
 from automagik_prompts.schema.legacy import archive
 from automagik_prompts.schema.legacy.adopt import is_foreign
 from automagik_prompts.schema.legacy.checks import find_blockers
 from automagik_prompts.schema.legacy.plan import adopted_versions, plan_texts
 from automagik_prompts.schema.legacy.planned import AgentPlan, Outcome, PlannedVersion
 from automagik_prompts.schema.legacy.tables import TEXT_COLUMN, read_agents, read_versions
+from automagik_prompts.schema.outlook import has_host_tables
 from automagik_prompts.storage.dialects.base import DatabaseReader
 from automagik_prompts.storage.introspection import columns
 from automagik_prompts.storage.readonly import read_only
@@ -58,7 +59,7 @@ async def _preview(db: DatabaseReader) -> Preview:
     pending = migrations.missing_versions(await migrations.read_applied(db))
     if len(pending) == len(migrations.all_migrations()) and (found := await find_blockers(db)):
         return Preview(pending=pending, blockers=found)
-    if not pending or not await migrate.has_host_tables(db):
+    if not pending or not await has_host_tables(db):
         return Preview(pending=pending)
     agents, present = await read_agents(db), await read_versions(db)
     plan = archive.plan_restore(await archive.read_archive(db), {agent.name: agent.id for agent in agents}, present)

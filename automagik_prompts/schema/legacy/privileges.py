@@ -57,8 +57,7 @@ async def kept_away(db: DatabaseReader, table: str) -> list[str]:
     if db.dialect == "sqlite":
         return []
     (found,) = await db.rows(
-        "SELECT current_user::text AS me, pg_get_userbyid(relowner)::text AS owner, "
-        "pg_has_role(relowner, 'USAGE') AS mine, COALESCE(row_security_active(oid), false) AS secured, "
+        "SELECT current_user::text AS me, COALESCE(row_security_active(oid), false) AS secured, "
         "EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = pg_class.oid) AS inherited "
         f"FROM pg_class WHERE oid = {TABLE_ID}",
         table,
@@ -74,7 +73,18 @@ async def kept_away(db: DatabaseReader, table: str) -> list[str]:
             f"{table} has partitions or tables that inherit from it, which foreign keys do not reach: import the texts "
             "with --from instead"
         )
-    if not found["mine"]:
-        owner = found["owner"]
-        reasons.append(f"the table {table} belongs to {owner}, and {found['me']} may not alter it: upgrade as {owner}")
-    return reasons
+    return reasons + await not_owned(db, table)
+
+
+async def not_owned(db: DatabaseReader, table: str) -> list[str]:
+    """Return why a table may not be altered; nothing where it may, or where there is none."""
+    if db.dialect == "sqlite":
+        return []
+    return [
+        f"the table {table} belongs to {row['owner']}, and {row['me']} may not alter it: upgrade as {row['owner']}"
+        for row in await db.rows(
+            "SELECT current_user::text AS me, pg_get_userbyid(relowner)::text AS owner FROM pg_class "
+            f"WHERE oid = {TABLE_ID} AND NOT pg_has_role(relowner, 'USAGE')",
+            table,
+        )
+    ]

@@ -137,6 +137,12 @@ COMMANDS = {
         "List the processes that follow the database, and how far.",
         "Run",
     ),
+    "token": CommandEntry(
+        "automagik_prompts.cli.commands.serving.token",
+        "token",
+        "Make, list or revoke tokens, which let programs in over the network.",
+        "Run",
+    ),
     "doctor": CommandEntry("doctor", "doctor", "Look for what could keep prompts from being served.", "Run"),
     "watch": CommandEntry("watch", "watch", "Follow what is served, live.", "Run"),
 }

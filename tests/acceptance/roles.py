@@ -168,6 +168,12 @@ ACTIONS = (
         names_agent=False,
     ),
     Action("`sync`", lambda edits, _: edits.sync(), ("sync", "--module", "shop"), names_agent=False),
+    Action(
+        "`token create`, as well as `list` and `revoke`",
+        lambda edits, _: edits.create_token("ci", roles=["viewer"]),
+        ("token", "create", "ci", "--role", "viewer"),
+        names_agent=False,
+    ),
 )
 
 UNTRIED = frozenset(

@@ -143,6 +143,12 @@ COMMANDS = {
         "Make, list or revoke tokens, which let programs in over the network.",
         "Run",
     ),
+    "health": CommandEntry(
+        "automagik_prompts.cli.commands.serving.health",
+        "health",
+        "Show how a running process fares, by asking its health route.",
+        "Run",
+    ),
     "doctor": CommandEntry("doctor", "doctor", "Look for what could keep prompts from being served.", "Run"),
     "watch": CommandEntry("watch", "watch", "Follow what is served, live.", "Run"),
 }

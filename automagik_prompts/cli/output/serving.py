@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.domain.policy import Token
@@ -57,3 +57,18 @@ def token_state(token: Token, now: datetime) -> TokenState:
     if token.revoked_at is not None:
         return "revoked"
     return "usable" if token.is_usable(now) else "expired"
+
+
+class SeenHealth(Shape):
+    """`health`: what a running process says of itself."""
+
+    url: str
+    http_status: int
+    ready: bool
+    state: str
+    state_age: float
+    snapshot_age: float | None
+    lag: float
+    agents: int
+    problems: dict[str, int]
+    details: dict[str, Any] | None = None

@@ -143,6 +143,12 @@ COMMANDS = {
         "Make, list or revoke tokens, which let programs in over the network.",
         "Run",
     ),
+    "serve": CommandEntry(
+        "automagik_prompts.cli.commands.serving.serve",
+        "serve",
+        "Serve the REST API by itself, to programs with tokens.",
+        "Run",
+    ),
     "health": CommandEntry(
         "automagik_prompts.cli.commands.serving.health",
         "health",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+from automagik_prompts.domain.policy import Actor
 from automagik_prompts.domain.served import Health
+from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.runtime.edits import PluginEdits
 from automagik_prompts.runtime.probing import HealthApp
 from automagik_prompts.runtime.reader import Reader
+from automagik_prompts.runtime.tokens import TokenDoor
 
 
 class Doors(PluginEdits):
-    """The ASGI applications of a plugin."""
+    """The ASGI applications of a plugin, and whom it lets in."""
 
     reader: Reader
+    _tokens: TokenDoor | None = None
 
     @abstractmethod
     def health(self) -> Health:
@@ -29,3 +33,22 @@ class Doors(PluginEdits):
             details: Whether to name agents, errors and the process as well, for a route that only operators reach.
         """
         return HealthApp(self._life, self.reader, self.health, details=details)
+
+    async def token_actor(self, authorization: str | None) -> Actor | None:
+        """Return who is let in by a token; `None` for nobody.
+
+        Args:
+            authorization: The header `Authorization` of a request, such as `Bearer amp_...`.
+
+        Raises:
+            ConfigurationError: The plugin has no policy, so that everybody could do everything.
+            DatabaseUnavailableError: The database cannot be asked now, so nobody can be let in.
+        """
+        if self.policy is None:
+            raise ConfigurationError(
+                "Without a policy a token's roles mean nothing: whoever has one could do everything. Give the plugin "
+                "one, such as PromptPlugin(policy=Roles())."
+            )
+        if self._tokens is None:
+            self._tokens = TokenDoor(self._life, self._read)
+        return await self._tokens.actor(authorization)

@@ -72,3 +72,11 @@ class SeenHealth(Shape):
     agents: int
     problems: dict[str, int]
     details: dict[str, Any] | None = None
+
+
+class Served(Shape):
+    """`serve`: one line, once it listens."""
+
+    url: str
+    database: str
+    pid: int

@@ -28,7 +28,7 @@ class Answer:
     """What a server has answered.
 
     Attributes:
-        url: Where it was asked.
+        url: Where it was asked, as it may be shown.
         status: The status.
         body: What it said.
         location: Where it leads on to; `None` where it does not.
@@ -62,7 +62,7 @@ def ask(url: str, seconds: float) -> Answer:
         typer.BadParameter: It is no URL.
     """
     parts = _parts(url)
-    place = parts.geturl()
+    place = _shown(parts.geturl())
     done: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
 
     def run() -> None:
@@ -109,7 +109,7 @@ def _ask(parts: SplitResult, seconds: float) -> Answer:
         answer = connection.getresponse()
         location = answer.getheader("Location") if 300 <= answer.status < 400 else None
         leads_to = _shown(location) if location is not None else None
-        return Answer(parts.geturl(), answer.status, answer.read(_LARGEST), leads_to)
+        return Answer(_shown(parts.geturl()), answer.status, answer.read(_LARGEST), leads_to)
     finally:
         connection.close()
 

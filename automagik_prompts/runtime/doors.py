@@ -44,11 +44,19 @@ class Doors(PluginEdits):
             ConfigurationError: The plugin has no policy, so that everybody could do everything.
             DatabaseUnavailableError: The database cannot be asked now, so nobody can be let in.
         """
+        self.require_policy()
+        if self._tokens is None:
+            self._tokens = TokenDoor(self._life, self._read)
+        return await self._tokens.actor(authorization)
+
+    def require_policy(self) -> None:
+        """Make sure that something decides who may do what, before anybody is let in over the network.
+
+        Raises:
+            ConfigurationError: Nothing does, so that everybody could do everything.
+        """
         if self.policy is None:
             raise ConfigurationError(
                 "Without a policy a token's roles mean nothing: whoever has one could do everything. Give the plugin "
                 "one, such as PromptPlugin(policy=Roles())."
             )
-        if self._tokens is None:
-            self._tokens = TokenDoor(self._life, self._read)
-        return await self._tokens.actor(authorization)

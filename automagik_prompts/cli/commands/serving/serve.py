@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
-import logging
 import os
-import signal
 import socket
 from importlib.util import find_spec
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,9 +19,6 @@ from automagik_prompts.domain.roles import Roles
 from automagik_prompts.editing import queries
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.plugin import PromptPlugin
-
-GRACE = 5
-"""Seconds that requests under way may take to end."""
 
 NOBODY = "(nobody)"
 """The agent that such a server follows: it serves no texts to runs, and looks up everything when it is asked."""
@@ -77,7 +71,10 @@ def serve(
                 f"{host} can be reached from other machines, and tokens come unencrypted. Put a proxy with TLS before "
                 "it, or listen at 127.0.0.1."
             )
-        _run(plugin, listener)
+        # Not before it is known that the extra is installed.
+        from automagik_prompts.cli.commands.serving.running import run
+
+        run(plugin, listener)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -117,41 +114,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-class _Application:
-    """The REST API, and beside it the health route."""
-
-    def __init__(self, plugin: PromptPlugin) -> None:
-        self._api = plugin.api(identify=plugin.identify_by_token)
-        self._health = plugin.health_app()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # as ASGI has it
-        is_health = scope["type"] == "http" and scope["path"] == "/health"
-        await (self._health if is_health else self._api)(scope, receive, send)
-
-
-def _run(plugin: PromptPlugin, listener: socket.socket) -> None:
-    """Serve until a signal comes."""
-    import uvicorn  # of the extra
-
-    config = uvicorn.Config(
-        _Application(plugin), log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
-    )
-    server = uvicorn.Server(config)
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-
-    def end(*_: object) -> None:
-        server.should_exit = True
-
-    # The server sends itself once more what has ended it; here that changes nothing, and the exit code is 0.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-
-    async def run() -> None:
-        async with plugin:
-            await server.serve(sockets=[listener])
-
-    asyncio.run(run())

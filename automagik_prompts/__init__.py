@@ -25,8 +25,10 @@ if TYPE_CHECKING:
         NEEDS_APPROVAL,
         Actor,
         Decision,
+        NewToken,
         Operation,
         TextState,
+        Token,
         deny,
     )
     from automagik_prompts.domain.records import AgentInfo, Event, Prompt, Protection
@@ -78,6 +80,7 @@ __all__ = [
     "Health",
     "InvalidPromptError",
     "Match",
+    "NewToken",
     "NoActivePromptError",
     "NotAllowedError",
     "Operation",
@@ -103,6 +106,7 @@ __all__ = [
     "StatusSummary",
     "SyncResult",
     "TextState",
+    "Token",
     "UnexposedVariableError",
     "UsedPrompt",
     "default_plugin",
@@ -128,7 +132,9 @@ _MODULES = {
     "declaring.packages": ("prompts_from_package",),
     "default": ("default_plugin", "install", "render", "resolve", "uninstall"),
     "domain.edits": ("EditResult", "Page", "SyncResult"),
-    "domain.policy": ("ALLOW", "NEEDS_APPROVAL", "Actor", "Decision", "Operation", "TextState", "deny"),
+    "domain.policy": (
+        *("ALLOW", "NEEDS_APPROVAL", "Actor", "Decision", "NewToken", "Operation", "TextState", "Token", "deny"),
+    ),
     "domain.records": ("AgentInfo", "Event", "Prompt", "Protection"),
     "domain.review": ("ApprovalRequest", "Draft", "Drift", "RequestState"),
     "domain.roles": ("Roles",),

@@ -179,7 +179,7 @@ ACTIONS = (
 UNTRIED = frozenset(
     {
         *("agents", "diff", "explain", "preview", "requests", "watch", "export"),
-        *("check", "doctor", "upgrade", "downgrade", "migrate-legacy"),
+        *("check", "doctor", "serve", "health", "upgrade", "downgrade", "migrate-legacy"),
     }
 )
 """The commands that are in no row of the table; the page says what holds for them."""

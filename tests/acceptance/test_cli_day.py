@@ -47,6 +47,8 @@ SHAPES: dict[str, type[Shape]] = {
     "downgrade": legacy.Downgraded,
     "migrate-legacy": legacy.LegacyReport,
     "token": serving.TokenList,
+    "serve": serving.Served,
+    "health": serving.SeenHealth,
     "doctor": reports.Diagnosis,
     "watch": served.Watched,
 }

@@ -65,7 +65,7 @@ $(VENV)/.runtime: $(SOURCES)
 	@touch $@
 
 $(VENV)/.dev: $(SOURCES)
-	@$(PYTHON) .ci/prepare.py $(VENV) --group dev --editable ".[postgres]" --editable examples/stan
+	@$(PYTHON) .ci/prepare.py $(VENV) --group dev --editable ".[api,postgres]" --editable examples/stan
 	@# Each release asks for one release of Pydantic AI, and comes later than that; what is used here works with newer ones.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "pydantic-evals>=2.62"
 	@touch $(VENV)/.runtime $@

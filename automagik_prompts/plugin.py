@@ -24,7 +24,7 @@ from automagik_prompts.domain.served import Explanation, Health, MissingMode, Se
 from automagik_prompts.following.memory.snapshot import Look, Snapshot
 from automagik_prompts.runtime import reporting
 from automagik_prompts.runtime.callbacks import OnChangeCallback
-from automagik_prompts.runtime.doors import PluginDoors
+from automagik_prompts.runtime.doors import Doors
 from automagik_prompts.runtime.lifecycle import Lifecycle
 from automagik_prompts.runtime.native import NativeThread
 from automagik_prompts.runtime.reader import Reader
@@ -34,7 +34,7 @@ from automagik_prompts.templating.access import ABSENT, builtin_value
 CallbackT = TypeVar("CallbackT", bound=OnChangeCallback)
 
 
-class PromptPlugin(PluginDoors):
+class PromptPlugin(Doors):
     """Serves the active prompts of a database to the agents of this process.
 
     Nothing starts and nothing is read before the first use. Agent runs only ever read memory. Edits are awaited and

@@ -149,6 +149,24 @@ COMMANDS = {
         "List the processes that follow the database, and how far.",
         "Run",
     ),
+    "token": CommandEntry(
+        "automagik_prompts.cli.commands.serving.token",
+        "token",
+        "Make, list or revoke tokens, which let programs in over the network.",
+        "Run",
+    ),
+    "serve": CommandEntry(
+        "automagik_prompts.cli.commands.serving.serve",
+        "serve",
+        "Serve the REST API by itself, to programs with tokens.",
+        "Run",
+    ),
+    "health": CommandEntry(
+        "automagik_prompts.cli.commands.serving.health",
+        "health",
+        "Show how a running process fares, by asking its health route.",
+        "Run",
+    ),
     "doctor": CommandEntry("doctor", "doctor", "Look for what could keep prompts from being served.", "Run"),
     "watch": CommandEntry("watch", "watch", "Follow what is served, live.", "Run"),
 }

@@ -1,4 +1,4 @@
-"""Moments as people give them: a date, a time of a day, or how long ago."""
+"""Moments as people give them: a date, a time of a day, or how long ago; and how long something is to last."""
 
 from __future__ import annotations
 
@@ -36,3 +36,20 @@ def moment(given: str, option: str, now: datetime | None = None) -> datetime:
             f"{option} {given!r} is no moment: say 2026-11-24, 2026-11-24T14:00, or 3d, 12h, 45m for so long ago"
         ) from None
     return found.astimezone(UTC)  # without a zone: the local one
+
+
+def duration(given: str, option: str) -> timedelta | None:
+    """Return how long something is to last; `None` for ever.
+
+    Args:
+        given: `90d`, `12h`, `45m`, `2w`, or `never`.
+        option: The option, for the message.
+
+    Raises:
+        typer.BadParameter: It is none of these.
+    """
+    if given.strip() == "never":
+        return None
+    if not (found := _AGO.fullmatch(given.strip())):
+        raise typer.BadParameter(f"{option} {given!r} is no time: say 90d, 12h, 45m, 2w, or never")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})

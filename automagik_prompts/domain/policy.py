@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
@@ -30,6 +31,7 @@ class Operation(StrEnum):
     APPROVE = "approve"
     DECLINE = "decline"
     SYNC = "sync"
+    TOKENS = "tokens"
 
 
 SWITCHES = frozenset({Operation.ACTIVATE, Operation.ROLLBACK, Operation.DEACTIVATE})
@@ -63,10 +65,10 @@ class Actor:
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", check_name(self.id, "actor's id"))
         check_optional(self.name, "actor's name")
-        for field in ("roles", "agents"):
-            given = getattr(self, field)
+        for name in ("roles", "agents"):
+            given = getattr(self, name)
             names = (given,) if isinstance(given, str) else given
-            object.__setattr__(self, field, tuple(map(normalized, names)))
+            object.__setattr__(self, name, tuple(map(normalized, names)))
 
     def __str__(self) -> str:
         return self.name or self.id
@@ -87,6 +89,48 @@ class Identity:
     """
 
     actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What lets a program in over the network, and as whom; the secret itself is kept nowhere.
+
+    Attributes:
+        id: Its number.
+        name: The program's name; while one token takes the place of another, both have it.
+        actor: Who the program is, and with which rights.
+        created_at: When it was made.
+        created_by: Who made it.
+        expires_at: When it lets nobody in any more; `None` for never.
+        revoked_at: When somebody has revoked it.
+        last_used_at: When it was used last, give or take a minute; `None` if it never was.
+    """
+
+    id: int
+    name: str
+    actor: Actor
+    created_at: datetime
+    created_by: str | None
+    expires_at: datetime | None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+    def is_usable(self, now: datetime) -> bool:
+        """Return whether it lets somebody in at a moment."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token that was just made, with its secret, which is shown this once.
+
+    Attributes:
+        token: What is kept of it.
+        secret: What the program sends as `Authorization: Bearer ...`.
+    """
+
+    token: Token
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Roles:
         for member in members:
             for role in member.roles:
                 if role not in ROLES:
-                    raise ConfigurationError(f"{member.id} has a role that there is not.{_no_such(role)}")
+                    raise ConfigurationError(f"{member.id} has a role that there is not.{no_such_role(role)}")
             self._members.setdefault(member.id, []).append(member)
 
     def __call__(
@@ -61,7 +61,7 @@ class Roles:
         have = f"the role{'s' if len(mine) > 1 else ''} {', '.join(mine)}" if mine else "no role"
         where = f" for {agent}" if agent else " for all agents"
         words = f"That takes the role {takes}; {actor} has {have}{where}."
-        words += "".join(_no_such(role) for role in mine if role not in ROLES)
+        words += "".join(no_such_role(role) for role in mine if role not in ROLES)
         if operation in SWITCHES and any(Operation.REQUEST in ROLES.get(role, ()) for role in mine):
             version = f" {after.version}" if after is not None and after.version is not None else " VERSION"
             words += f" It can be requested: automagik-prompts request {agent} {status_key}"
@@ -69,7 +69,8 @@ class Roles:
         return deny(words)
 
 
-def _no_such(role: str) -> str:
+def no_such_role(role: str) -> str:
+    """Return which roles there are, as a sentence with a blank before it, for who has given another one."""
     close = closest(role, ROLES)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f" There is no role {role!r}.{hint} There are: {', '.join(ROLES)}."

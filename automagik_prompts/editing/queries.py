@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from automagik_prompts.domain.keys import PromptKey, Status, StatusKeys, new_key
 from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
 from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.domain.summaries import Match, StatusSummary
 from automagik_prompts.domain.text import unified_diff
+from automagik_prompts.editing.access import tokens
 from automagik_prompts.editing.finding import find_agent, find_status, find_version
 from automagik_prompts.editing.finding import find_target as find_target
 from automagik_prompts.editing.finding import get_agent as get_agent
@@ -32,6 +33,16 @@ async def agents(database: Database) -> list[AgentInfo]:
         DatabaseUnavailableError: The database cannot be read now.
     """
     return await database.run(repository.get_agents)
+
+
+async def has_usable_token(database: Database) -> bool:
+    """Return whether there is a token that lets somebody in.
+
+    Raises:
+        DatabaseUnavailableError: The database cannot be read now.
+    """
+    now = datetime.now(UTC)
+    return any(one.is_usable(now) for one in await tokens.find_all(database))
 
 
 async def summaries(database: Database, agent: str | None = None) -> list[StatusSummary]:

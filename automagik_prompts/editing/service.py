@@ -20,6 +20,7 @@ from automagik_prompts.editing.verbs.looking import LookingVerbs
 from automagik_prompts.editing.verbs.restoring import RestoreVerbs
 from automagik_prompts.editing.verbs.review import ReviewVerbs
 from automagik_prompts.editing.verbs.texts import TextVerbs
+from automagik_prompts.editing.verbs.tokens import TokenVerbs
 from automagik_prompts.exceptions import DriftError
 from automagik_prompts.later import Later
 
@@ -32,7 +33,9 @@ else:
 T = TypeVar("T")
 
 
-class EditService(TextVerbs, ActivationVerbs, RestoreVerbs, ReviewVerbs, DriftVerbs, DraftVerbs, LookingVerbs):
+class EditService(
+    TextVerbs, ActivationVerbs, RestoreVerbs, ReviewVerbs, DriftVerbs, DraftVerbs, LookingVerbs, TokenVerbs
+):
     """What can be done to prompts; where it is done is a subclass' matter."""
 
     def acting_as(self, actor: Actor) -> EditService:

@@ -244,6 +244,7 @@ class Follower:
         async with self._loading:
             has_changed = await self._heartbeat.look(database, self._loader, forced=notified, now=self._now())
         if has_changed:
+            self._report(replace(self._status, changed_at=self._status.changed_at or self._now()))
             # What a clash of spellings kept from being written can be written when somebody has removed the other one.
             await (self._write_and_load if self._writer.clashes else self._load)(database)
         else:
@@ -307,6 +308,7 @@ class Follower:
     def _set_status(self, state: State, error: str | None = None) -> None:
         old, now = self._status, self._now()
         live = state is State.LIVE
+        is_behind = self._loader.has_work or not live
         # First of all: should the application's own logging fail, the state is known all the same.
         self._report(
             FollowerStatus(
@@ -321,6 +323,7 @@ class Follower:
                 clashes=self._writer.clashes,
                 is_filtered=self._loader.is_filtered,
                 unreported=self._heartbeat.unreported,
+                changed_at=old.changed_at if is_behind else None,
             )
         )
         if state is not old.state:

@@ -44,6 +44,8 @@ class FollowerStatus:
         clashes: The statuses whose texts were not written, as the database spells them otherwise.
         is_filtered: Whether row-level security may hide rows from this process' user.
         unreported: Why the process is not in the fleet, or its runs are not counted; `None` where it says so.
+        changed_at: When it was found that something had changed which is not served yet, on the monotonic clock; `None`
+            where all that is known of is served.
     """
 
     state: State
@@ -57,6 +59,7 @@ class FollowerStatus:
     clashes: tuple[SpellingClash, ...] = ()
     is_filtered: bool = False
     unreported: str | None = None
+    changed_at: float | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -1,15 +1,20 @@
-"""What a plugin offers over the network, each as an ASGI application that the application mounts where it likes."""
+"""What a plugin offers to those who come over the network."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from typing import Any
 
-from automagik_prompts.domain.policy import Identity
+from automagik_prompts.domain.policy import Actor, Identity
+from automagik_prompts.domain.served import Health
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.later import Later
 from automagik_prompts.runtime.edits import PluginEdits
+from automagik_prompts.runtime.probing import HealthApp
+from automagik_prompts.runtime.reader import Reader
+from automagik_prompts.runtime.tokens import TokenDoor
 
 # It is an extra: most processes have no use for it.
 _api = Later("automagik_prompts.api.app")
@@ -21,8 +26,15 @@ Identify = Callable[[Any], Identity | Awaitable[Identity | None] | None]
 """Tells who sends a request, from Starlette's `Request`; `None` where nobody is known."""
 
 
-class PluginDoors(PluginEdits):
-    """The doors of a plugin."""
+class Doors(PluginEdits):
+    """The ASGI applications of a plugin, and whom it lets in."""
+
+    reader: Reader
+    _tokens: TokenDoor | None = None
+
+    @abstractmethod
+    def health(self) -> Health:
+        """Return how the plugin fares."""
 
     def api(self, *, identify: Identify) -> Application:
         """Return the REST API, for `app.mount("/prompts", plugin.api(identify=...))`; it is under `/api/v1` there.
@@ -39,3 +51,41 @@ class PluginDoors(PluginEdits):
             raise ConfigurationError('The API needs FastAPI. Install it: pip install "automagik-prompts[api]"')
         made: Application = _api.create_api(self, identify)
         return made
+
+    def health_app(self, *, details: bool = False) -> HealthApp:
+        """Return an ASGI application for probes, as in `app.add_route("/health", plugin.health_app())`.
+
+        It can be mounted at any path. It answers 200 where prompts are served, also while the database is out, and 503
+        where none can be served yet; with `?live` it answers 200 as long as it answers.
+
+        Args:
+            details: Whether to name agents, errors and the process as well, for a route that only operators reach.
+        """
+        return HealthApp(self._life, self.reader, self.health, details=details)
+
+    async def token_actor(self, authorization: str | None) -> Actor | None:
+        """Return who is let in by a token; `None` for nobody.
+
+        Args:
+            authorization: The header `Authorization` of a request, such as `Bearer amp_...`.
+
+        Raises:
+            ConfigurationError: The plugin has no policy, so that everybody could do everything.
+            DatabaseUnavailableError: The database cannot be asked now, so nobody can be let in.
+        """
+        self.require_policy()
+        if self._tokens is None:
+            self._tokens = TokenDoor(self._life, self._read)
+        return await self._tokens.actor(authorization)
+
+    def require_policy(self) -> None:
+        """Make sure that something decides who may do what, before anybody is let in over the network.
+
+        Raises:
+            ConfigurationError: Nothing does, so that everybody could do everything.
+        """
+        if self.policy is None:
+            raise ConfigurationError(
+                "Without a policy a token's roles mean nothing: whoever has one could do everything. Give the plugin "
+                "one, such as PromptPlugin(policy=Roles())."
+            )

@@ -83,6 +83,22 @@ def health(life: Lifecycle, reader: Reader, plugin: DefaultPlugin) -> Health:
     )
 
 
+def problem_counts(life: Lifecycle, reader: Reader) -> dict[str, int]:
+    """Return what is wrong as codes and numbers, without a name of anything; empty where nothing is."""
+    following = life.state.status
+    counts = {
+        "unreadable": int(following.error is not None),
+        "unservable": len(_problems(life)),
+        "spelling": len(_clashes(life)),
+        "hidden_rows": len(following.warnings),
+        "unwritten": int(following.unwritten is not None),
+        "unheard": int(following.unheard is not None),
+        "unreported": int(following.unreported is not None),
+        "notice": len(reader.notices.problems),
+    }
+    return {code: count for code, count in counts.items() if count}
+
+
 def _agents(life: Lifecycle, snapshot: Snapshot | None) -> int:
     """Return how many agents have prompts here."""
     if snapshot is None:

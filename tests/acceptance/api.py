@@ -26,7 +26,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         "automagik_prompts",
         (
             *("Actor", "Roles", "Operation", "Decision", "ALLOW", "NEEDS_APPROVAL", "deny", "TextState"),
-            *("Protection", "ApprovalRequest", "RequestState", "Draft", "Drift"),
+            *("Protection", "ApprovalRequest", "RequestState", "Draft", "Drift", "Token", "NewToken"),
         ),
     ),
     "Which prompt said that": ("automagik_prompts", ("prompt_used", "PromptsUsed", "UsedPrompt", "strip_provenance")),
@@ -144,6 +144,7 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
 
 _BASES = {
     "PluginEdits": "runtime/edits.py",
+    "Doors": "runtime/doors.py",
     "EditService": "editing/service.py",
     "TextVerbs": "editing/verbs/texts.py",
     "ActivationVerbs": "editing/verbs/activation.py",
@@ -151,6 +152,7 @@ _BASES = {
     "DriftVerbs": "editing/verbs/drifting.py",
     "DraftVerbs": "editing/verbs/drafting.py",
     "LookingVerbs": "editing/verbs/looking.py",
+    "TokenVerbs": "editing/verbs/tokens.py",
     "PromptOptions": "agent/options.py",
 }
 """Classes that are not public themselves, and whose members belong to the public class that has them."""
@@ -201,7 +203,7 @@ def _is_hook(node: ast.ClassDef, method: ast.FunctionDef | ast.AsyncFunctionDef)
     if node.name == "ActivePrompt":
         return True
     return node.name == "PromptPlugin" and method.name in {
-        *("is_chosen", "is_started", "identity", "where", "actor", "visible")
+        *("is_chosen", "is_started", "identity", "where", "actor", "visible", "require_policy")
     }
 
 

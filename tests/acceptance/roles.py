@@ -168,12 +168,18 @@ ACTIONS = (
         names_agent=False,
     ),
     Action("`sync`", lambda edits, _: edits.sync(), ("sync", "--module", "shop"), names_agent=False),
+    Action(
+        "`token create`, as well as `list` and `revoke`",
+        lambda edits, _: edits.create_token("ci", roles=["viewer"]),
+        ("token", "create", "ci", "--role", "viewer"),
+        names_agent=False,
+    ),
 )
 
 UNTRIED = frozenset(
     {
         *("agents", "diff", "explain", "preview", "requests", "watch", "export"),
-        *("check", "doctor", "upgrade", "downgrade", "grants", "migrate-legacy"),
+        *("check", "doctor", "serve", "health", "upgrade", "downgrade", "grants", "migrate-legacy"),
     }
 )
 """The commands that are in no row of the table; the page says what holds for them."""

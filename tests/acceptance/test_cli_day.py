@@ -10,7 +10,7 @@ import pytest
 
 from automagik_prompts.cli.app import COMMANDS
 from automagik_prompts.cli.commands import legacy
-from automagik_prompts.cli.output import reports, review, schemas, served
+from automagik_prompts.cli.output import reports, review, schemas, served, serving
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.schema.migrations import all_migrations
 from tests.operator import Operator
@@ -48,6 +48,9 @@ SHAPES: dict[str, type[Shape]] = {
     "upgrade": reports.Upgraded,
     "downgrade": legacy.Downgraded,
     "migrate-legacy": legacy.LegacyReport,
+    "token": serving.TokenList,
+    "serve": serving.Served,
+    "health": serving.SeenHealth,
     "doctor": reports.Diagnosis,
     "watch": served.Watched,
 }
@@ -174,6 +177,11 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     assert "Quote all prices" in drift.three_ways.code.text
     assert run("keep", "maria", "APPROVED").active_version == 2
     assert not [one for one in run("check", code=3).findings if one.kind.value == "drift"]
+    made = run("token", "create", "ci", "--role", "editor", "--agent", "maria", "--expires", "12h")
+    assert (made.tokens[0].actor_id, made.tokens[0].created_by, len(made.secret)) == ("token:ci", "ana", 47)
+    assert [(one.name, one.agents, one.state) for one in run("token", "list").tokens] == [("ci", ["maria"], "usable")]
+    assert [one.state for one in run("token", "revoke", "1").tokens] == ["revoked"]
+    assert run("token", "list").tokens == []
     assert run("migrate-legacy", "--dry-run").pending == []
     assert len(run("downgrade", "--step", "4", "--yes").taken_back) == 3
     assert day.used == set(COMMANDS)

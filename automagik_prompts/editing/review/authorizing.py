@@ -17,6 +17,7 @@ _WORDS = {
     Operation.KEEP: "keep a person's version of",
     Operation.COMMENT: "comment on",
     Operation.DRAFT: "save a draft of",
+    Operation.TOKENS: "make, see or revoke tokens for",
 }
 
 

@@ -66,6 +66,13 @@ from automagik_prompts.storage.repository.requests import (
     lapse_requests,
 )
 from automagik_prompts.storage.repository.summaries import get_status_keys, get_summaries, get_version_digests
+from automagik_prompts.storage.repository.tokens import (
+    add_token,
+    find_token,
+    get_tokens,
+    note_token_use,
+    revoke_token,
+)
 from automagik_prompts.storage.repository.usage import get_usage
 from automagik_prompts.storage.repository.versions import (
     create_prompt,
@@ -108,6 +115,7 @@ __all__ = [
     "add_draft",
     "add_events",
     "add_request",
+    "add_token",
     "claim_key",
     "count_listeners",
     "create_prompt",
@@ -118,6 +126,7 @@ __all__ = [
     "find_answer",
     "find_code_default_prompt",
     "find_named",
+    "find_token",
     "forget_answers",
     "forget_dead",
     "get_activated_versions",
@@ -158,6 +167,7 @@ __all__ = [
     "get_status_revision",
     "get_summaries",
     "get_texts",
+    "get_tokens",
     "get_usage",
     "get_version",
     "get_version_digests",
@@ -169,8 +179,10 @@ __all__ = [
     "leave",
     "lock_agent",
     "lock_agents",
+    "note_token_use",
     "point_to_active",
     "reinstate",
+    "revoke_token",
     "save_draft",
     "set_agent_facts",
     "set_base",

@@ -1,0 +1,116 @@
+"""The command `serve`: the REST API by itself, for programs with tokens."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from importlib.util import find_spec
+from ipaddress import ip_address
+from typing import Annotated
+
+import typer
+
+from automagik_prompts.cli.output.serving import Served
+from automagik_prompts.cli.output.text import print_json, print_line, print_note
+from automagik_prompts.cli.session import Access, Session, command
+from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.roles import Roles
+from automagik_prompts.editing import queries
+from automagik_prompts.exceptions import ConfigurationError
+from automagik_prompts.plugin import PromptPlugin
+
+NOBODY = "(nobody)"
+"""The agent that such a server follows: it serves no texts to runs, and looks up everything when it is asked."""
+
+_NEEDED = ("fastapi", "uvicorn")
+_TAKEN = "Port {port} of {host} is taken by another program. End that one, or name another port: --port {next}"
+_EXTRA = (
+    "The REST API needs the extra api, of which {missing} is not installed. Run: pip install 'automagik-prompts[api]'"
+)
+
+
+@command
+def serve(
+    session: Session,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="The port; 0 for any that is free.")
+    ] = 8085,
+) -> None:
+    """Serve the REST API by itself, to programs with tokens, until it is told to end.
+
+    It is at /api/v1, and the health route for probes at /health. It ends in order at SIGTERM and Ctrl-C.
+    """
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        raise ConfigurationError(_EXTRA.format(missing=" and ".join(missing)))
+    policy = session.policy or Roles()  # without one everybody could do everything, whatever their token says
+    has_tokens = session.run(queries.has_usable_token, Access.WRITE)
+    listener = _listen(host, port)
+    with listener:
+        plugin = PromptPlugin(
+            session.settings.database_url,
+            only=[NOBODY],
+            seed=False,
+            disk_snapshot=False,
+            policy=policy,
+            registry=Registry(),
+        )
+        url = _url(listener)
+        if session.json:
+            print_json(Served(url=url, database=session.place, pid=os.getpid()), one_line=True)
+        else:
+            print_line(f"The REST API of {session.place} is at {url}/api/v1; Ctrl-C ends it.")
+        if not has_tokens:
+            print_note(
+                "Nobody is let in yet, as there is no usable token. Make one: automagik-prompts token create NAME "
+                "--role viewer"
+            )
+        if not _is_loopback(host):
+            print_note(
+                f"{host} can be reached from other machines, and tokens come unencrypted. Put a proxy with TLS before "
+                "it, or listen at 127.0.0.1."
+            )
+        # Not before it is known that the extra is installed.
+        from automagik_prompts.cli.commands.serving.running import run
+
+        run(plugin, listener)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens nowhere yet, but has its place.
+
+    Raises:
+        ConfigurationError: The place cannot be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror:
+        raise ConfigurationError(f"There is no address {host}. Name one of this machine: --host 127.0.0.1") from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        # What a server that has just ended has left behind does not count.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigurationError(_TAKEN.format(host=host, port=port, next=port + 1)) from None
+        why = (error.strerror or type(error).__name__).lower()
+        raise ConfigurationError(f"It cannot listen at {host}, port {port}: {why}.") from None
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -13,9 +13,9 @@ from fastapi import Depends, Header, Query, Request, Response
 from automagik_prompts.api.conditions import status_tag
 from automagik_prompts.api.identity import identified
 from automagik_prompts.api.limits import Limiter
+from automagik_prompts.api.models.views import EditView
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.stream import Feed
-from automagik_prompts.api.views import EditView
 from automagik_prompts.domain.edits import Answer, EditResult, RepeatKey
 from automagik_prompts.editing import repeating
 from automagik_prompts.editing.pages import MAX_PAGE

@@ -7,8 +7,8 @@ from typing import Any
 from starlette.requests import Request
 
 from automagik_prompts.api.conditions import status_tag
+from automagik_prompts.api.models.views import StatusView
 from automagik_prompts.api.segments import named
-from automagik_prompts.api.views import StatusView
 from automagik_prompts.editing import queries
 from automagik_prompts.exceptions import PromptsError
 

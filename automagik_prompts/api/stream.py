@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
+from automagik_prompts.api.models.views import EventView
 from automagik_prompts.api.problems import ProblemError
-from automagik_prompts.api.views import EventView
 from automagik_prompts.domain.records import Event
 from automagik_prompts.editing import feeding
 from automagik_prompts.editing.feeding import Horizon

@@ -8,26 +8,11 @@ from fastapi import APIRouter, Query, Response
 
 from automagik_prompts.api.conditions import agent_tag, status_tag
 from automagik_prompts.api.door import After, Limit, Who
+from automagik_prompts.api.models.bodies import CheckBody, PreviewBody
+from automagik_prompts.api.models.pages import AgentPage, MatchPage, StatusPage, VersionPage
+from automagik_prompts.api.models.texts import CheckView, DiffView, LineView, MatchView, PreviewView
+from automagik_prompts.api.models.views import AgentView, HealthView, StatusView, VersionText, VersionView, items
 from automagik_prompts.api.segments import AgentName, StatusName, VersionNumber
-from automagik_prompts.api.views import (
-    AgentPage,
-    AgentView,
-    CheckBody,
-    CheckView,
-    DiffView,
-    HealthView,
-    LineView,
-    MatchPage,
-    MatchView,
-    PreviewBody,
-    PreviewView,
-    StatusPage,
-    StatusView,
-    VersionPage,
-    VersionText,
-    VersionView,
-    items,
-)
 from automagik_prompts.domain.differences import compare
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.validation import MAX_VERSION

@@ -11,22 +11,13 @@ from fastapi.responses import StreamingResponse
 from automagik_prompts.api import stream
 from automagik_prompts.api.conditions import IfMatch, check_request, expected_revision, request_tag
 from automagik_prompts.api.door import After, Caller, Key, Limit, Who
+from automagik_prompts.api.models.bodies import Approval, CommentBody, Reason, RequestBody
+from automagik_prompts.api.models.pages import EventPage, RequestPage
+from automagik_prompts.api.models.views import EditView, EventView, RequestView, items
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.routes.looking import STATUS
 from automagik_prompts.api.routes.writing import WAITS
 from automagik_prompts.api.segments import AgentName, RequestNumber, StatusName
-from automagik_prompts.api.views import (
-    Approval,
-    CommentBody,
-    EditView,
-    EventPage,
-    EventView,
-    Reason,
-    RequestBody,
-    RequestPage,
-    RequestView,
-    items,
-)
 from automagik_prompts.domain.records import Action
 from automagik_prompts.domain.validation import MAX_VERSION
 

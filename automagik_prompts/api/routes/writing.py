@@ -8,21 +8,12 @@ from fastapi import APIRouter, Response
 
 from automagik_prompts.api.conditions import IfMatch, IfNoneMatch, draft_tag, expected_counter, expected_revision
 from automagik_prompts.api.door import Key, Who
+from automagik_prompts.api.models.bodies import Activation, DraftBody, Keeping, NewVersion, Switch, Withdrawal
+from automagik_prompts.api.models.pages import DraftList
+from automagik_prompts.api.models.views import DraftView, EditView, items
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.routes.looking import STATUS
 from automagik_prompts.api.segments import AgentName, StatusName, VersionNumber
-from automagik_prompts.api.views import (
-    Activation,
-    DraftBody,
-    DraftList,
-    DraftView,
-    EditView,
-    Keeping,
-    NewVersion,
-    Switch,
-    Withdrawal,
-    items,
-)
 
 router = APIRouter()
 VERSION = f"{STATUS}/versions/{{version}}"

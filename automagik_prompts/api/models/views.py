@@ -1,4 +1,4 @@
-"""What the API takes and gives, as models: they are the OpenAPI document, too."""
+"""What the API gives, as models: they are the OpenAPI document, too."""
 
 from __future__ import annotations
 
@@ -8,29 +8,18 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from automagik_prompts.domain.differences import Line
 from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
 from automagik_prompts.domain.review import ApprovalRequest, Draft, RequestState
 from automagik_prompts.domain.served import Health, State
-from automagik_prompts.domain.summaries import Match, Preview, StatusSummary
-from automagik_prompts.domain.validation import MAX_NAME_LENGTH, MAX_NOTE_LENGTH, MAX_TEXT_LENGTH, MAX_VERSION, Format
-
-Note = Field(None, max_length=MAX_NOTE_LENGTH, description="Why; kept in the events.")
-Number = Field(ge=1, le=MAX_VERSION, description="The version's number.")
+from automagik_prompts.domain.summaries import StatusSummary
 
 
 class View(BaseModel):
     """Something that the API gives."""
 
     model_config = ConfigDict(frozen=True)
-
-
-class Body(BaseModel):
-    """Something that the API takes; what it does not know is refused."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class AgentView(View):
@@ -227,95 +216,6 @@ class EventView(View):
         return cls(**{name: getattr(event, name) for name in cls.model_fields})
 
 
-class MatchView(View):
-    """A line in which the searched words stand."""
-
-    agent: str
-    status_key: str
-    version: int
-    active: bool
-    line: int
-    excerpt: str
-    start: int
-    end: int
-
-    @classmethod
-    def of(cls, match: Match) -> Self:
-        """Describe a match."""
-        return cls(
-            agent=match.agent,
-            status_key=match.prompt.status_key,
-            version=match.prompt.version,
-            active=match.prompt.is_active,
-            line=match.line,
-            excerpt=match.excerpt,
-            start=match.start,
-            end=match.end,
-        )
-
-
-class PreviewView(View):
-    """A text filled to be looked at."""
-
-    agent: str
-    status_key: str
-    version: int | None
-    text: str
-    missing: list[str]
-    variables: list[str]
-    units: int
-    tokens: int = Field(description="A rule of thumb: a quarter of the characters.")
-
-    @classmethod
-    def of(cls, one: Preview) -> Self:
-        """Describe a preview."""
-        facts = {name: getattr(one, name) for name in set(cls.model_fields) - {"missing", "variables"}}
-        return cls(missing=list(one.missing), variables=list(one.variables), **facts)
-
-
-class SpanView(View):
-    """A part of a line that changed or did not."""
-
-    text: str
-    changed: bool
-
-
-class LineView(View):
-    """A line of a difference, as people read it."""
-
-    kind: str
-    old: list[SpanView]
-    new: list[SpanView]
-    old_number: int | None
-    new_number: int | None
-
-    @classmethod
-    def of(cls, line: Line) -> Self:
-        """Describe a line."""
-        old, new = (
-            [SpanView(text=one.text, changed=one.is_changed) for one in spans] for spans in (line.old, line.new)
-        )
-        return cls(kind=line.kind, old=old, new=new, old_number=line.old_number, new_number=line.new_number)
-
-
-class DiffView(View):
-    """How two versions differ."""
-
-    old: int
-    new: int
-    equal: bool
-    unified: str
-    lines: list[LineView]
-
-
-class CheckView(View):
-    """What writing a text would say."""
-
-    agent: str
-    status_key: str
-    hints: list[str]
-
-
 class HealthView(View):
     """How this process fares."""
 
@@ -330,149 +230,6 @@ class HealthView(View):
         """Describe a process."""
         facts = {name: getattr(health, name) for name in set(cls.model_fields) - {"problems"}}
         return cls(problems=list(health.problems), **facts)
-
-
-class Paged(View):
-    """A part of what was asked for."""
-
-    next: str | None = Field(None, description="What to give as `after` for what comes next.")
-
-
-class AgentPage(Paged):
-    """Agents."""
-
-    items: list[AgentView]
-
-
-class StatusPage(Paged):
-    """Statuses."""
-
-    items: list[StatusView]
-
-
-class VersionPage(Paged):
-    """Versions."""
-
-    items: list[VersionView]
-
-
-class RequestPage(Paged):
-    """Requests for approval."""
-
-    items: list[RequestView]
-
-
-class EventPage(Paged):
-    """Events."""
-
-    items: list[EventView]
-
-
-class MatchPage(Paged):
-    """Matches."""
-
-    items: list[MatchView]
-
-
-class DraftList(View):
-    """One's own drafts."""
-
-    items: list[DraftView]
-
-
-class Reason(Body):
-    """Why something is done."""
-
-    note: str | None = Note
-
-
-class Switch(Reason):
-    """Why the active version changes."""
-
-    emergency: bool = Field(False, description="Whether to change a protected status without approval.")
-
-
-class Activation(Switch):
-    """Which version is to be active."""
-
-    version: int = Number
-
-
-class TextBody(Body):
-    """A text."""
-
-    text: str = Field(min_length=1, max_length=MAX_TEXT_LENGTH)
-    format: Format = "handlebars"
-
-
-class CheckBody(TextBody):
-    """A text to be checked."""
-
-    name: str | None = Field(None, max_length=MAX_NAME_LENGTH)
-    new_agent: bool = False
-    new_status: bool = False
-    allow_invisible: bool = False
-
-
-class NewVersion(CheckBody):
-    """A text to be written."""
-
-    note: str | None = Note
-    activate: bool = False
-    based_on: int | None = Field(None, ge=1, le=MAX_VERSION)
-    draft: int | None = Field(None, ge=1, le=MAX_VERSION, description="The counter of one's draft that it was.")
-    emergency: bool = False
-
-
-class DraftBody(TextBody):
-    """A draft to be saved."""
-
-    text: str = Field(max_length=MAX_TEXT_LENGTH)
-    note: str | None = Note
-    base_version: int | None = Field(None, ge=1, le=MAX_VERSION)
-
-
-class Withdrawal(Switch):
-    """Why a version is withdrawn."""
-
-    activate: int | None = Field(None, ge=1, le=MAX_VERSION, description="The version that takes its place.")
-
-
-class Keeping(Reason):
-    """Which version of the code was looked at."""
-
-    code_version: int | None = Field(None, ge=1, le=MAX_VERSION)
-
-
-class PreviewBody(Body):
-    """What to fill, and with what."""
-
-    values: dict[str, Any] = Field(default_factory=dict)
-    version: int | None = Field(None, ge=1, le=MAX_VERSION)
-    text: str | None = Field(None, max_length=MAX_TEXT_LENGTH)
-    format: Format = "handlebars"
-
-
-class RequestBody(Reason):
-    """What is asked for: a version, or none for a deactivation."""
-
-    version: int | None = Field(None, ge=1, le=MAX_VERSION)
-
-
-class Approval(Reason):
-    """How a request is approved."""
-
-    activate: bool = Field(True, description="Whether it is carried out at once when enough have approved.")
-
-
-class CommentBody(Body):
-    """A comment on a version, a status or a request."""
-
-    text: str = Field(min_length=1, max_length=MAX_NOTE_LENGTH)
-    agent: str | None = None
-    status_key: str | None = None
-    version: int | None = Field(None, ge=1, le=MAX_VERSION)
-    request: int | None = Field(None, ge=1, le=MAX_VERSION)
 
 
 def items(kind: type[Any], found: Sequence[Any]) -> list[Any]:

@@ -126,7 +126,7 @@ class PostgresEngine(PostgresCatalogue):
 
     def moment(self, seconds: float = 0.0) -> str:
         """Return the server's time."""
-        return f"now() + make_interval(secs => {float(seconds)})"
+        return f"now() + make_interval(secs => {float(seconds)})" if seconds else "now()"
 
     def returning(self, statement: str, columns: str, then: str | None = None) -> str | None:
         """Return a statement that writes as one that gives the rows that it wrote; Tortoise reads those of queries."""

@@ -29,7 +29,8 @@ async def get_summaries(db: BaseDBAsyncClient, agent_id: int | None = None) -> l
     )
     _, active = await db.execute_query(
         "SELECT p.id, p.agent_id, p.status_key, p.version, p.is_default_from_code, p.author, p.name, p.note, "
-        "p.created_at, p.updated_at, b.code_version AS based_on FROM prompts p LEFT JOIN prompt_bases b ON b.prompt_id = p.id "
+        "p.created_at, p.updated_at, b.code_version AS based_on FROM prompts p "
+        "LEFT JOIN prompt_bases b ON b.prompt_id = p.id "
         f"{where or 'WHERE '}{'AND ' if where else ''}p.is_active = true"
     )
     actives = {(row["agent_id"], row["status_key"]): row for row in map(dict, active)}

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from automagik_prompts.domain.fleet import Beat, DayCount, Follower, Following, Unserved, Usage
+from automagik_prompts.domain.running.fleet import Beat, Follower, Following, Unserved
+from automagik_prompts.domain.running.usage import DayCount, Usage
 from automagik_prompts.domain.summaries import Position
 from automagik_prompts.editing import commands
 from automagik_prompts.editing.direct import DatabaseEdits

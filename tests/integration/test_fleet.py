@@ -18,8 +18,9 @@ import pytest
 from automagik_prompts.database_url import sqlite_path
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.edits import EditResult
-from automagik_prompts.domain.fleet import Fleet, Following
+from automagik_prompts.domain.running.fleet import Fleet, Following
 from automagik_prompts.domain.served import State
+from automagik_prompts.domain.summaries import Changes
 from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.following import listening
 from automagik_prompts.following.fleet import heartbeat
@@ -442,14 +443,15 @@ async def test_signs_of_life_in_a_file_make_nobody_compare(
     started(launcher, members, sqlite_url, 3, heartbeat=0.1)
     await until_living(sqlite_url, {member.pid for member in members})
     rounds: list[bool] = []
-    raise_by_write = doubt.Doubt.raise_by_write
+    looked = doubt.Doubt.looked
 
-    def raising(self: doubt.Doubt, *, is_beat: bool) -> None:
+    def looking(self: doubt.Doubt, found: Changes, *, is_written: bool) -> None:
         before = self.is_raised
-        raise_by_write(self, is_beat=is_beat)
-        rounds.append(self.is_raised and not before)
+        looked(self, found, is_written=is_written)
+        if is_written:
+            rounds.append(self.is_raised and not before)
 
-    monkeypatch.setattr(doubt.Doubt, "raise_by_write", raising)
+    monkeypatch.setattr(doubt.Doubt, "looked", looking)
     await until(lambda: len(rounds) > 20, "others have written")
     assert not any(rounds)
     # A restore that comes in between is found all the same, at the next sign of life.

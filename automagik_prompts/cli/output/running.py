@@ -7,16 +7,8 @@ from typing import Literal
 
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.cli.output.text import plural, print_line, print_note
-from automagik_prompts.domain.fleet import (
-    NEVER,
-    Fleet,
-    FleetProcess,
-    Follower,
-    Followers,
-    Following,
-    Usage,
-    UsageByVersion,
-)
+from automagik_prompts.domain.running.fleet import Fleet, FleetProcess, Follower, Followers, Following
+from automagik_prompts.domain.running.usage import NEVER, Usage, UsageByVersion
 
 ProcessState = Literal["follows", "behind", "dead", "unknown"]
 """How a process stands: `unknown` where its word is about another server, as after a failover."""

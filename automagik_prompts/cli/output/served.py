@@ -7,7 +7,7 @@ from datetime import datetime
 
 from automagik_prompts.cli.output.running import FollowerList
 from automagik_prompts.cli.output.shape import Shape
-from automagik_prompts.domain.fleet import Followers
+from automagik_prompts.domain.running.fleet import Followers
 from automagik_prompts.domain.served import Explanation, ReasonCode, Source, State
 from automagik_prompts.domain.summaries import Preview
 

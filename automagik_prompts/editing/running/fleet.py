@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from automagik_prompts.domain.fleet import Fleet, FleetProcess, Follower, Followers, Following
 from automagik_prompts.domain.keys import Status, StatusKeys, new_key
+from automagik_prompts.domain.running.fleet import Fleet, FleetProcess, Follower, Followers, Following
 from automagik_prompts.editing.finding import find_agent
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database

@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from automagik_prompts.domain.edits import EditResult
-from automagik_prompts.domain.fleet import NEVER, Fleet, Followers, Usage
 from automagik_prompts.domain.keys import PromptKey, Status
 from automagik_prompts.domain.policy import Operation
+from automagik_prompts.domain.running.fleet import Fleet, Followers
+from automagik_prompts.domain.running.usage import NEVER, Usage
 from automagik_prompts.editing.verbs.base import Verbs
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.later import Later

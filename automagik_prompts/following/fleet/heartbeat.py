@@ -19,8 +19,8 @@ from uuid import uuid4
 
 from automagik_prompts.database_url import identity_of
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.fleet import Beat, Unserved
 from automagik_prompts.domain.log import logger
+from automagik_prompts.domain.running.fleet import Beat, Unserved
 from automagik_prompts.domain.served import State
 from automagik_prompts.domain.summaries import Changes, Position
 from automagik_prompts.domain.validation import MAX_NAME_LENGTH
@@ -168,11 +168,15 @@ class Heartbeat:
             try:
                 async with asyncio.timeout(WITHIN):
                     if database.is_embedded:
-                        self._said(beat, await database.transaction(repository.write_beat, beat), now)
+                        is_there = await database.transaction(repository.write_beat, beat)
                     else:
                         has_changed = await loader.look(database, forced=forced, beat=beat)
-                        self._said(beat, loader.found is not None and bool(loader.found.is_seen), now)
-                        return has_changed
+                        is_there = loader.found is not None and bool(loader.found.is_seen)
+                self._said(beat, is_there, now)
+                if not is_there and not beat.is_first:
+                    loader.compare_anew()  # taken for dead, or a backup was put back that does not know of this process
+                if not database.is_embedded:
+                    return has_changed
             except (PromptsError, TimeoutError) as error:
                 self._failed(error, now)
         has_changed = await loader.look(database, forced=forced)

@@ -14,7 +14,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
 
 from automagik_prompts.database_url import redacted_url
-from automagik_prompts.domain.fleet import Beat
+from automagik_prompts.domain.running.fleet import Beat
 from automagik_prompts.domain.summaries import Position
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.server_url import ServerUrl, missing_files, read_server_url

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from datetime import date, timedelta
 
-from automagik_prompts.domain.fleet import DayCount
+from automagik_prompts.domain.running.usage import DayCount
 from automagik_prompts.following.fleet.counting import TOLD_AT_ONCE, RunCounts
 from automagik_prompts.storage.repository.usage import TOLD_DAYS
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from automagik_prompts.domain.records import AgentInfo, Event, Prompt, Protection
     from automagik_prompts.domain.review import ApprovalRequest, Draft, Drift, RequestState
     from automagik_prompts.domain.roles import Roles
+    from automagik_prompts.domain.running.fleet import Fleet, FleetProcess, Followers, Following, FollowingProcess
+    from automagik_prompts.domain.running.usage import Usage
     from automagik_prompts.domain.served import Explanation, Health, PromptChange, ServedPrompt, Source, State
     from automagik_prompts.domain.summaries import Match, Preview, StatusSummary
     from automagik_prompts.editing.files.exporting import ExportedFile
@@ -75,6 +77,11 @@ __all__ = [
     "Event",
     "Explanation",
     "ExportedFile",
+    "Fleet",
+    "FleetProcess",
+    "Followers",
+    "Following",
+    "FollowingProcess",
     "Health",
     "InvalidPromptError",
     "Match",
@@ -104,6 +111,7 @@ __all__ = [
     "SyncResult",
     "TextState",
     "UnexposedVariableError",
+    "Usage",
     "UsedPrompt",
     "default_plugin",
     "deny",
@@ -132,6 +140,8 @@ _MODULES = {
     "domain.records": ("AgentInfo", "Event", "Prompt", "Protection"),
     "domain.review": ("ApprovalRequest", "Draft", "Drift", "RequestState"),
     "domain.roles": ("Roles",),
+    "domain.running.fleet": ("Fleet", "FleetProcess", "Followers", "Following", "FollowingProcess"),
+    "domain.running.usage": ("Usage",),
     "domain.served": ("Explanation", "Health", "PromptChange", "ServedPrompt", "Source", "State"),
     "domain.summaries": ("Match", "Preview", "StatusSummary"),
     "editing.files.exporting": ("ExportedFile",),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from automagik_prompts.domain.running.fleet import Beat, Follower, Following, Unserved
+from automagik_prompts.domain.running.fleet import Beat, Following, FollowingProcess, Unserved
 from automagik_prompts.domain.running.usage import DayCount, Usage
 from automagik_prompts.domain.summaries import Position
 from automagik_prompts.editing import commands
@@ -197,7 +197,7 @@ async def test_waiting_is_bounded_and_names_who_does_not_follow(database: Databa
     assert done.active_version == 2
     assert done.followers is not None
     (late,) = done.followers.late
-    assert isinstance(late, Follower)
+    assert isinstance(late, FollowingProcess)
     assert str(late).startswith("web:7 has not read it, seen ")
     await say(database, beat("late", position=await position(database)))
     back = await edit.rollback("stan", "default")
@@ -213,3 +213,15 @@ async def test_usage_of_an_agents_versions(database: Database) -> None:
     await edit.create("stan", "default", "Two.")
     await say(database, beat(runs=(DayCount(1, TODAY, 5),)))
     assert await edit.usage("stan") == {("default", 1): Usage(5, 5, TODAY), ("default", 2): Usage(0, 0, None)}
+
+
+async def test_who_may_not_look_has_activated_all_the_same(database: Database) -> None:
+    """An edit is done before anybody waits: where the fleet cannot be read, the result says so."""
+    edit = DatabaseEdits(database)
+    await edit.create("stan", "default", "Two.")
+    await execute(database.url, "ALTER TABLE prompt_processes RENAME TO elsewhere")
+    done = await edit.activate("stan", "default", 2, wait=5)
+    assert done.active_version == 2
+    assert done.followers is not None
+    assert "prompt_processes" in (done.followers.error or "")
+    assert done.followers.processes == ()

@@ -125,7 +125,7 @@ class Following(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Follower:
+class FollowingProcess:
     """How far one process has followed what is active for an agent and status.
 
     Attributes:
@@ -160,15 +160,17 @@ class Followers:
         version: The version that is active; `None` where none is.
         processes: The living processes.
         unknown: As for `Fleet`.
+        error: Why it could not be read, where somebody has waited for it after an edit, which is done.
     """
 
     agent: str
     status_key: str
     version: int | None
-    processes: tuple[Follower, ...]
+    processes: tuple[FollowingProcess, ...]
     unknown: int = 0
+    error: str | None = None
 
     @property
-    def late(self) -> tuple[Follower, ...]:
+    def late(self) -> tuple[FollowingProcess, ...]:
         """Those that do not serve it, and should."""
         return tuple(one for one in self.processes if one.following not in {Following.SERVES, Following.APART})

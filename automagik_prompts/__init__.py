@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from automagik_prompts.domain.records import AgentInfo, Event, Prompt, Protection
     from automagik_prompts.domain.review import ApprovalRequest, Draft, Drift, RequestState
     from automagik_prompts.domain.roles import Roles
+    from automagik_prompts.domain.running.fleet import Fleet, FleetProcess, Followers, Following, FollowingProcess
+    from automagik_prompts.domain.running.usage import Usage
     from automagik_prompts.domain.served import Explanation, Health, PromptChange, ServedPrompt, Source, State
     from automagik_prompts.domain.summaries import Match, Preview, StatusSummary
     from automagik_prompts.editing.files.exporting import ExportedFile
@@ -79,6 +81,11 @@ __all__ = [
     "Event",
     "Explanation",
     "ExportedFile",
+    "Fleet",
+    "FleetProcess",
+    "Followers",
+    "Following",
+    "FollowingProcess",
     "Health",
     "Identity",
     "InvalidPromptError",
@@ -114,6 +121,7 @@ __all__ = [
     "TextState",
     "Token",
     "UnexposedVariableError",
+    "Usage",
     "UsedPrompt",
     "default_plugin",
     "deny",
@@ -145,6 +153,8 @@ _MODULES = {
     "domain.records": ("AgentInfo", "Event", "Prompt", "Protection"),
     "domain.review": ("ApprovalRequest", "Draft", "Drift", "RequestState"),
     "domain.roles": ("Roles",),
+    "domain.running.fleet": ("Fleet", "FleetProcess", "Followers", "Following", "FollowingProcess"),
+    "domain.running.usage": ("Usage",),
     "domain.served": ("Explanation", "Health", "PromptChange", "ServedPrompt", "Source", "State"),
     "domain.summaries": ("Match", "Preview", "StatusSummary"),
     "editing.files.exporting": ("ExportedFile",),

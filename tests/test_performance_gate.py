@@ -209,6 +209,47 @@ async def test_an_activation_takes_eight_round_trips(
     assert len(edit) <= 8, edit
 
 
+async def test_a_sign_of_life_is_part_of_the_look(
+    make_plugin: MakePlugin, postgres_url: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process says that it is there, and how often it has sent what, in the one statement that looks for changes."""
+    async with Database(postgres_url) as database:
+        await upgrade(database)
+    registry.declare("stan", {"default": "One."}, where="test")
+    plugin = make_plugin(postgres_url, startup_timeout=_PATIENCE, heartbeat=0.2)
+    await plugin.ready()
+    agent = Agent(TestModel(), capabilities=[ActivePrompt("stan", plugin=plugin)])
+    asked: list[str] = []
+    for name in ("execute", "fetch", "fetchrow", "executemany"):
+        monkeypatch.setattr(asyncpg.Connection, name, _told(getattr(asyncpg.Connection, name), asked))
+    await agent.run("hello")
+    await until(lambda: any("INTO prompt_usage" in one for one in asked), "the run is counted")
+    await until(lambda: sum("UPDATE prompt_processes" in one for one in asked) > 5, "it has said so some times")
+    writes = ("INTO prompt_processes", "UPDATE prompt_processes", "INTO prompt_usage")
+    said = [one for one in asked if any(part in one for part in writes)]
+    assert all("pg_current_snapshot()::text AS position" in one for one in said)
+
+
+async def test_a_run_is_counted_once_and_without_a_wait(
+    make_plugin: MakePlugin, sqlite_url: str, registry: Registry
+) -> None:
+    """Each run adds one number to a list, however many requests it makes; nothing else happens in it for that."""
+    prompt("You are Stan.", agent="stan", registry=registry)
+    async with make_plugin(sqlite_url, startup_timeout=_PATIENCE) as plugin:
+        await until(lambda: plugin.resolve("stan").prompt_id, "the version is known")
+        agent = Agent(TestModel(), capabilities=[ActivePrompt("stan", plugin=plugin)])
+
+        @agent.tool_plain
+        def look() -> str:
+            return "seen"
+
+        sent: list[int] = []
+        plugin.reader.report_sent = sent.append
+        for _ in range(3):
+            assert len((await agent.run("hello")).all_messages()) == 4  # two requests
+        assert sent == [plugin.resolve("stan").prompt_id] * 3
+
+
 def _told(function: Callable[..., Any], asked: list[str]) -> Callable[..., Any]:
     """Return a method of a connection that takes note of its statements."""
 

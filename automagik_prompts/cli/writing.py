@@ -118,7 +118,8 @@ def report(session: Session, change: EditResult, action: Action | None = None) -
         print_edit(change, action)
         if change.followers is not None:
             print_followers(change.followers)
-    if change.is_waiting or (change.followers is not None and change.followers.late):
+    waited = change.followers
+    if change.is_waiting or (waited is not None and (waited.late or waited.error)):
         raise typer.Exit(FOUND)
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from automagik_prompts.domain.fleet import Followers
 from automagik_prompts.domain.keys import PromptKey, SpellingClash
 from automagik_prompts.domain.policy import Actor
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.review import ApprovalRequest
+from automagik_prompts.domain.running.fleet import Followers
 from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, check_name, check_optional, is_blank
 from automagik_prompts.exceptions import InvalidPromptError
 

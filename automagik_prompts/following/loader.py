@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.fleet import Beat
+from automagik_prompts.domain.running.fleet import Beat
 from automagik_prompts.domain.summaries import AgentState, Changes, Position
 from automagik_prompts.exceptions import SchemaError
 from automagik_prompts.following.memory.doubt import BEFORE_ALL, Doubt
@@ -140,22 +140,21 @@ class Loader:
         version = await self._ask(database, repository.get_data_version)
         if version is not None:
             if self._data_version is None:
-                self._compare_anew()  # a file may have been replaced meanwhile, and nothing that can be asked says so
+                self.compare_anew()  # a file may have been replaced meanwhile, and nothing that can be asked says so
             elif version == self._data_version and not (self._doubt.is_raised or forced or self._held or self.has_work):
                 return False
         # Whoever is told of a change reads that; what nobody tells of is looked for when there is nothing else to do.
         size = 0 if forced or (version is not None and not self._doubt.is_raised) else repository.SLICE
         found = await self._ask(database, repository.get_changes, self._position, self._doubt.after, size, beat)
-        last_beat, self.found = self.found.last_beat if self.found is not None else None, found
+        self.found = found
         self._is_replica, self.is_filtered = found.is_replica, found.is_filtered
         self.has_log = bool(found.position.server)
         if found.agents is None:
-            self._compare_anew()
+            self.compare_anew()
         else:
             self._pending |= {number: change for number, change in found.agents if self._done.get(number) != change}
             self._done = {number: change for number, change in found.agents if self._done.get(number) == change}
-            if self._data_version not in {None, version} and not found.agents:
-                self._doubt.raise_by_write(is_beat=found.last_beat != last_beat)
+        self._doubt.looked(found, is_written=self._data_version not in {None, version})
         self._position, self._data_version = found.position, version
         if self._is_whole and self._is_compared and size:
             self._compare_slice(found.slice)
@@ -278,7 +277,8 @@ class Loader:
         found = self.holding.differing(states, after, self._doubt.compared(states), is_same)
         self._pending = dict.fromkeys(found, 0) | self._pending
 
-    def _compare_anew(self) -> None:
+    def compare_anew(self) -> None:
+        """Compare all agents with what was read: there is reason to think that the database is another one."""
         self._is_compared = False
         self._doubt.settle()
         self._after = BEFORE_ALL

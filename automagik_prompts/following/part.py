@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.fleet import Beat
+from automagik_prompts.domain.running.fleet import Beat
 from automagik_prompts.following.loader import Loader, ReadAhead
 from automagik_prompts.following.memory.holding import Holding
 from automagik_prompts.following.memory.snapshot import Look, Snapshot

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from random import SystemRandom
 from typing import Protocol
 
@@ -126,13 +127,12 @@ class Polling:
 
     async def wait(self, seconds: float) -> bool:
         """Return after so many seconds, or when woken."""
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), seconds)
-        except TimeoutError:
-            return False
-        finally:
-            self._woken.clear()
-        return True
+        # Asked, not concluded from the timeout: in a process that was stopped for a while both come at once.
+        is_woken = self._woken.is_set()
+        self._woken.clear()
+        return is_woken
 
     def wake(self) -> None:
         """End the present wait, or the next one if there is none."""

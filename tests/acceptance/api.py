@@ -31,6 +31,10 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "Which prompt said that": ("automagik_prompts", ("prompt_used", "PromptsUsed", "UsedPrompt", "strip_provenance")),
     "Other versions": ("automagik_prompts", ("prompt_version", "replay", "Replay", "ReplayedTurn")),
+    "What runs": (
+        "automagik_prompts",
+        ("Fleet", "FleetProcess", "Followers", "FollowingProcess", "Following", "Usage"),
+    ),
     "Values": (
         "automagik_prompts",
         (

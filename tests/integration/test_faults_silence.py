@@ -161,7 +161,7 @@ async def test_fault_45_connection_dies_with_a_commit(
 ) -> None:
     """A commit that was sent and not answered may have been done: the error says that this is not known."""
     registry.declare("a", {"default": "first"}, where="here")
-    plugin = make_plugin(proxy.url(ready_url), startup_timeout=30)
+    plugin = make_plugin(proxy.url(ready_url), startup_timeout=30, heartbeat=0)  # nothing else is to be committed
     await plugin.ready()
     proxy.swallow_after(b"COMMIT")
     began = time.monotonic()

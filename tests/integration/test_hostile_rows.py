@@ -57,14 +57,14 @@ async def test_fault_56_hostile_rows(database_url: str, registry: Registry, make
     chance = random.Random(seed)
     registry.declare("good", {"default": "code"}, where="here", variables=["name"])
     registry.declare("bad", {"default": "bad code"}, where="here", variables=["name"])
-    plugin = make_plugin(database_url, poll_interval=0.05)
+    plugin = make_plugin(database_url, poll_interval=0.05, heartbeat=0)  # the test reads before it writes
     await plugin.ready()
     async with Database(database_url) as database:
         for round_ in range(4):
             await database.transaction(write, chance, 8)
             text = f"round {round_}"
             await plugin.create("good", "default", text, activate=True)
-            fresh = make_plugin(database_url, disk_snapshot=False)
+            fresh = make_plugin(database_url, disk_snapshot=False, heartbeat=0)
             await fresh.ready()
             for one in (plugin, fresh):
                 await until(partial(serves, one, text), "the good agent is followed")
@@ -81,7 +81,7 @@ async def test_fault_74_names_that_forge_lines(
 ) -> None:
     """A line break or an escape in a name that SQL has written begins no line in a log and moves no cursor."""
     registry.declare("bad", {"default": "bad code"}, where="here")
-    plugin = make_plugin(database_url)
+    plugin = make_plugin(database_url, heartbeat=0)  # as above
     await plugin.ready()
     async with Database(database_url) as database:
         await database.transaction(write, random.Random(1), 12)

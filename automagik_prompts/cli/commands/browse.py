@@ -35,8 +35,8 @@ from automagik_prompts.cli.output.text import (
     when,
 )
 from automagik_prompts.cli.session import Session, command, looking
-from automagik_prompts.domain.fleet import UsageByVersion
 from automagik_prompts.domain.records import AgentInfo, Prompt
+from automagik_prompts.domain.running.usage import UsageByVersion
 from automagik_prompts.domain.summaries import StatusSummary
 from automagik_prompts.editing import checks, queries
 from automagik_prompts.editing.findings import Kind

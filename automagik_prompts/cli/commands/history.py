@@ -14,8 +14,8 @@ from automagik_prompts.cli.output.schemas import EventLine, EventList, UsedVersi
 from automagik_prompts.cli.output.tables import columns, print_table
 from automagik_prompts.cli.output.text import is_terminal, print_json, print_line, when
 from automagik_prompts.cli.session import Session, command, looking
-from automagik_prompts.domain.fleet import UsageByVersion
 from automagik_prompts.domain.records import Action, Event, Prompt
+from automagik_prompts.domain.running.usage import UsageByVersion
 from automagik_prompts.editing import queries
 from automagik_prompts.editing.pages import MAX_PAGE
 from automagik_prompts.editing.running.usage import usage

@@ -7,16 +7,8 @@ from typing import Literal
 
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.cli.output.text import plural, print_line, print_note
-from automagik_prompts.domain.fleet import (
-    NEVER,
-    Fleet,
-    FleetProcess,
-    Follower,
-    Followers,
-    Following,
-    Usage,
-    UsageByVersion,
-)
+from automagik_prompts.domain.running.fleet import Fleet, FleetProcess, Followers, Following, FollowingProcess
+from automagik_prompts.domain.running.usage import NEVER, Usage, UsageByVersion
 
 ProcessState = Literal["follows", "behind", "dead", "unknown"]
 """How a process stands: `unknown` where its word is about another server, as after a failover."""
@@ -88,7 +80,7 @@ class FollowerLine(Shape):
     seen_at: datetime
 
     @classmethod
-    def of(cls, follower: Follower) -> FollowerLine:
+    def of(cls, follower: FollowingProcess) -> FollowerLine:
         """Describe a process."""
         one = follower.process
         return cls(
@@ -109,6 +101,7 @@ class FollowerList(Shape):
     processes: list[FollowerLine]
     late: int
     unknown: int
+    error: str | None
 
     @classmethod
     def of(cls, followers: Followers) -> FollowerList:
@@ -118,6 +111,7 @@ class FollowerList(Shape):
             processes=list(map(FollowerLine.of, followers.processes)),
             late=len(followers.late),
             unknown=followers.unknown,
+            error=followers.error,
         )
 
 
@@ -147,7 +141,9 @@ def print_followers(followers: Followers) -> None:
     """Print how many processes serve what is active, and which ones do not."""
     asked = [one for one in followers.processes if one.following is not Following.APART]
     late = followers.late
-    if not asked:
+    if followers.error is not None:
+        print_line(f"Who serves it cannot be read: {followers.error}")
+    elif not asked:
         print_line("No process says that it follows.")
     elif not late:
         print_line(f"{plural(len(asked), 'process serves', 'processes serve')} it")

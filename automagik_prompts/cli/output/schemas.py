@@ -9,8 +9,8 @@ from automagik_prompts.cli.output.review import RequestLine
 from automagik_prompts.cli.output.running import FollowerList, UsageLine
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.domain.edits import EditResult, RestoreStep
-from automagik_prompts.domain.fleet import NEVER, UsageByVersion
 from automagik_prompts.domain.records import Action, Approval, Event, Prompt
+from automagik_prompts.domain.running.usage import NEVER, UsageByVersion
 from automagik_prompts.domain.summaries import Match, StatusSummary
 from automagik_prompts.domain.validation import Format
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from automagik_prompts.cli.output.running import FollowerList
 from automagik_prompts.cli.output.shape import Shape
-from automagik_prompts.domain.fleet import Followers
+from automagik_prompts.domain.running.fleet import Followers
 from automagik_prompts.domain.served import Explanation, ReasonCode, Source, State
 from automagik_prompts.domain.summaries import Preview
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from automagik_prompts.domain.fleet import Fleet, FleetProcess, Follower, Followers, Following
 from automagik_prompts.domain.keys import Status, StatusKeys, new_key
+from automagik_prompts.domain.running.fleet import Fleet, FleetProcess, Followers, Following, FollowingProcess
 from automagik_prompts.editing.finding import find_agent
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -42,15 +42,15 @@ def _fleet(processes: list[FleetProcess], listeners: int) -> Fleet:
     return Fleet(tuple(processes), max(0, listeners - sum(one.is_alive for one in processes)))
 
 
-def _follower(process: FleetProcess, agent: str, status_key: str, version: int | None) -> Follower:
+def _follower(process: FleetProcess, agent: str, status_key: str, version: int | None) -> FollowingProcess:
     """Return how far a process has followed."""
     if process.follows is not None and agent not in process.follows:
-        return Follower(process, Following.APART)
+        return FollowingProcess(process, Following.APART)
     if process.behind is None:
-        return Follower(process, Following.UNKNOWN)
+        return FollowingProcess(process, Following.UNKNOWN)
     if process.behind:
-        return Follower(process, Following.BEHIND)
+        return FollowingProcess(process, Following.BEHIND)
     for problem in process.problems:
         if (problem.agent, problem.status_key, problem.version) == (agent, status_key, version):
-            return Follower(process, Following.REFUSES, problem.reason)
-    return Follower(process, Following.SERVES)
+            return FollowingProcess(process, Following.REFUSES, problem.reason)
+    return FollowingProcess(process, Following.SERVES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automagik_prompts.domain.fleet import UsageByVersion
+from automagik_prompts.domain.running.usage import UsageByVersion
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database

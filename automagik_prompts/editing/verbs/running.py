@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from automagik_prompts.domain.edits import EditResult
-from automagik_prompts.domain.fleet import NEVER, Fleet, Followers, Usage
 from automagik_prompts.domain.keys import PromptKey, Status
 from automagik_prompts.domain.policy import Operation
+from automagik_prompts.domain.running.fleet import Fleet, Followers
+from automagik_prompts.domain.running.usage import NEVER, Usage
 from automagik_prompts.editing.verbs.base import Verbs
-from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.exceptions import DatabaseUnavailableError, InvalidPromptError, SchemaError
 from automagik_prompts.later import Later
 
 if TYPE_CHECKING:
@@ -85,7 +86,11 @@ class RunningVerbs(Verbs):
             return done
         key, until = PromptKey(done.agent.name, done.status_key), time.monotonic() + wait
         while True:
-            found = await self._read(lambda database: fleets.followers(database, *key))
+            try:
+                found = await self._read(lambda database: fleets.followers(database, *key))
+            except (DatabaseUnavailableError, SchemaError) as error:
+                # It is done. Whoever may activate may not be allowed to read that, or the connection is lost by now.
+                return replace(done, followers=Followers(*key, done.active_version, (), error=error.message))
             left = until - time.monotonic()
             if not found.late or left <= 0:
                 return replace(done, followers=found)

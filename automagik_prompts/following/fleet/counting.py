@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from automagik_prompts.domain.fleet import DayCount
+from automagik_prompts.domain.running.usage import DayCount
 from automagik_prompts.storage.repository.usage import TOLD_DAYS
 
 TOLD_AT_ONCE = 1_000

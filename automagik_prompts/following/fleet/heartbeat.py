@@ -19,10 +19,10 @@ from uuid import uuid4
 
 from automagik_prompts.database_url import identity_of
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.fleet import Beat, Unserved
 from automagik_prompts.domain.log import logger
+from automagik_prompts.domain.running.fleet import Beat, Unserved
 from automagik_prompts.domain.served import State
-from automagik_prompts.domain.summaries import Position
+from automagik_prompts.domain.summaries import Changes, Position
 from automagik_prompts.domain.validation import MAX_NAME_LENGTH
 from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.following.fleet.counting import RunCounts
@@ -163,20 +163,24 @@ class Heartbeat:
             TimeoutError: The database did not answer in time.
             PromptsError: The database cannot be read.
         """
+        self._note(loader.found)
         if self._may_say and now >= self._from and (beat := self._beat()) is not None:
             try:
                 async with asyncio.timeout(WITHIN):
                     if database.is_embedded:
-                        self._said(beat, await database.transaction(repository.write_beat, beat), now)
+                        is_there = await database.transaction(repository.write_beat, beat)
                     else:
                         has_changed = await loader.look(database, forced=forced, beat=beat)
-                        self._said(beat, loader.found is not None and bool(loader.found.is_seen), now)
-                        return has_changed
+                        is_there = loader.found is not None and bool(loader.found.is_seen)
+                self._said(beat, is_there, now)
+                if not is_there and not beat.is_first:
+                    loader.compare_anew()  # taken for dead, or a backup was put back that does not know of this process
+                if not database.is_embedded:
+                    return has_changed
             except (PromptsError, TimeoutError) as error:
                 self._failed(error, now)
         has_changed = await loader.look(database, forced=forced)
-        if (found := loader.found) is not None:
-            self._refused, self._is_uncounted = found.unable, found.is_uncounted
+        self._note(loader.found)
         return has_changed
 
     async def clean(self, database: Database) -> None:
@@ -226,6 +230,11 @@ class Heartbeat:
             seconds=self._settings.heartbeat * MISSED,
             runs=runs,
         )
+
+    def _note(self, found: Changes | None) -> None:
+        """Take note of what a look has found about what may be said: what a server refuses stands in its log."""
+        if found is not None:
+            self._refused, self._is_uncounted = found.unable, found.is_uncounted
 
     def _said(self, beat: Beat, is_there: bool, now: float) -> None:
         """Take note of what has become of a word."""

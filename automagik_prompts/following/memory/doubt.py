@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from automagik_prompts.domain.summaries import AgentState
+from automagik_prompts.domain.summaries import AgentState, Changes
 from automagik_prompts.storage.repository import SLICE
 
 BEFORE_ALL = 1 - 2**63
@@ -28,6 +28,7 @@ class Doubt:
         self.after = BEFORE_ALL
         self._now = now
         self._since = now()
+        self._last_beat = ""
         # How often slices must still come to the end until all was compared since somebody else wrote.
         self._rounds = 0
 
@@ -40,14 +41,18 @@ class Doubt:
         """Take note that all is compared anyway."""
         self._since = self._now()
 
-    def raise_by_write(self, *, is_beat: bool) -> None:
-        """Take note that somebody has written, and that the log does not know what: another application, or a restore.
+    def looked(self, found: Changes, *, is_written: bool) -> None:
+        """Take note of what a look has found.
 
         Args:
-            is_beat: Whether a process has said that it is there. Then that is all, but now and then: both may come
-                between two looks.
+            found: What it has found.
+            is_written: Whether somebody has written since the last one. Where the log does not know what, it was
+                another application, or a restore; or a process has only said that it is there. Then all are compared
+                but now and then, as both may come between two looks. A restore does not bring a later word.
         """
-        if not is_beat or self._now() - self._since >= COMPARE_ANYWAY:
+        is_beat = (found.last_beat or "") > self._last_beat
+        self._last_beat = found.last_beat or ""
+        if is_written and found.agents == () and (not is_beat or self._now() - self._since >= COMPARE_ANYWAY):
             self._rounds = 1 if self.after == BEFORE_ALL else 2
             self.settle()
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from automagik_prompts.database_url import Dialect
-from automagik_prompts.domain.fleet import Beat
+from automagik_prompts.domain.running.fleet import Beat
 from automagik_prompts.domain.summaries import Position
 
 TRIGGERS = 8

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automagik_prompts.domain.fleet import Beat
+    from automagik_prompts.domain.running.fleet import Beat
     from automagik_prompts.storage.dialects.base import Engine
 
 _NEW = (

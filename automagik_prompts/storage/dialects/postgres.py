@@ -14,7 +14,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
 
 from automagik_prompts.database_url import redacted_url
-from automagik_prompts.domain.fleet import Beat
+from automagik_prompts.domain.running.fleet import Beat
 from automagik_prompts.domain.summaries import Position
 from automagik_prompts.exceptions import ConfigurationError
 from automagik_prompts.server_url import ServerUrl, missing_files, read_server_url
@@ -114,7 +114,7 @@ class PostgresEngine(PostgresCatalogue):
 
     def moment(self, seconds: float = 0.0) -> str:
         """Return the server's time."""
-        return f"now() + make_interval(secs => {float(seconds)})"
+        return f"now() + make_interval(secs => {float(seconds)})" if seconds else "now()"
 
     def returning(self, statement: str, columns: str, then: str | None = None) -> str | None:
         """Return a statement that writes as one that gives the rows that it wrote; Tortoise reads those of queries."""

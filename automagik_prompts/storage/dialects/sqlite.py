@@ -14,7 +14,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
 
 from automagik_prompts.database_url import sqlite_path
-from automagik_prompts.domain.fleet import Beat
+from automagik_prompts.domain.running.fleet import Beat
 from automagik_prompts.domain.summaries import Position
 from automagik_prompts.storage.dialects.base import (
     TRIGGERS,

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
 
-from automagik_prompts.domain.fleet import Beat
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo
+from automagik_prompts.domain.running.fleet import Beat
 from automagik_prompts.domain.summaries import AgentState, Changes, Position, WithdrawnVersion
 from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.repository.mapping import (

@@ -7,7 +7,7 @@ from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts.domain.fleet import Beat, FleetProcess, Unserved
+from automagik_prompts.domain.running.fleet import Beat, FleetProcess, Unserved
 from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.dialects.beats import row_statement
 from automagik_prompts.storage.models import UtcField

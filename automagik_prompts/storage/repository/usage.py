@@ -9,7 +9,8 @@ from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from automagik_prompts.domain.fleet import RECENT_DAYS, Beat, Usage
+from automagik_prompts.domain.running.fleet import Beat
+from automagik_prompts.domain.running.usage import RECENT_DAYS, Usage
 from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.repository.mapping import chunks, numbers
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -65,3 +67,16 @@ def test_the_applications_random_numbers_stay_its_own() -> None:
     assert backoff(0, 1.0, 5.0) != backoff(0, 1.0, 5.0)
     assert spacing(3) > 0
     assert random.getstate() == before
+
+
+async def test_a_signal_that_comes_with_the_timeout_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process that was stopped for a while both come at once; the change must not be found a minute later."""
+    changes = Polling(60)
+
+    async def late(waiting: Coroutine[Any, Any, bool], _seconds: float) -> None:
+        waiting.close()
+        changes.wake()
+        raise TimeoutError
+
+    monkeypatch.setattr(asyncio, "wait_for", late)
+    assert await changes.wait(0.01)

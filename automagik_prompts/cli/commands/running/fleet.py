@@ -12,7 +12,7 @@ from automagik_prompts.cli.output.running import FleetList, print_unknown, state
 from automagik_prompts.cli.output.tables import columns, print_table
 from automagik_prompts.cli.output.text import age, plural, print_json, print_line
 from automagik_prompts.cli.session import Session, command
-from automagik_prompts.domain.fleet import Fleet, FleetProcess
+from automagik_prompts.domain.running.fleet import Fleet, FleetProcess
 
 _HASH = 8
 """Characters of the code's hash that are shown."""

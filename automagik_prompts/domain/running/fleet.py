@@ -1,13 +1,13 @@
-"""Which processes follow a database and how far, and how often versions were sent, as values."""
+"""Which processes follow a database, and how far."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from automagik_prompts.domain.running.usage import DayCount
 from automagik_prompts.domain.summaries import Position
 
 
@@ -25,14 +25,6 @@ class Unserved(NamedTuple):
     status_key: str
     version: int | None
     reason: str
-
-
-class DayCount(NamedTuple):
-    """To how many runs a version was sent on a day (UTC), by one process: its total."""
-
-    prompt_id: int
-    day: date
-    runs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +125,7 @@ class Following(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Follower:
+class FollowingProcess:
     """How far one process has followed what is active for an agent and status.
 
     Attributes:
@@ -168,40 +160,17 @@ class Followers:
         version: The version that is active; `None` where none is.
         processes: The living processes.
         unknown: As for `Fleet`.
+        error: Why it could not be read, where somebody has waited for it after an edit, which is done.
     """
 
     agent: str
     status_key: str
     version: int | None
-    processes: tuple[Follower, ...]
+    processes: tuple[FollowingProcess, ...]
     unknown: int = 0
+    error: str | None = None
 
     @property
-    def late(self) -> tuple[Follower, ...]:
+    def late(self) -> tuple[FollowingProcess, ...]:
         """Those that do not serve it, and should."""
         return tuple(one for one in self.processes if one.following not in {Following.SERVES, Following.APART})
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """To how many runs a version was sent.
-
-    Attributes:
-        runs: As long as that is counted.
-        recent: In the last seven days (UTC), today included.
-        last_day: The last day on which it was sent to one; `None` if it never was, or long ago.
-    """
-
-    runs: int
-    recent: int
-    last_day: date | None
-
-
-NEVER = Usage(0, 0, None)
-"""It was never sent, as far as that was counted."""
-
-RECENT_DAYS = 7
-"""Days that count as recent."""
-
-UsageByVersion = Mapping[int, Usage]
-"""Usage by the ids of versions; those that were never sent are left out."""

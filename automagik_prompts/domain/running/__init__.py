@@ -1,0 +1,1 @@
+"""What runs, as values: processes, and to how many runs each version was sent."""

@@ -29,7 +29,7 @@ test-pythons: ## The unit and agent suites on other versions of Python, as far a
 	  $(call suites,$(VENV)-$$(basename $$python),$$python,) || exit 1; done
 
 # In an environment of its own, with an interpreter and packages besides: suites(environment,python,packages).
-suites = $(2) .ci/prepare.py $(1) --group test --editable ".[postgres]" $(3) && \
+suites = $(2) .ci/prepare.py $(1) --group test --editable ".[postgres,api]" $(3) && \
 	  $(1)/bin/python -m pytest --numprocesses 2 -q $(SUITES)
 
 check: $(VENV)/.dev ## Lint, format check, strict types and the walls between packages

@@ -27,11 +27,11 @@ PROTECTED = "/agents/seller%2Fde/statuses/approved"
 PATIENCE = 60.0
 
 
-def declare(registry: Registry) -> Registry:
+def declare(registry: Registry, text: str = "Hi {{name}}") -> Registry:
     """Declare the agent: a status that anybody changes, and a protected one."""
     registry.declare(
         AGENT,
-        {"NEW": "Hi {{name}}", "APPROVED": "Prices for {{name}}"},
+        {"NEW": text, "APPROVED": "Prices for {{name}}"},
         where="the test",
         primary="NEW",
         protected=("APPROVED",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,11 +10,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from automagik_prompts._version import __version__
+from automagik_prompts.api.document import PROBLEMS, describe
 from automagik_prompts.api.door import Door
 from automagik_prompts.api.guards import Guard
 from automagik_prompts.api.limits import Limiter
 from automagik_prompts.api.present import present_state
-from automagik_prompts.api.problems import MEDIA_TYPE, Problem, ProblemError, problem, problem_of
+from automagik_prompts.api.problems import ProblemError, problem, problem_of
 from automagik_prompts.api.routes import looking, review, writing
 from automagik_prompts.api.segments import Segments
 from automagik_prompts.api.stream import Feed
@@ -24,27 +24,6 @@ from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.runtime.doors import Identify
 
 logger = logging.getLogger("automagik_prompts")
-
-_DESCRIPTIONS = {
-    401: "Nobody is known.",
-    403: "The policy does not allow it, or the request came from another site.",
-    404: "There is no such thing.",
-    412: "Somebody else wrote first; `present` says how it stands now.",
-    413: "The body is too large.",
-    415: "The body is no JSON.",
-    422: "The request, a text or a name is refused.",
-    428: "It is not said what the write rests on.",
-    429: "Too many requests; `Retry-After` says when to come again.",
-    503: "The database cannot be used now; what is served is not affected.",
-}
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": words,
-        "model": Problem,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-    for status, words in _DESCRIPTIONS.items()
-}
 
 
 def create_api(plugin: PromptPlugin, identify: Identify) -> ASGIApp:
@@ -61,7 +40,7 @@ def create_api(plugin: PromptPlugin, identify: Identify) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
-        responses=_RESPONSES,
+        responses=PROBLEMS,
     )
     app.state.door = Door(plugin, identify, Limiter(), Feed(plugin))
     for module in (looking, writing, review):
@@ -71,6 +50,7 @@ def create_api(plugin: PromptPlugin, identify: Identify) -> ASGIApp:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
+    describe(app)
     return Guard(Segments(app))
 
 
@@ -106,7 +86,8 @@ async def _http(_request: Request, error: Exception) -> Response:
         return problem(405, "method-not-allowed", "This cannot be done here.", headers)
     if error.status_code == 404:
         return problem(404, "not-found", "There is no such resource.", headers)
-    return problem(error.status_code, "invalid-request", str(error.detail), headers)
+    # What remains is a body that is no text.
+    return problem(422, "invalid-request", str(error.detail), headers)
 
 
 async def _unexpected(_request: Request, error: Exception) -> Response:

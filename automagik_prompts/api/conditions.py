@@ -11,7 +11,8 @@ from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.domain.review import ApprovalRequest, Draft
 from automagik_prompts.domain.validation import MAX_VERSION
 
-_TAG = re.compile(r'"(r|d)?(\d{1,10})"')
+# A proxy that compresses makes a tag weak; it says what it said.
+_TAG = re.compile(r'(?:W/)?"(r|d)?(\d{1,10})"', re.ASCII)
 
 IfMatch = Annotated[
     str | None,
@@ -77,7 +78,7 @@ def check_request(if_match: str | None, request: ApprovalRequest) -> None:
     """
     if if_match is None:
         raise _required()
-    if if_match not in {"*", request_tag(request)}:
+    if if_match.removeprefix("W/") not in {"*", request_tag(request)}:
         raise ProblemError(
             412,
             "conflict",

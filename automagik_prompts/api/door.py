@@ -20,7 +20,7 @@ from automagik_prompts.domain.edits import Answer, EditResult, RepeatKey
 from automagik_prompts.editing import repeating
 from automagik_prompts.editing.pages import MAX_PAGE
 from automagik_prompts.editing.service import EditService
-from automagik_prompts.exceptions import InvalidPromptError
+from automagik_prompts.exceptions import InvalidPromptError, PromptsError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.runtime.doors import Identify
 
@@ -95,21 +95,32 @@ class Caller:
                 await unless()
             return _response(answer(await write(self.service)))
         known = RepeatKey(self.id, key, await self._fingerprint())
+        if (before := await self._before(known)) is not None:
+            return _response(before, repeated=True)
         try:
-            if (before := await self.service.look(lambda database: repeating.find_answer(database, known))) is not None:
-                return _response(before, repeated=True)
             if unless is not None:
                 await unless()
             done = await write(self.service.around(repeating.keeping(known, answer)))
-        except repeating.KeyReusedError as error:
-            raise ProblemError(422, "key-reused", error.message) from None
-        except repeating.AnsweredMeanwhileError:
-            before = await self.service.look(lambda database: repeating.find_answer(database, known))
-            if before is None:
+        except (repeating.AnsweredMeanwhileError, PromptsError, ProblemError) as error:
+            # Of two at once, what refuses one may be what the other one has just done.
+            if (before := await self._before(known)) is not None:
+                return _response(before, repeated=True)
+            if isinstance(error, repeating.AnsweredMeanwhileError):
                 raise ProblemError(409, "conflict", "The same write is under way. Send it again.") from None
-            return _response(before, repeated=True)
+            raise
         await self.door.tidy()
         return _response(answer(done))
+
+    async def _before(self, known: RepeatKey) -> Answer | None:
+        """Return what a write was answered that is repeated.
+
+        Raises:
+            ProblemError: The key was used for another write.
+        """
+        try:
+            return await self.service.look(lambda database: repeating.find_answer(database, known))
+        except repeating.KeyReusedError as error:
+            raise ProblemError(422, "key-reused", error.message) from None
 
     async def _fingerprint(self) -> str:
         asked = f"{self.request.method} {self.request.url.path}?{self.request.url.query}\n".encode()

@@ -29,10 +29,17 @@ class Segments:
         """Hand a request on."""
         raw: bytes = scope.get("raw_path") or b""
         if scope["type"] == "http" and b"%2f" in raw.lower():
-            path = raw.partition(b"?")[0].decode("ascii", "replace")
-            parts = [unquote(part).replace("/", _SLASH) for part in path.split("/")]
-            scope = {**scope, "path": "/".join(parts)}
+            scope = {**scope, "path": _apart(scope["path"], raw.partition(b"?")[0].decode("ascii", "replace"))}
         await self._app(scope, receive, send)
+
+
+def _apart(path: str, raw: str) -> str:
+    """Return a path whose names hold no slash, from the way it was sent; either may have a prefix more."""
+    kept = "/".join(unquote(part).replace("/", _SLASH) for part in raw.split("/"))
+    plain = kept.replace(_SLASH, "/")  # of the same length
+    if plain.endswith(path):
+        return kept[len(kept) - len(path) :]
+    return path[: len(path) - len(plain)] + kept if path.endswith(plain) else path
 
 
 def named(segment: str) -> str:

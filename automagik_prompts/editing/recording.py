@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from automagik_prompts.domain.edits import EditResult, Intent
+from automagik_prompts.domain.keys import StatusKeys
 from automagik_prompts.domain.records import Action, AgentInfo, Approval, EventCreate, Prompt
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
@@ -45,6 +46,8 @@ async def check_unchanged(db: Client, locked: AgentInfo, status_key: str, intent
         ConflictError: As `lock_agent` raises.
     """
     expected, actual = intent.expected_revision, locked.revision - 1
+    if expected == 0 and StatusKeys(await repository.get_status_keys(db, locked.id)).find(status_key) is None:
+        expected = None  # the first version of a status rests on nothing, and not on the agent's facts either
     if expected is not None and expected != actual:
         newest = await repository.get_status_revision(db, locked.id, status_key)
         # A revision from the future is one of another database, or of one that was restored since.

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from automagik_prompts.api.conditions import agent_tag, status_tag
+from automagik_prompts.api.document import TAGGED
 from automagik_prompts.api.door import After, Limit, Who
 from automagik_prompts.api.models.bodies import CheckBody, PreviewBody
 from automagik_prompts.api.models.pages import AgentPage, MatchPage, StatusPage, VersionPage
@@ -30,7 +31,7 @@ async def agents(who: Who, after: After = None, limit: Limit = 100) -> AgentPage
     return AgentPage(items=items(AgentView, page.items), next=page.next)
 
 
-@router.get("/agents/{agent}", operation_id="getAgent", tags=["agents"])
+@router.get("/agents/{agent}", operation_id="getAgent", tags=["agents"], responses=TAGGED)
 async def agent(who: Who, agent: AgentName, response: Response) -> AgentView:
     """Return an agent; its `ETag` is its revision."""
     await who.service.authorize(Operation.VIEW, agent)
@@ -55,7 +56,7 @@ async def statuses(who: Who, agent: AgentName, after: After = None, limit: Limit
     return StatusPage(items=items(StatusView, page.items), next=page.next)
 
 
-@router.get(STATUS, operation_id="getStatus", tags=["statuses"])
+@router.get(STATUS, operation_id="getStatus", tags=["statuses"], responses=TAGGED)
 async def status(who: Who, agent: AgentName, status: StatusName, response: Response) -> StatusView:
     """Return where a status stands; its `ETag` is what a write to it rests on."""
     await who.service.authorize(Operation.VIEW, agent)

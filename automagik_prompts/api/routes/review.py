@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from automagik_prompts.api import stream
 from automagik_prompts.api.conditions import IfMatch, check_request, expected_revision, request_tag
+from automagik_prompts.api.document import TAGGED
 from automagik_prompts.api.door import After, Caller, Key, Limit, Who
 from automagik_prompts.api.models.bodies import Approval, CommentBody, Reason, RequestBody
 from automagik_prompts.api.models.pages import EventPage, RequestPage
@@ -51,7 +52,7 @@ async def requests(
     return RequestPage(items=items(RequestView, page.items), next=page.next)
 
 
-@router.get("/requests/{number}", operation_id="getRequest", tags=["requests"])
+@router.get("/requests/{number}", operation_id="getRequest", tags=["requests"], responses=TAGGED)
 async def get_request(who: Who, number: RequestNumber, response: Response) -> RequestView:
     """Return a request for approval; its `ETag` is what deciding rests on."""
     found = await who.service.get_request(number)
@@ -63,7 +64,7 @@ async def _checked(who: Caller, number: int, if_match: str | None) -> None:
     check_request(if_match, await who.service.get_request(number))
 
 
-@router.post("/requests/{number}/approve", operation_id="approveRequest", tags=["requests"])
+@router.post("/requests/{number}/approve", operation_id="approveRequest", tags=["requests"], responses=WAITS)
 async def approve(
     who: Who, number: RequestNumber, body: Approval, key: Key = None, if_match: IfMatch = None
 ) -> EditView:

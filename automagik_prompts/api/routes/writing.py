@@ -7,13 +7,16 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from automagik_prompts.api.conditions import IfMatch, IfNoneMatch, draft_tag, expected_counter, expected_revision
-from automagik_prompts.api.door import Key, Who
+from automagik_prompts.api.document import TAGGED
+from automagik_prompts.api.door import Caller, Key, Who
 from automagik_prompts.api.models.bodies import Activation, DraftBody, Keeping, NewVersion, Switch, Withdrawal
 from automagik_prompts.api.models.pages import DraftList
 from automagik_prompts.api.models.views import DraftView, EditView, items
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.routes.looking import STATUS
 from automagik_prompts.api.segments import AgentName, StatusName, VersionNumber
+from automagik_prompts.editing import queries
+from automagik_prompts.exceptions import ConflictError, PromptNotFoundError
 
 router = APIRouter()
 VERSION = f"{STATUS}/versions/{{version}}"
@@ -35,8 +38,24 @@ async def create(
     given = body.model_dump()
     return await who.write(  # type: ignore[return-value]  # the response itself; the model is its description
         key,
-        lambda service: service.create(agent, status, **given, expected_revision=revision or None),
+        lambda service: service.create(agent, status, **given, expected_revision=revision),
         created=True,
+        unless=(lambda: _absent(who, agent, status)) if if_match is None else None,
+    )
+
+
+async def _absent(who: Caller, agent: str, status: str) -> None:
+    if not await who.service.may_see(agent):
+        return  # the write itself is refused
+    try:
+        key, revision = await who.service.look(lambda database: queries.status_revision(database, agent, status))
+    except PromptNotFoundError:
+        return
+    raise ConflictError(
+        f"{key.agent}/{key.status_key} is there already. Look at it and write to it with If-Match.",
+        expected=0,
+        actual=revision,
+        agent=key.agent,
     )
 
 
@@ -139,7 +158,7 @@ async def drafts(who: Who) -> DraftList:
     return DraftList(items=items(DraftView, await who.service.drafts()))
 
 
-@router.get(f"{STATUS}/draft", operation_id="getDraft", tags=["drafts"])
+@router.get(f"{STATUS}/draft", operation_id="getDraft", tags=["drafts"], responses=TAGGED)
 async def get_draft(who: Who, agent: AgentName, status: StatusName, response: Response) -> DraftView:
     """Return one's own draft for a status."""
     found = await who.service.get_draft(agent, status)
@@ -149,7 +168,7 @@ async def get_draft(who: Who, agent: AgentName, status: StatusName, response: Re
     return DraftView.of(found)
 
 
-@router.put(f"{STATUS}/draft", operation_id="saveDraft", tags=["drafts"])
+@router.put(f"{STATUS}/draft", operation_id="saveDraft", tags=["drafts"], responses=TAGGED)
 async def save_draft(
     who: Who,
     agent: AgentName,

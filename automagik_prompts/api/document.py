@@ -1,0 +1,96 @@
+"""The OpenAPI document: what each operation needs, and all that it may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+
+from automagik_prompts.api.problems import MEDIA_TYPE, Problem
+
+_ANY = {
+    401: "Nobody is known.",
+    403: "The policy does not allow it, or the request came from another site.",
+    404: "There is no such thing.",
+    422: "The request, a text or a name is refused.",
+    429: "Too many requests; `Retry-After` says when to come again.",
+    503: "The database cannot be used now; what is served is not affected.",
+}
+"""What any request may be answered."""
+
+_SENDING = {
+    413: "The body is too large.",
+    415: "The body is no JSON.",
+}
+"""What a request with a body may be answered besides."""
+
+_WRITING = {
+    412: "Somebody else wrote first; `present` says how it stands now.",
+    428: "It is not said what the write rests on.",
+}
+"""What a request that rests on an entity tag may be answered besides."""
+
+_KEYED = {
+    409: "The same write is under way.",
+}
+"""What a request with a key may be answered besides."""
+
+_TAG = {"description": "What a write may rest on.", "required": True, "schema": {"type": "string"}}
+_AGAIN = {"description": "Seconds after which to come again.", "schema": {"type": "integer"}}
+_REPLAYED = {
+    "description": "That this is what the write was answered when it was sent with the same key before.",
+    "schema": {"type": "string", "const": "true"},
+}
+
+TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": {"ETag": _TAG}}}
+"""The answer has an entity tag."""
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": words, "model": Problem}
+    for status, words in {**_ANY, **_SENDING, **_WRITING, **_KEYED}.items()
+}
+"""All that may go wrong; `describe` leaves to each operation what may go wrong there."""
+
+
+def describe(app: FastAPI) -> None:
+    """Have an application describe itself exactly."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = plain()
+            for method, operation in _operations(document):
+                _complete(method, operation)
+        return plain()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # this is how FastAPI wants it to be done
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in document["paths"].values():
+        yield from path.items()
+
+
+def _complete(method: str, operation: dict[str, Any]) -> None:
+    headers = {one["name"]: one for one in operation.get("parameters", ()) if one["in"] == "header"}
+    may = set(_ANY)
+    if method != "get":
+        may |= set(_SENDING)
+    if "If-Match" in headers:
+        may |= set(_WRITING)
+        # Without it the answer is 428, and not that of a field that is missing.
+        headers["If-Match"]["required"] = "If-None-Match" not in headers
+    if "Idempotency-Key" in headers:
+        may |= set(_KEYED)
+    for status, response in list(operation["responses"].items()):
+        if int(status) < 400:
+            if "Idempotency-Key" in headers:
+                response["headers"] = {"ETag": _TAG, "Idempotency-Replayed": _REPLAYED}
+        elif int(status) not in may:
+            del operation["responses"][status]
+        else:
+            response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
+            if status in {"429", "503"}:
+                response["headers"] = {"Retry-After": _AGAIN}
+    operation["responses"] = dict(sorted(operation["responses"].items()))

@@ -73,6 +73,8 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _complete(method: str, operation: dict[str, Any]) -> None:
+    for one in operation.get("parameters", ()):
+        one["schema"] = _without_null(one["schema"])
     headers = {one["name"]: one for one in operation.get("parameters", ()) if one["in"] == "header"}
     may = set(_ANY)
     if method != "get":
@@ -94,3 +96,12 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
             if status in {"429", "503"}:
                 response["headers"] = {"Retry-After": _AGAIN}
     operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter, which is left out rather than null."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    plain: dict[str, Any] = kinds[0]
+    return {name: value for name, value in schema.items() if name != "anyOf"} | plain

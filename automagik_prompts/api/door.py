@@ -74,6 +74,7 @@ class Caller:
         write: Callable[[EditService], Awaitable[EditResult]],
         *,
         created: bool = False,
+        waits: bool = True,
         unless: Callable[[], Awaitable[None]] | None = None,
     ) -> Response:
         """Carry out a write, or give again what it was answered when it was sent with the same key before.
@@ -82,11 +83,12 @@ class Caller:
             key: The key.
             write: What to do.
             created: Whether something new comes to be.
+            waits: Whether it is what waits where a request for approval does.
             unless: Raises where the write rests on something that is not so any more; not asked of a repeated one.
         """
 
         def answer(change: EditResult) -> Answer:
-            status = 202 if change.is_waiting else 201 if created else 200
+            status = 202 if waits and change.is_waiting else 201 if created else 200
             headers = {"ETag": status_tag(change.agent.revision)}
             return Answer(status, headers, EditView.of(change).model_dump_json())
 

@@ -107,6 +107,7 @@ async def comment(who: Who, body: CommentBody, key: Key = None) -> EditView:
             body.agent, body.status_key, body.version, text=body.text, request_id=body.request
         ),
         created=True,
+        waits=False,
     )
 
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from automagik_prompts._version import __version__
 from automagik_prompts.api.document import PROBLEMS, describe
 from automagik_prompts.api.door import Door
-from automagik_prompts.api.guards import Guard
+from automagik_prompts.api.guards import Guard, too_large
 from automagik_prompts.api.limits import Limiter
 from automagik_prompts.api.present import present_state
 from automagik_prompts.api.problems import ProblemError, problem, problem_of
@@ -86,6 +86,8 @@ async def _http(_request: Request, error: Exception) -> Response:
         return problem(405, "method-not-allowed", "This cannot be done here.", headers)
     if error.status_code == 404:
         return problem(404, "not-found", "There is no such resource.", headers)
+    if error.status_code == 413:
+        return await _problem(_request, too_large())
     # What remains is a body that is no text.
     return problem(422, "invalid-request", str(error.detail), headers)
 

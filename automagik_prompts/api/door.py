@@ -90,6 +90,8 @@ class Caller:
         def answer(change: EditResult) -> Answer:
             status = 202 if waits and change.is_waiting else 201 if created else 200
             headers = {"ETag": status_tag(change.agent.revision)}
+            if created and change.prompt is not None and self.request.url.path.endswith("/versions"):
+                headers["Location"] = f"versions/{change.prompt.version}"
             return Answer(status, headers, EditView.of(change).model_dump_json())
 
         if key is None:

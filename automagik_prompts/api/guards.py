@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from automagik_prompts.api.problems import ProblemError, problem
@@ -33,6 +34,8 @@ class Guard:
         try:
             headers = Headers(scope=scope)
             _check_site(headers)
+            if b"%00" in scope.get("raw_path", b"") or b"%00" in scope.get("query_string", b""):
+                raise ProblemError(422, "invalid-request", "No name holds the character NUL.")
             if scope["method"] not in _SAFE:
                 _check_body(headers)
             await self._app(scope, _bounded(receive), send)
@@ -62,7 +65,7 @@ def _check_body(headers: Headers) -> None:
     """
     length = headers.get("content-length")
     if length is not None and length.isdecimal() and int(length) > MAX_BODY:
-        raise _too_large()
+        raise too_large()
     has_body = length not in {None, "0"} or "transfer-encoding" in headers
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if has_body and kind != "application/json":
@@ -78,11 +81,13 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise _too_large()
+            # Of any other error while a body is read the framework makes a 400.
+            raise HTTPException(413)
         return message
 
     return bounded
 
 
-def _too_large() -> ProblemError:
+def too_large() -> ProblemError:
+    """Return what is said of a body that is too large."""
     return ProblemError(413, "too-large", f"A body has at most {MAX_BODY} bytes.")

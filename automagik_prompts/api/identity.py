@@ -23,6 +23,6 @@ async def identified(request: Request, identify: Identify) -> Identity:
     else:
         found = await run_in_threadpool(identify, request)
     who = await found if inspect.isawaitable(found) else found
-    if who is None:
+    if not isinstance(who, Identity):  # also what an application returns by mistake lets nobody in
         raise ProblemError(401, "not-identified", "Nobody is signed in. Sign in, or send a token that is still good.")
     return who

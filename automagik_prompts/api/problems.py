@@ -137,6 +137,7 @@ def problem_of(error: PromptsError, **facts: object) -> JSONResponse:
     status, kind = next(
         ((status, kind) for cause, status, kind in _KINDS if isinstance(error, cause)), (500, "internal")
     )
+    detail = error.message if status != 503 else f"{TITLES[kind]}. Try again later; the server's log says more."
     known: dict[str, object] = {name: getattr(error, name, None) for name in _FACTS}
     headers = {"Retry-After": str(RETRY_AFTER)} if status == 503 else None
-    return problem(status, kind, error.message, headers, **known, **facts)
+    return problem(status, kind, detail, headers, **known, **facts)

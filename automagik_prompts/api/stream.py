@@ -21,6 +21,9 @@ LOOK = 0.5
 SILENCE = 15.0
 """Seconds after which a comment is sent, so that nobody takes the stream for dead."""
 
+PATIENCE = 3.0
+"""Seconds that a stream waits for transactions under way before it begins."""
+
 PAGE = 200
 """Events that are read at once."""
 
@@ -59,6 +62,16 @@ class Feed:
                 await self._service.look(self._horizon.look)
                 self._looked = loop.time()
             return self._horizon.settled
+
+    async def now(self) -> int:
+        """Return the number after which a stream begins that is to tell what is done from now on.
+
+        While it is not known what transactions under way will bring, it waits for them, and not for long.
+        """
+        until = asyncio.get_running_loop().time() + PATIENCE
+        while await self.settled() < self._horizon.newest and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  # nothing tells when a transaction ends
+            await asyncio.sleep(LOOK)
+        return max(self._horizon.settled, self._horizon.newest)
 
     @contextmanager
     def listening(self, actor: str) -> Iterator[None]:

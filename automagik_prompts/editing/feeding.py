@@ -34,11 +34,12 @@ class Horizon:
 
     Attributes:
         settled: The number up to which nothing can come to be any more.
+        newest: The highest number that was seen.
     """
 
     def __init__(self) -> None:
         self.settled = 0
-        self._newest = 0
+        self.newest = 0
         self._seen: list[tuple[int, int]] = []
 
     async def look(self, database: Database) -> int:
@@ -47,16 +48,16 @@ class Horizon:
         Raises:
             DatabaseUnavailableError: The database cannot be read now.
         """
-        found = await database.run(repository.get_event_horizon, self._newest)
-        if found.newest < self._newest:  # the database was restored
-            self._newest = self.settled = 0
+        found = await database.run(repository.get_event_horizon, self.newest)
+        if found.newest < self.newest:  # the database was restored
+            self.newest = self.settled = 0
             self._seen.clear()
             found = await database.run(repository.get_event_horizon, 0)
         if found.next:
-            self._newest = found.newest
+            self.newest = found.newest
             self._seen.append((found.newest, found.next))
             # The own transaction has ended now.
-            found = await database.run(repository.get_event_horizon, self._newest)
+            found = await database.run(repository.get_event_horizon, self.newest)
         while self._seen and self._seen[0][1] <= found.oldest:
             self.settled = max(self.settled, self._seen.pop(0)[0])
         return self.settled

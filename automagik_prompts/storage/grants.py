@@ -27,6 +27,7 @@ VIEWER, EDITOR, PUBLISHER, APP, SEEDS = DatabaseRole
 EVERYBODY = frozenset(DatabaseRole)
 PEOPLE = frozenset({VIEWER, EDITOR, PUBLISHER})
 WRITERS = frozenset({EDITOR, PUBLISHER, SEEDS})
+APPS = frozenset({APP, SEEDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +80,21 @@ RIGHTS = (
     Right("prompt_bases", "SELECT", EVERYBODY),
     Right("prompt_bases", "INSERT", WRITERS),
     Right("prompt_bases", "UPDATE", WRITERS, ("code_version",)),
+    # What a process says of itself, and what it has sent; it takes the dead away as well.
+    Right("prompt_processes", "SELECT", EVERYBODY),
+    *(Right("prompt_processes", verb, APPS) for verb in ("INSERT", "UPDATE", "DELETE")),
+    Right("prompt_usage", "SELECT", EVERYBODY),
+    *(Right("prompt_usage", verb, APPS) for verb in ("INSERT", "UPDATE", "DELETE")),
+    # What serves others over the network; only the owner makes tokens and revokes them.
+    Right("prompt_tokens", "SELECT", {EDITOR, PUBLISHER}),
+    Right("prompt_tokens", "UPDATE", {EDITOR, PUBLISHER}, ("last_used_at",)),
+    *(Right("prompt_idempotency_keys", verb, {EDITOR, PUBLISHER}) for verb in ("SELECT", "INSERT", "UPDATE", "DELETE")),
 )
 """Who needs what: all that is granted, and nothing else."""
 
 _LONGEST = 63
 
-UNNUMBERED = frozenset({"prompt_withdrawals", "prompt_bases"})
+UNNUMBERED = frozenset({"prompt_withdrawals", "prompt_bases", "prompt_processes"})
 """The tables whose rows get no number of their own."""
 
 

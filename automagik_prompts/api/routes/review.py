@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
@@ -124,8 +124,8 @@ async def events(
     limit: Limit = 100,
 ) -> EventPage:
     """List what was done, newest first."""
-    if since is not None and since.tzinfo is None:
-        raise ProblemError(422, "invalid-request", "since needs a zone, such as 2026-11-24T14:00:00Z.")
+    if since is not None:
+        since = _in_utc(since)
     page = await who.service.events(
         agent,
         status_key,
@@ -137,6 +137,20 @@ async def events(
         limit=limit,
     )
     return EventPage(items=items(EventView, page.items), next=page.next)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Return a moment in UTC.
+
+    Raises:
+        ProblemError: It has no zone, or is none that a database knows.
+    """
+    if moment.tzinfo is None:
+        raise ProblemError(422, "invalid-request", "since needs a zone, such as 2026-11-24T14:00:00Z.")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ProblemError(422, "invalid-request", "since is before all time.") from None
 
 
 Last = Annotated[int, Query(ge=0, le=MAX_VERSION, description="The number of the event that you have.")]
@@ -169,7 +183,7 @@ async def stream_events(
 ) -> StreamingResponse:
     """Stream what is done, in its order; who comes back with `Last-Event-ID` misses nothing and gets nothing twice."""
     given = int(last_event_id) if last_event_id is not None else last
-    begin = await who.door.feed.settled() if given is None else given
+    begin = await who.door.feed.now() if given is None else given
     body = stream.stream(who.door.feed, who.service, begin, who.id, who.request.is_disconnected)
     await anext(body)  # refused here, while there is still a status to say so
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -238,20 +238,22 @@ NEVER = (
 )
 """What none of them may do."""
 
+DRAFTS = "SELECT * FROM prompt_drafts"
+REQUESTS = "SELECT * FROM prompt_requests"
 MAY = {
-    "viewer": set[str](),
-    "editor": {COMMENT, WRITTEN},
-    "publisher": {COMMENT, SWITCHED, APPROVED, ACTIVE},
-    "editor and publisher": {COMMENT, SWITCHED, APPROVED, ACTIVE, WRITTEN, SERVED},
+    "viewer": {REQUESTS},
+    "editor": {REQUESTS, DRAFTS, COMMENT, WRITTEN},
+    "publisher": {REQUESTS, COMMENT, SWITCHED, APPROVED, ACTIVE},
+    "editor and publisher": {REQUESTS, DRAFTS, COMMENT, SWITCHED, APPROVED, ACTIVE, WRITTEN, SERVED},
     "app": set[str](),
-    "app --seed": {COMMENT, SWITCHED, APPROVED, ACTIVE, WRITTEN, SERVED, CODES},
+    "app --seed": {REQUESTS, COMMENT, SWITCHED, APPROVED, ACTIVE, WRITTEN, SERVED, CODES},
 }
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_what_sql_may_do(shop: Shop, role: str) -> None:
     """Whoever leaves this library aside can do by SQL what the role is for, and cannot forge the rest."""
-    statements = (*NEVER, COMMENT, SWITCHED, APPROVED, ACTIVE, WRITTEN, SERVED, CODES)
+    statements = (*NEVER, DRAFTS, REQUESTS, COMMENT, SWITCHED, APPROVED, ACTIVE, WRITTEN, SERVED, CODES)
     found = asyncio.run(refusals(shop.as_user(role), statements))
     assert {said[:5] for said in found.values()} <= {"", "42501"}, found
     assert {statement for statement, said in found.items() if not said} == MAY[role]

@@ -155,9 +155,7 @@ async def test_what_is_followed_only_in_part(
     assert "the setting only names" in left_out
 
 
-async def test_during_an_outage(
-    proxy: Proxy, postgres_url: str, make_plugin: MakePlugin, tmp_path: Path
-) -> None:
+async def test_during_an_outage(proxy: Proxy, postgres_url: str, make_plugin: MakePlugin, tmp_path: Path) -> None:
     """What is on disk is read, of one agent; and nothing is written there."""
     await fill(postgres_url)
     url, cache = proxy.url(postgres_url), tmp_path / "cache"

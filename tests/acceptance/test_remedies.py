@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import re
 import shlex
 import sqlite3
+import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
-from automagik_prompts.cli.app import COMMANDS
-from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.cli.app import COMMANDS, run
+from automagik_prompts.declaring.registry import Registry, registry
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings
@@ -41,8 +44,24 @@ class Case:
         self.said = ""
 
     def run(self, *arguments: str, by: str = "ana", code: int | None = None) -> Outcome:
-        """Run a command, and keep what it says."""
-        outcome = self.operator.run(*arguments, environment={"AUTOMAGIK_PROMPTS_AUTHOR": by})
+        """Run a command in this process, as there are hundreds of them, and keep what it says."""
+        out, err = io.BytesIO(), io.BytesIO()
+        streams = [io.TextIOWrapper(one, encoding="utf-8", write_through=True) for one in (out, err)]
+        path, loaded = list(sys.path), set(sys.modules)
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+            patch.chdir(self.folder)
+            for name, value in (self.operator.environment | {"AUTOMAGIK_PROMPTS_AUTHOR": by}).items():
+                patch.setenv(name, value)
+            patch.syspath_prepend(self.operator.environment["PYTHONPATH"])
+            try:
+                done = run(list(arguments))
+            finally:
+                sys.path[:] = path
+                for name in {*sys.modules} - loaded:
+                    if name.partition(".")[0] in {"stan", "other", "rules"}:
+                        del sys.modules[name]
+                registry.agents = MappingProxyType({})
+        outcome = Outcome(done, out.getvalue().decode(), err.getvalue().decode())
         assert code is None or outcome.code == code, outcome
         self.said = f"{outcome.out}{outcome.err}"
         return outcome
@@ -87,14 +106,14 @@ class Case:
 
     def serve(self, text: str) -> None:
         """Let a process start whose code has a text, and keep what it logs."""
-        registry, said = Registry(), list[str]()
-        registry.declare("ann", {"NEW": text}, where="here")
+        code, said = Registry(), list[str]()
+        code.declare("ann", {"NEW": text}, where="here")
         handler = logging.Handler()
         handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]  # all that it does
         logging.getLogger("automagik_prompts").addHandler(handler)
 
         async def start() -> None:
-            plugin = PromptPlugin(f"sqlite://{self.path}", registry=registry, disk_snapshot=False, startup_timeout=30.0)
+            plugin = PromptPlugin(f"sqlite://{self.path}", registry=code, disk_snapshot=False, startup_timeout=30.0)
             async with plugin:
                 await plugin.sync()
 
@@ -216,9 +235,12 @@ def _code_waits(case: Case) -> None:
     """The code's new text waits for approval."""
     case.code("prompt('code', agent='ann', status_key='NEW', protected=True, approve_code=True)")
     case.do("sync")
+    case.do("approve 1", by="bea")
+    case.code("prompt('changed', agent='ann', status_key='NEW', protected=True, approve_code=True)")
+    case.do("sync")
     case.command_of("waiting")
     assert "ann/NEW" in case.follow("requests --show {}")
-    case.do("approve 1", by="bea")
+    case.do("approve 2", by="bea")
     assert "waiting" not in case.do("check")
 
 
@@ -227,7 +249,7 @@ def _drift_shown(case: Case) -> None:
     """The code has changed under a person's version."""
     _drift(case)
     case.command_of("drift")
-    assert "mine" in case.follow("diff {} {}", code=0)
+    assert "mine" in case.follow("diff {} {} {} {}")
 
 
 @tries("keep {}")
@@ -350,7 +372,7 @@ def _foreign(case: Case) -> None:
 def _no_role(case: Case) -> None:
     """The role lets one ask, and not do."""
     case.start("one", "two")
-    roles = "from automagik_prompts import Roles\npolicy = Roles({'bob': 'editor', 'ana': 'admin'})\n"
+    roles = "from automagik_prompts import Actor, Roles\npolicy = Roles(Actor('bob', roles=('editor',)))\n"
     (case.folder / "rules.py").write_text(roles)
     case.operator.environment["AUTOMAGIK_PROMPTS_POLICY"] = "rules:policy"
     case.do("activate ann NEW 1", by="bob", code=1)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import automagik_prompts
 from automagik_prompts.cli.app import COMMANDS
+from automagik_prompts.settings import ENVIRONMENT_PREFIX
 
 ROOT = Path(automagik_prompts.__file__).parent
 
@@ -22,7 +23,7 @@ def _words(node: ast.expr) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(_words(part) for part in node.values)
     if isinstance(node, ast.FormattedValue):
-        return "{}"
+        return ENVIRONMENT_PREFIX if ast.unparse(node.value) == "ENVIRONMENT_PREFIX" else "{}"
     return ""
 
 
@@ -41,13 +42,23 @@ def _texts(tree: ast.Module) -> Iterator[str]:
             yield _words(node)
 
 
+def _said() -> Iterator[tuple[Path, str]]:
+    """Yield each text of the package that may be said, with the module that has it."""
+    for path in sorted(ROOT.rglob("*.py")):
+        for text in _texts(ast.parse(path.read_text(encoding="utf-8"))):
+            yield path.relative_to(ROOT), text.replace("\n", " ")
+
+
+def named_settings() -> set[str]:
+    """Return each variable that a message names."""
+    return {name for _, text in _said() for name in re.findall(r"AUTOMAGIK_PROMPTS_[A-Z][A-Z_]*[A-Z]", text)}
+
+
 def named_commands() -> dict[str, set[str]]:
     """Return each command that a message names, with the modules that do; values stand there as `{}`."""
     found: dict[str, set[str]] = {}
-    for path in sorted(ROOT.rglob("*.py")):
-        for text in _texts(ast.parse(path.read_text(encoding="utf-8"))):
-            for match in _NAMED.finditer(text.replace("\n", " ")):
-                if match[1] in COMMANDS:
-                    command = f"{match[1]}{match[2].replace('%s', '{}')}"
-                    found.setdefault(command, set()).add(str(path.relative_to(ROOT)))
+    for path, text in _said():
+        for match in _NAMED.finditer(text):
+            if match[1] in COMMANDS:
+                found.setdefault(f"{match[1]}{match[2].replace('%s', '{}')}", set()).add(str(path))
     return found

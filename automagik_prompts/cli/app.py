@@ -144,25 +144,25 @@ COMMANDS = {
         "legacy", "migrate_legacy", "Adopt the texts of a database from before this library.", "Run"
     ),
     "fleet": CommandEntry(
-        "automagik_prompts.cli.commands.running.fleet",
+        "running.fleet",
         "fleet",
         "List the processes that follow the database, and how far.",
         "Run",
     ),
     "token": CommandEntry(
-        "automagik_prompts.cli.commands.serving.token",
+        "serving.token",
         "token",
         "Make, list or revoke tokens, which let programs in over the network.",
         "Run",
     ),
     "serve": CommandEntry(
-        "automagik_prompts.cli.commands.serving.serve",
+        "serving.serve",
         "serve",
         "Serve the REST API by itself, to programs with tokens.",
         "Run",
     ),
     "health": CommandEntry(
-        "automagik_prompts.cli.commands.serving.health",
+        "serving.health",
         "health",
         "Show how a running process fares, by asking its health route.",
         "Run",

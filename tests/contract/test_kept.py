@@ -18,10 +18,11 @@ RIGHTS = "7_20261127210000_rights.py"
 
 CHANGES = (
     *("UPDATE prompts SET prompt_text = 'Forged.'", "UPDATE prompts SET format = 'text'"),
-    *("UPDATE prompts SET content_hash = ''", "UPDATE prompts SET version = version + 7"),
-    *("UPDATE prompts SET status_key = 'X'", "UPDATE prompts SET author = 'bea'", "UPDATE prompts SET id = id + 1000"),
-    *("UPDATE prompts SET is_default_from_code = true", "UPDATE prompt_events SET note = 'other'"),
-    *("UPDATE prompt_events SET db_user = 'other'", "DELETE FROM prompt_events"),
+    *(
+        "UPDATE prompt_events SET note = 'other'",
+        "UPDATE prompt_events SET db_user = 'other'",
+        "DELETE FROM prompt_events",
+    ),
 )
 UNCHANGED = (
     *("UPDATE prompts SET prompt_text = prompt_text, version = version", "UPDATE prompts SET name = 'a', note = 'b'"),

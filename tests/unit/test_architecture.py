@@ -28,7 +28,7 @@ QUERIES = {"storage", "schema"}
 
 
 # Longer, as they are what people read: the facade, and the loop that follows.
-LONGEST = {"plugin.py": 330, "follower.py": 335}
+LONGEST = {"plugin.py": 340, "follower.py": 340}
 
 QUERYING = {
     "execute_query",
@@ -65,6 +65,7 @@ PUBLIC = [
     "Following",
     "FollowingProcess",
     "Health",
+    "Identity",
     "InvalidPromptError",
     "Match",
     "MissingRightError",

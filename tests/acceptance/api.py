@@ -25,7 +25,18 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Who may do what": (
         "automagik_prompts",
         (
-            *("Actor", "Identity", "Roles", "Operation", "Decision", "Identity", "ALLOW", "NEEDS_APPROVAL", "deny", "TextState"),
+            *(
+                "Actor",
+                "Identity",
+                "Roles",
+                "Operation",
+                "Decision",
+                "Identity",
+                "ALLOW",
+                "NEEDS_APPROVAL",
+                "deny",
+                "TextState",
+            ),
             *("Protection", "ApprovalRequest", "RequestState", "Draft", "Drift", "Token", "NewToken"),
         ),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Annotated
@@ -56,25 +57,30 @@ def serve(
             policy=policy,
             registry=Registry(),
         )
-        url = _url(listener)
-        if session.json:
-            print_json(Served(url=url, database=session.place, pid=os.getpid()), one_line=True)
-        else:
-            print_line(f"The REST API of {session.place} is at {url}/api/v1; Ctrl-C ends it.")
-        if not has_tokens:
-            print_note(
-                "Nobody is let in yet, as there is no usable token. Make one: automagik-prompts token create NAME "
-                "--role viewer"
-            )
-        if not _is_loopback(host):
-            print_note(
-                f"{host} can be reached from other machines, and tokens come unencrypted. Put a proxy with TLS before "
-                "it, or listen at 127.0.0.1."
-            )
         # Not before it is known that the extra is installed.
-        from automagik_prompts.cli.commands.serving.running import run
+        from automagik_prompts.api.serving import run
 
-        run(plugin, listener)
+        run(plugin, listener, lambda: _announce(session, host, listener, has_tokens=has_tokens))
+
+
+def _announce(session: Session, host: str, listener: socket.socket, *, has_tokens: bool) -> None:
+    """Say where it listens, and what somebody should know who reads along."""
+    url = _url(listener)
+    if session.json:
+        print_json(Served(url=url, database=session.place, pid=os.getpid()), one_line=True)
+    else:
+        print_line(f"The REST API of {session.place} is at {url}/api/v1; Ctrl-C ends it.")
+        sys.stdout.flush()  # also where nobody reads along: whoever has started it waits for this
+    if not has_tokens:
+        print_note(
+            "Nobody is let in yet, as there is no usable token. Make one: automagik-prompts token create NAME "
+            "--role viewer"
+        )
+    if not _is_loopback(host):
+        print_note(
+            f"{host} can be reached from other machines, and tokens come unencrypted. Put a proxy with TLS before "
+            "it, or listen at 127.0.0.1."
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

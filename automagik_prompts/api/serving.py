@@ -1,4 +1,4 @@
-"""Running the REST API under uvicorn until a signal comes; imported where the extra is installed."""
+"""The REST API by itself, under uvicorn, until a signal comes."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ class _Application:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            await self._api(scope, receive, send)
-        elif scope["path"] == "/health":
+        if scope["path"] == "/health":
             await self._health(scope, receive, send)
         else:
             is_open = False
@@ -93,23 +91,24 @@ class _Server(uvicorn.Server):
         self._end()
 
 
-def run(plugin: PromptPlugin, listener: socket.socket) -> None:
+def run(plugin: PromptPlugin, listener: socket.socket, begun: Callable[[], None]) -> None:
     """Serve the API of a plugin until a signal comes.
 
     Args:
         plugin: The plugin.
         listener: Where it listens already.
+        begun: Called when a signal ends it in order.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    asyncio.run(_serve(plugin, listener))
+    asyncio.run(_serve(plugin, listener, begun))
 
 
-async def _serve(plugin: PromptPlugin, listener: socket.socket) -> None:
+async def _serve(plugin: PromptPlugin, listener: socket.socket, begun: Callable[[], None]) -> None:
     loop, app = asyncio.get_running_loop(), _Application(plugin)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
+        app, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
     )
 
     def end() -> None:
@@ -121,5 +120,6 @@ async def _serve(plugin: PromptPlugin, listener: socket.socket) -> None:
     # the exit code is 0. The same goes for what comes before the server is there.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, server.handle_exit)
+    begun()
     async with plugin:
         await server.serve(sockets=[listener])

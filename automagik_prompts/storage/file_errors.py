@@ -34,8 +34,8 @@ def unopenable(path: Path, words: str = "unable to open database file") -> Datab
     """
     if not os.access(path.parent, os.X_OK):
         return DatabaseUnavailableError(
-            f"The folder {path.parent} is not there, or may not be entered by this user. Make it, or let it be "
-            f"entered; or name another file by {_BY}."
+            f"The database file {path} cannot be reached: its folder is not there, or may not be entered by this user. "
+            f"Make the folder, or let it be entered; or name another file by {_BY}."
         )
     if not os.access(path, os.F_OK):
         return DatabaseUnavailableError(

@@ -9,7 +9,7 @@ import pytest
 
 from automagik_prompts.cli.app import COMMANDS
 from automagik_prompts.cli.commands import legacy
-from automagik_prompts.cli.output import reports, review, schemas, served
+from automagik_prompts.cli.output import reports, review, running, schemas, served
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.schema.migrations import all_migrations
 from tests.operator import Operator
@@ -23,6 +23,7 @@ SHAPES: dict[str, type[Shape]] = {
     "history": schemas.VersionList,
     "events": schemas.EventList,
     "explain": served.Explained,
+    "fleet": running.FleetList,
     "diff": schemas.Difference,
     "preview": served.Previewed,
     "search": schemas.MatchList,
@@ -157,6 +158,8 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     day.operator.environment["AUTOMAGIK_PROMPTS_AUTHOR"] = "ana"
     assert (run("approve", "2").active_version, run("requests").requests) == (1, [])
     assert run("activate", "maria", "APPROVED", "2").active_version == 2
+    assert run("activate", "maria", "APPROVED", "2", "--wait").fleet.processes == []
+    assert run("fleet").processes == []
     diagnosis = run("doctor")
     assert diagnosis.ok
     assert {check.outcome for check in diagnosis.checks} == {"ok"}
@@ -171,7 +174,7 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     assert run("keep", "maria", "APPROVED").active_version == 2
     assert not [one for one in run("check", code=3).findings if one.kind.value == "drift"]
     assert run("migrate-legacy", "--dry-run").pending == []
-    assert len(run("downgrade", "--step", "4", "--yes").taken_back) == 3
+    assert len(run("downgrade", "--step", "4", "--yes").taken_back) == 4
     assert day.used == set(COMMANDS)
 
 

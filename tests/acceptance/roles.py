@@ -172,7 +172,7 @@ ACTIONS = (
 
 UNTRIED = frozenset(
     {
-        *("agents", "diff", "explain", "preview", "requests", "watch", "export"),
+        *("agents", "diff", "explain", "fleet", "preview", "requests", "watch", "export"),
         *("check", "doctor", "upgrade", "downgrade", "migrate-legacy"),
     }
 )

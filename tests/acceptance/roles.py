@@ -178,7 +178,7 @@ ACTIONS = (
 
 UNTRIED = frozenset(
     {
-        *("agents", "diff", "explain", "preview", "requests", "watch", "export"),
+        *("agents", "diff", "explain", "fleet", "preview", "requests", "restore", "watch", "export"),
         *("check", "doctor", "serve", "health", "upgrade", "downgrade", "grants", "migrate-legacy"),
     }
 )

@@ -10,7 +10,7 @@ import pytest
 
 from automagik_prompts.cli.app import COMMANDS
 from automagik_prompts.cli.commands import legacy
-from automagik_prompts.cli.output import reports, review, schemas, served, serving
+from automagik_prompts.cli.output import reports, review, running, schemas, served, serving
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.schema.migrations import all_migrations
 from tests.operator import Operator
@@ -24,6 +24,7 @@ SHAPES: dict[str, type[Shape]] = {
     "history": schemas.VersionList,
     "events": schemas.EventList,
     "explain": served.Explained,
+    "fleet": running.FleetList,
     "diff": schemas.Difference,
     "preview": served.Previewed,
     "search": schemas.MatchList,
@@ -164,6 +165,8 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     day.operator.environment["AUTOMAGIK_PROMPTS_AUTHOR"] = "ana"
     assert (run("approve", "2").active_version, run("requests").requests) == (1, [])
     assert run("activate", "maria", "APPROVED", "2").active_version == 2
+    assert run("activate", "maria", "APPROVED", "2", "--wait").fleet.processes == []
+    assert run("fleet").processes == []
     diagnosis = run("doctor")
     assert diagnosis.ok
     # No process has served here yet, and whoever only looks keeps nothing.
@@ -184,7 +187,7 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     assert [one.state for one in run("token", "revoke", "1").tokens] == ["revoked"]
     assert run("token", "list").tokens == []
     assert run("migrate-legacy", "--dry-run").pending == []
-    assert len(run("downgrade", "--step", "4", "--yes").taken_back) == 3
+    assert len(run("downgrade", "--step", "4", "--yes").taken_back) == len(all_migrations()) - 4
     assert day.used == set(COMMANDS)
 
 

@@ -60,6 +60,7 @@ CALLS = {
     "migrate-legacy": "--dry-run",
     "doctor": "",
     "watch": "--for 0",
+    "fleet": "",
 }
 
 LIBRARIES = "import typer, tortoise.backends.sqlite, pydantic_settings, pydantic_handlebars"

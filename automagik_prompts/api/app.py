@@ -16,7 +16,7 @@ from automagik_prompts.api.guards import Guard, too_large
 from automagik_prompts.api.limits import Limiter
 from automagik_prompts.api.present import present_state
 from automagik_prompts.api.problems import ProblemError, problem, problem_of
-from automagik_prompts.api.routes import looking, review, writing
+from automagik_prompts.api.routes import looking, review, running, writing
 from automagik_prompts.api.segments import Segments
 from automagik_prompts.api.stream import Feed
 from automagik_prompts.exceptions import ConflictError, PromptsError
@@ -43,7 +43,7 @@ def create_api(plugin: PromptPlugin, identify: Identify) -> ASGIApp:
         responses=PROBLEMS,
     )
     app.state.door = Door(plugin, identify, Limiter(), Feed(plugin))
-    for module in (looking, writing, review):
+    for module in (looking, writing, review, running):
         app.include_router(module.router, prefix="/api/v1")
     app.add_exception_handler(PromptsError, _refused)
     app.add_exception_handler(ProblemError, _problem)

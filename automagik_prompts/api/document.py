@@ -36,6 +36,11 @@ _KEYED = {
 }
 """What a request with a key may be answered besides."""
 
+_FOLLOWING = {
+    410: "There is no such event: the database was restored, or is another one.",
+}
+"""What a request that goes on after an event may be answered besides."""
+
 _TAG = {"description": "What a write may rest on.", "required": True, "schema": {"type": "string"}}
 _AGAIN = {"description": "Seconds after which to come again.", "schema": {"type": "integer"}}
 _REPLAYED = {
@@ -48,7 +53,7 @@ TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": {"ETag": _TAG}}}
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": words, "model": Problem}
-    for status, words in {**_ANY, **_SENDING, **_WRITING, **_KEYED}.items()
+    for status, words in {**_ANY, **_SENDING, **_WRITING, **_KEYED, **_FOLLOWING}.items()
 }
 """All that may go wrong; `describe` leaves to each operation what may go wrong there."""
 
@@ -76,15 +81,10 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     for one in operation.get("parameters", ()):
         one["schema"] = _without_null(one["schema"])
     headers = {one["name"]: one for one in operation.get("parameters", ()) if one["in"] == "header"}
-    may = set(_ANY)
-    if method != "get":
-        may |= set(_SENDING)
+    may = _may(method, {one["name"] for one in operation.get("parameters", ())})
     if "If-Match" in headers:
-        may |= set(_WRITING)
         # Without it the answer is 428, and not that of a field that is missing.
         headers["If-Match"]["required"] = "If-None-Match" not in headers
-    if "Idempotency-Key" in headers:
-        may |= set(_KEYED)
     for status, response in list(operation["responses"].items()):
         if int(status) < 400:
             if "Idempotency-Key" in headers:
@@ -96,6 +96,17 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
             if status in {"429", "503"}:
                 response["headers"] = {"Retry-After": _AGAIN}
     operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _may(method: str, parameters: set[str]) -> set[int]:
+    """Return what an operation may be answered where something goes wrong."""
+    return {
+        *_ANY,
+        *(_SENDING if method != "get" else ()),
+        *(_WRITING if "If-Match" in parameters else ()),
+        *(_KEYED if "Idempotency-Key" in parameters else ()),
+        *(_FOLLOWING if "last" in parameters else ()),
+    }
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

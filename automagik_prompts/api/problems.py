@@ -29,6 +29,7 @@ TITLES = {
     "conflict": "Somebody else wrote first",
     "cross-site": "The request came from another site",
     "database-unavailable": "The database cannot be used now",
+    "gone": "What was followed is not there any more",
     "internal": "Something unexpected happened",
     "invalid-prompt": "The text or a name is refused",
     "invalid-request": "The request is not as the API describes it",

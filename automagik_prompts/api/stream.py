@@ -24,6 +24,9 @@ SILENCE = 15.0
 PATIENCE = 3.0
 """Seconds that a stream waits for transactions under way before it begins."""
 
+LONGEST = 600.0
+"""Seconds after which a stream ends; who comes back is asked again who they are."""
+
 PAGE = 200
 """Events that are read at once."""
 
@@ -72,6 +75,35 @@ class Feed:
         while await self.settled() < self._horizon.newest and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  # nothing tells when a transaction ends
             await asyncio.sleep(LOOK)
         return max(self._horizon.settled, self._horizon.newest)
+
+    def is_lost(self, last: int) -> bool:
+        """Return whether an event that somebody has is not there, as far as was looked."""
+        return last > self._horizon.newest
+
+    async def follow(self, last: int) -> int:
+        """Return the number up to which everything is there, for somebody who has an event.
+
+        A standby may not have it yet: it is waited for, and not for long.
+
+        Args:
+            last: The number of the event.
+
+        Raises:
+            ProblemError: There is no such event: the database was restored, or is another one.
+        """
+        until = asyncio.get_running_loop().time() + PATIENCE
+        settled = await self.settled()
+        while self.is_lost(last):
+            if asyncio.get_running_loop().time() >= until:
+                raise ProblemError(
+                    410,
+                    "gone",
+                    f"There is no event {last}: the newest is {self._horizon.newest}. The database was restored, or is "
+                    "another one. Look at the present state and begin anew.",
+                )
+            await asyncio.sleep(LOOK)
+            settled = await self.settled()
+        return settled
 
     @contextmanager
     def listening(self, actor: str) -> Iterator[None]:
@@ -133,10 +165,13 @@ async def _pieces(
 ) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     said = loop.time()
+    end = said + LONGEST
     yield f"retry: 2000\nid: {last}\n\n"
-    while not await gone():
+    while loop.time() < end and not await gone():
         try:
             until = await feed.settled(LOOK)
+            if feed.is_lost(last):
+                return  # who comes back is told
             events, reached = await read(service, last, until, PAGE) if until > last else ([], last)
         except PromptsError:
             events, reached = [], last  # it is tried again; who listens learns nothing new meanwhile

@@ -41,6 +41,7 @@ class Horizon:
         self.settled = 0
         self.newest = 0
         self._seen: list[tuple[int, int]] = []
+        self._oldest = 0
 
     async def look(self, database: Database) -> int:
         """Look at the database, and return what is settled now.
@@ -49,7 +50,7 @@ class Horizon:
             DatabaseUnavailableError: The database cannot be read now.
         """
         found = await database.run(repository.get_event_horizon, self.newest)
-        if found.newest < self.newest:  # the database was restored
+        if found.newest < self.newest or found.oldest < self._oldest:  # the database was restored
             self.newest = self.settled = 0
             self._seen.clear()
             found = await database.run(repository.get_event_horizon, 0)
@@ -58,6 +59,7 @@ class Horizon:
             self._seen.append((found.newest, found.next))
             # The own transaction has ended now.
             found = await database.run(repository.get_event_horizon, self.newest)
+        self._oldest = found.oldest
         while self._seen and self._seen[0][1] <= found.oldest:
             self.settled = max(self.settled, self._seen.pop(0)[0])
         return self.settled

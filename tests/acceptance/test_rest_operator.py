@@ -104,7 +104,7 @@ def _day(ana: Operator, bea: Operator, models: Any) -> None:
     assert (late.status_code, late.parsed.present.to_dict()["latest_version"]) == (412, 2)
     done = ana("statuses.activate", *new, if_match=late.headers["ETag"], body=models.Activation(2, note="Warmer"))
     assert (done.status_code, done.parsed.active_version) == (200, 2)
-    back = ana("statuses.rollback", *new, if_match=done.headers["ETag"], body=models.Switch(note="Too warm"))
+    back = ana("statuses.rollback", *new, if_match=done.headers["ETag"], body=models.Change(note="Too warm"))
     assert (back.status_code, back.parsed.active_version, back.parsed.previous_version) == (200, 1, 2)
 
     written = ana("versions.create_version", *approved, if_match="*", body=models.NewVersion("From 3 euros."))

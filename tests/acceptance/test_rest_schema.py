@@ -20,6 +20,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.result import Ok
 
 from automagik_prompts.api import app as api_app
+from automagik_prompts.api import stream
 from automagik_prompts.api.limits import Limiter
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.policy import Actor
@@ -33,9 +34,9 @@ ENDLESS = "/events/stream"
 
 EXPECTED = {
     # Besides what it asks for: the policy, names, somebody else, a text, nothing that it rests on.
-    "positive_data_acceptance": {"expected-statuses": ["2xx", "403", "404", "409", "412", "422", "428"]},
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "403", "404", "409", "410", "412", "422", "428"]},
     # It may be about nothing that exists before it is looked at more closely.
-    "negative_data_rejection": {"expected-statuses": ["404", "412", "422", "428"]},
+    "negative_data_rejection": {"expected-statuses": ["404", "410", "412", "422", "428"]},
     # What is not sent is said by a status of its own.
     "missing_required_header": {"expected-statuses": ["404", "422", "428"]},
 }
@@ -120,6 +121,7 @@ class Present:
 async def address(database_url: str, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The address of the API of a database whose code has two releases."""
     monkeypatch.setattr(api_app, "Limiter", partial(Limiter, rate=1e9, burst=1e9))
+    monkeypatch.setattr(stream, "PATIENCE", 0.0)
     for text in ("Hi {{name}}", "Hello {{name}}"):
         plugin = make_plugin(database_url, registry=declare(Registry(), text), policy=Roles())
         await plugin.acting_as(Actor("release", roles=("admin",))).sync()

@@ -12,6 +12,10 @@ Note = Field(None, max_length=MAX_NOTE_LENGTH, description="Why; kept in the eve
 Number = Field(ge=1, le=MAX_VERSION, description="The version's number.")
 
 
+LONGEST_WAIT = 60
+"""Seconds that a request may wait until all processes follow; what stands between cuts off who waits for longer."""
+
+
 class Body(BaseModel):
     """Something that the API takes; what it does not know is refused."""
 
@@ -30,7 +34,18 @@ class Switch(Reason):
     emergency: bool = Field(False, description="Whether to change a protected status without approval.")
 
 
-class Activation(Switch):
+class Change(Switch):
+    """Why the active version changes, and whether to wait until all serve that."""
+
+    wait: float | None = Field(
+        None,
+        ge=0,
+        le=LONGEST_WAIT,
+        description="Seconds to wait until every living process serves it, at most; `followers` says which do not.",
+    )
+
+
+class Activation(Change):
     """Which version is to be active."""
 
     version: int = Number

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from automagik_prompts.api.models.base import View
 from automagik_prompts.api.models.texts import MatchView
-from automagik_prompts.api.models.views import (
-    AgentView,
-    DraftView,
-    EventView,
-    RequestView,
-    StatusView,
-    VersionView,
-    View,
-)
+from automagik_prompts.api.models.views import AgentView, DraftView, EventView, RequestView, StatusView, VersionView
 
 
 class Paged(View):

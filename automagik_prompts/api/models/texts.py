@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field
 
-from automagik_prompts.api.models.views import View
+from automagik_prompts.api.models.base import View
 from automagik_prompts.domain.differences import Line
 from automagik_prompts.domain.summaries import Match, Preview
 

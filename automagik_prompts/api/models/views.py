@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from automagik_prompts.api.models.base import View
+from automagik_prompts.api.models.running import FollowersView
 from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
 from automagik_prompts.domain.review import ApprovalRequest, Draft, RequestState
-from automagik_prompts.domain.served import Health, State
 from automagik_prompts.domain.summaries import StatusSummary
-
-
-class View(BaseModel):
-    """Something that the API gives."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class AgentView(View):
@@ -160,6 +154,9 @@ class EditView(View):
     revision: int
     hints: list[str]
     request: RequestView | None
+    followers: FollowersView | None = Field(
+        None, description="How far processes have followed, where somebody waited for that."
+    )
 
     @classmethod
     def of(cls, change: EditResult) -> Self:
@@ -173,6 +170,7 @@ class EditView(View):
             revision=change.agent.revision,
             hints=list(change.hints),
             request=RequestView.of(change.request) if change.request is not None else None,
+            followers=FollowersView.of(change.followers) if change.followers is not None else None,
         )
 
 
@@ -214,24 +212,3 @@ class EventView(View):
     def of(cls, event: Event) -> Self:
         """Describe an event."""
         return cls(**{name: getattr(event, name) for name in cls.model_fields})
-
-
-class HealthView(View):
-    """How this process fares."""
-
-    ready: bool
-    state: State
-    snapshot_age: float | None = Field(description="Seconds since the database was read.")
-    error: str | None
-    problems: list[str]
-
-    @classmethod
-    def of(cls, health: Health) -> Self:
-        """Describe a process."""
-        facts = {name: getattr(health, name) for name in set(cls.model_fields) - {"problems"}}
-        return cls(problems=list(health.problems), **facts)
-
-
-def items(kind: type[Any], found: Sequence[Any]) -> list[Any]:
-    """Describe several things."""
-    return [kind.of(one) for one in found]

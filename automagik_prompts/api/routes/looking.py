@@ -9,10 +9,11 @@ from fastapi import APIRouter, Query, Response
 from automagik_prompts.api.conditions import agent_tag, status_tag
 from automagik_prompts.api.document import TAGGED
 from automagik_prompts.api.door import After, Limit, Who
+from automagik_prompts.api.models.base import items
 from automagik_prompts.api.models.bodies import CheckBody, PreviewBody
 from automagik_prompts.api.models.pages import AgentPage, MatchPage, StatusPage, VersionPage
 from automagik_prompts.api.models.texts import CheckView, DiffView, LineView, MatchView, PreviewView
-from automagik_prompts.api.models.views import AgentView, HealthView, StatusView, VersionText, VersionView, items
+from automagik_prompts.api.models.views import AgentView, StatusView, VersionText, VersionView
 from automagik_prompts.api.segments import AgentName, StatusName, VersionNumber
 from automagik_prompts.domain.differences import compare
 from automagik_prompts.domain.policy import Operation
@@ -139,10 +140,3 @@ async def search(
         text, agent=agent, every_version=every_version, match_case=match_case, after=after, limit=limit
     )
     return MatchPage(items=items(MatchView, page.items), next=page.next)
-
-
-@router.get("/health", operation_id="getHealth", tags=["running"])
-async def health(who: Who) -> HealthView:
-    """Return how this process fares."""
-    await who.service.authorize(Operation.VIEW)  # it names agents
-    return HealthView.of(who.door.plugin.health())

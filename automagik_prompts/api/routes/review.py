@@ -12,9 +12,10 @@ from automagik_prompts.api import stream
 from automagik_prompts.api.conditions import IfMatch, check_request, expected_revision, request_tag
 from automagik_prompts.api.document import TAGGED
 from automagik_prompts.api.door import After, Caller, Key, Limit, Who
+from automagik_prompts.api.models.base import items
 from automagik_prompts.api.models.bodies import Approval, CommentBody, Reason, RequestBody
 from automagik_prompts.api.models.pages import EventPage, RequestPage
-from automagik_prompts.api.models.views import EditView, EventView, RequestView, items
+from automagik_prompts.api.models.views import EditView, EventView, RequestView
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.routes.looking import STATUS
 from automagik_prompts.api.routes.writing import WAITS
@@ -162,7 +163,7 @@ async def feed(who: Who, last: Last = 0, limit: Limit = 100) -> EventPage:
 
     Nothing is passed that may still come to be: an event is handed out only when no older transaction goes on.
     """
-    until = await who.door.feed.settled()
+    until = await who.door.feed.follow(last)
     found, reached = await stream.read(who.service, last, until, limit)
     return EventPage(items=items(EventView, found), next=str(max(last, reached)))
 
@@ -183,8 +184,11 @@ async def stream_events(
 ) -> StreamingResponse:
     """Stream what is done, in its order; who comes back with `Last-Event-ID` misses nothing and gets nothing twice."""
     given = int(last_event_id) if last_event_id is not None else last
-    begin = await who.door.feed.now() if given is None else given
-    body = stream.stream(who.door.feed, who.service, begin, who.id, who.request.is_disconnected)
+    if given is None:
+        given = await who.door.feed.now()
+    else:
+        await who.door.feed.follow(given)
+    body = stream.stream(who.door.feed, who.service, given, who.id, who.request.is_disconnected)
     await anext(body)  # refused here, while there is still a status to say so
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(body, media_type="text/event-stream", headers=headers)

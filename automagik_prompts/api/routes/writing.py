@@ -9,9 +9,10 @@ from fastapi import APIRouter, Response
 from automagik_prompts.api.conditions import IfMatch, IfNoneMatch, draft_tag, expected_counter, expected_revision
 from automagik_prompts.api.document import TAGGED
 from automagik_prompts.api.door import Caller, Key, Who
-from automagik_prompts.api.models.bodies import Activation, DraftBody, Keeping, NewVersion, Switch, Withdrawal
+from automagik_prompts.api.models.base import items
+from automagik_prompts.api.models.bodies import Activation, Change, DraftBody, Keeping, NewVersion, Withdrawal
 from automagik_prompts.api.models.pages import DraftList
-from automagik_prompts.api.models.views import DraftView, EditView, items
+from automagik_prompts.api.models.views import DraftView, EditView
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.routes.looking import STATUS
 from automagik_prompts.api.segments import AgentName, StatusName, VersionNumber
@@ -121,7 +122,7 @@ async def activate(
 
 @router.post(f"{STATUS}/rollback", operation_id="rollback", tags=["statuses"], responses=WAITS)
 async def rollback(
-    who: Who, agent: AgentName, status: StatusName, body: Switch, key: Key = None, if_match: IfMatch = None
+    who: Who, agent: AgentName, status: StatusName, body: Change, key: Key = None, if_match: IfMatch = None
 ) -> EditView:
     """Go back to the version that was active before."""
     revision, given = expected_revision(if_match), body.model_dump()
@@ -132,7 +133,7 @@ async def rollback(
 
 @router.post(f"{STATUS}/deactivate", operation_id="deactivate", tags=["statuses"], responses=WAITS)
 async def deactivate(
-    who: Who, agent: AgentName, status: StatusName, body: Switch, key: Key = None, if_match: IfMatch = None
+    who: Who, agent: AgentName, status: StatusName, body: Change, key: Key = None, if_match: IfMatch = None
 ) -> EditView:
     """Leave a status without an active version of its own."""
     revision, given = expected_revision(if_match), body.model_dump()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
 
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.cli.output.text import plural, print_line, print_note
-from automagik_prompts.domain.running.fleet import Fleet, FleetProcess, Followers, Following, FollowingProcess
+from automagik_prompts.domain.running.fleet import (
+    Fleet,
+    FleetProcess,
+    Followers,
+    Following,
+    FollowingProcess,
+    Standing,
+)
 from automagik_prompts.domain.running.usage import NEVER, Usage, UsageByVersion
-
-ProcessState = Literal["follows", "behind", "dead", "unknown"]
-"""How a process stands: `unknown` where its word is about another server, as after a failover."""
 
 
 class UnservedLine(Shape):
@@ -31,7 +34,7 @@ class ProcessLine(Shape):
     pid: int
     release: str | None
     code_hash: str | None
-    state: ProcessState
+    state: Standing
     behind: int | None
     follows: list[str] | None
     problems: list[UnservedLine]
@@ -47,7 +50,7 @@ class ProcessLine(Shape):
             pid=process.pid,
             release=process.release,
             code_hash=process.code_hash,
-            state=state_of(process),
+            state=process.standing,
             behind=process.behind,
             follows=list(process.follows) if process.follows is not None else None,
             problems=[UnservedLine(**one._asdict()) for one in process.problems],
@@ -126,15 +129,6 @@ class UsageLine(Shape):
     def of(cls, usage: Usage) -> UsageLine:
         """Describe how often a version was sent."""
         return cls(runs=usage.runs, runs_in_7_days=usage.recent, last_day=usage.last_day)
-
-
-def state_of(process: FleetProcess) -> ProcessState:
-    """Return how a process stands."""
-    if not process.is_alive:
-        return "dead"
-    if process.behind is None:
-        return "unknown"
-    return "behind" if process.behind else "follows"
 
 
 def print_followers(followers: Followers) -> None:

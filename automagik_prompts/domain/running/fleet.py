@@ -11,6 +11,15 @@ from automagik_prompts.domain.running.usage import DayCount
 from automagik_prompts.domain.summaries import Position
 
 
+class Standing(StrEnum):
+    """How a process stands: `unknown` where its word is about another server, as after a failover."""
+
+    FOLLOWS = "follows"
+    BEHIND = "behind"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
 class Unserved(NamedTuple):
     """An active version that a process cannot serve.
 
@@ -99,6 +108,15 @@ class FleetProcess:
     def name(self) -> str:
         """What people know it by: its machine and its process id."""
         return f"{self.host}:{self.pid}"
+
+    @property
+    def standing(self) -> Standing:
+        """How it stands."""
+        if not self.is_alive:
+            return Standing.DEAD
+        if self.behind is None:
+            return Standing.UNKNOWN
+        return Standing.BEHIND if self.behind else Standing.FOLLOWS
 
 
 @dataclass(frozen=True, slots=True)

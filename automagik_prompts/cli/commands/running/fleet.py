@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from automagik_prompts.cli.completion import complete_agents
-from automagik_prompts.cli.output.running import FleetList, print_unknown, state_of
+from automagik_prompts.cli.output.running import FleetList, print_unknown
 from automagik_prompts.cli.output.tables import columns, print_table
 from automagik_prompts.cli.output.text import age, plural, print_json, print_line
 from automagik_prompts.cli.session import Session, command
-from automagik_prompts.domain.running.fleet import Fleet, FleetProcess
+from automagik_prompts.domain.running.fleet import Fleet, FleetProcess, Standing
 
 _HASH = 8
 """Characters of the code's hash that are shown."""
@@ -59,7 +59,7 @@ def _is_meant(process: FleetProcess, agent: str | None, *, late: bool, release: 
         return False
     if release is not None and process.release != release and not (process.code_hash or "").startswith(release):
         return False
-    return not late or state_of(process) != "follows" or bool(process.problems)
+    return not late or process.standing is not Standing.FOLLOWS or bool(process.problems)
 
 
 def _print(fleet: Fleet, count: int) -> None:
@@ -77,7 +77,7 @@ def _print(fleet: Fleet, count: int) -> None:
 
 
 def _row(process: FleetProcess) -> tuple[str, ...]:
-    state: str = state_of(process)
+    state: str = process.standing
     if state == "behind" and process.behind is not None:
         state = f"behind by {plural(process.behind, 'agent')}"
     return (

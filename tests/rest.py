@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
 
+import httpx
 import uvicorn
 from starlette.requests import Request
 
@@ -56,17 +58,44 @@ def signed_in(name: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {name}"}
 
 
+def client(address: str, name: str = "ana") -> httpx.Client:
+    """Return a client of somebody."""
+    return httpx.Client(base_url=address, headers=signed_in(name), timeout=PATIENCE)
+
+
+def say(asking: httpx.Client, text: str) -> None:
+    """Have something done."""
+    body = {"agent": AGENT, "status_key": "NEW", "text": text}
+    assert asking.post("/comments", json=body).status_code == 201
+
+
+def events(answer: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the number and the content of each event of a stream."""
+    number = ""
+    for line in answer.iter_lines():
+        if line.startswith("id: "):
+            number = line.removeprefix("id: ")
+        elif line.startswith("data: "):
+            yield number, json.loads(line.removeprefix("data: "))
+
+
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    """Serve an ASGI application with uvicorn in a thread, and give its address."""
+def served(app: Any, prefix: str = "", **options: Any) -> Iterator[str]:
+    """Serve an ASGI application with uvicorn in a thread, and give its address.
+
+    Args:
+        app: The application.
+        prefix: Where it has mounted the API.
+        options: More settings of uvicorn.
+    """
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(_config(app))
+        server = uvicorn.Server(_config(app, **options))
         thread = Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
             wait_until(lambda: server.started, "uvicorn started", PATIENCE)
-            yield _address(listening)
+            yield _address(listening, prefix)
         finally:
             server.should_exit = True
             thread.join(PATIENCE)
@@ -90,10 +119,11 @@ async def _serve(control: Connection, url: str) -> None:
             await asyncio.to_thread(control.poll, None)
 
 
-def _config(app: Any) -> uvicorn.Config:
-    return uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=5)
+def _config(app: Any, **options: Any) -> uvicorn.Config:
+    settings = {"lifespan": "off", "timeout_graceful_shutdown": 5, **options}
+    return uvicorn.Config(app, log_config=None, ws="none", **settings)
 
 
-def _address(listening: socket.socket) -> str:
+def _address(listening: socket.socket, prefix: str) -> str:
     host, port = listening.getsockname()
-    return f"http://{host}:{port}/api/v1"
+    return f"http://{host}:{port}{prefix}/api/v1"

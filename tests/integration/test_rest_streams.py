@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
-from typing import Any
 
-import httpx
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra api is not installed")
@@ -17,7 +14,7 @@ pytest.importorskip("fastapi", reason="the extra api is not installed")
 from automagik_prompts.api import stream
 from automagik_prompts.declaring.registry import Registry
 from tests.conftest import MakePlugin
-from tests.rest import PATIENCE, declare, identify, served, signed_in
+from tests.rest import PATIENCE, client, declare, events, identify, say, served
 from tests.waiting import wait_until
 
 WRITES = 40
@@ -30,27 +27,6 @@ def address(database_url: str, make_plugin: MakePlugin, registry: Registry) -> I
     plugin = make_plugin(database_url, startup_timeout=PATIENCE, heartbeat=0)
     with served(plugin.api(identify=identify)) as address:
         yield address
-
-
-def client(address: str, name: str = "ana") -> httpx.Client:
-    """Return a client of somebody."""
-    return httpx.Client(base_url=address, headers=signed_in(name), timeout=PATIENCE)
-
-
-def say(asking: httpx.Client, text: str) -> None:
-    """Have something done."""
-    body = {"agent": "seller/de", "status_key": "NEW", "text": text}
-    assert asking.post("/comments", json=body).status_code == 201
-
-
-def events(answer: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the number and the content of each event of a stream."""
-    number = ""
-    for line in answer.iter_lines():
-        if line.startswith("id: "):
-            number = line.removeprefix("id: ")
-        elif line.startswith("data: "):
-            yield number, json.loads(line.removeprefix("data: "))
 
 
 def test_cut_off_and_back(address: str) -> None:

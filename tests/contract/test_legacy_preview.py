@@ -219,7 +219,7 @@ def test_the_command(empty_url: str, tmp_path: Path) -> None:
         "template/default: versions 2, 3 are active, version 3 stays so",
         "loop/APPROVED: versions 1, 2 are active, version 2 stays so",
         f"{summary}1 null, 1 empty, 3 blank",
-        "Nothing was written. 8 migrations would be applied by:",
+        "Nothing was written. 9 migrations would be applied by:",
         "automagik-prompts upgrade",
     ]
     done = operator.run("upgrade")
@@ -234,7 +234,7 @@ def test_the_command(empty_url: str, tmp_path: Path) -> None:
     told = operator.run("migrate-legacy", "--json")
     assert told.code == 0
     assert told.json["restored"] == 16
-    assert len(told.json["applied"]) == 8
+    assert len(told.json["applied"]) == 9
     assert {line["outcome"] for line in told.json["agents"]} == {"present", "null", "empty", "blank"}
 
 

@@ -405,7 +405,7 @@ def test_doctor_warns_of_a_schema_that_others_can_put_before(way: str, shop: Sho
         # It is no theory: an app would be served what the editor has put there.
         forged = f'CREATE SCHEMA "{app}"; CREATE TABLE "{app}".agents (); GRANT USAGE ON SCHEMA "{app}" TO "{app}"'
         run_sql(shop.as_user("editor", copied), forged)
-        assert "lacks 8 of 8 migrations" in doctor.run("list").err
+        assert "lacks 9 of 9 migrations" in doctor.run("list").err
     named = f"{shop.as_user('app', copied)}&schema=public"
     safe = Operator(tmp_path, named)
     assert "names no schema" not in safe.run("doctor").out

@@ -226,11 +226,11 @@ def test_the_command(empty_url: str, tmp_path: Path) -> None:
     assert done.code == 0
     assert "kept verbatim (format text): broken" in done.err
     heads = [line.split()[0] for line in done.out.splitlines()]
-    assert heads[:9] == ["Applied"] * 9 + ["The"]
+    assert heads[:10] == ["Applied"] * 9 + ["The"]
     assert operator.do("migrate-legacy") == operator.do("migrate-legacy", "--dry-run")
     assert operator.run("downgrade").code == 1
     back = operator.do("downgrade", "--yes").splitlines()
-    assert [line.split()[0] for line in back] == ["Took"] * 8 + ["Versions"]
+    assert [line.split()[0] for line in back] == ["Took"] * 9 + ["Versions"]
     told = operator.run("migrate-legacy", "--json")
     assert told.code == 0
     assert told.json["restored"] == 16

@@ -19,7 +19,7 @@ from tests.servers import PostgresServer
 
 KILLED = -9
 
-MAX_STATEMENTS = 200
+MAX_STATEMENTS = 400
 
 Copies = Callable[[str], str]
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 from automagik_prompts.database_url import dialect_of
 from automagik_prompts.storage.connection import Connection
 from automagik_prompts.storage.database import Database
@@ -19,6 +23,17 @@ _UNKEPT = {
         ),
     ),
 }
+
+
+def tamper(path: Path, *statements: str) -> None:
+    """Change a file by plain SQL, whatever is kept in it; what keeps it is there again afterwards."""
+    with closing(sqlite3.connect(path)) as connection:
+        kept = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'prompt%_kept_%'"
+        ).fetchall()
+        for statement in (*(f"DROP TRIGGER {name}" for name, _ in kept), *statements, *(made for _, made in kept)):
+            connection.execute(statement)
+        connection.commit()
 
 
 def unkept(url: str) -> tuple[str, ...]:

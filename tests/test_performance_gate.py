@@ -161,7 +161,7 @@ def test_an_unchanged_start_asks_no_more_for_more_agents(make_plugin: MakePlugin
             plugin.resolve("agent-0")
         with (
             _statements() as statements,
-            make_plugin(url, registry=_declared(agents), startup_timeout=_PATIENCE) as plugin,
+            make_plugin(url, registry=_declared(agents), startup_timeout=_PATIENCE, heartbeat=0) as plugin,
         ):
             served = plugin.resolve("agent-0")
         assert served.source == "database"

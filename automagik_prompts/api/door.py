@@ -17,7 +17,7 @@ from automagik_prompts.api.models.views import EditView
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.stream import Feed
 from automagik_prompts.domain.edits import Answer, EditResult, RepeatKey
-from automagik_prompts.editing import repeating
+from automagik_prompts.editing.access import repeating
 from automagik_prompts.editing.pages import MAX_PAGE
 from automagik_prompts.editing.service import EditService
 from automagik_prompts.exceptions import InvalidPromptError, PromptsError

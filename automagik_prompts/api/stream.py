@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from automagik_prompts.api.models.views import EventView
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.domain.records import Event
-from automagik_prompts.editing import feeding
-from automagik_prompts.editing.feeding import Horizon
+from automagik_prompts.editing.access import feeding
+from automagik_prompts.editing.access.feeding import Horizon
 from automagik_prompts.editing.service import EditService
 from automagik_prompts.exceptions import PromptsError
 

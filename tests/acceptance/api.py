@@ -31,7 +31,6 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
                 "Roles",
                 "Operation",
                 "Decision",
-                "Identity",
                 "ALLOW",
                 "NEEDS_APPROVAL",
                 "deny",

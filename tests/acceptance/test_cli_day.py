@@ -10,7 +10,7 @@ import pytest
 
 from automagik_prompts.cli.app import COMMANDS
 from automagik_prompts.cli.commands import legacy
-from automagik_prompts.cli.output import reports, review, running, schemas, served, serving
+from automagik_prompts.cli.output import reports, restored, review, running, schemas, served, serving
 from automagik_prompts.cli.output.shape import Shape
 from automagik_prompts.schema.migrations import all_migrations
 from tests.operator import Operator
@@ -31,7 +31,7 @@ SHAPES: dict[str, type[Shape]] = {
     "create": schemas.EditOutput,
     "activate": schemas.EditOutput,
     "rollback": schemas.EditOutput,
-    "restore": schemas.Restored,
+    "restore": restored.Restored,
     "grants": reports.GrantList,
     "deactivate": schemas.EditOutput,
     "copy": schemas.EditOutput,

@@ -16,6 +16,7 @@ from automagik_prompts.storage.database import Database
 from tests.hosts import TEXTS, Host, fill_agents, make_agents, make_first_shape
 from tests.operator import Operator
 from tests.patient import Patient, agrees
+from tests.tampering import tamper
 
 
 def sql(path: Path, *statements: str) -> None:
@@ -229,7 +230,7 @@ async def legacy_half_way(patient: Patient) -> None:
 
 async def hostile_rows(patient: Patient) -> None:
     """Plain SQL has written what no text is."""
-    sql(
+    tamper(
         patient.path,
         "UPDATE prompts SET prompt_text = X'FF00FE', status_key = X'FF', version = 'x', format = ''",
         "UPDATE agents SET variables = '{', revision = 'many', default_status_key = ''",

@@ -52,7 +52,7 @@ def by(patient: Patient, user: str = ROLE, **parts: str) -> None:
 
 async def as_owner(patient: Patient, *statements: str) -> None:
     """Run statements as the owner."""
-    await execute(patient.operator.url, *statements)
+    await execute(patient.operator.url, "SET automagik_prompts.maintenance = 'on'", *statements)
 
 
 async def healthy(_patient: Patient) -> None:

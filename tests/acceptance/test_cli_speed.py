@@ -61,7 +61,13 @@ CALLS = {
     "doctor": "",
     "watch": "--for 0",
     "fleet": "",
+    "restore": "--as-of 1h",
+    "grants": "--role app --schema public",
+    "token": "list",
 }
+
+ENDLESS = frozenset({"serve", "health"})
+"""What goes on until it is ended, and what asks it."""
 
 LIBRARIES = "import typer, tortoise.backends.sqlite, pydantic_settings, pydantic_handlebars"
 
@@ -109,10 +115,10 @@ def _import() -> None:
 
 def test_every_command_is_timed() -> None:
     """A new command is put into the table."""
-    assert set(CALLS) == set(COMMANDS)
+    assert set(CALLS) | ENDLESS == set(COMMANDS)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", CALLS)
 def test_a_command_answers_at_once(operator: Operator, name: str) -> None:
     """Each command does little more than to import its libraries, from the shell's prompt to the next one."""
     best = float("inf")

@@ -7,10 +7,9 @@ import io
 import logging
 import re
 import shlex
-import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,6 +24,7 @@ from automagik_prompts.storage.database import Database
 from tests.hosts import TEXTS, Host, fill_agents, make_agents
 from tests.operator import Operator, Outcome
 from tests.remedies import named_commands, named_settings
+from tests.tampering import tamper
 
 Trial = Callable[["Case"], None]
 TRIALS: list[tuple[str, Trial]] = []
@@ -89,10 +89,7 @@ class Case:
 
     def sql(self, *statements: str) -> None:
         """Write by plain SQL."""
-        with closing(sqlite3.connect(self.path)) as connection:
-            for statement in statements:
-                connection.execute(statement)
-            connection.commit()
+        tamper(self.path, *statements)
 
     def code(self, *lines: str) -> None:
         """Have a module with prompts, which the commands find by a setting."""

@@ -106,7 +106,7 @@ def test_contents(installed: Installed) -> None:
     assert {name.split("/")[0].split("-")[0] for name in names} == {"automagik_prompts"}
     folder = "automagik_prompts/_migrations/automagik_prompts/"
     assert sorted(name.removeprefix(folder) for name in names if name.startswith(folder)) == MIGRATIONS
-    assert len(MIGRATIONS) == 8
+    assert len(MIGRATIONS) == 9
     assert "automagik_prompts/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if "__pycache__" in name]

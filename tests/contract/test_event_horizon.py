@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from automagik_prompts.editing import feeding
+from automagik_prompts.editing.access import feeding
+from automagik_prompts.editing.access.feeding import Horizon
 from automagik_prompts.editing.direct import DatabaseEdits
-from automagik_prompts.editing.feeding import Horizon
 from automagik_prompts.storage.connection import Client, Connection
 from automagik_prompts.storage.database import Database
 from tests.tampering import unkeep

@@ -293,7 +293,7 @@ def test_nothing_is_dropped_while_a_text_has_no_equal_version(empty_url: str) ->
         async with Database(host.url) as database:
             return await migrate.upgrade(database, adopt=True)
 
-    assert len(asyncio.run(adopt())) == 6
+    assert len(asyncio.run(adopt())) == 7
     texts = {text for (text,) in host.rows("SELECT prompt_text FROM prompts")}
     assert {TEXTS["plain"], TEXTS["jinja"], TEXTS["trailing"], "new", "tampered with"} <= texts
     downgrade(host.url)

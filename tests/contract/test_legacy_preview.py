@@ -219,22 +219,22 @@ def test_the_command(empty_url: str, tmp_path: Path) -> None:
         "template/default: versions 2, 3 are active, version 3 stays so",
         "loop/APPROVED: versions 1, 2 are active, version 2 stays so",
         f"{summary}1 null, 1 empty, 3 blank",
-        "Nothing was written. 8 migrations would be applied by:",
+        "Nothing was written. 9 migrations would be applied by:",
         "automagik-prompts upgrade",
     ]
     done = operator.run("upgrade")
     assert done.code == 0
     assert "kept verbatim (format text): broken" in done.err
     heads = [line.split()[0] for line in done.out.splitlines()]
-    assert heads[:9] == ["Applied"] * 8 + ["The"]
+    assert heads[:10] == ["Applied"] * 9 + ["The"]
     assert operator.do("migrate-legacy") == operator.do("migrate-legacy", "--dry-run")
     assert operator.run("downgrade").code == 1
     back = operator.do("downgrade", "--yes").splitlines()
-    assert [line.split()[0] for line in back] == ["Took"] * 8 + ["Versions"]
+    assert [line.split()[0] for line in back] == ["Took"] * 9 + ["Versions"]
     told = operator.run("migrate-legacy", "--json")
     assert told.code == 0
     assert told.json["restored"] == 16
-    assert len(told.json["applied"]) == 8
+    assert len(told.json["applied"]) == 9
     assert {line["outcome"] for line in told.json["agents"]} == {"present", "null", "empty", "blank"}
 
 

@@ -14,8 +14,8 @@ from automagik_prompts.api.guards import MAX_BODY
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.policy import Actor, Identity
 from automagik_prompts.domain.roles import Roles
-from automagik_prompts.editing import repeating
-from automagik_prompts.editing.repeating import KEPT
+from automagik_prompts.editing.access import repeating
+from automagik_prompts.editing.access.repeating import KEPT
 from automagik_prompts.storage.connection import Client, Connection, engine_of
 from automagik_prompts.storage.database import Database
 from tests.api_server import PATIENT, Served, create, declare, served, tag_of

@@ -18,7 +18,7 @@ from automagik_prompts.editing.running import fleet
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import processes, usage
+from automagik_prompts.storage.repository.running import processes, usage
 from tests.faults import execute
 
 TODAY = datetime.now(UTC).date()

@@ -23,6 +23,7 @@ from automagik_prompts.storage.database import Database
 from tests.conftest import MakePlugin
 from tests.operator import Operator
 from tests.proxy import Proxy
+from tests.tampering import unkeep
 
 ASKED = [
     *(("ann", None), ("ann", "NEW"), ("ann", "new"), ("ann", "OTHER"), ("ann", "NOBODY'S"), ("ann", "GONE")),
@@ -74,7 +75,9 @@ async def fill(url: str) -> None:
         await edits.deactivate("empty", "X")
         await edits.create("withdrawn", "W", "better", activate=True)
         await edits.withdraw("withdrawn", "W", 1, note="wrong")
+        await unkeep(database)
         await database.transaction(spoil)
+        await upgrade(database)  # what keeps texts is there again
 
 
 def explained(plugin: PromptPlugin, agent: str, status_key: str | None) -> Explanation | str:

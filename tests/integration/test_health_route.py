@@ -22,6 +22,7 @@ from automagik_prompts.storage.database import Database
 from tests.asgi import Answered, ask
 from tests.conftest import MakePlugin
 from tests.proxy import PASSWORD, Proxy
+from tests.tampering import unkeep
 from tests.waiting import DEADLINE
 
 SAID = {"service", "ready", "state", "state_age", "snapshot_age", "lag", "agents", "problems"}
@@ -145,6 +146,7 @@ async def test_what_is_wrong_is_counted(database_url: str, make_plugin: MakePlug
         await Connection(db).run("UPDATE prompts SET prompt_text = 'zebra'")
 
     async with Database(database_url) as database:
+        await unkeep(database)
         await database.transaction(spoil)
     said = await probe.until(200, problems={"unservable": 2})
     assert "seller" not in str(said)

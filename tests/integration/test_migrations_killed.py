@@ -19,7 +19,7 @@ from tests.servers import PostgresServer
 
 KILLED = -9
 
-MAX_STATEMENTS = 200
+MAX_STATEMENTS = 400
 
 Copies = Callable[[str], str]
 
@@ -112,7 +112,7 @@ def kill_everywhere(copies: Copies, launcher: Launcher, work: str, host: Host, u
     # This library's own command does all or nothing. Aerich's finishes one step after the other, and on SQLite records
     # each of them afterwards.
     steps = len(states) - 1
-    assert steps == (1 if not work.startswith("aerich") else 15 if host.dialect == "sqlite" else 8)
+    assert steps == (1 if not work.startswith("aerich") else 17 if host.dialect == "sqlite" else 9)
     return done
 
 

@@ -28,7 +28,7 @@ QUERIES = {"storage", "schema"}
 
 
 # Longer, as they are what people read: the facade, and the loop that follows.
-LONGEST = {"plugin.py": 340, "follower.py": 340}
+LONGEST = {"plugin.py": 340, "follower.py": 340, "database.py": 340}
 
 QUERYING = {
     "execute_query",

@@ -8,7 +8,7 @@ from typing import Literal
 from automagik_prompts.cli.output.review import RequestLine
 from automagik_prompts.cli.output.running import FollowerList, UsageLine
 from automagik_prompts.cli.output.shape import Shape
-from automagik_prompts.domain.edits import EditResult, RestoreStep
+from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.records import Action, Approval, Event, Prompt
 from automagik_prompts.domain.running.usage import NEVER, UsageByVersion
 from automagik_prompts.domain.summaries import Match, StatusSummary
@@ -253,39 +253,6 @@ class EditOutput(Shape):
             request=RequestLine.of(change.request) if change.request is not None else None,
             fleet=FollowerList.of(change.followers) if change.followers is not None else None,
         )
-
-
-class RestoredLine(Shape):
-    """One status that a restoration is about."""
-
-    agent: str
-    status_key: str
-    version: int | None
-    previous_version: int | None
-    active_version: int | None
-    blocker: str | None
-    request: RequestLine | None
-
-    @classmethod
-    def of(cls, step: RestoreStep, change: EditResult | None) -> RestoredLine:
-        """Describe a step, and what became of it."""
-        return cls(
-            agent=step.agent,
-            status_key=step.status_key,
-            version=step.version,
-            previous_version=step.active_version,
-            active_version=change.active_version if change is not None else step.active_version,
-            blocker=step.blocker,
-            request=RequestLine.of(change.request) if change is not None and change.request is not None else None,
-        )
-
-
-class Restored(Shape):
-    """`restore`: what was active at a moment and is not now, and what is active after it."""
-
-    as_of: datetime
-    added: list[str]
-    statuses: list[RestoredLine]
 
 
 class Checked(Shape):

@@ -1,1 +1,1 @@
-"""Who is let in over the network."""
+"""What those who come over the network need: tokens, writes that may be repeated, and the events in their order."""

@@ -6,13 +6,19 @@ import inspect
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from shlex import quote
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from automagik_prompts.domain.keys import PromptKey, new_key
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.editing.review.authorizing import what_is_done
 from automagik_prompts.exceptions import MissingRightError
-from automagik_prompts.storage.grants import DatabaseRole, roles_for
+from automagik_prompts.later import Later
+
+if TYPE_CHECKING:
+    from automagik_prompts.storage import grants
+else:
+    # It is needed where something was refused, and brings the database library.
+    grants = Later("automagik_prompts.storage.grants")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,7 +61,7 @@ def explained(
         operations: What was to be done; all of it takes a role.
         request_id: The request that it was to be done to.
     """
-    each = [roles_for(operation) for operation in operations]
+    each = [grants.roles_for(operation) for operation in operations]
     needed = " and ".join(" or ".join(map(_named, roles)) for roles in each)
     options = " ".join(f"--role {roles[0]}" for roles in each)
     if request_id is not None:
@@ -75,5 +81,7 @@ def explained(
     )
 
 
-def _named(role: DatabaseRole) -> str:
-    return {DatabaseRole.SEEDING_APP: "an app that seeds", DatabaseRole.EDITOR: "an editor"}.get(role, f"a {role}")
+def _named(role: grants.DatabaseRole) -> str:
+    return {grants.DatabaseRole.SEEDING_APP: "an app that seeds", grants.DatabaseRole.EDITOR: "an editor"}.get(
+        role, f"a {role}"
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 from automagik_prompts.domain.running.usage import DayCount
-from automagik_prompts.storage.repository.usage import TOLD_DAYS
+from automagik_prompts.storage.repository.running.usage import TOLD_DAYS
 
 TOLD_AT_ONCE = 1_000
 """Totals that are said at once, at most."""

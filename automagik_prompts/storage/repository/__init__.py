@@ -50,13 +50,6 @@ from automagik_prompts.storage.repository.events import (
     get_status_revision,
 )
 from automagik_prompts.storage.repository.moments import get_active_at, get_active_numbers, get_agents_added_since
-from automagik_prompts.storage.repository.processes import (
-    count_listeners,
-    forget_dead,
-    get_processes,
-    leave,
-    write_beat,
-)
 from automagik_prompts.storage.repository.requests import (
     add_request,
     decide_request,
@@ -65,6 +58,14 @@ from automagik_prompts.storage.repository.requests import (
     get_requests,
     lapse_requests,
 )
+from automagik_prompts.storage.repository.running.processes import (
+    count_listeners,
+    forget_dead,
+    get_processes,
+    leave,
+    write_beat,
+)
+from automagik_prompts.storage.repository.running.usage import get_usage
 from automagik_prompts.storage.repository.summaries import get_status_keys, get_summaries, get_version_digests
 from automagik_prompts.storage.repository.tokens import (
     add_token,
@@ -73,7 +74,6 @@ from automagik_prompts.storage.repository.tokens import (
     note_token_use,
     revoke_token,
 )
-from automagik_prompts.storage.repository.usage import get_usage
 from automagik_prompts.storage.repository.versions import (
     create_prompt,
     create_prompts,

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from automagik_prompts.domain.running.usage import DayCount
 from automagik_prompts.following.fleet.counting import TOLD_AT_ONCE, RunCounts
-from automagik_prompts.storage.repository.usage import TOLD_DAYS
+from automagik_prompts.storage.repository.running.usage import TOLD_DAYS
 
 TODAY = date(2026, 11, 27)
 TOMORROW = TODAY + timedelta(days=1)

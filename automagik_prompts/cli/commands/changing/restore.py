@@ -13,7 +13,7 @@ from automagik_prompts.cli.interaction import can_ask, confirm
 from automagik_prompts.cli.moments import moment
 from automagik_prompts.cli.options import Author, Emergency, Note, Yes
 from automagik_prompts.cli.output.diffs import print_diff
-from automagik_prompts.cli.output.schemas import Restored, RestoredLine
+from automagik_prompts.cli.output.restored import Restored, RestoredLine
 from automagik_prompts.cli.output.tables import columns, print_table
 from automagik_prompts.cli.output.text import plural, print_json, print_line, print_note
 from automagik_prompts.cli.session import FOUND, Access, Session, command

@@ -39,9 +39,10 @@ def serve(
         int, typer.Option("--port", metavar="N", min=0, max=65535, help="The port; 0 for any that is free.")
     ] = 8085,
 ) -> None:
-    """Serve the REST API by itself, to programs with tokens, until it is told to end.
+    """Serve the REST API by itself, to programs with tokens.
 
-    It is at /api/v1, and the health route for probes at /health. It ends in order at SIGTERM and Ctrl-C.
+    It goes on until it is told to end. It is at /api/v1, and the health route for probes at /health. It ends in order
+    at SIGTERM and Ctrl-C.
     """
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise ConfigurationError(_EXTRA.format(missing=" and ".join(missing)))

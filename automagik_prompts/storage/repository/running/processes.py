@@ -11,7 +11,7 @@ from automagik_prompts.domain.running.fleet import Beat, FleetProcess, Unserved
 from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.dialects.beats import row_statement
 from automagik_prompts.storage.models import UtcField
-from automagik_prompts.storage.repository.usage import add_runs, sum_up
+from automagik_prompts.storage.repository.running.usage import add_runs, sum_up
 
 GONE = 3600.0
 """Seconds for which a process that is dead is still shown; a living one that comes back later begins anew."""

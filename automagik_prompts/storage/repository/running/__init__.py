@@ -1,0 +1,1 @@
+"""The queries of what runs: processes, and how often versions were sent."""

@@ -120,7 +120,9 @@ ACTIONS = (
         lambda edits, _: edits.comment(*SELLER, 2, text="Too long?"),
         ("comment", *SELLER, "--version", "2", "--text", "Too long?"),
     ),
-    Action("save a draft (`save_draft`; in Python only)", lambda edits, _: edits.save_draft(*SELLER, "Ask"), None),
+    Action(
+        "save a draft (`save_draft`; in Python and over REST)", lambda edits, _: edits.save_draft(*SELLER, "Ask"), None
+    ),
     Action("`create`", lambda edits, _: edits.create(*SELLER, "Ask."), ("create", *SELLER, "--text", "Ask.")),
     Action(
         "`create --activate`",

@@ -29,7 +29,7 @@ class Sent(NamedTuple):
 
 OVER_REST = {
     "`comment`": Sent("POST", "/comments", {"agent": "seller", "status_key": "NEW", "version": 2, "text": "Too long?"}),
-    "save a draft (`save_draft`; in Python only)": Sent("PUT", f"{NEW}/draft", {"text": "Ask"}),
+    "save a draft (`save_draft`; in Python and over REST)": Sent("PUT", f"{NEW}/draft", {"text": "Ask"}),
     "`create`": Sent("POST", f"{NEW}/versions", {"text": "Ask."}),
     "`create --activate`": Sent("POST", f"{NEW}/versions", {"text": "Ask.", "activate": True}),
     "`activate`": Sent("POST", f"{NEW}/activate", {"version": 3}),

@@ -103,3 +103,27 @@ async def test_a_database_that_was_restored(database: Database) -> None:
     assert await horizon.look(database) == 1
     await DatabaseEdits(database).comment("one", "NEW", text="Why?")
     assert await horizon.look(database) == await newest(database)
+
+
+async def test_an_unrelated_transaction(database: Database) -> None:
+    """Whatever goes on may still write: an event waits for it, also where nothing comes of it."""
+    if database.dialect == "sqlite":
+        pytest.skip("SQLite lets one write at a time")
+    horizon = Horizon()
+    before = await horizon.look(database)
+    async with Database(database.url) as another:
+        async with another.connection() as db:
+            await lock(db, "one")
+            await DatabaseEdits(database).comment("two", "NEW", text="Why?")
+            assert await horizon.look(database) == await horizon.look(database) == before
+        assert await horizon.look(database) == before + 1
+
+
+async def test_a_server_that_was_replaced(database: Database) -> None:
+    """Where the transactions' numbers have gone back it begins anew, and does not wait for those of another server."""
+    horizon = Horizon()
+    await horizon.look(database)
+    horizon._oldest = 10**12
+    horizon._seen.append((horizon.newest, 10**12))
+    await DatabaseEdits(database).comment("one", "NEW", text="Why?")
+    assert await horizon.look(database) == await newest(database)

@@ -209,7 +209,7 @@ async def test_doctor_and_upgrade_agree_on_a_server(served: Patient, happen: Cal
     await happen(served)
     checks = agrees(served)
     if happen is no_right_to_one:
-        assert "needs SELECT on the tables" in of(checks, "serving")["message"]
+        assert "automagik-prompts grants" in of(checks, "serving")["message"]
 
 
 def test_without_the_driver(tmp_path: Path) -> None:
@@ -241,6 +241,8 @@ WRONG = {
     "provenance": ["maybe", "opaque"],
     "pin_timeout": ["11", "x"],
     "baggage": ["x"],
+    "release": ["\n"],
+    "heartbeat": ["-1", "x"],
     "seed": ["x"],
     "policy": ["nonsense", "no.such:policy", "os:nothing", "os:name", "os:sep.x"],
 }

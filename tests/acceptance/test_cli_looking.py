@@ -33,6 +33,8 @@ LOOKING = {
     "migrate-legacy": "--dry-run",
     "doctor": "--module other",
     "watch": "--for 0 --module other",
+    "fleet": "",
+    "restore": "--as-of 1h --dry-run",
 }
 """How each command looks that only looks, or that is told to."""
 
@@ -40,6 +42,9 @@ WRITING = {
     *("create", "activate", "rollback", "deactivate", "copy", "keep", "withdraw", "delete"),
     *("request", "approve", "decline", "comment", "sync", "upgrade", "downgrade"),
 }
+
+ELSEWHERE = {"token", "serve", "health", "grants"}
+"""What makes tokens, serves until it is ended, asks another process, or needs no database."""
 
 CODE = "prompt('Brand new: {{name}}', agent='agent_01', status_key='NOT_REGISTERED')"
 """What a process that serves would write at its start."""
@@ -91,7 +96,7 @@ async def operator(tmp_path: Path, empty_url: str) -> Operator:
 
 def test_every_command_looks_or_writes() -> None:
     """A new command is put into one of the tables."""
-    assert set(COMMANDS) == {*LOOKING, *WRITING}
+    assert set(COMMANDS) == {*LOOKING, *WRITING, *ELSEWHERE}
 
 
 @pytest.mark.parametrize("name", LOOKING)

@@ -21,6 +21,7 @@ from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.schema import migrate
 from automagik_prompts.settings import ENVIRONMENT_PREFIX, Settings
 from automagik_prompts.storage.database import Database
+from tests.acceptance.commands import REPOSITORY
 from tests.hosts import TEXTS, Host, fill_agents, make_agents
 from tests.operator import Operator, Outcome
 from tests.remedies import named_commands, named_settings
@@ -426,9 +427,18 @@ def test_what_a_message_says_helps(tmp_path: Path, command: str, trial: Trial) -
     trial(Case(tmp_path))
 
 
+ELSEWHERE = {
+    "grants": "tests/integration/test_grants.py",
+    "grants {} --to {}": "tests/integration/test_grants.py",
+    "token": "tests/integration/test_serve.py",
+}
+"""What is tried where there is a server to try it on."""
+
+
 def test_every_named_command_is_tried() -> None:
     """A message that names another command fails here until somebody has tried it."""
-    assert set(named_commands()) == {command for command, _ in TRIALS}
+    assert set(named_commands()) == {command for command, _ in TRIALS} | ELSEWHERE.keys()
+    assert all((REPOSITORY / file).is_file() for file in ELSEWHERE.values())
 
 
 def test_every_named_setting_is_there() -> None:

@@ -110,7 +110,7 @@ async def _show(database: Database, plan: RestorePlan, *, emergency: bool, stder
         for step in plan.work:
             await _show_texts(database, step, stderr=stderr)
     else:
-        print_note("See a difference with: automagik-prompts diff AGENT STATUS ACTIVE THEN")
+        print_note("The command diff shows what differs between two of these versions.")
 
 
 def _left_alone(plan: RestorePlan) -> str:

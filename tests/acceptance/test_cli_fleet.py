@@ -69,7 +69,7 @@ def test_an_operator_waits_for_the_fleet(operator: Operator, members: list[Child
     assert lines[2].startswith("  ")
     assert f":{stopped.pid} has not read it, seen " in lines[2]
 
-    told = operator.run("rollback", "stan", "default", "--wait", "1", "--json")
+    told = operator.run("rollback", "stan", "default", "--wait", "8", "--json")
     assert told.code == 3
     fleet = told.json["fleet"]
     assert (told.json["active_version"], fleet["version"], fleet["late"]) == (2, 2, 1)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from tortoise.backends.base.client import BaseDBAsyncClient
+
 from automagik_prompts.database_url import redacted_url
 from automagik_prompts.exceptions import DatabaseUnavailableError, PromptsError, SchemaError
 from automagik_prompts.schema.legacy.adopt import FOREIGN, is_foreign, not_dropped, texts_without_version
@@ -55,11 +57,22 @@ async def look_ahead(database: Database, *, adopt: bool = False) -> Outlook:
     Raises:
         DatabaseUnavailableError: The database cannot be read.
     """
-    return await database.run(lambda client: _look_ahead(database, Connection(client), adopt))
 
 
-async def _look_ahead(database: Database, db: DatabaseReader, adopt: bool) -> Outlook:
-    applied = await read_applied(db)
+    async def look(client: BaseDBAsyncClient) -> Outlook:
+        db = Connection(client)
+        while True:
+            applied = await read_applied(db)
+            outlook = await _look_ahead(database, db, applied, adopt)
+            # Another process' upgrade may end between two statements, and what they see then fits no schema at all.
+            # It records its steps in the transaction that takes them: where the records are the same, so is the rest.
+            if await read_applied(db) == applied:
+                return outlook
+
+    return await database.run(look)
+
+
+async def _look_ahead(database: Database, db: DatabaseReader, applied: tuple[str, ...], adopt: bool) -> Outlook:
     if unknown := unknown_versions(applied):
         return Outlook(refusal=SchemaError(too_new(unknown)))
     if len(applied) == len(all_migrations()) and (lost := await lost_parts(db)):

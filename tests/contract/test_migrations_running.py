@@ -1,9 +1,14 @@
-"""What a downgrade puts aside of tokens and usage, and the next upgrade takes back."""
+"""What a downgrade puts aside of tokens and usage, and the next upgrade takes back; two upgrades at once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from automagik_prompts.schema import migrate, outlook
+from automagik_prompts.storage.database import Database
+from automagik_prompts.storage.dialects.base import DatabaseReader
 from tests.hosts import Host, downgrade, upgrade
 
 STEP = 8
@@ -66,3 +71,22 @@ def test_tokens_and_usage_come_back(empty_url: str, number: int) -> None:
     assert not [table for table in host.tables() if "archive" in table]
     host.run(CREDENTIAL.format("c"))
     assert host.one("SELECT MAX(id) FROM prompt_tokens") == 3
+
+
+async def test_another_upgrade_between_two_looks(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks while another process' upgrade ends sees the new schema, and takes no table of it for somebody's."""
+    read = outlook.read_applied
+    others: Iterator[Database]
+
+    async def overtaken(db: DatabaseReader) -> tuple[str, ...]:
+        found = await read(db)
+        for other in others:
+            async with other:
+                await migrate.upgrade(other)
+        return found
+
+    monkeypatch.setattr(outlook, "read_applied", overtaken)
+    others = iter([Database(empty_url)])
+    async with Database(empty_url) as database:
+        assert await outlook.look_ahead(database) == outlook.Outlook()
+        assert await migrate.upgrade(database) == ()

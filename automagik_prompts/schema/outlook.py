@@ -58,7 +58,6 @@ async def look_ahead(database: Database, *, adopt: bool = False) -> Outlook:
         DatabaseUnavailableError: The database cannot be read.
     """
 
-
     async def look(client: BaseDBAsyncClient) -> Outlook:
         db = Connection(client)
         while True:

@@ -45,7 +45,6 @@ async def _activate_by_sql(url: str, version: int, text: str | None = None) -> N
     quoted = "" if text is None else ", prompt_text = '" + text.replace("'", "''") + "'"
     await execute(
         url,
-        *unkept(url),
         "BEGIN",
         f"UPDATE prompts SET is_active = false WHERE {agent}",
         f"UPDATE prompts SET is_active = true{quoted} WHERE {agent} AND version = {version}",
@@ -106,6 +105,7 @@ async def _assert_survived(
     await plugin.ready()
     await plugin.create("a", "default", GOOD, activate=True)
     await plugin.create("a", "default", "a draft")
+    await execute(url, *unkept(url))
     await _activate_by_sql(url, 3, text)
     await until(lambda: plugin.health().problems, "the bad version is noticed")
     assert await told(plugin, "a") == GOOD
@@ -164,6 +164,7 @@ async def test_fault_07_event_is_recorded_once_by_many_processes(
         for member in members:
             member.ask("start")
             member.ask("until_version", "a", "default", 2)
+        await execute(database_url, *unkept(database_url))  # it would wait for the lock
         async with _held_back(database_url, writers=len(members) + 1):
             await _activate_by_sql(database_url, 3, BROKEN)
             for member in members:

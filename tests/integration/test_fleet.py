@@ -157,6 +157,22 @@ async def test_who_ends_says_goodbye(database_url: str, launcher: Launcher, memb
     assert sent["default", 1].recent == 4
 
 
+async def test_what_a_short_process_has_sent_counts(
+    database_url: str, registry: Registry, make_plugin: MakePlugin
+) -> None:
+    """A script that ends before it was ever in the fleet is not in it, and its run counts all the same."""
+    registry.declare("stan", {"default": "code"}, where="here")
+    async with Database(database_url) as database:
+        await DatabaseEdits(database).create("stan", "default", "code", activate=True, new_agent=True, new_status=True)
+    for _ in range(3):
+        plugin = make_plugin(database_url)
+        await plugin.ready()
+        await told(plugin, "stan")
+        plugin.close()
+    assert await sent(database_url) == {1: 3}
+    assert (await fleet_of(database_url)).processes == ()
+
+
 async def test_a_plugin_that_begins_again_is_another_process(
     database_url: str, registry: Registry, make_plugin: MakePlugin
 ) -> None:

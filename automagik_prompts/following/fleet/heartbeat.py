@@ -195,8 +195,8 @@ class Heartbeat:
             logger.debug("What dead processes have left is not summed up now: %s", error)
 
     async def leave(self, database: Database) -> None:
-        """Say goodbye, and what was sent since, as the process ends."""
-        if self._is_first or self._refused is not None or (beat := self._beat()) is None:
+        """Say goodbye, and what was sent since, as the process ends; one that ends at once says only what was sent."""
+        if not self._may_say or (beat := self._beat()) is None or (self._is_first and not beat.runs):
             return
         try:
             async with asyncio.timeout(LEAVE):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from automagik_prompts.schema import migrate, outlook
+from automagik_prompts.schema import migrate, migrations, outlook
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.base import DatabaseReader
 from tests.hosts import Host, downgrade, upgrade
@@ -75,7 +75,7 @@ def test_tokens_and_usage_come_back(empty_url: str, number: int) -> None:
 
 async def test_another_upgrade_between_two_looks(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who looks while another process' upgrade ends sees the new schema, and takes no table of it for somebody's."""
-    read = outlook.read_applied
+    read = migrations.read_applied
     others: Iterator[Database]
 
     async def overtaken(db: DatabaseReader) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import NoReturn
 
 # What children use is imported here once; after a fork it costs nothing.
-_PRELOAD = ("tests.member", "tests.upgrader", "asyncpg")
+_PRELOAD = ("tests.commanding", "tests.member", "tests.upgrader", "asyncpg")
 
 MESSAGE = struct.Struct("!ci")
 """A command (`f`: fork, `w`: wait for an exit) and a number."""
@@ -26,6 +26,9 @@ MAX_CONNECTIONS = 26
 """Connections that a child gets, at most."""
 
 _WAIT = 30.0
+
+NOT_ENDED = -1000
+"""In the place of the exit code of a child that has not ended in time."""
 
 
 def main() -> int:
@@ -71,14 +74,14 @@ def end(code: int) -> NoReturn:
 
 
 def _exit_code(pid: int) -> int:
-    """Return the exit code of a child, negative for a signal, or -1000 if it does not end."""
+    """Return the exit code of a child, negative for a signal, or `NOT_ENDED`."""
     deadline = time.monotonic() + _WAIT
     while time.monotonic() < deadline:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.005)
-    return -1000
+    return NOT_ENDED
 
 
 if __name__ == "__main__":

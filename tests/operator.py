@@ -17,6 +17,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,12 +27,15 @@ from automagik_prompts.domain.records import Action, AgentInfo, EventCreate, Pro
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
+from tests.launcher import NOT_ENDED
 from tests.powerless import obey_modes
+from tests.processes import Launcher
 
 COMMAND = Path(sys.executable).parent / "automagik-prompts"
 PATIENCE = 30.0
 """Seconds after which a command counts as hung; the machine may be busy."""
 
+_BEGINS = re.compile("PYTHON|LANG|LC_")
 _STYLES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
@@ -61,10 +65,12 @@ class Operator:
     Args:
         folder: The working directory; caches and configuration stay in it.
         database_url: The database.
+        launcher: Forks the commands that it runs in a pipe, for suites of hundreds; without, each is started anew.
     """
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, launcher: Launcher | None = None) -> None:
         self.folder = folder
+        self._launcher = launcher
         self.url = database_url
         home = folder / "home"
         # Whatever prompts are installed beside this package do not belong to the test.
@@ -107,6 +113,9 @@ class Operator:
             environment: Variables to set, or to leave out where they are `None`.
             powerless: Whether the modes of files count for it, even where the tests run as root.
         """
+        # A fork has begun already: it cannot lose the right to pass by modes, and has chosen how it reads and prints.
+        if self._launcher is not None and not powerless and not any(_BEGINS.match(name) for name in environment or ()):
+            return self._fork(self._launcher, arguments, self._with(environment), text or "")
         done = subprocess.run(
             [str(COMMAND), *arguments],
             cwd=self.folder,
@@ -118,6 +127,21 @@ class Operator:
             preexec_fn=obey_modes if powerless else None,
         )
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def _fork(self, launcher: Launcher, arguments: tuple[str, ...], environment: dict[str, str], text: str) -> Outcome:
+        with TemporaryDirectory() as place:
+            streams = [Path(place) / name for name in ("in", "out", "err")]
+            for stream, content in zip(streams, (text, "", ""), strict=True):
+                stream.write_text(content, encoding="utf-8", newline="")
+            child = launcher.fork(
+                "tests.commanding:run_command", arguments, str(self.folder), environment, tuple(map(str, streams))
+            )
+            code = child.close()
+            if code == NOT_ENDED:
+                child.send_signal(signal.SIGKILL)
+                raise subprocess.TimeoutExpired(arguments, PATIENCE)
+            assert code is not None
+            return Outcome(code, *(stream.read_bytes().decode() for stream in streams[1:]))
 
     def do(self, *arguments: str, text: str | None = None) -> str:
         """Run a command that must work, and return what it printed."""

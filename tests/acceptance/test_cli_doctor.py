@@ -16,6 +16,7 @@ from automagik_prompts.storage.database import Database
 from tests.hosts import TEXTS, Host, fill_agents, make_agents, make_first_shape
 from tests.operator import Operator
 from tests.patient import Patient, agrees
+from tests.processes import Launcher
 from tests.tampering import tamper
 
 
@@ -28,14 +29,14 @@ def sql(path: Path, *statements: str) -> None:
 
 
 @pytest.fixture
-async def patient(tmp_path: Path) -> AsyncIterator[Patient]:
+async def patient(tmp_path: Path, launcher: Launcher) -> AsyncIterator[Patient]:
     """A healthy file with one agent."""
     (tmp_path / "data").mkdir()
     url = f"sqlite://{tmp_path / 'data' / 'prompts.db'}"
     async with Database(url) as database:
         await migrate.upgrade(database)
         await DatabaseEdits(database).create("ann", "NEW", "Hello", activate=True, new_agent=True, new_status=True)
-    yield Patient(Operator(tmp_path, url), url)
+    yield Patient(Operator(tmp_path, url, launcher), url)
     for path in (tmp_path / "data", tmp_path / "cache", *(tmp_path / "data").glob("*")):
         if path.exists():
             path.chmod(0o755)

@@ -20,6 +20,7 @@ from tests.faults import execute
 from tests.hosts import TEXTS, Host, fill_agents, make_agents
 from tests.operator import Operator
 from tests.patient import Patient, agrees, of
+from tests.processes import Launcher
 from tests.servers import PostgresServer
 
 ROLE = f"app_{uuid.uuid4().hex[:12]}"
@@ -34,12 +35,12 @@ def role(postgres: PostgresServer) -> str:
 
 
 @pytest.fixture
-async def served(tmp_path: Path, postgres_url: str, role: str) -> AsyncIterator[Patient]:
+async def served(tmp_path: Path, postgres_url: str, role: str, launcher: Launcher) -> AsyncIterator[Patient]:
     """A healthy database on a server."""
     async with Database(postgres_url) as database:
         await migrate.upgrade(database)
         await DatabaseEdits(database).create("ann", "NEW", "Hello", activate=True, new_agent=True, new_status=True)
-    yield Patient(Operator(tmp_path, postgres_url), postgres_url)
+    yield Patient(Operator(tmp_path, postgres_url, launcher), postgres_url)
     await execute(postgres_url, f"DROP OWNED BY {role}")
 
 
@@ -254,12 +255,12 @@ def test_every_setting_is_tried() -> None:
 
 
 @pytest.fixture
-async def patient(tmp_path: Path, sqlite_url: str) -> Patient:
+async def patient(tmp_path: Path, sqlite_url: str, launcher: Launcher) -> Patient:
     """A healthy file with one agent."""
     async with Database(sqlite_url) as database:
         await migrate.upgrade(database)
         await DatabaseEdits(database).create("ann", "NEW", "Hello", activate=True, new_agent=True, new_status=True)
-    return Patient(Operator(tmp_path, sqlite_url), sqlite_url)
+    return Patient(Operator(tmp_path, sqlite_url, launcher), sqlite_url)
 
 
 REFUSED = {"database_url", "database_password", "database_password_file", "listen_url", "policy"}

@@ -10,15 +10,16 @@ from automagik_prompts.editing import commands
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage.database import Database
 from tests.operator import COMMAND, PATIENCE, Operator
+from tests.processes import Launcher
 
 
 @pytest.fixture
-async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
+async def operator(tmp_path: Path, sqlite_url: str, launcher: Launcher) -> Operator:
     """An operator of a database with one agent."""
     async with Database(sqlite_url) as database:
         await migrate.upgrade(database)
         await commands.create(database, "stan", "NEW", "one", activate=True, new_agent=True, new_status=True)
-    return Operator(tmp_path, sqlite_url)
+    return Operator(tmp_path, sqlite_url, launcher)
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,13 @@ from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage.database import Database
 from tests.operator import Operator
+from tests.processes import Launcher
 from tests.reviewing import declared, seed
 from tests.tampering import unkeep
 
 
 @pytest.fixture
-async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
+async def operator(tmp_path: Path, sqlite_url: str, launcher: Launcher) -> Operator:
     """An operator of four agents: one as the code has it, one that has drifted, two with a problem."""
     async with Database(sqlite_url) as database:
         await upgrade(database)
@@ -40,7 +41,7 @@ async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
         await database.run(
             lambda db: db.execute_query("UPDATE prompts SET updated_at = '2026-01-01 00:00:00+00:00' WHERE version = 1")
         )
-    return Operator(tmp_path, sqlite_url)
+    return Operator(tmp_path, sqlite_url, launcher)
 
 
 @pytest.mark.parametrize(

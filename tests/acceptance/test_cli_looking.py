@@ -15,6 +15,7 @@ from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage.database import Database
 from tests.operator import Operator, fill
+from tests.processes import Launcher
 
 LOOKING = {
     "agents": "",
@@ -80,12 +81,12 @@ async def _rows(url: str) -> dict[str, str]:
 
 
 @pytest.fixture
-async def operator(tmp_path: Path, empty_url: str) -> Operator:
+async def operator(tmp_path: Path, empty_url: str, launcher: Launcher) -> Operator:
     """An operator of a database with two agents, a request, and code that the database has not seen."""
     await fill(empty_url, agents=2, versions=2)
     async with Database(empty_url) as database:
         await DatabaseEdits(database, author="bea").request("agent_01", "APPROVED", 1)
-    operator = Operator(tmp_path, empty_url)
+    operator = Operator(tmp_path, empty_url, launcher)
     (tmp_path / "other.py").write_text(f"from automagik_prompts import prompt\n{CODE}\n")
     operator.do("export", "files")
     (tmp_path / "files" / "agent_01" / "APPROVED.md").write_bytes(
@@ -109,12 +110,12 @@ async def test_what_only_looks_writes_nothing(operator: Operator, name: str) -> 
 
 
 @pytest.fixture
-def nobody(tmp_path: Path, sqlite_url: str) -> Operator:
+def nobody(tmp_path: Path, sqlite_url: str, launcher: Launcher) -> Operator:
     """An operator whose database does not exist yet."""
     (tmp_path / "other.py").write_text(f"from automagik_prompts import prompt\n{CODE}\n")
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "one.md").write_text("---\nagent: agent_01\nstatus: APPROVED\n---\n\nx\n")
-    return Operator(tmp_path, sqlite_url)
+    return Operator(tmp_path, sqlite_url, launcher)
 
 
 @pytest.mark.parametrize("name", LOOKING)
@@ -135,11 +136,13 @@ REPORTING = {"check": 3, "explain": 0, "migrate-legacy": 0, "watch": 0}
 
 
 @pytest.mark.parametrize("name", LOOKING)
-async def test_looking_makes_no_schema(empty_url: str, tmp_path: Path, nobody: Operator, name: str) -> None:
+async def test_looking_makes_no_schema(
+    empty_url: str, tmp_path: Path, nobody: Operator, name: str, launcher: Launcher
+) -> None:
     """In an empty database nothing is made, and each command names the one that makes a schema."""
     if (path := sqlite_path(empty_url)) is not None:
         path.touch()
-    operator = Operator(tmp_path, empty_url)
+    operator = Operator(tmp_path, empty_url, launcher)
     before = _files(nobody), await _rows(empty_url)
     outcome = operator.run(name, *LOOKING[name].split())
     is_report = name == "doctor" and path is not None  # a file is brought up to date by whoever writes

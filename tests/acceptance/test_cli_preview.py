@@ -11,13 +11,14 @@ from automagik_prompts.editing import commands
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage.database import Database
 from tests.operator import Operator
+from tests.processes import Launcher
 from tests.reviewing import declared, seed
 
 TEXT = "Hi {{name}} in {{contact.city}}.{{#if vip}} Welcome back.{{/if}}{{#each items}} {{this.name}},{{/each}}"
 
 
 @pytest.fixture
-async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
+async def operator(tmp_path: Path, sqlite_url: str, launcher: Launcher) -> Operator:
     """An operator of an agent whose text uses values of all kinds."""
     registry = declared("seller", "Hello.")
     registry.expose("seller", ["name", "contact.city", "vip?", "items[].name"])
@@ -26,7 +27,7 @@ async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
         await seed(database, registry)
         await commands.create(database, "seller", "NEW", TEXT, activate=True)
         await commands.create(database, "seller", "NEW", "Bye {{name}}.")
-    return Operator(tmp_path, sqlite_url)
+    return Operator(tmp_path, sqlite_url, launcher)
 
 
 def test_values_of_all_kinds(operator: Operator, tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.operator import Operator
+from tests.processes import Launcher
 
 
 @pytest.fixture
-def operator(tmp_path: Path, sqlite_url: str) -> Operator:
+def operator(tmp_path: Path, sqlite_url: str, launcher: Launcher) -> Operator:
     """An operator in São Paulo, of an agent with two statuses."""
-    operator = Operator(tmp_path, sqlite_url)
+    operator = Operator(tmp_path, sqlite_url, launcher)
     operator.environment["TZ"] = "America/Sao_Paulo"
     operator.do("create", "seller", "NEW", "--text", "We open at 9.", "--activate", "--new-agent")
     operator.do("create", "seller", "APPROVED", "--text", "Quote prices.", "--activate", "--new-status")

@@ -10,6 +10,7 @@ from automagik_prompts.editing.direct import DatabaseEdits
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.storage.database import Database
 from tests.operator import Operator
+from tests.processes import Launcher
 from tests.reviewing import declared, seed
 
 POLICY = """
@@ -22,7 +23,7 @@ policy = Roles(
 
 
 @pytest.fixture
-async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
+async def operator(tmp_path: Path, sqlite_url: str, launcher: Launcher) -> Operator:
     """An operator of two agents, each with a person's version that is not active."""
     async with Database(sqlite_url) as database:
         await upgrade(database)
@@ -30,7 +31,7 @@ async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
             await seed(database, declared(name, f"secrets of {name}"))
             await DatabaseEdits(database, author="ana").create(name, "APPROVED", "two")
     (tmp_path / "team.py").write_text(POLICY)
-    return Operator(tmp_path, sqlite_url)
+    return Operator(tmp_path, sqlite_url, launcher)
 
 
 def under_policy(operator: Operator, name: str) -> Operator:

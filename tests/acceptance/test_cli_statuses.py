@@ -10,6 +10,7 @@ from automagik_prompts.editing import commands
 from automagik_prompts.schema import migrate
 from automagik_prompts.storage.database import Database
 from tests.operator import Operator
+from tests.processes import Launcher
 
 MODULE = """from automagik_prompts import prompts
 
@@ -23,14 +24,14 @@ class Seller:
 
 
 @pytest.fixture
-async def operator(tmp_path: Path, sqlite_url: str) -> Operator:
+async def operator(tmp_path: Path, sqlite_url: str, launcher: Launcher) -> Operator:
     """An operator of a seller whose code is known; two of three statuses are in the database."""
     async with Database(sqlite_url) as database:
         await migrate.upgrade(database)
         for key in ("NEW", "DEFAULT"):
             await commands.create(database, "seller", key, f"{key} 1.", activate=True, new_agent=True, new_status=True)
     (tmp_path / "shop.py").write_text(MODULE)
-    operator = Operator(tmp_path, sqlite_url)
+    operator = Operator(tmp_path, sqlite_url, launcher)
     operator.environment["AUTOMAGIK_PROMPTS_MODULES"] = "shop"
     return operator
 

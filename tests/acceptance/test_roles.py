@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from automagik_prompts.domain.roles import ROLES
 from tests.acceptance import roles
 from tests.acceptance.roles import ACTIONS, PEOPLE, UNTRIED, Action, Found, Seeded, Try
 from tests.operator import Operator
+from tests.processes import Launcher
 
 BY_COMMAND = tuple(action for action in ACTIONS if action.command is not None)
 LOOKS = tuple(action for action in BY_COMMAND if not action.changes)
@@ -59,13 +59,12 @@ def commands_of(role: str) -> tuple[Action, ...]:
 
 
 @pytest.mark.parametrize("role", PEOPLE)
-def test_the_command_line_comes_to_the_same(role: str, seed: Seeded, tmp_path: Path) -> None:
+def test_the_command_line_comes_to_the_same(role: str, seed: Seeded, tmp_path: Path, launcher: Launcher) -> None:
     """What is done, asked for or refused in Python is so by the command, in the same words; no refusal writes a row."""
     actor, actions = PEOPLE[role], commands_of(role)
-    operator = Operator(tmp_path, "sqlite://never.db")
+    operator = Operator(tmp_path, "sqlite://never.db", launcher)
     roles.prepare(operator)
-    with ThreadPoolExecutor(2) as pool:
-        by_command = list(pool.map(lambda action: roles.try_by_command(actor, action, seed, operator), actions))
+    by_command = [roles.try_by_command(actor, action, seed, operator) for action in actions]
     in_python = asyncio.run(_in_python(actor, actions, seed, tmp_path))
     for action, tried, expected in zip(actions, by_command, in_python, strict=True):
         assert tried == expected, action.row
@@ -76,9 +75,9 @@ async def _in_python(actor: Actor, actions: tuple[Action, ...], seed: Seeded, fo
     return [await roles.try_in_python(actor, action, seed, folder) for action in actions]
 
 
-def test_the_other_commands(seed: Seeded, tmp_path: Path) -> None:
+def test_the_other_commands(seed: Seeded, tmp_path: Path, launcher: Launcher) -> None:
     """To who may not look, what names no agent shows nothing of one, and the rest is refused as looking is."""
-    operator = Operator(tmp_path, f"sqlite://{seed.copy_to(tmp_path / 'prompts.db')}")
+    operator = Operator(tmp_path, f"sqlite://{seed.copy_to(tmp_path / 'prompts.db')}", launcher)
     roles.prepare(operator)
     operator.environment["AUTOMAGIK_PROMPTS_AUTHOR"] = PEOPLE["none"].id
     for command in (("requests",), ("export", "out")):

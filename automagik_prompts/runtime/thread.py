@@ -82,6 +82,17 @@ class _Loop(asyncio.SelectorEventLoop):
                 raise
             return asyncio.Handle(callback, args, self, context)
 
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Drop what asyncpg leaves behind where connecting is given up: nobody waits, and it would print a traceback.
+
+        Its `TLSUpgradeProto` tells a future that the connection is lost, of which nobody asks any more.
+        """
+        error = context.get("exception")
+        if isinstance(error, ConnectionError) and str(error) == "unexpected connection_lost() call":
+            logger.debug("Connecting to the server was given up.")
+            return
+        super().call_exception_handler(context)
+
 
 class Worker:
     """Runs a follower, and coroutines for callers on other threads and loops.

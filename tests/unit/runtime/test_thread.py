@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
+import ssl
 from typing import Any
 
 import aiosqlite
 import pytest
+from asyncpg.connect_utils import TLSUpgradeProto  # type: ignore[import-untyped]  # it has no types
 
 from automagik_prompts.runtime.thread import _Loop
 
@@ -43,3 +47,24 @@ def test_the_loop_is_one_of_asyncio() -> None:
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
     assert found == [1]
+
+
+def test_connecting_that_is_given_up_prints_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """What asyncpg leaves behind where it was about to ask for TLS is no error; anything else is."""
+    loop = _Loop()
+
+    def protocol() -> TLSUpgradeProto:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        return TLSUpgradeProto(loop, "127.0.0.1", 0, ssl.create_default_context(), ssl_is_advisory=True)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with pytest.raises(asyncio.CancelledError):
+            loop.run_until_complete(loop.create_connection(protocol, *server.getsockname()))
+        loop.run_until_complete(asyncio.sleep(0))
+        gc.collect()
+    assert not caplog.records
+    loop.call_exception_handler({"message": "Something else.", "exception": ConnectionError("lost")})
+    loop.close()
+    assert [record.message for record in caplog.records] == ["Something else."]

@@ -174,7 +174,7 @@ class Follower:
             if task is None or task.cancelling():
                 reading.cancel()
                 if self._open.followed is not None:
-                    await self._heartbeat.leave(self._open.followed)
+                    await self._heartbeat.leave(self._open.at_the_end())
                 raise
             return error  # something inside was cancelled, not this task
         except Exception as error:  # noqa: BLE001  # returned, and reported by the caller

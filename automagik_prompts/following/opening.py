@@ -83,6 +83,25 @@ class OpenDatabase:
                     # What is there may be readable; if it is not, reading says so.
                 yield database
 
+    @asynccontextmanager
+    async def at_the_end(self) -> AsyncIterator[Database]:
+        """Give the database that was followed for a last word; afterwards it is closed, or about to be.
+
+        What was under way has been cancelled, which can leave a connection within a transaction. A server's pool makes
+        it anew; an SQLite file has one connection, which is opened anew here.
+
+        Raises:
+            PromptsError: It cannot be opened.
+        """
+        followed = self.followed
+        if followed is None or not followed.is_embedded:
+            async with self.lent(writing=False) as database:
+                yield database
+            return
+        await self.close()
+        async with Database(self._url, create=False, command_timeout=self._seconds) as database:
+            yield database
+
     async def close(self) -> None:
         """Close the database that was followed, when nobody uses it any more, or after a while."""
         database, self.followed = self.followed, None

@@ -62,9 +62,14 @@ async def look_ahead(database: Database, *, adopt: bool = False) -> Outlook:
         db = Connection(client)
         while True:
             applied = await read_applied(db)
-            outlook = await _look_ahead(database, db, applied, adopt)
             # Another process' upgrade may end between two statements, and what they see then fits no schema at all.
             # It records its steps in the transaction that takes them: where the records are the same, so is the rest.
+            try:
+                outlook = await _look_ahead(database, db, applied, adopt)
+            except PromptsError:
+                if await read_applied(db) == applied:
+                    raise
+                continue
             if await read_applied(db) == applied:
                 return outlook
 

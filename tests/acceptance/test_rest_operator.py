@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -59,6 +60,7 @@ def generate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
             text=True,
             timeout=120,
             check=False,
+            env=os.environ | {"PATH": f"{generator.parent}{os.pathsep}{os.environ['PATH']}"},  # it formats with ruff
         )
         assert done.returncode == 0, done.stdout + done.stderr
         for name in [name for name in sys.modules if name.partition(".")[0] == CLIENT]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from automagik_prompts.domain.log import logger
-from automagik_prompts.exceptions import PromptsError
+from automagik_prompts.exceptions import PromptsError, SchemaError
 from automagik_prompts.following.gate import Gate
 from automagik_prompts.following.memory.snapshot import Look
 from automagik_prompts.following.writer import prepare_schema
@@ -71,7 +71,7 @@ class OpenDatabase:
             if (followed := self.followed) is not None:
                 async with self._borrowers.entered():
                     if writing:
-                        await migrate.check_writable(followed, thorough=False)
+                        await self._make_writable(followed)
                     yield followed
                 return
             async with await self._unopened() as database:
@@ -82,6 +82,14 @@ class OpenDatabase:
                         raise
                     # What is there may be readable; if it is not, reading says so.
                 yield database
+
+    async def _make_writable(self, followed: Database) -> None:
+        try:
+            await migrate.check_writable(followed, thorough=False)
+        except SchemaError:
+            if not followed.is_embedded:
+                raise
+            await prepare_schema(followed)  # whoever follows a new file has opened it, and not come to that yet
 
     @asynccontextmanager
     async def at_the_end(self) -> AsyncIterator[Database]:

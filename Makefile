@@ -29,7 +29,7 @@ test-pythons: ## The unit and agent suites on other versions of Python, as far a
 	  $(call suites,$(VENV)-$$(basename $$python),$$python,) || exit 1; done
 
 # In an environment of its own, with an interpreter and packages besides: suites(environment,python,packages).
-suites = $(2) .ci/prepare.py $(1) --group test --editable ".[postgres,api]" $(3) && \
+suites = $(2) .ci/prepare.py $(1) --group test --editable ".[postgres,console]" $(3) && \
 	  $(1)/bin/python -m pytest --numprocesses 2 -q $(SUITES)
 
 check: $(VENV)/.dev ## Lint, format check, strict types and the walls between packages
@@ -65,7 +65,7 @@ $(VENV)/.runtime: $(SOURCES)
 	@touch $@
 
 $(VENV)/.dev: $(SOURCES)
-	@$(PYTHON) .ci/prepare.py $(VENV) --group dev --editable ".[api,postgres]" --editable examples/stan
+	@$(PYTHON) .ci/prepare.py $(VENV) --group dev --editable ".[console,postgres]" --editable examples/stan
 	@# Each release asks for one release of Pydantic AI, and comes later than that; what is used here works with newer ones.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "pydantic-evals>=2.62"
 	@touch $(VENV)/.runtime $@

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from automagik_prompts.console import words
-from automagik_prompts.console.pages.deeds import deed, origin
+from automagik_prompts.console.pages.deeds import asks, deed, origin
 
 STATIC = Path(__file__).parent / "static"
 """The files that browsers keep."""
@@ -57,7 +57,7 @@ def environment() -> Environment:
     made.filters.update(
         when=words.when, day=words.day, span=words.span, number=words.number, owned=words.owned, brief=words.brief
     )
-    made.filters.update(deed=deed, origin=origin)
+    made.filters.update(asks=asks, deed=deed, origin=origin)
     made.globals.update(plural=words.plural)
     return made
 

@@ -9,7 +9,7 @@ from automagik_prompts.console.pages.filled import Filled, filled, named_values
 from automagik_prompts.console.pages.serving import Serving, serving
 from automagik_prompts.console.pages.situation import Situation, version_of
 from automagik_prompts.console.visitor import Visitor
-from automagik_prompts.domain.policy import Operation
+from automagik_prompts.domain.policy import Operation, TextState
 from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.editing import queries
@@ -136,8 +136,8 @@ async def activate_page(who: Visitor, at: Situation, version: int | None, sent: 
         new_variables=tuple(sorted(new - old)),
         lost_variables=tuple(sorted(old - new)),
         waiting=next((one for one in requests.items if one.version == version), None),
-        may=await who.may(operation, agent, status),
-        may_request=await who.may(Operation.REQUEST, agent, status),
+        may=await who.may(operation, agent, status, TextState.of(target)),
+        may_request=await who.may(Operation.REQUEST, agent, status, TextState.of(target)),
         sent=sent or Sent(),
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.records import Action, Event, Prompt
+from automagik_prompts.domain.review import ApprovalRequest
 
 _WORDS = {
     Action.CREATED: "wrote version {version}",
@@ -33,3 +35,11 @@ def deed(event: Event) -> str:
 def origin(prompt: Prompt) -> str:
     """Return who wrote a version: a person's name, or the code."""
     return "the code" if prompt.is_default_from_code else prompt.author or "somebody"
+
+
+def asks(request: ApprovalRequest) -> str:
+    """Return what a request asks for, without the status: `activate version 4`."""
+    if request.operation is Operation.DEACTIVATE:
+        return f"deactivate version {request.from_version}"
+    verb = "roll back to" if request.operation is Operation.ROLLBACK else "activate"
+    return f"{verb} version {request.version}"

@@ -17,7 +17,7 @@ from automagik_prompts.console.pages.situation import Situation, situation, vers
 from automagik_prompts.console.routes.statuses import STATUS, Number, revision_of
 from automagik_prompts.console.visitor import Visitor, Who
 from automagik_prompts.domain.edits import EditResult
-from automagik_prompts.domain.policy import Operation
+from automagik_prompts.domain.policy import Operation, TextState
 from automagik_prompts.domain.validation import MAX_VERSION, is_blank
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError
 
@@ -81,7 +81,9 @@ async def _switch(who: Visitor, at: Situation, version: int | None, note: str, r
     """Do it, or ask for it where the visitor may only ask."""
     service, agent, status = who.service, at.agent.name, at.status_key
     operation = await operation_for(who, at, version)
-    if not await who.may(operation, agent, status) and await who.may(Operation.REQUEST, agent, status):
+    after = TextState.of(await version_of(service, at, version)) if version is not None else None
+    may, may_request = [await who.may(one, agent, status, after) for one in (operation, Operation.REQUEST)]
+    if may_request and not may:
         return await service.request(agent, status, version, note=note, expected_revision=revision)
     if version is None:
         return await service.deactivate(agent, status, note=note, expected_revision=revision)

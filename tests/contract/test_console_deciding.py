@@ -13,6 +13,7 @@ import pytest
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.policy import Actor
+from automagik_prompts.domain.records import Action
 from automagik_prompts.plugin import PromptPlugin
 from tests.api_server import PATIENT, TEXTS, declare
 from tests.conftest import MakePlugin
@@ -262,6 +263,6 @@ def test_an_emergency(plugin: PromptPlugin, client: httpx.Client) -> None:
     page = followed(client, client.post("requests/1/emergency", data=form))
     assert "Version 2 is active." in page
     assert "Emergency" in page
-    event = (run(plugin.events("stan", "APPROVED", actions=["activated"], limit=1))).items[0]
+    event = (run(plugin.events("stan", "APPROVED", actions=[Action.ACTIVATED], limit=1))).items[0]
     assert (event.approval, event.note) == ("emergency", "We quote wrong prices. (INC-7)")
     ok(client.post("requests/1/emergency", data=form), 422)

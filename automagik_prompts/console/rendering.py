@@ -54,7 +54,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        when=words.when, day=words.day, span=words.span, number=words.number, owned=words.owned, brief=words.brief
+        when=words.when,
+        day=words.day,
+        span=words.span,
+        number=words.number,
+        owned=words.owned,
+        brief=words.brief,
+        beginning=words.beginning,
     )
     made.globals.update(plural=words.plural)
     return made

@@ -53,7 +53,7 @@ async def summaries(database: Database, agent: str | None = None) -> list[Status
         DatabaseUnavailableError: The database cannot be read now.
     """
     known = await find_agent(database, agent) if agent is not None else None
-    return await database.run(repository.get_summaries, known.id if known is not None else None)
+    return await database.run(repository.get_summaries, [known.id] if known is not None else None)
 
 
 async def find_key(database: Database, agent: str, status: Status) -> PromptKey:

@@ -52,6 +52,7 @@ from automagik_prompts.storage.repository.events import (
 from automagik_prompts.storage.repository.moments import get_active_at, get_active_numbers, get_agents_added_since
 from automagik_prompts.storage.repository.overview import (
     count_statuses,
+    get_agent_names,
     get_beginnings,
     get_status_places,
     get_waiting_keys,
@@ -141,6 +142,7 @@ __all__ = [
     "get_active_numbers",
     "get_active_prompt",
     "get_agent",
+    "get_agent_names",
     "get_agents",
     "get_agents_added_since",
     "get_approvers",

@@ -70,6 +70,15 @@ async def count_statuses(db: BaseDBAsyncClient, about: Overview) -> tuple[int, i
     return rows[0]["agents"], rows[0]["wanting"], {meant: rows[0][f"n{place}"] for place, meant in enumerate(Meant)}
 
 
+async def get_agent_names(db: BaseDBAsyncClient, agent_ids: Collection[int]) -> dict[int, str]:
+    """Return the names of some agents, by their ids."""
+    found: dict[int, str] = {}
+    for chunk in chunks(sorted(agent_ids)):
+        rows = await Connection(db).rows(f"SELECT id, name FROM agents WHERE id IN ({numbers(chunk)})")
+        found |= {row["id"]: row["name"] for row in rows}
+    return found
+
+
 async def get_waiting_keys(db: BaseDBAsyncClient, agent_ids: Collection[int]) -> set[tuple[int, str]]:
     """Return which statuses of some agents have requests that wait."""
     found: set[tuple[int, str]] = set()

@@ -12,15 +12,24 @@ from typing import Any
 import httpx
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
+from automagik_prompts.domain.policy import Actor, Identity
 from automagik_prompts.plugin import PromptPlugin
-from tests.api_server import identify
 from tests.waiting import wait_until
 
 PREFIX = "/team/prompts"
 """Where the tests' application has mounted the console."""
+
+
+def identify(request: Request) -> Identity | None:
+    """Believe what a header says: `X-Actor: ana editor,publisher stan*`."""
+    if not (said := request.headers.get("x-actor", "").split(" ")) or not said[0]:
+        return None
+    name, roles, agents = (*said, "", "")[:3]
+    return Identity(Actor(name, roles=tuple(filter(None, roles.split(","))), agents=(agents or "*",)))
 
 
 @dataclass(frozen=True, slots=True)

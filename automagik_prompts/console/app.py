@@ -14,13 +14,22 @@ from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.segments import Segments
 from automagik_prompts.console import faults
 from automagik_prompts.console.guard import Guard
-from automagik_prompts.console.routes import activating, around, comparing, home, requests, statuses
+from automagik_prompts.console.routes import (
+    activating,
+    around,
+    comparing,
+    fleet,
+    history,
+    home,
+    requests,
+    statuses,
+)
 from automagik_prompts.console.visitor import Console
 from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.runtime.doors import Identify
 
-ROUTES = (around, home, statuses, comparing, activating, requests)
+ROUTES = (around, home, history, fleet, statuses, comparing, activating, requests)
 """The families of pages, each with its `router`."""
 
 

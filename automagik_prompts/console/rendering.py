@@ -55,7 +55,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        when=words.when, day=words.day, span=words.span, number=words.number, owned=words.owned, brief=words.brief
+        when=words.when,
+        day=words.day,
+        span=words.span,
+        number=words.number,
+        owned=words.owned,
+        brief=words.brief,
+        beginning=words.beginning,
     )
     made.filters.update(asks=asks, deed=deed, origin=origin)
     made.globals.update(plural=words.plural)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 
 def local(moment: datetime) -> datetime:
@@ -60,6 +61,17 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 def number(count: int) -> str:
     """Return a number as it is read, with its thousands apart: `20 000`."""
     return f"{count:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+_CODE = re.compile(r"(\{\{.*?\}\})")
+
+
+def beginning(text: str) -> Markup:
+    """Return the first line of a text, with its variables marked."""
+    line = next((line for line in text.splitlines() if line.strip()), "").strip()
+    return Markup("").join(
+        Markup("<var>{}</var>").format(part) if part.startswith("{{") else escape(part) for part in _CODE.split(line)
+    )
 
 
 def owned(name: str) -> str:

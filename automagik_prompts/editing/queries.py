@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from automagik_prompts.domain.keys import PromptKey, Status, StatusKeys, new_key
-from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
+from automagik_prompts.domain.records import Action, AgentInfo, Approval, Event, Prompt
 from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.domain.summaries import Match, StatusSummary
 from automagik_prompts.domain.text import unified_diff
@@ -53,7 +53,7 @@ async def summaries(database: Database, agent: str | None = None) -> list[Status
         DatabaseUnavailableError: The database cannot be read now.
     """
     known = await find_agent(database, agent) if agent is not None else None
-    return await database.run(repository.get_summaries, known.id if known is not None else None)
+    return await database.run(repository.get_summaries, [known.id] if known is not None else None)
 
 
 async def find_key(database: Database, agent: str, status: Status) -> PromptKey:
@@ -155,6 +155,8 @@ async def events(
     actions: Collection[Action] | None = None,
     author: str | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
+    approval: Approval | None = None,
     before: int | None = None,
     limit: int | None = None,
 ) -> list[Event]:
@@ -168,6 +170,8 @@ async def events(
         actions: Only these.
         author: Only by somebody of this name or id.
         since: Only what is not older.
+        until: Only what is older.
+        approval: Only changes that this has let through.
         before: Only events with lower numbers.
         limit: How many, at most.
 
@@ -180,7 +184,7 @@ async def events(
     agent_id = None
     if agent is not None:
         known = await find_agent(database, agent)
-        agent_id, names = known.id, {known.id: known.name}
+        agent_id = known.id
         if status is not None:
             keys = StatusKeys(await database.run(repository.get_status_keys, known.id))
             status_key = keys.find(status) or status_key
@@ -192,13 +196,14 @@ async def events(
         request_id=request_id,
         author=author,
         since=since,
+        until=until,
+        approval=approval,
         before=before,
         limit=limit,
     )
     if agent is not None and status is not None and not found and before is None:
         await find_status(database, known, status)  # a misspelt one is no status to which nothing was done
-    if agent is None:
-        names = {info.id: info.name for info in await agents(database)}
+    names = await database.run(repository.get_agent_names, {event.agent_id for event in found})
     return [replace(event, agent=names[event.agent_id]) for event in found if event.agent_id in names]
 
 

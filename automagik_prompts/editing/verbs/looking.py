@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from automagik_prompts.domain.edits import Page
 from automagik_prompts.domain.keys import Status
-from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
+from automagik_prompts.domain.records import Action, AgentInfo, Approval, Event, Prompt
 from automagik_prompts.domain.summaries import Match, StatusSummary
 from automagik_prompts.domain.validation import MAX_VERSION
 from automagik_prompts.editing.pages import checked_limit, cursor_number, cursor_of, cursor_parts, page_of
@@ -135,6 +135,8 @@ class LookingVerbs(Verbs):
         actions: Collection[Action] | None = None,
         author: str | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
+        approval: Approval | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> Page[Event]:
@@ -147,6 +149,8 @@ class LookingVerbs(Verbs):
             actions: Only these, such as `"activated"`.
             author: Only by somebody of this name or id.
             since: Only what is not older.
+            until: Only what is older.
+            approval: Only changes that this has let through, such as `"emergency"`.
             after: The `next` of the page before.
             limit: How many, from 1 to 1000.
 
@@ -175,6 +179,8 @@ class LookingVerbs(Verbs):
                     actions=wanted,
                     author=author,
                     since=since,
+                    until=until,
+                    approval=approval,
                     before=place,  # noqa: B023  # awaited before the next one
                     limit=limit + 1,
                 )

@@ -50,6 +50,13 @@ from automagik_prompts.storage.repository.events import (
     get_status_revision,
 )
 from automagik_prompts.storage.repository.moments import get_active_at, get_active_numbers, get_agents_added_since
+from automagik_prompts.storage.repository.overview import (
+    count_statuses,
+    get_agent_names,
+    get_beginnings,
+    get_status_places,
+    get_waiting_keys,
+)
 from automagik_prompts.storage.repository.requests import (
     add_request,
     decide_request,
@@ -118,6 +125,7 @@ __all__ = [
     "add_token",
     "claim_key",
     "count_listeners",
+    "count_statuses",
     "create_prompt",
     "create_prompts",
     "decide_request",
@@ -134,10 +142,12 @@ __all__ = [
     "get_active_numbers",
     "get_active_prompt",
     "get_agent",
+    "get_agent_names",
     "get_agents",
     "get_agents_added_since",
     "get_approvers",
     "get_bases",
+    "get_beginnings",
     "get_changes",
     "get_code_versions",
     "get_data_version",
@@ -164,6 +174,7 @@ __all__ = [
     "get_states_after",
     "get_states_named",
     "get_status_keys",
+    "get_status_places",
     "get_status_revision",
     "get_summaries",
     "get_texts",
@@ -171,6 +182,7 @@ __all__ = [
     "get_usage",
     "get_version",
     "get_version_digests",
+    "get_waiting_keys",
     "get_withdrawn",
     "get_withdrawn_texts",
     "hold_agent",

@@ -7,7 +7,7 @@ from automagik_prompts.domain.records import Action, Event, Prompt
 from automagik_prompts.domain.review import ApprovalRequest
 
 _WORDS = {
-    Action.CREATED: "wrote version {version}",
+    Action.CREATED: "created version {version}",
     Action.ACTIVATED: "activated version {version}",
     Action.DEACTIVATED: "deactivated version {version}",
     Action.ROLLED_BACK: "rolled back to version {version}",

@@ -11,9 +11,9 @@ from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.segments import AgentName, StatusName
 from automagik_prompts.console.forms import Form
 from automagik_prompts.console.forms import Sent as SentForm
-from automagik_prompts.console.pages.activate import Sent, activate_page, operation_for
-from automagik_prompts.console.pages.conflict import Wanted, conflict
-from automagik_prompts.console.pages.situation import Situation, situation, version_of
+from automagik_prompts.console.pages.deciding.activate import Sent, activate_page, operation_for
+from automagik_prompts.console.pages.deciding.conflict import Wanted, conflict
+from automagik_prompts.console.pages.deciding.situation import Situation, situation, version_of
 from automagik_prompts.console.routes.statuses import STATUS, Number, revision_of
 from automagik_prompts.console.visitor import Visitor, Who
 from automagik_prompts.domain.edits import EditResult

@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.segments import AgentName, StatusName
-from automagik_prompts.console.pages.compare import compare_page
-from automagik_prompts.console.pages.situation import situation
+from automagik_prompts.console.pages.deciding.compare import compare_page
+from automagik_prompts.console.pages.deciding.situation import situation
 from automagik_prompts.console.routes.statuses import STATUS
 from automagik_prompts.console.visitor import Who
 from automagik_prompts.domain.text import unified_diff

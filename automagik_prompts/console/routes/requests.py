@@ -11,7 +11,7 @@ from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.segments import RequestNumber
 from automagik_prompts.console.forms import Form
 from automagik_prompts.console.forms import Sent as SentForm
-from automagik_prompts.console.pages.requests import RequestPage, Sent, Show, request_page, requests_page
+from automagik_prompts.console.pages.deciding.requests import RequestPage, Sent, Show, request_page, requests_page
 from automagik_prompts.console.routes.statuses import revision_of
 from automagik_prompts.console.visitor import Visitor, Who
 from automagik_prompts.domain.edits import EditResult

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.segments import AgentName, StatusName
 from automagik_prompts.console.forms import Form, Sent
-from automagik_prompts.console.pages.conflict import conflict
-from automagik_prompts.console.pages.situation import situation
-from automagik_prompts.console.pages.status import status_page
+from automagik_prompts.console.pages.deciding.conflict import conflict
+from automagik_prompts.console.pages.deciding.situation import situation
+from automagik_prompts.console.pages.deciding.status import status_page
 from automagik_prompts.console.visitor import Who
 from automagik_prompts.domain.validation import MAX_VERSION
 from automagik_prompts.exceptions import ConflictError

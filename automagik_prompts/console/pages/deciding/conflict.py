@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from starlette.responses import Response
 
 from automagik_prompts.console.difference.threeways import ThreeWays, three_ways
-from automagik_prompts.console.pages.situation import Situation, situation, version_of
+from automagik_prompts.console.pages.deciding.situation import Situation, situation, version_of
 from automagik_prompts.console.visitor import Visitor
 from automagik_prompts.domain.records import Event, Prompt
 from automagik_prompts.exceptions import PromptNotFoundError

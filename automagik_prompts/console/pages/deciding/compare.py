@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from automagik_prompts.console.difference.rows import CONTEXT, Difference, difference
-from automagik_prompts.console.pages.situation import Situation, version_of
+from automagik_prompts.console.pages.deciding.situation import Situation, version_of
 from automagik_prompts.console.visitor import Visitor
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.records import Prompt

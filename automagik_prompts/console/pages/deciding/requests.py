@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from automagik_prompts.console.difference.rows import Difference, difference
+from automagik_prompts.console.pages.deciding.serving import Serving, serving
+from automagik_prompts.console.pages.deciding.situation import Situation, situation, version_of
 from automagik_prompts.console.pages.filled import Filled, filled, named_values
-from automagik_prompts.console.pages.serving import Serving, serving
-from automagik_prompts.console.pages.situation import Situation, situation, version_of
 from automagik_prompts.console.visitor import Visitor
 from automagik_prompts.domain.policy import Operation, TextState
 from automagik_prompts.domain.records import Action, Event, Prompt

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from automagik_prompts.console.difference.rows import Difference, difference
+from automagik_prompts.console.pages.deciding.serving import Serving, serving
+from automagik_prompts.console.pages.deciding.situation import Situation, version_of
 from automagik_prompts.console.pages.filled import Filled, filled, named_values
-from automagik_prompts.console.pages.serving import Serving, serving
-from automagik_prompts.console.pages.situation import Situation, version_of
 from automagik_prompts.console.visitor import Visitor
 from automagik_prompts.domain.policy import Operation, TextState
 from automagik_prompts.domain.records import Prompt

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from automagik_prompts.console.difference.pieces import Piece, pieces_of
 from automagik_prompts.console.difference.rows import difference
+from automagik_prompts.console.pages.deciding.serving import Serving, serving
+from automagik_prompts.console.pages.deciding.situation import Situation, version_of
+from automagik_prompts.console.pages.deciding.timeline import SWITCHING, Entry, Period, periods_of, timeline
 from automagik_prompts.console.pages.filled import Filled, filled, named_values
-from automagik_prompts.console.pages.serving import Serving, serving
-from automagik_prompts.console.pages.situation import Situation, version_of
-from automagik_prompts.console.pages.timeline import SWITCHING, Entry, Period, periods_of, timeline
 from automagik_prompts.console.visitor import Visitor
 from automagik_prompts.domain.policy import Operation, TextState
 from automagik_prompts.domain.records import Action, Event, Prompt

@@ -26,7 +26,7 @@ class Cell:
         mark: What became of it.
         runs: Its parts.
         number: Its number, from 1.
-        where: Where it stands in the other text, if it has moved.
+        where: Where it stands in the other text, if it has moved and is not empty.
     """
 
     mark: Mark
@@ -188,13 +188,23 @@ def _is_same(row: Beside) -> bool:
     return row.old is not None and row.old.mark == "same"
 
 
+def _where(spans: Iterable[Span], words: str) -> str:
+    """Return where a line has moved; of an empty one, which goes with the line beside it, that need not be said."""
+    return words if _text(spans).strip() else ""
+
+
 def _old(line: Line, format: Format) -> Cell:
     """Return the old side of a line."""
     number = line.old_number or 0
     if line.kind == "moved_away":
         there = line.new_number or 0
         direction = "up" if there < number else "down"
-        return Cell("moved", runs_of(line.old, format), number, f"moved {direction} to line {there}, unchanged")
+        return Cell(
+            "moved",
+            runs_of(line.old, format),
+            number,
+            _where(line.old, f"moved {direction} to line {there}, unchanged"),
+        )
     mark: Mark = "same" if line.kind == "same" else "taken_away"
     return Cell(mark, runs_of(line.old, format, whole=line.kind == "removed"), number)
 
@@ -203,7 +213,9 @@ def _new(line: Line, format: Format) -> Cell:
     """Return the new side of a line."""
     number = line.new_number or 0
     if line.kind == "moved_here":
-        return Cell("moved", runs_of(line.new, format), number, f"moved here from line {line.old_number}")
+        return Cell(
+            "moved", runs_of(line.new, format), number, _where(line.new, f"moved here from line {line.old_number}")
+        )
     mark: Mark = "same" if line.kind == "same" else "put_in"
     return Cell(mark, runs_of(line.new, format, whole=line.kind == "added"), number)
 

@@ -10,6 +10,7 @@ from automagik_prompts.console.difference.pieces import Piece, pieces_of
 from automagik_prompts.domain.records import Prompt
 from automagik_prompts.editing.service import EditService
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
+from automagik_prompts.templating.access import BUILTINS
 
 _BEGIN, _END = "\ue000", "\ue001"
 """Stand around a value while its text is filled; they are of nobody's alphabet."""
@@ -78,7 +79,7 @@ async def filled(service: EditService, agent: str, prompt: Prompt, values: Mappi
         # A text that compares its values says something else with the marks.
         if _MARKED.sub(r"\1", marked.text) == plain.text:
             parts = tuple(_parts(marked.text))
-    return Filled(parts, len(plain.text), plain.tokens, plain.missing, plain.variables)
+    return Filled(parts, len(plain.text), plain.tokens, plain.missing, bare_names(plain.variables))
 
 
 def named_values(variables: Iterable[str]) -> dict[str, object]:
@@ -88,9 +89,14 @@ def named_values(variables: Iterable[str]) -> dict[str, object]:
         variables: The variables as code exposes them, such as `contact.name` and `items[].price`.
     """
     values: dict[str, object] = {}
-    for variable in variables:
-        _put(values, variable.split("."))
+    for variable in sorted({*variables} - BUILTINS):
+        _put(values, variable.removesuffix("?").removesuffix(".*").split("."))
     return values
+
+
+def bare_names(variables: Iterable[str]) -> tuple[str, ...]:
+    """Return variables as people write them: what a text only asks for, as `vip?`, is `vip`."""
+    return tuple(sorted({name.removesuffix("?") for name in variables}))
 
 
 def _put(values: dict[str, object], steps: list[str]) -> None:

@@ -21,7 +21,7 @@ class Situation:
         agent: Its agent.
         status_key: The status.
         revision: What a write to it rests on.
-        statuses: Where each status of the agent stands.
+        statuses: Where each status of the agent stands, the primary one first.
         active: The active version, if there is one.
         instead: What is served where none is: the active version of the primary status, if there is one.
     """
@@ -87,7 +87,8 @@ async def _read(database: Database, agent: str, status: str) -> Situation:
     # The revision first: what is written while the rest is read makes the next write a conflict.
     key, revision = await queries.status_revision(database, agent, status)
     known = await queries.get_agent(database, key.agent)
-    statuses = tuple(sorted(await queries.summaries(database, key.agent), key=lambda one: one.status_key))
+    found = await queries.summaries(database, key.agent)
+    statuses = tuple(sorted(found, key=lambda one: (not one.primary, one.status_key)))
     active = await queries.get_active(database, *key)
     if known is None:
         raise PromptNotFoundError(f"There is no agent {agent!r}.", agent=agent)

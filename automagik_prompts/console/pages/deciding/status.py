@@ -9,7 +9,7 @@ from automagik_prompts.console.difference.rows import difference
 from automagik_prompts.console.pages.deciding.serving import Serving, serving
 from automagik_prompts.console.pages.deciding.situation import Situation, version_of
 from automagik_prompts.console.pages.deciding.timeline import SWITCHING, Entry, Period, periods_of, timeline
-from automagik_prompts.console.pages.filled import Filled, filled, named_values
+from automagik_prompts.console.pages.filled import Filled, bare_names, filled, named_values
 from automagik_prompts.console.visitor import Visitor
 from automagik_prompts.domain.policy import Operation, TextState
 from automagik_prompts.domain.records import Action, Event, Prompt
@@ -168,7 +168,7 @@ async def status_page(
         lines=shown.prompt_text.rstrip("\n").count("\n") + 1 if shown is not None else 0,
         hidden=sum(piece.kind == "hidden" for piece in pieces),
         filled=text,
-        unused=tuple(sorted({*at.agent.variables, *BUILTINS} - used)),
+        unused=tuple(name for name in bare_names({*at.agent.variables, *BUILTINS}) if name not in used),
         period=own[-1] if own else None,
         before=_before(periods, own[-1]) if own else None,
         approved=by_id.get(own[-1].begun.request_id or 0) if own else None,

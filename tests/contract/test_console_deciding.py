@@ -148,7 +148,7 @@ def test_who_was_too_late(plugin: PromptPlugin, client: httpx.Client) -> None:
     form = {name: field(page, name) for name in ("version", "expected_revision", "seen")}
     write(plugin, "Ask {{name}} for the tax id first.", activate=True)
     page = ok(client.post(f"{NEW}/activate", data={**form, "note": "It reads <better>."}), 409)
-    assert "joao changed stan / NEW while you looked" in page
+    assert "joao changed stan / NEW while this page was open" in page
     assert "activated version 3" in page
     assert "Version 1, which you saw as active" in page
     assert "Changed by both" in page
@@ -193,7 +193,7 @@ def test_a_drift_is_kept(
     assert "Version 2 is kept." in page
     assert "The code changed" not in page
     page = ok(client.post(f"{NEW}/keep", data=form), 409)
-    assert "ana changed stan / NEW while you looked" in page
+    assert "You changed stan / NEW while this page was open" in page
     assert "kept version 2" in page
 
 

@@ -116,7 +116,7 @@ async def activate_page(who: Visitor, at: Situation, version: int | None, sent: 
     old = set(filled_before.variables) if filled_before is not None else set()
     new = set(filled_after.variables) if filled_after is not None else set()
     requests = await service.requests(agent, status, waiting=True, limit=REQUESTS)
-    usage = await service.usage(agent, before.status_key) if before is not None else {}
+    usage = await service.usage(agent, before.status_key, version=before.version) if before is not None else {}
     used = usage.get((before.status_key, before.version)) if before is not None else None
     return ActivatePage(
         at=at,

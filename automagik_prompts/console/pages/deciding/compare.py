@@ -12,7 +12,7 @@ from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.review import Draft
 from automagik_prompts.exceptions import PromptNotFoundError
 
-VERSIONS = 50
+VERSIONS = 25
 """Versions that can be chosen from a list, at most; any two can be compared by their address."""
 
 DRAFT = "draft"

@@ -15,13 +15,24 @@ from automagik_prompts.api.segments import Segments
 from automagik_prompts.console import faults
 from automagik_prompts.console.entrance import Entrance
 from automagik_prompts.console.guard import Guard
-from automagik_prompts.console.routes import around, entering, fleet, history, home
+from automagik_prompts.console.routes import (
+    activating,
+    around,
+    comparing,
+    entering,
+    fleet,
+    history,
+    home,
+    problem,
+    requests,
+    statuses,
+)
 from automagik_prompts.console.visitor import Console
 from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.runtime.doors import Identify
 
-ROUTES = (around, entering, home, history, fleet)
+ROUTES = (around, entering, home, history, fleet, problem, statuses, comparing, activating, requests)
 """The families of pages, each with its `router`."""
 
 

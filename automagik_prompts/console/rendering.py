@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from automagik_prompts.console import words
+from automagik_prompts.console.pages.deeds import asks, deed, origin
 
 STATIC = Path(__file__).parent / "static"
 """The files that browsers keep."""
@@ -62,6 +63,7 @@ def environment() -> Environment:
         brief=words.brief,
         beginning=words.beginning,
     )
+    made.filters.update(asks=asks, deed=deed, origin=origin)
     made.globals.update(plural=words.plural)
     return made
 

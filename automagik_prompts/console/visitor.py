@@ -15,7 +15,7 @@ from automagik_prompts.console.entrance import Entrance
 from automagik_prompts.console.frame import Frame, bare_frame, frame_of
 from automagik_prompts.console.links import Links, Query
 from automagik_prompts.console.rendering import edition, filled
-from automagik_prompts.domain.policy import Actor, Operation
+from automagik_prompts.domain.policy import Actor, Operation, TextState
 from automagik_prompts.editing.service import EditService
 from automagik_prompts.exceptions import InvalidPromptError, NotAllowedError, PromptNotFoundError
 from automagik_prompts.plugin import PromptPlugin
@@ -68,16 +68,19 @@ class Visitor:
     request: Request
     link: Links
 
-    async def may(self, operation: Operation, agent: str = "", status_key: str = "") -> bool:
+    async def may(
+        self, operation: Operation, agent: str = "", status_key: str = "", after: TextState | None = None
+    ) -> bool:
         """Return whether the policy lets them do something, at once or once it is approved.
 
         Args:
             operation: What.
             agent: For which agent; `""` for all of them.
             status_key: For which status; `""` for no single one.
+            after: The text that would be written or active.
         """
         try:
-            await self.service.authorize(operation, agent, status_key)
+            await self.service.authorize(operation, agent, status_key, after)
         except (NotAllowedError, PromptNotFoundError):
             return False
         return True

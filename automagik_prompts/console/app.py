@@ -13,11 +13,13 @@ from automagik_prompts.api.limits import Limiter
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.segments import Segments
 from automagik_prompts.console import faults
+from automagik_prompts.console.entrance import Entrance
 from automagik_prompts.console.guard import Guard
 from automagik_prompts.console.routes import (
     activating,
     around,
     comparing,
+    entering,
     fleet,
     history,
     home,
@@ -29,20 +31,23 @@ from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.runtime.doors import Identify
 
-ROUTES = (around, home, history, fleet, statuses, comparing, activating, requests)
+ROUTES = (around, entering, home, history, fleet, statuses, comparing, activating, requests)
 """The families of pages, each with its `router`."""
 
 
-def create_console(plugin: PromptPlugin, identify: Identify, label: str | None = None) -> ASGIApp:
+def create_console(
+    plugin: PromptPlugin, identify: Identify, label: str | None = None, entrance: Entrance | None = None
+) -> ASGIApp:
     """Return the console of a plugin.
 
     Args:
         plugin: Whose prompts it shows.
         identify: Tells who asks.
         label: What it is the console of, such as `Production`.
+        entrance: What lets people in, where the console stands alone.
     """
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    app.state.console = Console(plugin, identify, Limiter(), label)
+    app.state.console = Console(plugin, identify, Limiter(), label, entrance)
     for module in ROUTES:
         app.include_router(module.router)
     app.add_exception_handler(PromptsError, faults.refused)

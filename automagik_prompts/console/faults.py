@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from automagik_prompts.api.problems import ProblemError, kind_of
-from automagik_prompts.console.frame import bare_frame
 from automagik_prompts.console.guard import too_large
 from automagik_prompts.console.visitor import Console, show
 from automagik_prompts.exceptions import PromptsError
@@ -69,12 +68,19 @@ async def fault_page(request: Request, error: ProblemError) -> Response:
     visitor = getattr(request.state, "visitor", None)
     actor = visitor.actor if visitor is not None else None
     heading = _HEADINGS.get(error.kind, _OTHERWISE)
-    fault = Fault(error.status, error.kind, heading, error.detail, actor is not None)
-    response = show(
-        request, bare_frame(request, console.label, actor), "fault.html", error.status, {"at": "", "fault": fault}
-    )
+    detail = error.detail if error.kind != "not-identified" else _how_to_come_in(console)
+    fault = Fault(error.status, error.kind, heading, detail, actor is not None)
+    frame = console.frame(request, actor)
+    response = show(request, frame, "fault.html", error.status, {"at": "", "fault": fault})
     response.headers.update(error.headers)
     return response
+
+
+def _how_to_come_in(console: Console) -> str:
+    if console.entrance is None:
+        return "Sign in to the application that has this console, then come back."
+    console.entrance.offer()
+    return "Open the link that the terminal shows in which the console was started. Each link works once."
 
 
 async def refused(request: Request, error: Exception) -> Response:

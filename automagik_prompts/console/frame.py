@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 
 from automagik_prompts._version import __version__
 from automagik_prompts.console.words import zone
-from automagik_prompts.domain.policy import Actor, Operation
+from automagik_prompts.domain.policy import Actor
 from automagik_prompts.editing.service import EditService
-from automagik_prompts.exceptions import NotAllowedError
 
 THEME = "prompts-theme"
 """The cookie that says which colours somebody has chosen."""
@@ -48,13 +47,14 @@ class Frame:
     release: str = __version__
 
 
-def bare_frame(request: Request, label: str | None, actor: Actor | None) -> Frame:
+def bare_frame(request: Request, label: str | None, actor: Actor | None, *, can_leave: bool = False) -> Frame:
     """Return the frame of a page for which nothing is looked up.
 
     Args:
         request: What was asked for.
         label: What it is the console of.
         actor: Who looks, if that is known.
+        can_leave: Whether the console has let them in itself.
     """
     theme = request.cookies.get(THEME)
     return Frame(
@@ -63,23 +63,16 @@ def bare_frame(request: Request, label: str | None, actor: Actor | None) -> Fram
         actor.roles if actor is not None else (),
         theme if theme in THEMES else None,
         zone=zone(),
+        can_leave=can_leave,
     )
 
 
-async def frame_of(request: Request, service: EditService, actor: Actor, label: str | None) -> Frame:
-    """Return the frame of a page.
+async def frame_of(service: EditService, bare: Frame) -> Frame:
+    """Return the frame of a page, with what waits.
 
     Args:
-        request: What was asked for.
-        service: Does what they may do.
-        actor: Who looks.
-        label: What it is the console of.
+        service: Does what the actor may do.
+        bare: The frame without that.
     """
-    bare = bare_frame(request, label, actor)
     waiting = await service.requests(waiting=True, limit=MOST_COUNTED)
-    try:
-        await service.authorize(Operation.VIEW)
-        has_fleet = True
-    except NotAllowedError:
-        has_fleet = False
-    return Frame(bare.label, bare.who, bare.roles, bare.theme, len(waiting.items), has_fleet, bare.zone)
+    return replace(bare, waiting=len(waiting.items), has_fleet=await service.may_see(""))

@@ -11,7 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from automagik_prompts.api.identity import identified
 from automagik_prompts.api.limits import Limiter
 from automagik_prompts.api.problems import ProblemError
-from automagik_prompts.console.frame import Frame, frame_of
+from automagik_prompts.console.entrance import Entrance
+from automagik_prompts.console.frame import Frame, bare_frame, frame_of
 from automagik_prompts.console.links import Links, Query
 from automagik_prompts.console.rendering import edition, filled
 from automagik_prompts.domain.policy import Actor, Operation, TextState
@@ -30,12 +31,23 @@ class Console:
         identify: Tells who asks.
         limiter: How much each may ask.
         label: What it is the console of, such as `Production`.
+        entrance: What lets people in, where the console stands alone.
     """
 
     plugin: PromptPlugin
     identify: Identify
     limiter: Limiter
     label: str | None = None
+    entrance: Entrance | None = None
+
+    def frame(self, request: Request, actor: Actor | None) -> Frame:
+        """Return the frame of a page for which nothing is looked up.
+
+        Args:
+            request: What was asked for.
+            actor: Who looks, if that is known.
+        """
+        return bare_frame(request, self.label, actor, can_leave=self.entrance is not None and actor is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +94,7 @@ class Visitor:
             at: Which part of the navigation it belongs to: `agents`, `requests`, `fleet` or `history`.
             facts: What the template shows.
         """
-        frame = await frame_of(self.request, self.service, self.actor, self.console.label)
+        frame = await frame_of(self.service, self.console.frame(self.request, self.actor))
         return show(self.request, frame, template, status, {"at": at, "visitor": self, **facts})
 
     def go(self, *parts: str | int, **query: Query) -> Response:

@@ -14,6 +14,7 @@ import pytest
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.policy import Actor
 from automagik_prompts.domain.records import Action
+from automagik_prompts.domain.roles import Roles
 from automagik_prompts.plugin import PromptPlugin
 from tests.api_server import PATIENT, TEXTS, declare
 from tests.conftest import MakePlugin
@@ -148,7 +149,7 @@ def test_who_was_too_late(plugin: PromptPlugin, client: httpx.Client) -> None:
     form = {name: field(page, name) for name in ("version", "expected_revision", "seen")}
     write(plugin, "Ask {{name}} for the tax id first.", activate=True)
     page = ok(client.post(f"{NEW}/activate", data={**form, "note": "It reads <better>."}), 409)
-    assert "joao changed stan / NEW while you looked" in page
+    assert "joao changed stan / NEW while this page was open" in page
     assert "activated version 3" in page
     assert "Version 1, which you saw as active" in page
     assert "Changed by both" in page
@@ -193,7 +194,7 @@ def test_a_drift_is_kept(
     assert "Version 2 is kept." in page
     assert "The code changed" not in page
     page = ok(client.post(f"{NEW}/keep", data=form), 409)
-    assert "ana changed stan / NEW while you looked" in page
+    assert "You changed stan / NEW while this page was open" in page
     assert "kept version 2" in page
 
 
@@ -266,3 +267,77 @@ def test_an_emergency(plugin: PromptPlugin, client: httpx.Client) -> None:
     event = (run(plugin.events("stan", "APPROVED", actions=[Action.ACTIVATED], limit=1))).items[0]
     assert (event.approval, event.note) == ("emergency", "We quote wrong prices. (INC-7)")
     ok(client.post("requests/1/emergency", data=form), 422)
+
+
+@pytest.fixture
+def governed(database_url: str, make_plugin: MakePlugin, registry: Registry) -> Iterator[ServedConsole]:
+    """The console of a plugin with a policy, with a second version that nobody has activated."""
+    plugin = make_plugin(database_url, registry=declare(registry), policy=Roles(), **PATIENT)
+    editor = Actor("joao", roles=("editor",))
+    run(plugin.acting_as(editor).create("stan", "NEW", "Ask {{name}} for the tax number."))
+    with served_console(plugin) as running:
+        yield running
+
+
+def test_a_viewer_is_offered_nothing_and_refused_everything(governed: ServedConsole) -> None:
+    """What somebody may not do is not on the page, and does not go through without it."""
+    with governed.client("vera viewer") as client:
+        page = ok(client.get(NEW))
+        for words in ("Edit</a>", "Roll back", "Deactivate", "Activate version"):
+            assert words not in page
+        page = ok(client.get(f"{NEW}/activate", params={"version": 2}))
+        assert "You may look" in page
+        assert "<textarea" not in page
+        form = {"version": "2", "expected_revision": "2", "seen": "1", "note": "I want it."}
+        assert "You may not do this" in ok(client.post(f"{NEW}/activate", data=form), 403)
+        assert "You may not do this" in ok(client.post(f"{NEW}/keep", data=form), 403)
+
+
+def test_an_editor_asks_where_a_publisher_activates(governed: ServedConsole) -> None:
+    """The same page asks for approval where the role may not activate; with the approval it is done."""
+    with governed.client("eva editor") as editor:
+        page = ok(editor.get(f"{NEW}/activate", params={"version": 2}))
+        assert "Ask to activate version 2" in page
+        form = {name: field(page, name) for name in ("version", "expected_revision", "seen")}
+        page = followed(editor, editor.post(f"{NEW}/activate", data={**form, "note": "It reads better."}))
+        assert "Request 1 waits for approval." in page
+        assert "Decline</button>" not in page
+    with governed.client("paul publisher") as publisher:
+        page = ok(publisher.get("requests/1"))
+        assert "Approve" not in page
+        assert "Go on without approval" not in page
+    with governed.client("ines approver") as approver:
+        page = ok(approver.get("requests/1"))
+        assert "Approve and activate version 2" in page
+        assert "Approve only" not in page
+        page = followed(approver, approver.post("requests/1/decide", data={"decision": "approve"}))
+        assert "It is done: activate version 2 of stan/NEW." in page
+
+
+def test_a_request_that_has_lapsed(plugin: PromptPlugin, console: ServedConsole) -> None:
+    """Another version became active: the page says so and offers nothing to decide."""
+    write(plugin, "Quote all prices.", "APPROVED")
+    write(plugin, "Quote some prices.", "APPROVED")
+    ana = plugin.acting_as(Actor("ana"))
+    run(ana.activate("stan", "APPROVED", 2, note="Legal asked for it."))
+    run(ana.activate("stan", "APPROVED", 3, note="They were told.", emergency=True))
+    with console.client("ines") as client:
+        page = ok(client.get("requests/1"))
+        assert "It has lapsed." in page
+        assert "Approve and" not in page
+        page = ok(client.post("requests/1/decide", data={"decision": "approve", "comment": "Good."}), 422)
+        assert ">Good.</textarea>" in page
+        assert "There is nothing to go on with." in ok(client.get("requests/1/emergency"))
+        ok(client.get("requests/7"), 404)
+
+
+def test_nothing_of_a_text_becomes_markup(plugin: PromptPlugin, client: httpx.Client) -> None:
+    """A text, its name and its note are text, wherever they stand."""
+    evil = "<script>alert(1)</script> & {{name}}"
+    run(plugin.acting_as(JOAO).create("stan", "NEW", evil, name="<b>n</b>", note="<i>why</i>", activate=True))
+    run(plugin.acting_as(JOAO).comment("stan", "NEW", 2, text="<u>said</u>"))
+    for address in (NEW, f"{NEW}/diff/1..2", f"{NEW}/activate?version=1"):
+        page = client.get(address)
+        assert page.status_code == 200
+        for tag in ("<script>alert", "<b>n", "<i>why", "<u>said"):
+            assert tag not in page.text

@@ -48,18 +48,29 @@ class ThreeRow:
     mine: Part
     is_clash: bool
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether it is about an empty line alone, which says nothing to anybody."""
+        shown = (*self.base, *self.theirs.new, *self.mine.new)
+        return not any(piece.text.strip() for run in shown for piece in run.pieces)
+
 
 @dataclass(frozen=True, slots=True)
 class ThreeWays:
     """Three texts where they differ.
 
     Attributes:
-        rows: The places.
+        all_rows: The places, also those that are about empty lines alone.
         same: How many lines are the same in all three.
     """
 
-    rows: tuple[ThreeRow, ...] = field(repr=False)
+    all_rows: tuple[ThreeRow, ...] = field(repr=False)
     same: int
+
+    @property
+    def rows(self) -> tuple[ThreeRow, ...]:
+        """The places that say something."""
+        return tuple(row for row in self.all_rows if not row.is_blank)
 
     @property
     def clashes(self) -> tuple[ThreeRow, ...]:

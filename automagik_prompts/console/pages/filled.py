@@ -70,15 +70,13 @@ async def filled(service: EditService, agent: str, prompt: Prompt, values: Mappi
         plain = await service.preview(agent, prompt.status_key, values, version=prompt.version)
     except (InvalidPromptError, RenderError) as error:
         return Filled((), fault=error.message)
-    parts: tuple[Part, ...] = (Part(pieces_of(plain.text, "text")),)
     try:
-        marked = await service.preview(agent, prompt.status_key, _around(values), version=prompt.version)
+        marked = (await service.preview(agent, prompt.status_key, _around(values), version=prompt.version)).text
     except (InvalidPromptError, RenderError):
-        pass  # too long with its marks: it is shown without them
-    else:
-        # A text that compares its values says something else with the marks.
-        if _MARKED.sub(r"\1", marked.text) == plain.text:
-            parts = tuple(_parts(marked.text))
+        marked = plain.text  # too long with its marks: it is shown without them
+    # A text that compares its values says something else with the marks.
+    is_same = _MARKED.sub(r"\1", marked) == plain.text
+    parts = tuple(_parts(marked if is_same else plain.text))
     return Filled(parts, len(plain.text), plain.tokens, plain.missing, bare_names(plain.variables))
 
 

@@ -206,5 +206,5 @@ def test_three_texts_of_any_kind(base: list[str], theirs: list[str], mine: list[
     """All lines of the base are accounted for, and the same text thrice has no difference."""
     texts = ["\n".join(lines) for lines in (base, theirs, mine)]
     found = three_ways(*texts)
-    assert found.same + sum(row.number is not None for row in found.rows) == len(text_lines(texts[0]))
-    assert not three_ways(texts[0], texts[0], texts[0]).rows
+    assert found.same + sum(row.number is not None for row in found.all_rows) == len(text_lines(texts[0]))
+    assert not three_ways(texts[0], texts[0], texts[0]).all_rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from automagik_prompts.console.difference.rows import Difference, difference
@@ -116,7 +117,7 @@ async def activate_page(who: Visitor, at: Situation, version: int | None, sent: 
     old = set(filled_before.variables) if filled_before is not None else set()
     new = set(filled_after.variables) if filled_after is not None else set()
     requests = await service.requests(agent, status, waiting=True, limit=REQUESTS)
-    usage = await service.usage(agent, before.status_key) if before is not None else {}
+    usage = await service.usage(agent, before.status_key, version=before.version) if before is not None else {}
     used = usage.get((before.status_key, before.version)) if before is not None else None
     return ActivatePage(
         at=at,
@@ -124,7 +125,7 @@ async def activate_page(who: Visitor, at: Situation, version: int | None, sent: 
         after=after,
         operation=operation,
         difference=(
-            difference(before.prompt_text, after.prompt_text, before.format, after.format)
+            await asyncio.to_thread(difference, before.prompt_text, after.prompt_text, before.format, after.format)
             if before is not None and after is not None
             else None
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from starlette.responses import Response
@@ -48,6 +49,7 @@ class ConflictPage:
             texts.
         expected: The revision that they saw.
         actual: The revision that it has now.
+        is_oneself: Whether they were faster themselves, as in another tab.
     """
 
     at: Situation
@@ -57,10 +59,13 @@ class ConflictPage:
     ways: ThreeWays | None
     expected: int
     actual: int
+    is_oneself: bool
 
     @property
     def who(self) -> str:
         """Who was faster."""
+        if self.is_oneself:
+            return "You"
         return next((event.author for event in self.events if event.author), None) or "Somebody"
 
     @property
@@ -89,8 +94,9 @@ async def conflict(
         before = None  # deleted meanwhile
     ways = None
     if wanted is not None and wanted.text is not None and before is not None and at.active is not None:
-        ways = three_ways(before.prompt_text, at.active.prompt_text, wanted.text)
+        ways = await asyncio.to_thread(three_ways, before.prompt_text, at.active.prompt_text, wanted.text)
     found = await who.service.events(at.agent.name, at.status_key, limit=EVENTS)
     events = tuple(event for event in found.items if event.revision > since)
-    page = ConflictPage(at, before, wanted, events, ways, since, at.revision)
+    is_oneself = bool(events) and all(event.actor_id == who.actor.id for event in events)
+    page = ConflictPage(at, before, wanted, events, ways, since, at.revision, is_oneself)
     return await who.page("conflict.html", status=409, at="agents", page=page)

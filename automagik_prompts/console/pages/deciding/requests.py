@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -155,7 +156,7 @@ async def request_page(who: Visitor, number: int, *, done: str | None = None, se
     target, before = await _version(who, at, request.version), await _version(who, at, request.from_version)
     state = TextState.of(target)
     talk = await service.events(request.agent, request.status_key, request_id=request.id, limit=TALK)
-    usage = await service.usage(request.agent, before.status_key) if before is not None else {}
+    usage = await service.usage(request.agent, before.status_key, version=before.version) if before is not None else {}
     used = usage.get((before.status_key, before.version)) if before is not None else None
     is_own = request.actor_id == who.actor.id
 
@@ -168,7 +169,7 @@ async def request_page(who: Visitor, number: int, *, done: str | None = None, se
         target=target,
         before=before,
         difference=(
-            difference(before.prompt_text, target.prompt_text, before.format, target.format)
+            await asyncio.to_thread(difference, before.prompt_text, target.prompt_text, before.format, target.format)
             if before is not None and target is not None
             else None
         ),

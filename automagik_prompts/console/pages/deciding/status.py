@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from automagik_prompts.console.difference.pieces import Piece, pieces_of
@@ -27,6 +28,9 @@ EVENTS = 300
 
 REQUESTS = 100
 """Requests for approval that it looks at, likewise."""
+
+DEEDS = (*SWITCHING, Action.CREATED, Action.KEPT)
+"""What a visitor may have just done to a status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,13 @@ class Done:
         said: What is so now.
         version: The version that is active again once it is undone; `None` where none was.
         can_undo: Whether it can be undone with one press.
+        written: The version that was written and waits to be activated.
     """
 
     said: str
     version: int | None = None
     can_undo: bool = False
+    written: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +156,14 @@ async def status_page(
     service, agent, status = who.service, at.agent.name, at.status_key
     shown = at.served if version is None else await version_of(service, at, version)
     page = await service.versions(agent, status, after=after, limit=VERSIONS)
-    events = await service.events(agent, status, actions=(*SWITCHING, Action.KEPT), limit=EVENTS)
+    events = await service.events(agent, status, actions=DEEDS, limit=EVENTS)
     requests = (await service.requests(agent, status, waiting=False, limit=REQUESTS)).items
     periods = periods_of(events.items)
     entries = timeline(page.items, periods, requests, is_whole=events.next is None)
     own = [period for period in periods if shown is not None and period.version == shown.version]
     text = await filled(service, agent, shown, named_values(at.agent.variables)) if shown is not None else None
     used = set(text.variables) if text is not None else set()
-    usage = await service.usage(agent, shown.status_key) if shown is not None else {}
+    usage = await service.usage(agent, shown.status_key, version=shown.version) if shown is not None else {}
     pieces = pieces_of(shown.prompt_text, shown.format) if shown is not None else ()
     by_id = {one.id: one for one in requests}
     may = await _may(who, at)
@@ -221,7 +227,9 @@ async def _drift(who: Visitor, at: Situation) -> DriftView | None:
         return None
     if found.base is None:
         return DriftView(found, "")
-    made = difference(found.base.prompt_text, found.code.prompt_text, found.base.format, found.code.format)
+    made = await asyncio.to_thread(
+        difference, found.base.prompt_text, found.code.prompt_text, found.base.format, found.code.format
+    )
     return DriftView(found, made.headline)
 
 
@@ -230,6 +238,8 @@ def _done(who: Visitor, at: Situation, events: tuple[Event, ...], revision: int 
     event = events[0] if events else None
     if event is None or revision != at.revision or event.revision != revision or event.actor_id != who.actor.id:
         return None
+    if event.action is Action.CREATED:
+        return Done(f"Version {event.version} is written. It is not active yet.", written=event.version)
     if event.action is Action.KEPT:
         return Done(f"Version {event.version} is kept. The mark comes back when the code changes again.")
     is_off = event.action is Action.DEACTIVATED

@@ -24,6 +24,7 @@ from automagik_prompts.console.routes import (
     fleet,
     history,
     home,
+    problem,
     requests,
     statuses,
 )
@@ -32,7 +33,7 @@ from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.runtime.doors import Identify
 
-ROUTES = (around, entering, home, history, fleet, statuses, comparing, editing, activating, requests)
+ROUTES = (around, entering, home, history, fleet, problem, statuses, comparing, editing, activating, requests)
 """The families of pages, each with its `router`."""
 
 

@@ -57,9 +57,9 @@ def form_of(page: str) -> dict[str, str]:
     return fields
 
 
-def opened(client: httpx.Client, status: str = NEW, **query: int) -> dict[str, str]:
-    """Open the editor, and return its form."""
-    answer = client.get(f"{status}/edit", params=query)
+def opened(client: httpx.Client, version: int | None = None) -> dict[str, str]:
+    """Open the editor, on a version or one's draft, and return its form."""
+    answer = client.get(f"{NEW}/edit", params={"from": version} if version is not None else {})
     assert answer.status_code == 200, answer.text
     return form_of(answer.text)
 
@@ -167,7 +167,7 @@ def test_a_version_is_saved(client: httpx.Client) -> None:
     answer = client.post(f"{NEW}/versions", data=form)
     assert answer.status_code == 303, answer.text
     assert "/agents/stan/NEW?done=" in answer.headers["location"]
-    assert opened(client, **{"from": 2})["text"] == "\n" + TEXT
+    assert opened(client, 2)["text"] == "\n" + TEXT
     assert opened(client)["counter"] == ""
 
 
@@ -220,8 +220,10 @@ def test_somebody_is_faster(plugin: PromptPlugin, client: httpx.Client) -> None:
     assert "Version 2 by joao, active now" in page
     again = form_of(page)
     assert (again["text"], again["note"]) == (form["text"], "Kinder")
+    both = form_of(said(client.post(f"{NEW}/edit", data={**again, "bring": "both"}), 200))
+    assert (both["text"], both["base"]) == ("Call {{name}} back.", "2"), "both changed the only line: theirs stays"
     assert client.post(f"{NEW}/versions", data=again).status_code == 303
-    assert opened(client, **{"from": 3})["text"] == form["text"]
+    assert opened(client, 3)["text"] == form["text"]
 
 
 def test_beside_another_version(plugin: PromptPlugin, client: httpx.Client) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Literal
 
 from automagik_prompts.console.difference.pieces import Run, runs_of
 from automagik_prompts.domain.differences import Line, Span, compare
@@ -14,8 +14,6 @@ Mark = Literal["same", "put_in", "taken_away", "moved"]
 
 CONTEXT = 3
 """Equal lines that are shown beside a change; those further away fold."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +148,19 @@ def difference(
     """
     # A last line without a line break is a line like any other: whether there is one is said in words.
     found = compare(_ended(old), _ended(new))
-    rows = [row for line in found for row in _unified(line, old_format, new_format)]
-    pairs = [row for line in found for row in _beside(line, old_format, new_format)]
+    unified: list[Unified | Gap] = []
+    beside: list[Beside | Gap] = []
+    for line in _folded(found, context):
+        if isinstance(line, Gap):
+            unified.append(line)
+            beside.append(line)
+            continue
+        pair = _pair(line, old_format, new_format)
+        unified += _below(pair)
+        beside.append(pair)
     return Difference(
-        unified=tuple(_folded(rows, [row.cell.mark == "same" for row in rows], context)),
-        beside=tuple(_folded(pairs, [_is_same(row) for row in pairs], context)),
+        unified=tuple(unified),
+        beside=tuple(beside),
         moved=sum(line.kind == "moved_here" and bool(_text(line.new).strip()) for line in found),
         changed=_count(found, "changed"),
         put_in=_count(found, "added"),
@@ -182,10 +188,6 @@ def _count(found: Iterable[Line], kind: str) -> int:
 
 def _text(spans: Iterable[Span]) -> str:
     return "".join(span.text for span in spans)
-
-
-def _is_same(row: Beside) -> bool:
-    return row.old is not None and row.old.mark == "same"
 
 
 def _where(spans: Iterable[Span], words: str) -> str:
@@ -220,44 +222,47 @@ def _new(line: Line, format: Format) -> Cell:
     return Cell(mark, runs_of(line.new, format, whole=line.kind == "added"), number)
 
 
-def _unified(line: Line, old_format: Format, new_format: Format) -> Iterator[Unified]:
-    if line.kind == "same":
-        yield Unified(_new(line, new_format), line.old_number, line.new_number)
-        return
-    if line.kind in {"changed", "removed", "moved_away"}:
-        yield Unified(_old(line, old_format), line.old_number, None)
-    if line.kind in {"changed", "added", "moved_here"}:
-        yield Unified(_new(line, new_format), None, line.new_number)
-
-
-def _beside(line: Line, old_format: Format, new_format: Format) -> Iterator[Beside]:
+def _pair(line: Line, old_format: Format, new_format: Format) -> Beside:
+    """Return both sides of a line."""
     has_old = line.kind in {"same", "changed", "removed", "moved_away"}
     has_new = line.kind in {"same", "changed", "added", "moved_here"}
-    yield Beside(_old(line, old_format) if has_old else None, _new(line, new_format) if has_new else None)
+    return Beside(_old(line, old_format) if has_old else None, _new(line, new_format) if has_new else None)
 
 
-def _folded(rows: Sequence[T], same: Sequence[bool], context: int | None) -> Iterator[T | Gap]:
-    """Yield rows, with a gap in place of equal ones far from any change; one row alone is shown."""
-    if context is None or all(same):
-        yield from rows
+def _below(pair: Beside) -> Iterator[Unified]:
+    """Yield the sides of a line one below the other; an equal one is one row."""
+    old, new = pair.old, pair.new
+    if old is not None and new is not None and new.mark == "same":
+        yield Unified(new, old.number, new.number)
         return
-    wanted = [False] * len(rows)
-    for place, is_same in enumerate(same):
-        if not is_same:
-            first, last = max(0, place - context), min(len(rows), place + context + 1)
+    if old is not None:
+        yield Unified(old, old.number, None)
+    if new is not None:
+        yield Unified(new, None, new.number)
+
+
+def _folded(found: Sequence[Line], context: int | None) -> Iterator[Line | Gap]:
+    """Yield lines, with a gap in place of equal ones far from any change; one line alone is shown."""
+    if context is None or all(line.kind == "same" for line in found):
+        yield from found
+        return
+    wanted = [False] * len(found)
+    for place, line in enumerate(found):
+        if line.kind != "same":
+            first, last = max(0, place - context), min(len(found), place + context + 1)
             wanted[first:last] = [True] * (last - first)
-    hidden: list[T] = []
-    for row, is_wanted in zip(rows, wanted, strict=True):
+    hidden: list[Line] = []
+    for line, is_wanted in zip(found, wanted, strict=True):
         if not is_wanted:
-            hidden.append(row)
+            hidden.append(line)
             continue
         yield from _gap(hidden)
         hidden = []
-        yield row
+        yield line
     yield from _gap(hidden)
 
 
-def _gap(hidden: Sequence[T]) -> Iterator[T | Gap]:
+def _gap(hidden: Sequence[Line]) -> Iterator[Line | Gap]:
     if len(hidden) > 1:
         yield Gap(len(hidden))
     else:

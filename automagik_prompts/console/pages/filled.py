@@ -75,14 +75,11 @@ async def filled(service: EditService, agent: str, prompt: Prompt, values: Mappi
         plain = await service.preview(agent, prompt.status_key, values, version=prompt.version)
     except (InvalidPromptError, RenderError) as error:
         return Filled((), fault=error.message)
-    parts: tuple[Part, ...] = (Part(pieces_of(plain.text, "text")),)
     try:
-        marked = await service.preview(agent, prompt.status_key, around(values), version=prompt.version)
+        marked = (await service.preview(agent, prompt.status_key, around(values), version=prompt.version)).text
     except (InvalidPromptError, RenderError):
-        pass  # too long with its marks: it is shown without them
-    else:
-        if says_the_same(marked.text, plain.text):
-            parts = tuple(parts_of(marked.text))
+        marked = plain.text  # too long with its marks: it is shown without them
+    parts = tuple(parts_of(marked if says_the_same(marked, plain.text) else plain.text))
     return Filled(parts, len(plain.text), plain.tokens, plain.missing, bare_names(plain.variables))
 
 

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
 from automagik_prompts.api.segments import AgentName, StatusName
+from automagik_prompts.console.difference.merging import merged
 from automagik_prompts.console.forms import Form, Sent
-from automagik_prompts.console.pages.deciding.situation import Situation, situation
+from automagik_prompts.console.pages.deciding.situation import Situation, situation, version_of
 from automagik_prompts.console.pages.editing.page import (
     Typed,
     clash_of,
@@ -58,6 +59,8 @@ async def fill_again(who: Who, agent: AgentName, status: StatusName, form: Sent)
     at = await situation(who.service, agent, status)
     await who.service.authorize(Operation.CREATE, at.agent.name, at.status_key)
     typed = _mended(sent(form, revision_of(form)), form)
+    if form.text("bring") == "both":
+        return await _together(who, at, typed)
     return await _show(who, at, typed, await draft_of(who, at))
 
 
@@ -149,6 +152,20 @@ def _mended(typed: Typed, form: Form) -> Typed:
     if not (start.isdecimal() and end.isdecimal() and len(start) < 9 and len(end) < 9 and int(start) <= int(end)):
         return typed
     return replace(typed, text=f"{typed.text[: int(start)]}{word}{typed.text[int(end) :]}")
+
+
+async def _together(who: Visitor, at: Situation, typed: Typed) -> Response:
+    """Show a text with what is active now brought into what was typed."""
+    draft, before = await draft_of(who, at), await version_of(who.service, at, typed.base or 0)
+    if at.active is None:
+        return await _show(who, at, typed, draft)
+    made = merged(before.prompt_text, at.active.prompt_text, typed.text)
+    said = f"Both are in the text now, which goes on from version {at.active.version}."
+    if made.undecided:
+        lines = ", ".join(map(str, made.undecided))
+        said = f"{said} Where both changed the same it has version {at.active.version}: look at line {lines}."
+    typed = replace(typed, text=made.text, base=at.active.version, beside=at.active.version)
+    return await _show(who, at, typed, draft, said=said)
 
 
 def _faults(typed: Typed) -> dict[str, str]:

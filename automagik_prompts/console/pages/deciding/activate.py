@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from automagik_prompts.console.difference.rows import Difference, difference
@@ -124,7 +125,7 @@ async def activate_page(who: Visitor, at: Situation, version: int | None, sent: 
         after=after,
         operation=operation,
         difference=(
-            difference(before.prompt_text, after.prompt_text, before.format, after.format)
+            await asyncio.to_thread(difference, before.prompt_text, after.prompt_text, before.format, after.format)
             if before is not None and after is not None
             else None
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from automagik_prompts.console.difference.rows import CONTEXT, Difference, difference
@@ -100,7 +101,9 @@ async def compare_page(who: Visitor, at: Situation, old: str, new: str, *, whole
         old=left,
         new=right,
         choices=tuple(choices.items()),
-        difference=difference(left.text, right.text, formats[0], formats[1], context=None if whole else CONTEXT),
+        difference=await asyncio.to_thread(
+            difference, left.text, right.text, formats[0], formats[1], context=None if whole else CONTEXT
+        ),
         whole=whole,
         may_edit=await who.may(Operation.CREATE, agent, status),
         may_change=await who.may(Operation.ACTIVATE, agent, status) or await who.may(Operation.REQUEST, agent, status),

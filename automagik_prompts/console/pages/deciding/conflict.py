@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from starlette.responses import Response
@@ -93,7 +94,7 @@ async def conflict(
         before = None  # deleted meanwhile
     ways = None
     if wanted is not None and wanted.text is not None and before is not None and at.active is not None:
-        ways = three_ways(before.prompt_text, at.active.prompt_text, wanted.text)
+        ways = await asyncio.to_thread(three_ways, before.prompt_text, at.active.prompt_text, wanted.text)
     found = await who.service.events(at.agent.name, at.status_key, limit=EVENTS)
     events = tuple(event for event in found.items if event.revision > since)
     is_oneself = bool(events) and all(event.actor_id == who.actor.id for event in events)

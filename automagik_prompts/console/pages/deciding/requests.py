@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -168,7 +169,7 @@ async def request_page(who: Visitor, number: int, *, done: str | None = None, se
         target=target,
         before=before,
         difference=(
-            difference(before.prompt_text, target.prompt_text, before.format, target.format)
+            await asyncio.to_thread(difference, before.prompt_text, target.prompt_text, before.format, target.format)
             if before is not None and target is not None
             else None
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from automagik_prompts.console.difference.pieces import Piece, pieces_of
@@ -226,7 +227,9 @@ async def _drift(who: Visitor, at: Situation) -> DriftView | None:
         return None
     if found.base is None:
         return DriftView(found, "")
-    made = difference(found.base.prompt_text, found.code.prompt_text, found.base.format, found.code.format)
+    made = await asyncio.to_thread(
+        difference, found.base.prompt_text, found.code.prompt_text, found.base.format, found.code.format
+    )
     return DriftView(found, made.headline)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from automagik_prompts.console.difference.pieces import pieces_of
 from automagik_prompts.console.pages.editing.problems import Problem, compiled, problems_of
 from automagik_prompts.console.pages.editing.samples import Samples, samples_of
-from automagik_prompts.console.pages.filled import Filled, Part, around, bare_names, parts_of, says_the_same
+from automagik_prompts.console.pages.filled import Filled, around, bare_names, parts_of, says_the_same
 from automagik_prompts.domain.served import Gap
 from automagik_prompts.editing.previewing import tokens
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
@@ -110,8 +109,5 @@ def _filled(
     except RenderError as error:
         return Filled((), fault=error.message)
     missing = tuple(name for name in dict.fromkeys(gap.name for gap in gaps) if name not in wrong)
-    if says_the_same(marked, plain):
-        parts = tuple(parts_of(marked, missing, wrong))
-    else:
-        parts = (Part(pieces_of(plain, "text")),)
+    parts = tuple(parts_of(marked if says_the_same(marked, plain) else plain, missing, wrong))
     return Filled(parts, len(plain), tokens(plain), missing, bare_names(known))

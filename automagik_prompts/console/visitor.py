@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -16,6 +16,7 @@ from automagik_prompts.console.frame import Frame, bare_frame, frame_of
 from automagik_prompts.console.links import Links, Query
 from automagik_prompts.console.rendering import edition, filled
 from automagik_prompts.domain.policy import Actor, Operation, TextState
+from automagik_prompts.editing.overall.overview import Counts
 from automagik_prompts.editing.service import EditService
 from automagik_prompts.exceptions import InvalidPromptError, NotAllowedError, PromptNotFoundError
 from automagik_prompts.plugin import PromptPlugin
@@ -32,6 +33,7 @@ class Console:
         limiter: How much each may ask.
         label: What it is the console of, such as `Production`.
         entrance: What lets people in, where the console stands alone.
+        counts: What counts statuses.
     """
 
     plugin: PromptPlugin
@@ -39,6 +41,7 @@ class Console:
     limiter: Limiter
     label: str | None = None
     entrance: Entrance | None = None
+    counts: Counts = field(default_factory=Counts)
 
     def frame(self, request: Request, actor: Actor | None) -> Frame:
         """Return the frame of a page for which nothing is looked up.

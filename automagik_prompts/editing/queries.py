@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,20 +9,17 @@ from datetime import UTC, datetime
 from automagik_prompts.domain.keys import PromptKey, Status, StatusKeys, new_key
 from automagik_prompts.domain.records import Action, AgentInfo, Approval, Event, Prompt
 from automagik_prompts.domain.review import ApprovalRequest
-from automagik_prompts.domain.summaries import Match, StatusSummary
+from automagik_prompts.domain.summaries import StatusSummary
 from automagik_prompts.domain.text import unified_diff
 from automagik_prompts.editing.access import tokens
 from automagik_prompts.editing.finding import find_agent, find_status, find_version
 from automagik_prompts.editing.finding import find_target as find_target
 from automagik_prompts.editing.finding import get_agent as get_agent
+from automagik_prompts.editing.overall.searching import search as search
 from automagik_prompts.editing.past.earlier import find_earlier as find_earlier
 from automagik_prompts.editing.sync import foresee as foresee
-from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
-
-_EXCERPT = 60
-"""Characters shown on each side of what was searched for, at most."""
 
 
 async def agents(database: Database) -> list[AgentInfo]:
@@ -266,55 +262,3 @@ async def active_prompts(database: Database, names: Sequence[str] | None = None)
         for info in known
         for prompt in await database.run(repository.get_texts, info.id, active_only=True)
     ]
-
-
-async def search(
-    database: Database,
-    text: str,
-    *,
-    agent: str | None = None,
-    every_version: bool = False,
-    match_case: bool = False,
-) -> list[Match]:
-    """Return the lines that contain a text, sorted by agent and status.
-
-    The comparison is made here and not by the database, because each engine folds letters in its own way.
-
-    Args:
-        database: An open database.
-        text: What to look for, on one line.
-        agent: Only this agent.
-        every_version: Whether to look at every version instead of the active ones.
-        match_case: Whether upper and lower case are told apart.
-
-    Raises:
-        InvalidPromptError: There is nothing to look for.
-        PromptNotFoundError: There is no such agent.
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    if not text.strip():
-        raise InvalidPromptError("There is nothing to search for. Give at least one visible character.")
-    # Not by folding both: a folded letter may be longer, and then the place in the line is wrong.
-    wanted = re.compile(re.escape(text), 0 if match_case else re.IGNORECASE)
-    found: list[Match] = []
-    for info in await agents(database) if agent is None else [await find_agent(database, agent)]:
-        for prompt in await database.run(repository.get_texts, info.id, active_only=not every_version):
-            found += _matches(info.name, prompt, wanted)
-    return found
-
-
-def _matches(agent: str, prompt: Prompt, wanted: re.Pattern[str]) -> list[Match]:
-    found: list[Match] = []
-    if wanted.search(prompt.prompt_text) is None:
-        return found  # most texts do not have the words, and need not be taken apart
-    for number, line in enumerate(prompt.prompt_text.split("\n"), start=1):
-        place = wanted.search(line)
-        if place is None:
-            continue
-        first = max(0, place.start() - _EXCERPT)
-        last = min(len(line), place.end() + _EXCERPT)
-        before, after = "…" if first else "", "…" if last < len(line) else ""
-        shift = len(before) - first
-        excerpt = f"{before}{line[first:last]}{after}"
-        found.append(Match(agent, prompt, number, excerpt, place.start() + shift, place.end() + shift))
-    return found

@@ -12,10 +12,10 @@ from automagik_prompts.console.words import plural
 from automagik_prompts.domain.policy import Actor
 from automagik_prompts.domain.running.fleet import Fleet
 from automagik_prompts.domain.summaries import Meant, Overview, StatusLine, UnservedVersion
-from automagik_prompts.editing import overview
+from automagik_prompts.editing.overall import overview
 from automagik_prompts.editing.service import EditService
 
-ROWS = 100
+ROWS = 60
 """Statuses of one page, at most."""
 
 LATELY = timedelta(days=7)
@@ -87,12 +87,15 @@ _CHIPS = (
 )
 
 
-async def home_page(service: EditService, actor: Actor, meant: Meant, after: str | None) -> HomePage:
+async def home_page(
+    service: EditService, actor: Actor, counts: overview.Counts, meant: Meant, after: str | None
+) -> HomePage:
     """Return what the first page shows.
 
     Args:
         service: Does what the actor may do.
         actor: Who looks.
+        counts: What counts statuses.
         meant: Which statuses are shown.
         after: Where the page begins.
     """
@@ -101,7 +104,7 @@ async def home_page(service: EditService, actor: Actor, meant: Meant, after: str
     about = Overview(actor.id, datetime.now(UTC) - LATELY, _unserved(fleet))
     only = None if sees_all else await service.visible()
     page = await service.look(
-        lambda database: overview.read(database, meant, about, only=only, after=after, limit=ROWS)
+        lambda database: overview.read(database, meant, about, counts, only=only, after=after, limit=ROWS)
     )
     groups = [AgentRows(agent, tuple(rows)) for agent, rows in groupby(page.lines, lambda one: one.summary.agent)]
     return HomePage(

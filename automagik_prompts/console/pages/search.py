@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from automagik_prompts.console.words import plural
 from automagik_prompts.domain.summaries import Match, StatusPlace
-from automagik_prompts.editing import overview
+from automagik_prompts.editing.overall import overview
 from automagik_prompts.editing.service import EditService
 
 ROWS = 50

@@ -28,4 +28,5 @@ async def home(
     if q.strip():
         found = await search_page(who.service, q, every_version=every, match_case=case, after=after)
         return await who.page("search.html", at="agents", page=found)
-    return await who.page("home.html", at="agents", page=await home_page(who.service, who.actor, chip, after))
+    page = await home_page(who.service, who.actor, who.console.counts, chip, after)
+    return await who.page("home.html", at="agents", page=page)

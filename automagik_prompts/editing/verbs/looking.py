@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ else:
     queries = Later("automagik_prompts.editing.queries")
     exporting = Later("automagik_prompts.editing.files.exporting")
     drift, requesting = (Later(f"automagik_prompts.editing.review.{name}") for name in ("drift", "requesting"))
+
+
+AT_ONCE = 200
+"""Agents whose texts are searched at once, before it is known whether the page is full."""
 
 
 class LookingVerbs(Verbs):
@@ -220,27 +225,29 @@ class LookingVerbs(Verbs):
         checked_limit(limit)
         name, number = cursor_parts(after, 2) if after is not None else ("", "0")
         skipped = cursor_number(number)
+        batches: list[list[AgentInfo] | None] = [None]
         if agent is not None:
             await self._look_at(agent)
-            name = agent
-            names = _each([agent])
         else:
-            names = (info.name async for info in self._visible(name, None, including=True))
+            known = [info async for info in self._visible(name, None, including=True)]
+            batches = [known[start : start + AT_ONCE] for start in range(0, len(known), AT_ONCE)]
         found: list[tuple[Match, str]] = []
-        async for shown in names:
+        for batch in batches:
             matches = await self._read(
                 lambda database: queries.search(
                     database,
                     text,
-                    agent=shown,  # noqa: B023  # as above
+                    agent=agent,
+                    agents=batch,  # noqa: B023  # as above
                     every_version=every_version,
                     match_case=match_case,
                 )
             )
-            first = skipped if shown == name else 0
-            found += [
-                (match, cursor_of(shown, str(place))) for place, match in enumerate(matches[first:], start=first + 1)
-            ]
+            for shown, lines in groupby(matches, lambda one: one.agent):
+                first = skipped if shown == name else 0
+                found += [
+                    (match, cursor_of(shown, str(place))) for place, match in enumerate(lines, start=1) if place > first
+                ]
             if len(found) > limit:
                 break
         cut = found[:limit]
@@ -299,11 +306,6 @@ class LookingVerbs(Verbs):
             count += 1
             if limit is not None and count >= limit:
                 return
-
-
-async def _each(names: Sequence[str]) -> AsyncIterator[str]:
-    for name in names:
-        yield name
 
 
 def _sorted(summaries: Sequence[StatusSummary]) -> list[StatusSummary]:

@@ -1,4 +1,4 @@
-"""The queries of an overview: which statuses are meant, how many, and how their active texts begin."""
+"""The queries that go over all agents: which statuses are meant, how many, how texts begin, and texts to search."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from collections.abc import Collection, Sequence
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.review import RequestState
 from automagik_prompts.domain.summaries import Meant, Overview, StatusPlace
 from automagik_prompts.storage.connection import Connection, engine_of
+from automagik_prompts.storage.models import PromptRow
 from automagik_prompts.storage.repository.events import SWITCHED
-from automagik_prompts.storage.repository.mapping import chunks, numbers, read_text
+from automagik_prompts.storage.repository.mapping import chunks, numbers, prompt_value, read_text
+
+_WANTING = (Meant.BAD, Meant.DRIFTED, Meant.WAITING)
+"""What wants a look."""
 
 BEGINNING = 200
 """Characters of a text that an overview reads."""
@@ -53,21 +58,38 @@ async def count_statuses(db: BaseDBAsyncClient, about: Overview) -> tuple[int, i
         db: The connection.
         about: What says which are meant.
     """
-    sources = [_source(db, meant, about) for meant in Meant]
-    columns = [
-        f"(SELECT COUNT(*) FROM (SELECT DISTINCT agent_id, status_key FROM {source} s) t)" for source, _ in sources
-    ]
-    values = [value for _, given in sources for value in given]
-    wanting = [_source(db, meant, about) for meant in (Meant.BAD, Meant.DRIFTED, Meant.WAITING)]
-    union = " UNION ".join(f"SELECT agent_id, status_key FROM {source} s" for source, _ in wanting)
-    values += [value for _, given in wanting for value in given]
-    names = ", ".join(f"{column} AS n{place}" for place, column in enumerate(columns))
-    rows = await Connection(db).rows(
-        f"SELECT {names}, (SELECT COUNT(*) FROM ({union}) u) AS wanting, "
-        "(SELECT COUNT(*) FROM agents a WHERE EXISTS (SELECT 1 FROM prompts p WHERE p.agent_id = a.id)) AS agents",
-        *values,
+    others = (Meant.RECENT, Meant.MINE)
+    sources = [_source(db, meant, about) for meant in (*_WANTING, *others)]
+    flags = ", ".join(f"MAX(CASE WHEN t.meant = '{meant}' THEN 1 ELSE 0 END) AS {meant}" for meant in _WANTING)
+    wanting = " UNION ALL ".join(
+        f"SELECT '{meant}' AS meant, s.agent_id, s.status_key FROM {source} s"
+        for meant, (source, _) in zip(_WANTING, sources, strict=False)
     )
-    return rows[0]["agents"], rows[0]["wanting"], {meant: rows[0][f"n{place}"] for place, meant in enumerate(Meant)}
+    sums = ", ".join(f"COALESCE(SUM(u.{meant}), 0) AS {meant}" for meant in _WANTING)
+    more = ", ".join(
+        f"(SELECT COUNT(*) FROM (SELECT DISTINCT agent_id, status_key FROM {source} s) m) AS {meant}"
+        for meant, (source, _) in zip(others, sources[len(_WANTING) :], strict=True)
+    )
+    rows = await Connection(db).rows(
+        f"SELECT {more}, w.*, (SELECT COUNT(DISTINCT agent_id) FROM prompts) AS agents, (SELECT COUNT(*) FROM "
+        f'(SELECT agent_id FROM prompts GROUP BY agent_id, status_key) a) AS "{Meant.ALL}" '
+        f"FROM (SELECT COUNT(*) AS wanting, {sums} FROM (SELECT t.agent_id, t.status_key, {flags} FROM ({wanting}) t "
+        "GROUP BY t.agent_id, t.status_key) u) w",
+        *(value for _, given in (*sources[len(_WANTING) :], *sources[: len(_WANTING)]) for value in given),
+    )
+    return rows[0]["agents"], rows[0]["wanting"], {meant: int(rows[0][meant.value]) for meant in Meant}
+
+
+async def get_overview_marker(db: BaseDBAsyncClient) -> tuple[int, ...]:
+    """Return numbers of which one differs once something was written that an overview shows; cheap to read.
+
+    On a server a transaction that ends later than a younger one may leave them as they are.
+    """
+    rows = await Connection(db).rows(
+        "SELECT (SELECT MAX(change) FROM prompt_changes) AS changes, (SELECT MAX(id) FROM prompt_events) AS events, "
+        "(SELECT MAX(id) FROM prompt_requests) AS requests"
+    )
+    return tuple(value or 0 for value in rows[0].values())
 
 
 async def get_agent_names(db: BaseDBAsyncClient, agent_ids: Collection[int]) -> dict[int, str]:
@@ -85,6 +107,28 @@ async def get_waiting_keys(db: BaseDBAsyncClient, agent_ids: Collection[int]) ->
     for chunk in chunks(sorted(agent_ids)):
         rows = await Connection(db).rows(f"SELECT * FROM {_WAITING} s WHERE agent_id IN ({numbers(chunk)})")
         found |= {(row["agent_id"], row["status_key"]) for row in rows}
+    return found
+
+
+async def get_plain_texts(
+    db: BaseDBAsyncClient, agent_ids: Collection[int], *, active_only: bool
+) -> list[tuple[int, str]]:
+    """Return the texts of some agents with the ids of their versions; all of them, or the active ones."""
+    only = " AND is_active = true" if active_only else ""
+    found: list[tuple[int, str]] = []
+    for chunk in chunks(sorted(agent_ids)):
+        rows = await Connection(db).rows(
+            f"SELECT id, prompt_text FROM prompts WHERE agent_id IN ({numbers(chunk)}){only}"
+        )
+        found += [(row["id"], read_text(row["prompt_text"])) for row in rows]
+    return found
+
+
+async def get_prompts(db: BaseDBAsyncClient, prompt_ids: Sequence[int]) -> list[Prompt]:
+    """Return versions by their ids; those that do not exist are left out."""
+    found: list[Prompt] = []
+    for chunk in chunks(prompt_ids):
+        found += [prompt_value(row) for row in await PromptRow.filter(id__in=chunk).using_db(db)]
     return found
 
 
@@ -115,10 +159,20 @@ _WAITING = (
     "WHERE v.agent_id = r.agent_id AND v.status_key = r.status_key AND v.is_active = true), 0))"
 )
 
+# Of those about which some event is, the ones that still have versions.
+_LEFT = (
+    "(SELECT d.agent_id, d.status_key FROM (SELECT DISTINCT e.agent_id, e.status_key FROM prompt_events e WHERE {}) d "
+    "WHERE EXISTS (SELECT 1 FROM prompts p WHERE p.agent_id = d.agent_id AND p.status_key = d.status_key))"
+)
+
+_UNSERVED = (
+    "(SELECT p.agent_id, p.status_key FROM prompts p JOIN agents a ON a.id = p.agent_id "
+    "WHERE p.is_active = true AND ({}))"
+)
+
 
 def _source(db: BaseDBAsyncClient, meant: Meant, about: Overview) -> Parts:
     """Return what gives the agents and statuses that are meant."""
-    kept = "EXISTS (SELECT 1 FROM prompts p WHERE p.agent_id = e.agent_id AND p.status_key = e.status_key)"
     match meant:
         case Meant.ALL:
             return "prompts", []
@@ -127,29 +181,11 @@ def _source(db: BaseDBAsyncClient, meant: Meant, about: Overview) -> Parts:
         case Meant.WAITING:
             return _WAITING, []
         case Meant.RECENT:
-            return (
-                (
-                    f"(SELECT e.agent_id, e.status_key FROM prompt_events e WHERE e.action IN ({SWITCHED}) "
-                    f"AND e.created_at >= ? AND {kept})"
-                ),
-                [engine_of(db).written_time(about.since)],
-            )
+            since = engine_of(db).written_time(about.since)
+            return _LEFT.format(f"e.action IN ({SWITCHED}) AND e.created_at >= ?"), [since]
         case Meant.MINE:
-            return (
-                (
-                    "(SELECT e.agent_id, e.status_key FROM prompt_events e WHERE (e.actor_id = ? OR e.author = ?) "
-                    f"AND {kept})"
-                ),
-                [about.actor, about.actor],
-            )
+            return _LEFT.format("(e.actor_id = ? OR e.author = ?)"), [about.actor, about.actor]
         case Meant.BAD:
-            either = (
-                " OR ".join(["(a.name = ? AND p.status_key = ? AND p.version = ?)"] * len(about.unserved)) or "false"
-            )
-            return (
-                (
-                    "(SELECT p.agent_id, p.status_key FROM prompts p JOIN agents a ON a.id = p.agent_id "
-                    f"WHERE p.is_active = true AND ({either}))"
-                ),
-                [value for one in about.unserved for value in (one.agent, one.status_key, one.version)],
-            )
+            one = "(a.name = ? AND p.status_key = ? AND p.version = ?)"
+            values: list[object] = [value for version in about.unserved for value in version]
+            return _UNSERVED.format(" OR ".join([one] * len(about.unserved)) or "false"), values

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,6 +12,12 @@ from automagik_prompts.domain.summaries import Meant, Overview, StatusLine, Stat
 from automagik_prompts.editing.pages import cursor_of, cursor_parts
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
+
+OLD = 5.0
+"""Seconds after which statuses are counted anew although nothing seems to be written."""
+
+REMEMBERED = 100
+"""People for whom numbers are remembered, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +39,44 @@ class OverviewPage:
     counts: dict[Meant, int]
 
 
+Numbers = tuple[int, int, dict[Meant, int]]
+"""How many agents have statuses, how many statuses want a look, and how many are meant by what."""
+
+
+class Counts:
+    """Counts statuses, and does so anew only once something was written, or after a while: counting reads all of them.
+
+    Args:
+        clock: The time, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: OrderedDict[object, tuple[tuple[int, ...], float, Numbers]] = OrderedDict()
+
+    async def count(self, database: Database, about: Overview) -> Numbers:
+        """Return how many statuses there are.
+
+        Args:
+            database: An open database.
+            about: What says which are meant.
+        """
+        marker = await database.run(repository.get_overview_marker)
+        who = about.actor, about.unserved
+        known = self._known.pop(who, None)
+        if known is None or known[0] != marker or self._clock() - known[1] > OLD:
+            known = marker, self._clock(), await database.run(repository.count_statuses, about)
+        self._known[who] = known
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return known[2]
+
+
 async def read(
     database: Database,
     meant: Meant,
     about: Overview,
+    counts: Counts,
     *,
     only: Collection[str] | None = None,
     after: str | None = None,
@@ -46,6 +88,7 @@ async def read(
         database: An open database.
         meant: Which statuses.
         about: What says which these are.
+        counts: What counts them.
         only: The agents that may be seen; all by default.
         after: The `next` of the page before.
         limit: How many statuses, at most.
@@ -60,7 +103,7 @@ async def read(
         place = agent, status_key
     if only is None:
         found = await database.run(repository.get_status_places, meant, about, after=place, limit=limit + 1)
-        agents, wanting, counts = await database.run(repository.count_statuses, about)
+        agents, wanting, numbers = await counts.count(database, about)
     else:
         every = {
             one: [
@@ -70,7 +113,7 @@ async def read(
             ]
             for one in Meant
         }
-        counts = {one: len(known) for one, known in every.items()}
+        numbers = {one: len(known) for one, known in every.items()}
         wanting = len({*every[Meant.BAD], *every[Meant.DRIFTED], *every[Meant.WAITING]})
         agents = len({known.agent for known in every[Meant.ALL]})
         names = [(known.agent, known.status_key) for known in every[meant]]
@@ -78,7 +121,7 @@ async def read(
         found = every[meant][first : first + limit + 1]
     shown = found[:limit]
     more = cursor_of(shown[-1].agent, shown[-1].status_key) if len(found) > limit else None
-    return OverviewPage(await _lines(database, shown, about), more, agents, wanting, counts)
+    return OverviewPage(await _lines(database, shown, about), more, agents, wanting, numbers)
 
 
 async def named(database: Database, text: str) -> list[StatusPlace]:

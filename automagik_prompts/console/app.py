@@ -19,6 +19,7 @@ from automagik_prompts.console.routes import (
     activating,
     around,
     comparing,
+    editing,
     entering,
     fleet,
     history,
@@ -32,7 +33,7 @@ from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.runtime.doors import Identify
 
-ROUTES = (around, entering, home, history, fleet, problem, statuses, comparing, activating, requests)
+ROUTES = (around, entering, home, history, fleet, problem, statuses, comparing, editing, activating, requests)
 """The families of pages, each with its `router`."""
 
 

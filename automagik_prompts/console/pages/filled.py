@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from automagik_prompts.console.difference.pieces import Piece, pieces_of
 from automagik_prompts.domain.records import Prompt
@@ -16,6 +17,9 @@ _BEGIN, _END = "\ue000", "\ue001"
 """Stand around a value while its text is filled; they are of nobody's alphabet."""
 
 _MARKED = re.compile(f"{_BEGIN}([^{_BEGIN}{_END}]*){_END}")
+_SPECIAL = re.compile(_MARKED.pattern + r"|\[No data for ((?:[^\[\]]|\[\])+)\]")
+
+PartKind = Literal["plain", "value", "missing", "wrong"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +28,12 @@ class Part:
 
     Attributes:
         pieces: What is shown.
-        is_value: Whether they are a value, or a part of one.
+        kind: Whether they are the text's own, a value or a part of one, what stands in for a missing value, or a name
+            that is not exposed.
     """
 
     pieces: tuple[Piece, ...]
-    is_value: bool = False
+    kind: PartKind = "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +76,10 @@ async def filled(service: EditService, agent: str, prompt: Prompt, values: Mappi
     except (InvalidPromptError, RenderError) as error:
         return Filled((), fault=error.message)
     try:
-        marked = (await service.preview(agent, prompt.status_key, _around(values), version=prompt.version)).text
+        marked = (await service.preview(agent, prompt.status_key, around(values), version=prompt.version)).text
     except (InvalidPromptError, RenderError):
         marked = plain.text  # too long with its marks: it is shown without them
-    # A text that compares its values says something else with the marks.
-    is_same = _MARKED.sub(r"\1", marked) == plain.text
-    parts = tuple(_parts(marked if is_same else plain.text))
+    parts = tuple(parts_of(marked if says_the_same(marked, plain.text) else plain.text))
     return Filled(parts, len(plain.text), plain.tokens, plain.missing, bare_names(plain.variables))
 
 
@@ -117,7 +120,12 @@ def _put(values: dict[str, object], steps: list[str]) -> None:
     _put(inner, rest)
 
 
-def _around(value: object) -> dict[str, object]:
+def says_the_same(marked: str, plain: str) -> bool:
+    """Return whether a text says the same with marks: one that compares its values does not."""
+    return _MARKED.sub(r"\1", marked) == plain
+
+
+def around(value: object) -> dict[str, object]:
     """Return values with a mark around each text."""
     assert isinstance(value, Mapping)  # noqa: S101  # what is given
     return {name: _marked(one) for name, one in value.items()}
@@ -127,18 +135,30 @@ def _marked(value: object) -> object:
     if isinstance(value, str):
         return f"{_BEGIN}{value}{_END}" if value else value
     if isinstance(value, Mapping):
-        return _around(value)
+        return around(value)
     if isinstance(value, list):
         return [_marked(one) for one in value]
     return value
 
 
-def _parts(text: str) -> Iterable[Part]:
+def parts_of(text: str, missing: Collection[str] = (), wrong: Collection[str] = ()) -> Iterable[Part]:
+    """Yield the parts of a text that was filled with marked values.
+
+    Args:
+        text: The filled text.
+        missing: The variables that had no value.
+        wrong: The names that are not exposed.
+    """
     end = 0
-    for found in _MARKED.finditer(text):
+    for found in _SPECIAL.finditer(text):
+        value, name = found.groups()
+        kind: PartKind = "value" if name is None else "wrong" if name in wrong else "missing"
+        if kind == "missing" and name not in missing:
+            continue  # the text's own words
         if found.start() > end:
             yield Part(pieces_of(text[end : found.start()], "text"))
-        yield Part(pieces_of(found[1], "text"), is_value=True)
+        shown = value if name is None else f"{{{{{name}}}}}" if kind == "wrong" else found.group()
+        yield Part(pieces_of(shown, "text"), kind)
         end = found.end()
     if end < len(text):
         yield Part(pieces_of(text[end:], "text"))

@@ -33,7 +33,7 @@ ROUNDS = 8
 
 FULL = ("/", "/events", "/events?person=code")
 EMPTY = ("/?chip=drifted", "/?chip=mine", "/fleet")
-"""Pages that have something to show here, and those that have nothing, which costs next to nothing where it is small."""
+"""Pages that have something to show here, and those that have nothing, which costs nothing where all is small."""
 
 
 async def fill(path: Path, agents: int, events: int) -> None:

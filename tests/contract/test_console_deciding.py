@@ -149,6 +149,10 @@ def test_a_drift_is_kept(
     page = ok(client.get(NEW))
     assert "The code changed under joao\N{RIGHT SINGLE QUOTATION MARK}s version" in page
     assert "Since version 1: 1 line changed." in page
+    assert "edit?from=2&based_on=3&since=1" in page
+    page = ok(client.get(f"{NEW}/edit", params={"from": 2, "based_on": 3, "since": 1}))
+    assert "What version 3 changed is in the text now. Where both changed the same, the text stayed as it was" in page
+    page = ok(client.get(NEW))
     form = {name: field(page, name) for name in ("expected_revision", "seen", "code_version")}
     page = followed(client, client.post(f"{NEW}/keep", data=form))
     assert "Version 2 is kept." in page

@@ -14,7 +14,7 @@ help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.runtime ## Show the whole life of a prompt, offline, in a few seconds
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/python examples/demo.py --keep build/demo
 
 test: $(VENV)/.dev ## Run all tests, on SQLite and on a real PostgreSQL
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
@@ -64,7 +64,7 @@ clean: ## Remove what the other targets made
 SOURCES = .ci/prepare.py pyproject.toml examples/stan/pyproject.toml
 
 $(VENV)/.runtime: $(SOURCES)
-	@$(PYTHON) .ci/prepare.py $(VENV) --editable . --editable examples/stan
+	@$(PYTHON) .ci/prepare.py $(VENV) --editable ".[console]" --editable examples/stan
 	@touch $@
 
 $(VENV)/.dev: $(SOURCES)

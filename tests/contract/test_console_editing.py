@@ -221,7 +221,7 @@ def test_somebody_is_faster(plugin: PromptPlugin, client: httpx.Client) -> None:
     again = form_of(page)
     assert (again["text"], again["note"]) == (form["text"], "Kinder")
     both = form_of(said(client.post(f"{NEW}/edit", data={**again, "bring": "both"}), 200))
-    assert (both["text"], both["base"]) == ("Call {{name}} back.", "2"), "both changed the only line: theirs stays"
+    assert (both["text"], both["base"], both["beside"]) == (form["text"], "2", "2"), "both changed the only line"
     assert client.post(f"{NEW}/versions", data=again).status_code == 303
     assert opened(client, 3)["text"] == form["text"]
 

@@ -26,6 +26,7 @@ from automagik_prompts.console.routes.statuses import STATUS, Number, revision_o
 from automagik_prompts.console.visitor import Visitor, Who
 from automagik_prompts.console.words import brief
 from automagik_prompts.domain.policy import Operation
+from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.review import Draft
 from automagik_prompts.domain.validation import MAX_TEXT_LENGTH, is_blank
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError
@@ -43,6 +44,7 @@ async def edit(
     from_: Annotated[Number, Query(alias="from")] = None,
     beside: Number = None,
     based_on: Number = None,
+    since: Number = None,
     done: Annotated[str | None, Query()] = None,
 ) -> Response:
     """Open the editor on one's own draft, or on a version."""
@@ -50,6 +52,9 @@ async def edit(
     await who.service.authorize(Operation.CREATE, at.agent.name, at.status_key)
     typed, draft = await opened(who, at, base=from_, beside=beside, based_on=based_on)
     said = {"draft": "Draft saved.", "discarded": "The draft is gone."}.get(done or "")
+    if since is not None and typed.beside is not None:
+        before, other = [await version_of(who.service, at, number) for number in (since, typed.beside)]
+        typed, said = _brought(typed, before, other)
     return await _show(who, at, typed, draft, said=said)
 
 
@@ -159,13 +164,24 @@ async def _together(who: Visitor, at: Situation, typed: Typed) -> Response:
     draft, before = await draft_of(who, at), await version_of(who.service, at, typed.base or 0)
     if at.active is None:
         return await _show(who, at, typed, draft)
-    made = merged(before.prompt_text, at.active.prompt_text, typed.text)
-    said = f"Both are in the text now, which goes on from version {at.active.version}."
+    typed, said = _brought(typed, before, at.active)
+    return await _show(who, at, replace(typed, base=at.active.version), draft, said=said)
+
+
+def _brought(typed: Typed, before: Prompt, other: Prompt) -> tuple[Typed, str]:
+    """Return a text with what another version has changed brought in, and what is said of it.
+
+    Args:
+        typed: The text; where both changed the same it stays as it is.
+        before: The version that both began from.
+        other: The other version, to be looked at beside it.
+    """
+    made = merged(before.prompt_text, typed.text, other.prompt_text)
+    said = f"What version {other.version} changed is in the text now."
     if made.undecided:
         lines = ", ".join(map(str, made.undecided))
-        said = f"{said} Where both changed the same it has version {at.active.version}: look at line {lines}."
-    typed = replace(typed, text=made.text, base=at.active.version, beside=at.active.version)
-    return await _show(who, at, typed, draft, said=said)
+        said = f"{said} Where both changed the same, the text stayed as it was: look at line {lines}."
+    return replace(typed, text=made.text, beside=other.version), said
 
 
 def _faults(typed: Typed) -> dict[str, str]:

@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
+from starlette.requests import Request
+
+from automagik_prompts.domain.policy import Actor, Identity
 
 T = TypeVar("T")
 
@@ -29,6 +32,16 @@ FLAGS = (
 )
 
 MISSING = "There is no chromium here: these pages are tried in no browser. Debian has it: apt-get install chromium."
+
+
+WHO = "who"
+"""The cookie that says who looks."""
+
+
+def identify(request: Request) -> Identity | None:
+    """Believe what a cookie says."""
+    who = request.cookies.get(WHO)
+    return Identity(Actor(who)) if who else None
 
 
 def chromium() -> str | None:
@@ -100,13 +113,13 @@ class Windows:
         """Open a window of somebody, with cookies and storage of its own.
 
         Args:
-            actor: Who looks, as the tests' `identify` believes it.
+            actor: Who looks, as `identify` believes it.
             width: How wide it is, in pixels.
             options: As `Browser.new_context` takes them.
         """
-        context = self._browser.new_context(
-            viewport={"width": width, "height": 900}, extra_http_headers={"X-Actor": actor}, **options
-        )
+        context = self._browser.new_context(viewport={"width": width, "height": 900}, **options)
+        # A header would not be sent with what a page sends while it is left.
+        context.add_cookies([{"name": WHO, "value": actor, "domain": "127.0.0.1", "path": "/"}])
         # What a page waits for is on the loopback; a busy machine may take long for it.
         context.set_default_timeout(60_000)
         try:

@@ -132,6 +132,7 @@ async function save(leaving = false) {
 field("note").addEventListener("input", () => { isDirty = true; });
 setInterval(save, SAVE_EVERY);
 document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && save(true));
+addEventListener("pagehide", () => save(true));
 addEventListener("beforeunload", (event) => {
   const isTooLong = field("text").value.length > LARGEST_ON_LEAVING / 2;
   if (isDirty && !isSending && (!canSave || isTooLong)) event.preventDefault();

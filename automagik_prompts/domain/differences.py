@@ -25,7 +25,7 @@ _MOST_PAIRS = 40_000
 """Pairs of lines of one place that are compared word by word, at most; beyond that none of them is a changed line."""
 
 _MOST_WORK = 200_000_000
-"""Words of one place before, times those after, at most, likewise: a long text that was written anew takes no seconds."""
+"""Words of one place before, times those after, at most, likewise: a text that was written anew takes no seconds."""
 
 _MOST_WORDS = 4_000
 """Words of one line that are compared, at most; beyond that the line is taken away and put in as a whole."""

@@ -150,6 +150,7 @@ async def test_a_database_that_is_gone(plugin: PromptPlugin, sqlite_url: str) ->
     with browser(in_starlette(plugin.console(identify=identify))) as client:
         assert client.get("").status_code == 200
         aside = file.rename(file.with_suffix(".aside"))  # noqa: ASYNC240  # as somebody else does meanwhile
+        wait_until(lambda: client.get("").status_code == 503, "it is noticed")
         for address in ("", "events", "fleet", "requests", "?q=kindly"):
             page = client.get(address)
             assert page.status_code == 503, address

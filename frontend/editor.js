@@ -1,7 +1,7 @@
 // What the edit page puts in the place of its textarea: bundled once into automagik_prompts/console/static/editor.js.
 import { autocompletion, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
-import { lintGutter, setDiagnostics } from "@codemirror/lint";
+import { setDiagnostics } from "@codemirror/lint";
 import { EditorState } from "@codemirror/state";
 import {
   Decoration, EditorView, MatchDecorator, ViewPlugin, drawSelection, highlightActiveLine, highlightSpecialChars, keymap,
@@ -47,7 +47,7 @@ export function edit(textarea, { nonce, names, changed, moved, save }) {
     state: EditorState.create({
       doc: textarea.value,
       extensions: [
-        lineNumbers(), highlightActiveLine(), drawSelection(), history(), lintGutter(), marked, EditorView.lineWrapping,
+        lineNumbers(), highlightActiveLine(), drawSelection(), history(), marked, EditorView.lineWrapping,
         highlightSpecialChars({ addSpecialChars: INVISIBLE, render: codePoint }),
         autocompletion({ override: [completing(names)] }),
         keymap.of([{ key: "Mod-s", run: () => (save(), true) }, ...completionKeymap, ...defaultKeymap, ...historyKeymap]),

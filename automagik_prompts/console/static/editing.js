@@ -51,6 +51,12 @@ const fieldNames = (root) => [...root.querySelectorAll("input, textarea")].map((
 
 function put(old, made) {
   if (old.id === "samples" && fieldNames(old) === fieldNames(made)) return;
+  // While a tag is half typed, what the text said before is worth more than a sentence.
+  const before = old.querySelector(".prompt");
+  if (made.querySelector("[data-unread]") && before && !old.querySelector("[data-unread]")) {
+    old.querySelector("footer span").textContent = "As it was before the problem on the left";
+    return;
+  }
   const focused = old.contains(document.activeElement) ? document.activeElement.name : null;
   old.replaceChildren(...made.childNodes);
   for (const one of old.querySelectorAll("[data-script]")) one.hidden = false;

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from automagik_prompts.console.pages.editing.problems import Problem, compiled, problems_of
-from automagik_prompts.console.pages.editing.samples import Samples, samples_of
+from automagik_prompts.console.pages.editing.samples import Samples, samples_of, samples_sent
 from automagik_prompts.console.pages.filled import Filled, around, bare_names, parts_of, says_the_same
 from automagik_prompts.domain.served import Gap
 from automagik_prompts.editing.previewing import tokens
@@ -74,7 +74,7 @@ def look(
     problems = problems_of(text, format, template, exposed, before)
     lines = text.removesuffix("\n").count("\n") + 1
     if isinstance(template, InvalidPromptError):
-        samples = Samples()
+        samples = samples_sent(values, ticks)
         filled, unknown = Filled((), fault="It is filled once it can be read: see the problems."), 0
     else:
         # A name may be exposed with its braces alone, as in texts of the format `simple`.

@@ -102,6 +102,15 @@ def samples_of(text: str, variables: Iterable[str], values: Mapping[str, str], t
     return Samples(fields, conditions)
 
 
+def samples_sent(values: Mapping[str, str], ticks: Mapping[str, bool]) -> Samples:
+    """Return the sample values as they were sent, while a text cannot be read: nobody has to give them again."""
+    fields = tuple(SampleField(name, value, is_list="[]" in name) for name, value in values.items())
+    conditions = tuple(
+        Condition(name, "if", (), is_on, follows=_has_part(name, values)) for name, is_on in ticks.items()
+    )
+    return Samples(fields, conditions)
+
+
 def _has_part(name: str, shown: Collection[str]) -> bool:
     return any(one == name or one.startswith((f"{name}.", f"{name}[")) for one in shown)
 

@@ -59,6 +59,8 @@ def test_a_status(plugin: PromptPlugin, client: httpx.Client) -> None:
     assert "Agreed with sales." in page
     old = ok(client.get(NEW, params={"version": 1}))
     assert "Ask <var>{{name}}</var> for the tax id." in old
+    assert "This is version 1, which is not active." in old
+    assert "edit?from=1" in old
     ok(client.get(NEW, params={"version": 9}), 404)
     ok(client.get("agents/stan/NONE"), 404)
 

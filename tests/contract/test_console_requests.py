@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from automagik_prompts.declaring.registry import Registry
-from automagik_prompts.domain.policy import Actor
+from automagik_prompts.domain.policy import ALLOW, NEEDS_APPROVAL, Actor, Decision, Operation, TextState
 from automagik_prompts.domain.records import Action
 from automagik_prompts.domain.roles import Roles
 from automagik_prompts.plugin import PromptPlugin
@@ -170,3 +170,22 @@ def test_an_editor_asks_where_a_publisher_activates(governed: ServedConsole) -> 
         assert "Approve only" not in page
         page = followed(approver, approver.post("requests/1/decide", data={"decision": "approve"}))
         assert "It is done: activate version 2 of stan/NEW." in page
+
+
+def test_a_policy_that_wants_approval(database_url: str, make_plugin: MakePlugin, registry: Registry) -> None:
+    """Where the policy wants a second person, the page does not promise that it happens at once."""
+
+    def careful(
+        _actor: Actor | None, operation: Operation, _agent: str, _status: str, _old: TextState | None, _new: object
+    ) -> Decision:
+        return NEEDS_APPROVAL if operation is Operation.ACTIVATE else ALLOW
+
+    plugin = make_plugin(database_url, registry=declare(registry), policy=careful, **PATIENT)
+    run(plugin.acting_as(Actor("joao")).create("stan", "NEW", "Ask {{name}} for the tax number."))
+    with served_console(plugin) as running, running.client() as client:
+        page = ok(client.get(f"{NEW}/activate", params={"version": 2}))
+        assert "another person has to approve it" in page
+        assert "Ask to activate version 2" in page
+        form = {name: field(page, name) for name in ("version", "expected_revision", "seen")}
+        page = followed(client, client.post(f"{NEW}/activate", data={**form, "note": "It reads better."}))
+        assert "Request 1 waits for approval." in page

@@ -14,7 +14,7 @@ from automagik_prompts.domain.policy import Operation, TextState
 from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.review import ApprovalRequest
 from automagik_prompts.editing import queries
-from automagik_prompts.exceptions import PromptNotFoundError
+from automagik_prompts.exceptions import NotAllowedError, PromptNotFoundError
 
 REQUESTS = 100
 """Waiting requests of the status that are looked at, at most."""
@@ -52,6 +52,7 @@ class ActivatePage:
         lost_variables: Variables that it does not use any more.
         waiting: A request for the same that waits for approval, or is approved.
         may: Whether the visitor may do it, at once or once it is approved.
+        needs_approval: Whether another person has to approve it.
         may_request: Whether they may ask for it.
         sent: What stood in the form when it was refused.
     """
@@ -70,6 +71,7 @@ class ActivatePage:
     lost_variables: tuple[str, ...]
     waiting: ApprovalRequest | None
     may: bool
+    needs_approval: bool
     may_request: bool
     sent: Sent
 
@@ -86,7 +88,7 @@ class ActivatePage:
     def asks(self) -> bool:
         """Whether pressing it asks another person for approval, instead of doing it."""
         is_approved = self.waiting is not None and self.waiting.state == "approved"
-        return not self.may or (self.at.protection is not None and not is_approved)
+        return not self.may or (self.needs_approval and not is_approved)
 
 
 async def activate_page(who: Visitor, at: Situation, version: int | None, sent: Sent | None = None) -> ActivatePage:
@@ -116,6 +118,7 @@ async def activate_page(who: Visitor, at: Situation, version: int | None, sent: 
     filled_after = await filled(service, agent, after, values) if after is not None else None
     old = set(filled_before.variables) if filled_before is not None else set()
     new = set(filled_after.variables) if filled_after is not None else set()
+    may, needs_approval = await _decision(who, at, operation, target)
     requests = await service.requests(agent, status, waiting=True, limit=REQUESTS)
     usage = await service.usage(agent, before.status_key, version=before.version) if before is not None else {}
     used = usage.get((before.status_key, before.version)) if before is not None else None
@@ -137,10 +140,20 @@ async def activate_page(who: Visitor, at: Situation, version: int | None, sent: 
         new_variables=tuple(sorted(new - old)),
         lost_variables=tuple(sorted(old - new)),
         waiting=next((one for one in requests.items if one.version == version), None),
-        may=await who.may(operation, agent, status, TextState.of(target)),
+        may=may,
+        needs_approval=at.protection is not None or needs_approval,
         may_request=await who.may(Operation.REQUEST, agent, status, TextState.of(target)),
         sent=sent or Sent(),
     )
+
+
+async def _decision(who: Visitor, at: Situation, operation: Operation, target: Prompt | None) -> tuple[bool, bool]:
+    """Return whether the policy lets the visitor do it, and whether another person has to approve it first."""
+    try:
+        needs = await who.service.authorize(operation, at.agent.name, at.status_key, TextState.of(target))
+    except NotAllowedError:
+        return False, False
+    return True, needs
 
 
 async def operation_for(who: Visitor, at: Situation, version: int | None) -> Operation:

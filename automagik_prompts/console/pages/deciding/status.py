@@ -108,6 +108,7 @@ class StatusPage:
         usage: To how many runs the shown version was sent.
         may: What the visitor may do.
         done: What they have just done.
+        is_asked_for: Whether the address names the version whose text is shown.
     """
 
     at: Situation
@@ -129,6 +130,7 @@ class StatusPage:
     usage: Usage | None
     may: May
     done: Done | None
+    is_asked_for: bool
 
     @property
     def newest(self) -> int:
@@ -187,6 +189,7 @@ async def status_page(
         usage=usage.get((shown.status_key, shown.version)) if shown is not None else None,
         may=may,
         done=_done(who, at, events.items, done, may),
+        is_asked_for=version is not None,
     )
 
 

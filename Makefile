@@ -8,7 +8,7 @@ BENCH = .venv-bench
 # What shows whether the package gets on with other libraries and interpreters: fast, and on SQLite only.
 SUITES = tests/unit tests/integration tests/acceptance/test_readme.py -k "(unit or agent or readme) and not postgres"
 
-.PHONY: help demo test test-lowest test-pythons check docs editor soak soak-tests bench format clean
+.PHONY: help demo test test-lowest test-pythons check docs editor screenshots soak soak-tests bench format clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ check: $(VENV)/.dev ## Lint, format check, strict types and the walls between pa
 docs: $(VENV)/.dev ## Write docs/api.md from the docstrings, and the table of docs/roles.md from what is tried
 	@$(BIN)/python -m tests.acceptance.api
 	@$(BIN)/python -m tests.acceptance.roles
+
+screenshots: $(VENV)/.dev ## Take the pictures of the console in docs/img anew, with Debian's chromium
+	@$(BIN)/python -m tests.screenshots
 
 editor: ## Bundle the console's editor anew from frontend/, with Node.js; what it makes is checked in
 	cd frontend && npm ci --ignore-scripts --no-fund --no-audit && node build.js

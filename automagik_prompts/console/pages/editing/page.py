@@ -21,9 +21,6 @@ from automagik_prompts.domain.validation import Format, check_format
 from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
 from automagik_prompts.templating.access import BUILTINS
 
-FIRST = 7
-"""Variables of the palette that are always in sight."""
-
 
 @dataclass(frozen=True, slots=True)
 class Typed:

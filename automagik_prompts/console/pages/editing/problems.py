@@ -92,7 +92,7 @@ def problems_of(
     if isinstance(template, InvalidPromptError):
         found.insert(0, _unreadable(text, template))
     else:
-        found += _unknown(text, template, exposed)
+        found += islice(_unknown(text, template, exposed), MOST)
         used = {name.removesuffix("?") for name in template.variables}
         lost = [] if format == "text" else sorted(set(before) - used)
         for hint in islice(lint(text, format, exposed, used=used & set(exposed), lost=lost), MOST):

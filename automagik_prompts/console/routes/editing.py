@@ -55,7 +55,7 @@ async def edit(
     if since is not None and typed.beside is not None:
         before, other = [await version_of(who.service, at, number) for number in (since, typed.beside)]
         typed, said = _brought(typed, before, other)
-    return await _show(who, at, typed, draft, said=said)
+    return await _show(who, at, typed, draft, said=said, is_sent=False)
 
 
 @router.post(EDIT)

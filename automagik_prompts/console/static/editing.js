@@ -8,7 +8,7 @@ const nonce = document.querySelector("script[nonce]")?.nonce;
 const kept = `prompts-samples ${location.pathname.split("/agents/")[0]} ${form.dataset.agent}`;
 const LOOK_AFTER = 400, SAVE_EVERY = 10_000, LARGEST_ON_LEAVING = 60_000;
 
-let asked = 0, isDirty = false, isSending = false, isSaving = null, canSave = "autosave" in form.dataset;
+let asked = 0, isDirty = "unsaved" in form.dataset, isSending = false, isSaving = null, canSave = "autosave" in form.dataset;
 
 const fields = () => new URLSearchParams(new FormData(form));
 
@@ -140,6 +140,10 @@ addEventListener("beforeunload", (event) => {
 // A page from the browser's memory has an old counter; the server has the draft.
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 form.addEventListener("submit", async (event) => {
+  if (event.submitter?.getAttribute("formaction") === "edit" && !event.submitter.name) {
+    event.preventDefault(); // "Fill again", and Enter in a field
+    return look();
+  }
   if (isSaving) {
     event.preventDefault(); // its counter is on the way
     await isSaving.catch(() => null);

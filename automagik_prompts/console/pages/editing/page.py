@@ -107,6 +107,8 @@ class EditPage:
         may_request: Whether they may ask for it.
         faults: What is wrong, in words, by field; `""` for the whole.
         said: What has just been done.
+        is_sent: Whether the text was sent, and is kept nowhere yet.
+        saves_itself: Whether a script may save it as the draft: not in place of another that nobody has looked at.
     """
 
     at: Situation
@@ -121,6 +123,8 @@ class EditPage:
     may_request: bool
     faults: dict[str, str]
     said: str | None
+    is_sent: bool
+    saves_itself: bool
 
     @property
     def next(self) -> int:
@@ -238,6 +242,7 @@ async def edit_page(
     clash: Clash | None = None,
     said: str | None = None,
     other: Draft | None = None,
+    is_sent: bool = True,
 ) -> EditPage:
     """Return the page on which a text is written.
 
@@ -250,6 +255,7 @@ async def edit_page(
         clash: That somebody else was faster.
         said: What has just been done.
         other: The draft that was saved elsewhere meanwhile, to be looked at beside it.
+        is_sent: Whether the text was sent, and is kept nowhere yet.
     """
     agent, status = at.agent.name, at.status_key
     base = await _version(who, at, typed.base)
@@ -258,6 +264,7 @@ async def edit_page(
         aside = _beside("Your draft as it was saved elsewhere", other.text, typed)
     elif typed.beside is not None and (found := await _version(who, at, typed.beside)) is not None:
         aside = _beside(f"Version {found.version}", found.prompt_text, typed)
+    may_draft = await who.may(Operation.DRAFT, agent, status)
     return EditPage(
         at,
         typed,
@@ -266,11 +273,13 @@ async def edit_page(
         draft,
         aside,
         clash,
-        may_draft=await who.may(Operation.DRAFT, agent, status),
+        may_draft=may_draft,
         may_activate=await who.may(Operation.ACTIVATE, agent, status),
         may_request=await who.may(Operation.REQUEST, agent, status),
         faults=faults or {},
         said=said,
+        is_sent=is_sent,
+        saves_itself=may_draft and other is None and (draft is None or typed.counter is not None),
     )
 
 

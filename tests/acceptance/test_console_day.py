@@ -196,11 +196,39 @@ def two_tabs(windows: Windows, url: str, scripted: bool) -> None:  # a variant o
         assert page.get_by_label("What changed, and why").input_value() == "Plainer"
         check(first, scripted=scripted)
         page.get_by_role("button", name="Bring both into my text").click()
-        expect(page.get_by_text("Both are in the text now")).to_be_visible()
+        expect(page.get_by_text("is in the text now")).to_be_visible()
         assert written(page) == mine.replace("flour", "flour and yeast")
         page.get_by_role("button", name="Save version 3").click()
         expect(page.get_by_text("Version 3").first).to_be_visible()
         assert not first.messages + joao.messages
+
+
+@pytest.mark.parametrize("scripted", [True, False], ids=["scripted", "without scripts"])
+def test_enter_in_a_field(plugin: PromptPlugin, browser: BrowserThread, scripted: bool) -> None:  # a variant
+    """Enter saves nothing, discards nothing and loses nothing: it fills the text again."""
+    with served(plugin, "mounted") as url:
+        browser.do(enter, url, scripted)
+
+
+def enter(windows: Windows, url: str, scripted: bool) -> None:  # a variant of the story
+    """Press Enter where there is a draft."""
+    with windows.window("ana", java_script_enabled=scripted) as window:
+        page = window.open(f"{url}agents/seller/NEW/edit")
+        page.get_by_role("button", name="Save draft").click()
+        expect(page.get_by_text("Draft saved")).to_be_visible()
+        type_text(page, "Say {{customer_name}}.", scripted=scripted)
+        page.get_by_label("What changed, and why").fill("Shorter")
+        page.get_by_label("customer_name", exact=True).fill("Ana Prado")
+        page.get_by_label("customer_name", exact=True).press("Enter")
+        expect(page.locator("#told .prompt")).to_have_text("Say Ana Prado.")
+        assert written(page) == "Say {{customer_name}}."
+        page.get_by_label("What changed, and why").press("Enter")
+        assert written(page) == "Say {{customer_name}}."
+        assert page.get_by_label("What changed, and why").input_value() == "Shorter"
+        page.get_by_text("Discard…").click()
+        page.get_by_role("button", name="Discard the draft").click()
+        expect(page.get_by_text("The draft is gone.")).to_be_visible()
+        assert written(page) == TEXT
 
 
 def test_drafts_save_themselves(plugin: PromptPlugin, browser: BrowserThread) -> None:  # the fixture

@@ -153,6 +153,8 @@ form.addEventListener("submit", async (event) => {
   isSending = true;
 });
 
+document.querySelector('[value="discard"]')?.form.addEventListener("submit", () => { isSending = true; });
+
 recall(part("samples"));
 underline();
 if (localStorage.getItem(kept)) lookSoon();

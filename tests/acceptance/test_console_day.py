@@ -257,6 +257,35 @@ def drafts(windows: Windows, url: str) -> None:
         assert not window.messages + again.messages
 
 
+def test_keys(plugin: PromptPlugin, browser: BrowserThread) -> None:
+    """Keys lead to pages and fields, and are letters where one types."""
+    with served(plugin, "mounted") as url:
+        browser.do(keys, url)
+
+
+def keys(windows: Windows, url: str) -> None:
+    """Go from page to page without a mouse."""
+    with windows.window("ana") as window:
+        page = window.open(url)
+        page.keyboard.press("j")
+        expect(page.get_by_role("link", name=re.compile("^seller, APPROVED"))).to_be_focused()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/agents/seller/APPROVED")
+        page.keyboard.press("e")
+        page.wait_for_url("**/edit")
+        page.locator(".cm-content").focus()
+        page.keyboard.type("gh/e ")
+        assert written(page).startswith("gh/e ")
+        page.get_by_role("heading", level=1).click()
+        page.keyboard.press("/")
+        expect(page.get_by_role("searchbox")).to_be_focused()
+        page.get_by_role("heading", level=1).click()
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.type("gh")
+        page.wait_for_url("**/events")
+        assert not window.messages
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page(plugin: PromptPlugin, browser: BrowserThread, theme: str, width: int) -> None:  # the fixture
@@ -276,6 +305,7 @@ def every_page(windows: Windows, url: str, theme: str, width: int) -> None:
     with windows.window("ana", width=width, color_scheme=theme) as window:
         for path in (
             *("", "?q=tax", "?q=nothing+of+this", "events", "requests", "requests/1", "fleet", "nothing/of/this"),
+            *("events/1", "events?format=nothing", f"{place}/problem", f"{place}?version=1", "requests/1/emergency"),
             *(place, f"{place}/edit", f"{place}/edit?from=1&beside=2", f"{place}/diff/1..2"),
             *(f"{place}/activate?version=1", f"{place}/activate?deactivate=yes", "agents/seller/APPROVED/edit"),
         ):

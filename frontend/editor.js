@@ -52,7 +52,7 @@ export function edit(textarea, { nonce, names, changed, moved, save }) {
         autocompletion({ override: [completing(names)] }),
         keymap.of([{ key: "Mod-s", run: () => (save(), true) }, ...completionKeymap, ...defaultKeymap, ...historyKeymap]),
         EditorView.cspNonce.of(nonce),
-        EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true", spellcheck: "true" }),
+        EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true", tabindex: "0", spellcheck: "true" }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) {
             textarea.value = update.state.doc.toString();

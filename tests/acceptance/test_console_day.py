@@ -231,6 +231,35 @@ def enter(windows: Windows, url: str, scripted: bool) -> None:  # a variant of t
         assert written(page) == TEXT
 
 
+def test_a_long_text(plugin: PromptPlugin, browser: BrowserThread) -> None:
+    """A text of 200 kB can be pasted and written on in; the page stays as it is, and its bounds hold."""
+    with served(plugin, "mounted") as url:
+        browser.do(long_text, url)
+
+
+def long_text(windows: Windows, url: str) -> None:
+    """Paste a text, and look at the page."""
+    lines = "".join(f"Line {place} is what {{{{customer_name}}}} is told.\n" for place in range(5000))
+    with windows.window("ana") as window:
+        page = window.open(f"{url}agents/seller/NEW/edit")
+        page.locator(".cm-content").focus()
+        page.keyboard.press("ControlOrMeta+a")
+        page.evaluate(
+            """text => {
+              const clipboardData = new DataTransfer();
+              clipboardData.setData('text/plain', text);
+              const pasted = new ClipboardEvent('paste', {clipboardData, bubbles: true, cancelable: true});
+              document.querySelector('.cm-content').dispatchEvent(pasted);
+            }""",
+            lines,
+        )
+        page.keyboard.type("And the last.")
+        expect(page.locator("#counts")).to_contain_text("5\u00a0001 lines", timeout=60_000)
+        expect(page.locator("#told .prompt")).to_contain_text("And the last.")
+        assert written(page) == f"{lines}And the last."
+        window.check()
+
+
 def test_drafts_save_themselves(plugin: PromptPlugin, browser: BrowserThread) -> None:  # the fixture
     """What was typed is there again after the tab was closed without saving; variables complete as one types."""
     with served(plugin, "mounted") as url:

@@ -147,7 +147,7 @@ class EditPage:
         if self.typed.format == "text":
             return ()
         plain, asked = [], []
-        for name in (*self.at.agent.variables, *sorted(BUILTINS)):
+        for name in self.at.agent.variables:
             bare = name.removesuffix("?").removesuffix(".*")
             if name.endswith("?"):
                 asked.append((f"#if {bare}", f"{{{{#if {bare}}}}}{{{{/if}}}}"))
@@ -158,7 +158,9 @@ class EditPage:
                 asked.append((name, f"{{{{{inner}}}}}"))
             else:
                 plain.append((bare, f"{{{{{bare}}}}}"))
-        return tuple(dict.fromkeys((*plain, *(asked if self.typed.format == "handlebars" else ()))))
+        if self.typed.format != "handlebars":
+            asked = []
+        return tuple(dict.fromkeys((*plain, *asked, *((name, f"{{{{{name}}}}}") for name in sorted(BUILTINS)))))
 
 
 async def opened(

@@ -8,13 +8,13 @@ BENCH = .venv-bench
 # What shows whether the package gets on with other libraries and interpreters: fast, and on SQLite only.
 SUITES = tests/unit tests/integration tests/acceptance/test_readme.py -k "(unit or agent or readme) and not postgres"
 
-.PHONY: help demo test test-lowest test-pythons check docs soak soak-tests bench format clean
+.PHONY: help demo test test-lowest test-pythons check docs editor screenshots soak soak-tests bench format clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.runtime ## Show the whole life of a prompt, offline, in a few seconds
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/python examples/demo.py --keep build/demo
 
 test: $(VENV)/.dev ## Run all tests, on SQLite and on a real PostgreSQL
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
@@ -29,7 +29,7 @@ test-pythons: ## The unit and agent suites on other versions of Python, as far a
 	  $(call suites,$(VENV)-$$(basename $$python),$$python,) || exit 1; done
 
 # In an environment of its own, with an interpreter and packages besides: suites(environment,python,packages).
-suites = $(2) .ci/prepare.py $(1) --group test --editable ".[postgres,api]" $(3) && \
+suites = $(2) .ci/prepare.py $(1) --group test --editable ".[postgres,console]" $(3) && \
 	  $(1)/bin/python -m pytest --numprocesses 2 -q $(SUITES)
 
 check: $(VENV)/.dev ## Lint, format check, strict types and the walls between packages
@@ -41,6 +41,12 @@ check: $(VENV)/.dev ## Lint, format check, strict types and the walls between pa
 docs: $(VENV)/.dev ## Write docs/api.md from the docstrings, and the table of docs/roles.md from what is tried
 	@$(BIN)/python -m tests.acceptance.api
 	@$(BIN)/python -m tests.acceptance.roles
+
+screenshots: $(VENV)/.dev ## Take the pictures of the console in docs/img anew, with Debian's chromium
+	@$(BIN)/python -m tests.screenshots
+
+editor: ## Bundle the console's editor anew from frontend/, with Node.js; what it makes is checked in
+	cd frontend && npm ci --ignore-scripts --no-fund --no-audit && node build.js
 
 soak: $(VENV)/.dev ## Run agents for a while, here MINUTES=5, while things break at random; SEED=... repeats one
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
@@ -61,11 +67,11 @@ clean: ## Remove what the other targets made
 SOURCES = .ci/prepare.py pyproject.toml examples/stan/pyproject.toml
 
 $(VENV)/.runtime: $(SOURCES)
-	@$(PYTHON) .ci/prepare.py $(VENV) --editable . --editable examples/stan
+	@$(PYTHON) .ci/prepare.py $(VENV) --editable ".[console]" --editable examples/stan
 	@touch $@
 
 $(VENV)/.dev: $(SOURCES)
-	@$(PYTHON) .ci/prepare.py $(VENV) --group dev --editable ".[api,postgres]" --editable examples/stan
+	@$(PYTHON) .ci/prepare.py $(VENV) --group dev --editable ".[console,postgres]" --editable examples/stan
 	@# Each release asks for one release of Pydantic AI, and comes later than that; what is used here works with newer ones.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "pydantic-evals>=2.62"
 	@touch $(VENV)/.runtime $@

@@ -2,15 +2,18 @@
 
 Stan talks, his contact's status changes in the middle of a run, a person edits a prompt from another process, takes the
 edit back, and the database goes away and comes back. What is claimed is checked: if anything is not as it should be the
-exit code is not 0. Everything happens in a temporary folder.
+exit code is not 0. Everything happens in a temporary folder; `--keep FOLDER` leaves a copy of the database, and says
+how to open the web console on it.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import os
 import secrets
+import sqlite3
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +21,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from pydantic_ai.messages import ModelMessage, ToolCallPart, ToolReturnPart
@@ -241,20 +245,41 @@ class Lines(logging.Handler):
         self._console.print(Padding(Text(f"log: {record.getMessage()}", style="red"), (0, 0, 0, 5), expand=False))
 
 
-def main() -> int:
+def keep(database: Path, folder: Path) -> Path:
+    """Copy the demo's database to a folder, in place of an earlier one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / database.name
+    kept.unlink(missing_ok=True)
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(kept)) as target:
+        source.backup(target)
+    return kept
+
+
+def main(arguments: Sequence[str] = ()) -> int:
     """Run the demo and return the exit code."""
+    parser = argparse.ArgumentParser(description="Show the whole life of a prompt, offline.")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave a copy of the database there")
+    chosen = parser.parse_args(arguments)
+    kept: Path | None = None
     begun = time.monotonic()
     console = Console(width=WIDTH, highlight=False)
     logging.getLogger("automagik_prompts").addHandler(Lines(console))
     try:
         with tempfile.TemporaryDirectory(prefix="automagik-prompts-demo-") as folder:
-            Demo(Path(folder), console).run()
+            demo = Demo(Path(folder), console)
+            demo.run()
+            if chosen.keep is not None:
+                kept = keep(demo.home / "prompts.db", chosen.keep)
     except DemoError as failure:
         console.print(f"\n[bold red]{escape(str(failure))}")
         return 1
     console.print(f"\nEverything was as it should be, in {time.monotonic() - begun:.1f} s.")
+    if kept is not None:
+        command = os.path.relpath(Path(sysconfig.get_path("scripts")) / "automagik-prompts")
+        console.print("See it in a browser, with what Marta did:")
+        console.print(f"  {escape(command)} console --database-url sqlite://{escape(str(kept))}", soft_wrap=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

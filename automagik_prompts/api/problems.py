@@ -133,11 +133,14 @@ def problem(
     return JSONResponse(body, status, {**(headers or {}), "Cache-Control": "no-store"}, MEDIA_TYPE)
 
 
+def kind_of(error: PromptsError) -> tuple[int, str]:
+    """Return the status code and the kind of one of our errors."""
+    return next(((status, kind) for cause, status, kind in _KINDS if isinstance(error, cause)), (500, "internal"))
+
+
 def problem_of(error: PromptsError, **facts: object) -> JSONResponse:
     """Return the response for one of our errors."""
-    status, kind = next(
-        ((status, kind) for cause, status, kind in _KINDS if isinstance(error, cause)), (500, "internal")
-    )
+    status, kind = kind_of(error)
     detail = error.message if status != 503 else f"{TITLES[kind]}. Try again later; the server's log says more."
     known: dict[str, object] = {name: getattr(error, name, None) for name in _FACTS}
     headers = {"Retry-After": str(RETRY_AFTER)} if status == 503 else None

@@ -1,4 +1,4 @@
-"""The REST API by itself, under uvicorn, until a signal comes."""
+"""The REST API or the console by itself, under uvicorn, until a signal comes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import uvicorn
 
-from automagik_prompts.api.tokens import by_token
 from automagik_prompts.plugin import PromptPlugin
+from automagik_prompts.runtime.doors import Application
 
 GRACE = 5
 """Seconds that requests under way may take to end."""
@@ -25,18 +25,19 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class _Application:
-    """The REST API, and beside it the health route.
+    """What a plugin offers over the network, and beside it the health route.
 
     Args:
-        plugin: The plugin whose API it is.
+        plugin: The plugin.
+        app: What it offers.
 
     Attributes:
         ending: Set when the server is told to end. Answers that go on for ever are then cut off as if the client had
             gone: they would hold it up, and whoever reads them comes back.
     """
 
-    def __init__(self, plugin: PromptPlugin) -> None:
-        self._api = plugin.api(identify=by_token(plugin))
+    def __init__(self, plugin: PromptPlugin, app: Application) -> None:
+        self._app = app
         self._health = plugin.health_app()
         self.ending = asyncio.Event()
 
@@ -52,7 +53,7 @@ class _Application:
                 is_open = message["type"] == "http.response.start" or bool(message.get("more_body"))
                 await send(message)
 
-            await self._api(scope, self._until_the_end(receive), pass_on)
+            await self._app(scope, self._until_the_end(receive), pass_on)
             if is_open and self.ending.is_set():
                 await send({"type": "http.response.body"})  # the end of what was cut off
 
@@ -91,22 +92,25 @@ class _Server(uvicorn.Server):
         self._end()
 
 
-def run(plugin: PromptPlugin, listener: socket.socket, begun: Callable[[], None]) -> None:
-    """Serve the API of a plugin until a signal comes.
+def run(plugin: PromptPlugin, app: Application, listener: socket.socket, begun: Callable[[], None]) -> None:
+    """Serve what a plugin offers until a signal comes.
 
     Args:
         plugin: The plugin.
+        app: What it offers: its API, or its console.
         listener: Where it listens already.
         begun: Called when a signal ends it in order.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    asyncio.run(_serve(plugin, listener, begun))
+    asyncio.run(_serve(plugin, app, listener, begun))
 
 
-async def _serve(plugin: PromptPlugin, listener: socket.socket, begun: Callable[[], None]) -> None:
-    loop, app = asyncio.get_running_loop(), _Application(plugin)
+async def _serve(
+    plugin: PromptPlugin, offered: Application, listener: socket.socket, begun: Callable[[], None]
+) -> None:
+    loop, app = asyncio.get_running_loop(), _Application(plugin, offered)
     config = uvicorn.Config(
         app, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
     )

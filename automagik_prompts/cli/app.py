@@ -161,6 +161,12 @@ COMMANDS = {
         "Serve the REST API by itself, to programs with tokens.",
         "Run",
     ),
+    "console": CommandEntry(
+        "serving.console",
+        "console",
+        "Open the web console, as who calls this command.",
+        "Run",
+    ),
     "health": CommandEntry(
         "serving.health",
         "health",

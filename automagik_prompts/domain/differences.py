@@ -24,6 +24,9 @@ _APART = 3
 _MOST_PAIRS = 40_000
 """Pairs of lines of one place that are compared word by word, at most; beyond that none of them is a changed line."""
 
+_MOST_WORK = 200_000_000
+"""Words of one place before, times those after, at most, likewise: a text that was written anew takes no seconds."""
+
 _MOST_WORDS = 4_000
 """Words of one line that are compared, at most; beyond that the line is taken away and put in as a whole."""
 
@@ -188,6 +191,8 @@ def _pairs(
     if not gone or not come or len(gone) * len(come) > _MOST_PAIRS:
         return []
     words = {text: _WORD.findall(text) for text in {*(before[i] for i in gone), *(after[j] for j in come)}}
+    if sum(len(words[before[i]]) for i in gone) * sum(len(words[after[j]]) for j in come) > _MOST_WORK:
+        return []
     likeness = [[_likeness(words[before[i]], words[after[j]]) for j in come] for i in gone]
     # The best sum of likenesses, as in any alignment of two sequences.
     best = [[0.0] * (len(come) + 1) for _ in range(len(gone) + 1)]

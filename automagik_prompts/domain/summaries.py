@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 from automagik_prompts.domain.records import ActiveVersion, AgentInfo, Prompt, Protection
@@ -116,6 +117,67 @@ class StatusSummary:
     def drift(self) -> bool:
         """Whether the code has changed under a person's version: nobody has decided between the two since."""
         return not self.from_code and _is_behind(self.candidate, self.active, self.based_on)
+
+
+class Meant(StrEnum):
+    """Which statuses an overview shows: all, those that want a look, those switched lately, or somebody's own."""
+
+    ALL = "all"
+    BAD = "bad"
+    DRIFTED = "drifted"
+    WAITING = "waiting"
+    RECENT = "week"
+    MINE = "mine"
+
+
+class StatusPlace(NamedTuple):
+    """A status of an agent, by the agent's id and name."""
+
+    agent_id: int
+    agent: str
+    status_key: str
+
+
+class UnservedVersion(NamedTuple):
+    """An active version that some process cannot serve."""
+
+    agent: str
+    status_key: str
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What says which statuses are meant.
+
+    Attributes:
+        actor: The id of who looks.
+        since: What is lately.
+        unserved: The active versions that cannot be served.
+    """
+
+    actor: str
+    since: datetime
+    unserved: tuple[UnservedVersion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatusLine:
+    """A status in an overview.
+
+    Attributes:
+        summary: Where it stands.
+        beginning: How its active text begins; empty where there is none.
+        primary: The primary status of its agent.
+        is_unserved: Whether some process cannot serve its active version.
+        is_waiting: Whether a request waits for approval.
+    """
+
+    summary: StatusSummary
+    beginning: str = field(repr=False)
+    primary: str
+    is_unserved: bool
+    is_waiting: bool
 
 
 @dataclass(frozen=True, slots=True)

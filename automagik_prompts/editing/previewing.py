@@ -19,6 +19,11 @@ _CHARACTERS = 4
 """Characters of a token, by a rule of thumb: models differ, and languages more."""
 
 
+def tokens(text: str) -> int:
+    """Return how many tokens a text is, as a rule of thumb says."""
+    return -(-len(text) // _CHARACTERS)
+
+
 async def preview(
     database: Database,
     agent: str,
@@ -66,5 +71,5 @@ async def preview(
         missing=tuple(dict.fromkeys(gap.name for gap in gaps)),
         variables=tuple(sorted(template.variables)),
         units=template.estimate,
-        tokens=-(-len(filled) // _CHARACTERS),
+        tokens=tokens(filled),
     )

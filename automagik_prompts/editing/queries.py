@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from automagik_prompts.domain.keys import PromptKey, Status, StatusKeys, new_key
-from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
+from automagik_prompts.domain.records import Action, AgentInfo, Approval, Event, Prompt
 from automagik_prompts.domain.review import ApprovalRequest
-from automagik_prompts.domain.summaries import Match, StatusSummary
+from automagik_prompts.domain.summaries import StatusSummary
 from automagik_prompts.domain.text import unified_diff
 from automagik_prompts.editing.access import tokens
 from automagik_prompts.editing.finding import find_agent, find_status, find_version
 from automagik_prompts.editing.finding import find_target as find_target
 from automagik_prompts.editing.finding import get_agent as get_agent
+from automagik_prompts.editing.overall.searching import search as search
 from automagik_prompts.editing.past.earlier import find_earlier as find_earlier
 from automagik_prompts.editing.sync import foresee as foresee
-from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
-
-_EXCERPT = 60
-"""Characters shown on each side of what was searched for, at most."""
 
 
 async def agents(database: Database) -> list[AgentInfo]:
@@ -53,7 +49,7 @@ async def summaries(database: Database, agent: str | None = None) -> list[Status
         DatabaseUnavailableError: The database cannot be read now.
     """
     known = await find_agent(database, agent) if agent is not None else None
-    return await database.run(repository.get_summaries, known.id if known is not None else None)
+    return await database.run(repository.get_summaries, [known.id] if known is not None else None)
 
 
 async def find_key(database: Database, agent: str, status: Status) -> PromptKey:
@@ -155,6 +151,8 @@ async def events(
     actions: Collection[Action] | None = None,
     author: str | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
+    approval: Approval | None = None,
     before: int | None = None,
     limit: int | None = None,
 ) -> list[Event]:
@@ -168,6 +166,8 @@ async def events(
         actions: Only these.
         author: Only by somebody of this name or id.
         since: Only what is not older.
+        until: Only what is older.
+        approval: Only changes that this has let through.
         before: Only events with lower numbers.
         limit: How many, at most.
 
@@ -180,7 +180,7 @@ async def events(
     agent_id = None
     if agent is not None:
         known = await find_agent(database, agent)
-        agent_id, names = known.id, {known.id: known.name}
+        agent_id = known.id
         if status is not None:
             keys = StatusKeys(await database.run(repository.get_status_keys, known.id))
             status_key = keys.find(status) or status_key
@@ -192,13 +192,14 @@ async def events(
         request_id=request_id,
         author=author,
         since=since,
+        until=until,
+        approval=approval,
         before=before,
         limit=limit,
     )
     if agent is not None and status is not None and not found and before is None:
         await find_status(database, known, status)  # a misspelt one is no status to which nothing was done
-    if agent is None:
-        names = {info.id: info.name for info in await agents(database)}
+    names = await database.run(repository.get_agent_names, {event.agent_id for event in found})
     return [replace(event, agent=names[event.agent_id]) for event in found if event.agent_id in names]
 
 
@@ -261,55 +262,3 @@ async def active_prompts(database: Database, names: Sequence[str] | None = None)
         for info in known
         for prompt in await database.run(repository.get_texts, info.id, active_only=True)
     ]
-
-
-async def search(
-    database: Database,
-    text: str,
-    *,
-    agent: str | None = None,
-    every_version: bool = False,
-    match_case: bool = False,
-) -> list[Match]:
-    """Return the lines that contain a text, sorted by agent and status.
-
-    The comparison is made here and not by the database, because each engine folds letters in its own way.
-
-    Args:
-        database: An open database.
-        text: What to look for, on one line.
-        agent: Only this agent.
-        every_version: Whether to look at every version instead of the active ones.
-        match_case: Whether upper and lower case are told apart.
-
-    Raises:
-        InvalidPromptError: There is nothing to look for.
-        PromptNotFoundError: There is no such agent.
-        DatabaseUnavailableError: The database cannot be read now.
-    """
-    if not text.strip():
-        raise InvalidPromptError("There is nothing to search for. Give at least one visible character.")
-    # Not by folding both: a folded letter may be longer, and then the place in the line is wrong.
-    wanted = re.compile(re.escape(text), 0 if match_case else re.IGNORECASE)
-    found: list[Match] = []
-    for info in await agents(database) if agent is None else [await find_agent(database, agent)]:
-        for prompt in await database.run(repository.get_texts, info.id, active_only=not every_version):
-            found += _matches(info.name, prompt, wanted)
-    return found
-
-
-def _matches(agent: str, prompt: Prompt, wanted: re.Pattern[str]) -> list[Match]:
-    found: list[Match] = []
-    if wanted.search(prompt.prompt_text) is None:
-        return found  # most texts do not have the words, and need not be taken apart
-    for number, line in enumerate(prompt.prompt_text.split("\n"), start=1):
-        place = wanted.search(line)
-        if place is None:
-            continue
-        first = max(0, place.start() - _EXCERPT)
-        last = min(len(line), place.end() + _EXCERPT)
-        before, after = "…" if first else "", "…" if last < len(line) else ""
-        shift = len(before) - first
-        excerpt = f"{before}{line[first:last]}{after}"
-        found.append(Match(agent, prompt, number, excerpt, place.start() + shift, place.end() + shift))
-    return found

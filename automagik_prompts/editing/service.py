@@ -80,7 +80,7 @@ class EditService(
 
     async def authorize(
         self, operation: Operation, agent: str = "", status_key: str = "", after: TextState | None = None
-    ) -> None:
+    ) -> bool:
         """Ask the policy whether something may be done, without doing it: for a page that offers only what may be.
 
         Args:
@@ -89,14 +89,18 @@ class EditService(
             status_key: For which status; `""` for no single one.
             after: The text that would be written or active.
 
+        Returns:
+            Whether the policy has another person approve it first; what a protected status needs comes on top.
+
         Raises:
             NotAllowedError: It may not be done; the message says why.
         """
         intent = self._intent()
         if status_key:
-            await self._cleared(intent, operation, agent, status_key, after=after)
-        else:
-            await self._allowed(intent, operation, agent)
+            cleared = await self._cleared(intent, operation, agent, status_key, after=after)
+            return cleared.clearance.needs_approval
+        await self._allowed(intent, operation, agent)
+        return False
 
     @takes(Operation.SYNC)
     async def sync(self) -> tuple[SyncResult, ...]:

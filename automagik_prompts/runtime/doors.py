@@ -16,8 +16,9 @@ from automagik_prompts.runtime.probing import HealthApp
 from automagik_prompts.runtime.reader import Reader
 from automagik_prompts.runtime.tokens import TokenDoor
 
-# It is an extra: most processes have no use for it.
+# They are extras: most processes have no use for them.
 _api = Later("automagik_prompts.api.app")
+_console = Later("automagik_prompts.console.app")
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application."""
@@ -50,6 +51,28 @@ class Doors(PluginEdits):
         if find_spec("fastapi") is None:
             raise ConfigurationError('The API needs FastAPI. Install it: pip install "automagik-prompts[api]"')
         made: Application = _api.create_api(self, identify)
+        return made
+
+    def console(self, *, identify: Identify, label: str | None = None) -> Application:
+        """Return the web console, for `app.mount("/prompts", plugin.console(identify=...))`.
+
+        It works while the plugin does, and takes nothing else of the application: no lifespan, no middleware. All its
+        links are relative, so that it works at any mount and behind a proxy that strips it.
+
+        Args:
+            identify: Says who sends a request, as an `Identity`; `None` lets nobody in. Sync or async.
+            label: What it is the console of, such as `"Production"`; shown on each page.
+
+        Raises:
+            ConfigurationError: FastAPI or Jinja2 is not installed.
+        """
+        if missing := [
+            name for name, module in (("FastAPI", "fastapi"), ("Jinja2", "jinja2")) if not find_spec(module)
+        ]:
+            raise ConfigurationError(
+                f'The console needs {" and ".join(missing)}. Install it: pip install "automagik-prompts[console]"'
+            )
+        made: Application = _console.create_console(self, identify, label)
         return made
 
     def health_app(self, *, details: bool = False) -> HealthApp:

@@ -51,6 +51,7 @@ SHAPES: dict[str, type[Shape]] = {
     "downgrade": legacy.Downgraded,
     "migrate-legacy": legacy.LegacyReport,
     "token": serving.TokenList,
+    "console": serving.Served,
     "serve": serving.Served,
     "health": serving.SeenHealth,
     "doctor": reports.Diagnosis,
@@ -191,8 +192,8 @@ def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     assert run("token", "list").tokens == []
     assert run("migrate-legacy", "--dry-run").pending == []
     assert len(run("downgrade", "--step", "4", "--yes").taken_back) == len(all_migrations()) - 4
-    # What goes on until it is ended, and what asks it, is tried in test_serve.
-    assert day.used == set(COMMANDS) - {"serve", "health"}
+    # What goes on until it is ended, and what asks it, is tried in test_serve and test_console_command.
+    assert day.used == set(COMMANDS) - {"console", "serve", "health"}
 
 
 def test_a_dry_run_of_create_says_what_would_be_written(day: Day) -> None:

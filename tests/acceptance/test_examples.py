@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.commands import REPOSITORY, environment, run
+from tests.acceptance.commands import COMMAND, REPOSITORY, environment, run
 
 EXAMPLES = REPOSITORY / "examples"
 
@@ -86,6 +86,17 @@ def test_demo(home: Path, tmp_path: Path) -> None:
     assert table.count("yes") == 4
     left = [*home.iterdir(), *temporary.iterdir(), *tmp_path.glob("cache/*")]
     assert left == []
+
+
+def test_demo_leaves_its_database_for_the_console(home: Path, tmp_path: Path) -> None:
+    """Where it is told to, the demo keeps its database, as often as it is run, and names the command that opens it."""
+    for _ in range(2):
+        printed = run(sys.executable, EXAMPLES / "demo.py", "--keep", "kept", cwd=home, env=environment(tmp_path))
+    command = next(line for line in printed.splitlines() if "console" in line and "--database-url" in line).split()
+    assert command[1:] == ["console", "--database-url", "sqlite://kept/prompts.db"]
+    assert (home / command[0]).is_file(), command[0]
+    listed = run(COMMAND, "list", "stan", "--database-url", command[-1], cwd=home, env=environment(tmp_path))
+    assert "APPROVED" in listed
 
 
 def test_demo_fails_when_something_is_wrong(home: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.acceptance.commands import COMMAND, REPOSITORY, environment, run
 from tests.acceptance.test_readme import run_console, same
 
-PAGES = ("observability", "testing", "evals", "durable", "roles", "fleet", "rest")
+PAGES = ("observability", "testing", "evals", "durable", "roles", "fleet", "rest", "console")
 
 
 @pytest.mark.parametrize("page", PAGES)

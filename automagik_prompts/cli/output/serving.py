@@ -75,7 +75,7 @@ class SeenHealth(Shape):
 
 
 class Served(Shape):
-    """`serve`: one line, once it listens."""
+    """`serve` and `console`: one line, once it listens; the address of a console lets in once."""
 
     url: str
     database: str

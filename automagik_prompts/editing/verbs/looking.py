@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automagik_prompts.domain.edits import Page
 from automagik_prompts.domain.keys import Status
-from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
+from automagik_prompts.domain.records import Action, AgentInfo, Approval, Event, Prompt
 from automagik_prompts.domain.summaries import Match, StatusSummary
 from automagik_prompts.domain.validation import MAX_VERSION
 from automagik_prompts.editing.pages import checked_limit, cursor_number, cursor_of, cursor_parts, page_of
@@ -26,6 +27,10 @@ else:
     queries = Later("automagik_prompts.editing.queries")
     exporting = Later("automagik_prompts.editing.files.exporting")
     drift, requesting = (Later(f"automagik_prompts.editing.review.{name}") for name in ("drift", "requesting"))
+
+
+AT_ONCE = 200
+"""Agents whose texts are searched at once, before it is known whether the page is full."""
 
 
 class LookingVerbs(Verbs):
@@ -135,6 +140,8 @@ class LookingVerbs(Verbs):
         actions: Collection[Action] | None = None,
         author: str | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
+        approval: Approval | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> Page[Event]:
@@ -147,6 +154,8 @@ class LookingVerbs(Verbs):
             actions: Only these, such as `"activated"`.
             author: Only by somebody of this name or id.
             since: Only what is not older.
+            until: Only what is older.
+            approval: Only changes that this has let through, such as `"emergency"`.
             after: The `next` of the page before.
             limit: How many, from 1 to 1000.
 
@@ -175,6 +184,8 @@ class LookingVerbs(Verbs):
                     actions=wanted,
                     author=author,
                     since=since,
+                    until=until,
+                    approval=approval,
                     before=place,  # noqa: B023  # awaited before the next one
                     limit=limit + 1,
                 )
@@ -214,27 +225,29 @@ class LookingVerbs(Verbs):
         checked_limit(limit)
         name, number = cursor_parts(after, 2) if after is not None else ("", "0")
         skipped = cursor_number(number)
+        batches: list[list[AgentInfo] | None] = [None]
         if agent is not None:
             await self._look_at(agent)
-            name = agent
-            names = _each([agent])
         else:
-            names = (info.name async for info in self._visible(name, None, including=True))
+            known = [info async for info in self._visible(name, None, including=True)]
+            batches = [known[start : start + AT_ONCE] for start in range(0, len(known), AT_ONCE)]
         found: list[tuple[Match, str]] = []
-        async for shown in names:
+        for batch in batches:
             matches = await self._read(
                 lambda database: queries.search(
                     database,
                     text,
-                    agent=shown,  # noqa: B023  # as above
+                    agent=agent,
+                    agents=batch,  # noqa: B023  # as above
                     every_version=every_version,
                     match_case=match_case,
                 )
             )
-            first = skipped if shown == name else 0
-            found += [
-                (match, cursor_of(shown, str(place))) for place, match in enumerate(matches[first:], start=first + 1)
-            ]
+            for shown, lines in groupby(matches, lambda one: one.agent):
+                first = skipped if shown == name else 0
+                found += [
+                    (match, cursor_of(shown, str(place))) for place, match in enumerate(lines, start=1) if place > first
+                ]
             if len(found) > limit:
                 break
         cut = found[:limit]
@@ -293,11 +306,6 @@ class LookingVerbs(Verbs):
             count += 1
             if limit is not None and count >= limit:
                 return
-
-
-async def _each(names: Sequence[str]) -> AsyncIterator[str]:
-    for name in names:
-        yield name
 
 
 def _sorted(summaries: Sequence[StatusSummary]) -> list[StatusSummary]:

@@ -60,7 +60,9 @@ class RunningVerbs(Verbs):
         await self._look_at(agent)
         return await self._read(lambda database: fleets.followers(database, agent, status_key))
 
-    async def usage(self, agent: str, status_key: Status | None = None) -> Mapping[tuple[str, int], Usage]:
+    async def usage(
+        self, agent: str, status_key: Status | None = None, *, version: int | None = None
+    ) -> Mapping[tuple[str, int], Usage]:
         """Return to how many runs each version of an agent was sent, by status and number.
 
         A version counts once for each run, on the day (UTC) on which its process writes that down, a minute later at
@@ -69,14 +71,19 @@ class RunningVerbs(Verbs):
         Args:
             agent: The agent's name.
             status_key: Only this status.
+            version: Only this version of it.
 
         Raises:
-            PromptNotFoundError: There is no such agent, or it has no versions for this status.
+            PromptNotFoundError: There is no such agent or version, or it has no versions for this status.
             NotAllowedError: The policy does not show the agent.
             DatabaseUnavailableError: The database cannot be read now.
         """
         await self._look_at(agent)
-        versions = await self._read(lambda database: queries.versions(database, agent, status_key))
+        if status_key is not None and version is not None:
+            status, number = status_key, version
+            versions = [await self._read(lambda database: queries.get(database, agent, status, number))]
+        else:
+            versions = await self._read(lambda database: queries.versions(database, agent, status_key))
         found = await self._read(lambda database: usages.usage(database, [one.id for one in versions])) or {}
         return {(one.status_key, one.version): found.get(one.id, NEVER) for one in versions}
 

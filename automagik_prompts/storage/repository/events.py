@@ -9,7 +9,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import Q
 
 from automagik_prompts.domain.edits import EventHorizon
-from automagik_prompts.domain.records import Action, Event, EventCreate
+from automagik_prompts.domain.records import Action, Approval, Event, EventCreate
 from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.models import EventRow
 from automagik_prompts.storage.repository.mapping import chunks, current_time, event_value, numbers
@@ -46,6 +46,8 @@ async def get_events(
     request_id: int | None = None,
     author: str | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
+    approval: Approval | None = None,
     before: int | None = None,
     limit: int | None = None,
 ) -> list[Event]:
@@ -60,24 +62,25 @@ async def get_events(
         request_id: Only those of this request for approval.
         author: Only those by somebody of this name or id.
         since: Only those that are not older.
+        until: Only those that are older.
+        approval: Only changes that this has let through.
         before: Only those with lower ids.
         limit: At most this many.
     """
-    query = EventRow.all() if agent_id is None else EventRow.filter(agent_id=agent_id)
-    if status_key is not None:
-        query = query.filter(status_key=status_key)
-    if actions is not None:
-        query = query.filter(action__in=[action.value for action in actions])
-    if prompt_id is not None:
-        query = query.filter(prompt_id=prompt_id)
-    if request_id is not None:
-        query = query.filter(request_id=request_id)
+    wanted = {
+        "agent_id": agent_id,
+        "status_key": status_key,
+        "action__in": [action.value for action in actions] if actions is not None else None,
+        "prompt_id": prompt_id,
+        "request_id": request_id,
+        "created_at__gte": since,
+        "created_at__lt": until,
+        "approval": approval,
+        "id__lt": before,
+    }
+    query = EventRow.filter(**{name: value for name, value in wanted.items() if value is not None})
     if author is not None:
         query = query.filter(Q(author=author) | Q(actor_id=author))
-    if since is not None:
-        query = query.filter(created_at__gte=since)
-    if before is not None:
-        query = query.filter(id__lt=before)
     query = query.order_by("-id")
     if limit is not None:
         query = query.limit(limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -9,14 +10,14 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from automagik_prompts.domain.records import AgentInfo, Protection
 from automagik_prompts.domain.summaries import StatusSummary, VersionDigest
 from automagik_prompts.storage.models import PromptRow, UtcField
-from automagik_prompts.storage.repository.mapping import read_protected
+from automagik_prompts.storage.repository.mapping import numbers, read_protected
 
 _TIME = UtcField()
 
 
-async def get_summaries(db: BaseDBAsyncClient, agent_id: int | None = None) -> list[StatusSummary]:
-    """Return where each status stands, of one agent or of all, sorted; two queries, and no text is read."""
-    where = "" if agent_id is None else f"WHERE p.agent_id = {int(agent_id)} "
+async def get_summaries(db: BaseDBAsyncClient, agent_ids: Iterable[int] | None = None) -> list[StatusSummary]:
+    """Return where each status stands, of some agents or of all, sorted; two queries, and no text is read."""
+    where = "" if agent_ids is None else f"WHERE p.agent_id IN ({numbers(agent_ids) or 'NULL'}) "
     _, counted = await db.execute_query(
         "SELECT a.name AS agent, p.agent_id, p.status_key, COUNT(*) AS versions, MAX(p.version) AS latest, "
         "MAX(CASE WHEN p.is_default_from_code THEN p.version END) AS code_version, a.default_status_key, a.revision, "

@@ -164,3 +164,10 @@ def test_long_texts_are_bounded(old: str, new: str) -> None:
     lines = compare(old, new)
     print(f"{time.process_time() - began:.2f} s")
     assert (old_text(lines), new_text(lines)) == (old, new)
+
+
+def test_a_long_text_that_was_written_anew_is_not_compared_word_by_word() -> None:
+    """Its lines are alike in hundreds of ways, and to find the best of them would take seconds."""
+    old, new = (joined([" ".join(f"{name}{n}{m} the" for m in range(70)) for n in range(150)]) for name in "ab")
+    assert set(kinds(compare(old, new))) == {"removed", "added"}
+    assert "changed" in kinds(compare(old[:1_500], new[:1_500]))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import sys
 from importlib.util import find_spec
-from ipaddress import ip_address
 from typing import Annotated
 
 import typer
 
+from automagik_prompts.cli.commands.serving.listening import is_loopback, listen, url_of
 from automagik_prompts.cli.output.serving import Served
 from automagik_prompts.cli.output.text import print_json, print_line, print_note
 from automagik_prompts.cli.session import Access, Session, command
@@ -25,7 +24,6 @@ NOBODY = "(nobody)"
 """The agent that such a server follows: it serves no texts to runs, and looks up everything when it is asked."""
 
 _NEEDED = ("fastapi", "uvicorn")
-_TAKEN = "Port {port} of {host} is taken by another program. End that one, or name another port: --port {next}"
 _EXTRA = (
     "The REST API needs the extra api, of which {missing} is not installed. Run: pip install 'automagik-prompts[api]'"
 )
@@ -48,7 +46,7 @@ def serve(
         raise ConfigurationError(_EXTRA.format(missing=" and ".join(missing)))
     policy = session.policy or Roles()  # without one everybody could do everything, whatever their token says
     has_tokens = session.run(queries.has_usable_token, Access.WRITE)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     with listener:
         plugin = PromptPlugin(
             session.settings.database_url,
@@ -60,13 +58,19 @@ def serve(
         )
         # Not before it is known that the extra is installed.
         from automagik_prompts.api.serving import run
+        from automagik_prompts.api.tokens import by_token
 
-        run(plugin, listener, lambda: _announce(session, host, listener, has_tokens=has_tokens))
+        run(
+            plugin,
+            plugin.api(identify=by_token(plugin)),
+            listener,
+            lambda: _announce(session, host, listener, has_tokens=has_tokens),
+        )
 
 
 def _announce(session: Session, host: str, listener: socket.socket, *, has_tokens: bool) -> None:
     """Say where it listens, and what somebody should know who reads along."""
-    url = _url(listener)
+    url = url_of(listener)
     if session.json:
         print_json(Served(url=url, database=session.place, pid=os.getpid()), one_line=True)
     else:
@@ -77,47 +81,8 @@ def _announce(session: Session, host: str, listener: socket.socket, *, has_token
             "Nobody is let in yet, as there is no usable token. Make one: automagik-prompts token create NAME "
             "--role viewer"
         )
-    if not _is_loopback(host):
+    if not is_loopback(host):
         print_note(
             f"{host} can be reached from other machines, and tokens come unencrypted. Put a proxy with TLS before "
             "it, or listen at 127.0.0.1."
         )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens nowhere yet, but has its place.
-
-    Raises:
-        ConfigurationError: The place cannot be had.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror:
-        raise ConfigurationError(f"There is no address {host}. Name one of this machine: --host 127.0.0.1") from None
-    listener = socket.socket(family, kind, protocol)
-    try:
-        # What a server that has just ended has left behind does not count.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigurationError(_TAKEN.format(host=host, port=port, next=port + 1)) from None
-        why = (error.strerror or type(error).__name__).lower()
-        raise ConfigurationError(f"It cannot listen at {host}, port {port}: {why}.") from None
-    return listener
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,0 +1,1 @@
+"""The web console: the edit service as pages that people use in a browser."""

@@ -1,0 +1,1 @@
+"""What the pages show on which somebody decides: one status, two versions, an activation, a request."""

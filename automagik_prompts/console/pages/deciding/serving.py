@@ -1,0 +1,79 @@
+"""Which processes serve what is active, in numbers and one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from automagik_prompts.domain.running.fleet import Following, FollowingProcess
+from automagik_prompts.editing.service import EditService
+from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
+
+MOST_CELLS = 200
+"""Processes that are drawn one by one, at most."""
+
+MOST_NAMED = 5
+"""Processes that are named where they do not follow, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How far the processes have followed.
+
+    Attributes:
+        version: The version that is active; `None` where none is.
+        cells: Whether each process serves it.
+        late: Those that do not and should, as far as they are named.
+        more: How many more there are of these.
+        refusing: Those that cannot serve it.
+        unknown: How many follow and do not say how far.
+    """
+
+    version: int | None
+    cells: tuple[bool, ...]
+    late: tuple[FollowingProcess, ...]
+    more: int
+    refusing: tuple[FollowingProcess, ...]
+    unknown: int
+
+    @property
+    def total(self) -> int:
+        """How many should serve it."""
+        return len(self.cells)
+
+    @property
+    def serving(self) -> int:
+        """How many serve it."""
+        return sum(self.cells)
+
+    @property
+    def drawn(self) -> tuple[bool, ...]:
+        """What is drawn one by one: nothing where there are too many."""
+        return self.cells if len(self.cells) <= MOST_CELLS else ()
+
+
+async def serving(service: EditService, agent: str, status: str) -> Serving | None:
+    """Return how far the processes have followed; `None` where this database's user may not read that.
+
+    Args:
+        service: Does what somebody may do.
+        agent: The agent's name.
+        status: The status.
+
+    Raises:
+        PromptNotFoundError: There is no such agent.
+        NotAllowedError: The policy does not show the agent.
+    """
+    try:
+        found = await service.followers(agent, status)
+    except (DatabaseUnavailableError, SchemaError):
+        return None  # the page says all the rest, or that the database is away
+    wanted = [one for one in found.processes if one.following is not Following.APART]
+    late = found.late
+    return Serving(
+        found.version,
+        tuple(one.following is Following.SERVES for one in wanted),
+        late[:MOST_NAMED],
+        len(late[MOST_NAMED:]),
+        tuple(one for one in late if one.following is Following.REFUSES),
+        found.unknown,
+    )

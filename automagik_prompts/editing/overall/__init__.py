@@ -1,0 +1,1 @@
+"""What goes over all agents: the overview, and the search in all texts."""

@@ -181,7 +181,7 @@ ACTIONS = (
 UNTRIED = frozenset(
     {
         *("agents", "diff", "explain", "fleet", "preview", "requests", "restore", "watch", "export"),
-        *("check", "doctor", "serve", "health", "upgrade", "downgrade", "grants", "migrate-legacy"),
+        *("check", "doctor", "console", "serve", "health", "upgrade", "downgrade", "grants", "migrate-legacy"),
     }
 )
 """The commands that are in no row of the table; the page says what holds for them."""

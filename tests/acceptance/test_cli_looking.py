@@ -44,7 +44,7 @@ WRITING = {
     *("request", "approve", "decline", "comment", "sync", "upgrade", "downgrade"),
 }
 
-ELSEWHERE = {"token", "serve", "health", "grants"}
+ELSEWHERE = {"token", "console", "serve", "health", "grants"}
 """What makes tokens, serves until it is ended, asks another process, or needs no database."""
 
 CODE = "prompt('Brand new: {{name}}', agent='agent_01', status_key='NOT_REGISTERED')"

@@ -66,7 +66,7 @@ CALLS = {
     "token": "list",
 }
 
-ENDLESS = frozenset({"serve", "health"})
+ENDLESS = frozenset({"console", "serve", "health"})
 """What goes on until it is ended, and what asks it."""
 
 LIBRARIES = "import typer, tortoise.backends.sqlite, pydantic_settings, pydantic_handlebars"

@@ -77,6 +77,10 @@ class PromptNotFoundError(PromptsError, LookupError):
     """The agent, the status or the version that was asked for does not exist in the database."""
 
 
+class UnknownAgentError(PromptNotFoundError):
+    """There is no agent of that name; the message names the nearest ones, or the first ones that there are."""
+
+
 class ConflictError(PromptsError):
     """Somebody else wrote to the agent since its revision was read; read again and decide again.
 

@@ -19,6 +19,7 @@ from automagik_prompts.exceptions import (
     RenderError,
     SchemaError,
     UnexposedVariableError,
+    UnknownAgentError,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -138,10 +139,20 @@ def kind_of(error: PromptsError) -> tuple[int, str]:
     return next(((status, kind) for cause, status, kind in _KINDS if isinstance(error, cause)), (500, "internal"))
 
 
+def told(error: PromptsError) -> str:
+    """Return what somebody who came over the network is told of an error.
+
+    The names of other agents are left out: who asks may not be allowed to see them.
+    """
+    if isinstance(error, UnknownAgentError):
+        return f"There is no agent {error.agent!r}."
+    return error.message
+
+
 def problem_of(error: PromptsError, **facts: object) -> JSONResponse:
     """Return the response for one of our errors."""
     status, kind = kind_of(error)
-    detail = error.message if status != 503 else f"{TITLES[kind]}. Try again later; the server's log says more."
+    detail = told(error) if status != 503 else f"{TITLES[kind]}. Try again later; the server's log says more."
     known: dict[str, object] = {name: getattr(error, name, None) for name in _FACTS}
     headers = {"Retry-After": str(RETRY_AFTER)} if status == 503 else None
     return problem(status, kind, detail, headers, **known, **facts)

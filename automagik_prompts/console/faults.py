@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from automagik_prompts.api.problems import ProblemError, kind_of
+from automagik_prompts.api.problems import ProblemError, kind_of, told
 from automagik_prompts.console.guard import too_large
 from automagik_prompts.console.visitor import Console, show
 from automagik_prompts.exceptions import PromptsError
@@ -87,7 +87,7 @@ async def refused(request: Request, error: Exception) -> Response:
     """Return the page about one of the library's errors."""
     assert isinstance(error, PromptsError)  # noqa: S101  # it is registered for these
     status, kind = kind_of(error)
-    detail = _AWAY if kind == "database-unavailable" else error.message
+    detail = _AWAY if kind == "database-unavailable" else told(error)
     return await fault_page(request, ProblemError(409 if kind == "conflict" else status, kind, detail))
 
 

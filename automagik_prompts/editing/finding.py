@@ -9,7 +9,7 @@ from automagik_prompts.domain.keys import Status, StatusKeys, new_key
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import nearest
 from automagik_prompts.domain.validation import MAX_VERSION, check_name, normalized
-from automagik_prompts.exceptions import PromptNotFoundError
+from automagik_prompts.exceptions import PromptNotFoundError, UnknownAgentError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
 
@@ -18,12 +18,12 @@ async def find_agent(database: Database, agent: str) -> AgentInfo:
     """Return an agent.
 
     Raises:
-        PromptNotFoundError: There is none of that name; the message names the nearest ones.
+        UnknownAgentError: There is none of that name; the message names the nearest ones.
     """
     if (known := await get_agent(database, agent)) is not None:
         return known
     names = [info.name for info in await database.run(repository.get_agents)]
-    raise PromptNotFoundError(
+    raise UnknownAgentError(
         f"There is no agent {agent!r} in the database. {nearest(agent, names, 'agents')} Declare it in code and start "
         "the application, or run: automagik-prompts sync",
         agent=agent,

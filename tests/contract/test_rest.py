@@ -319,6 +319,14 @@ def test_a_policy(database_url: str, make_plugin: MakePlugin, registry: Registry
             problem(nina.get("/agents/stan"), 403, "not-allowed")
 
 
+def test_names_of_other_agents_are_not_told(client: httpx.Client) -> None:
+    """An agent that is not there is called so, without those that are: who asks may not be allowed to see them."""
+    for path in ("/agents/sta", "/agents/sta/statuses", "/agents/sta/statuses/NEW", "/events?agent=sta"):
+        answer = client.get(path)
+        assert "stan" not in answer.text, path
+        assert answer.status_code == 404, path
+
+
 def test_a_body_that_is_too_large(client: httpx.Client) -> None:
     """It is refused by its length, and where it does not say that as soon as it is too much."""
     tag = {"If-Match": tag_of(client), "Content-Type": "application/json"}

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -198,6 +199,38 @@ def test_a_refused_command_says_which_role_it_takes(
     assert said is not None
     assert said.startswith(f"The database's user {user} may not {what} (permission denied ")
     assert said.endswith(f"automagik-prompts grants {takes} --to {quote(user)}")
+
+
+def test_a_refused_restore_says_which_role_it_takes(shop: Shop, copied: str, tmp_path: Path) -> None:
+    """As an activation does, for the status that would be changed."""
+    moment = datetime.now(UTC).isoformat()
+    owner, editor = Operator(tmp_path, copied), Operator(tmp_path, shop.as_user("editor", copied))
+    owner.do("create", "seller", "NEW", "--text", "Another one.", "--activate")
+    said = roles.refusal(editor.run("restore", "--as-of", moment, "--agent", "seller"))
+    user = shop.users["editor"]
+    assert said is not None
+    assert said.startswith(f"The database's user {user} may not activate seller/NEW (permission denied ")
+    assert said.endswith(f"automagik-prompts grants --role publisher --to {quote(user)}")
+
+
+@pytest.mark.parametrize(
+    ("role", "command", "who"),
+    [
+        ("publisher", "create ci --role viewer", "make tokens"),
+        ("publisher", "revoke 1", "revoke tokens"),
+        ("viewer", "list", "list tokens"),
+    ],
+)
+def test_who_may_not_make_tokens_is_told_who_may(
+    shop: Shop, copied: str, tmp_path: Path, role: str, command: str, who: str
+) -> None:
+    """Only the owner, as no role of the database has the right."""
+    assert Operator(tmp_path, copied).run("token", "create", "old", "--role", "viewer").code == 0
+    said = roles.refusal(Operator(tmp_path, shop.as_user(role, copied)).run("token", *command.split()))
+    assert said is not None
+    assert said.startswith(f"The database's user {shop.users[role]} may not {who} (permission denied ")
+    assert "Only the owner of the tables" in said
+    assert "grants" not in said
 
 
 def test_who_may_not_change_the_schema_is_told_who_may(shop: Shop, tmp_path: Path) -> None:

@@ -50,6 +50,34 @@ def takes(operation: Operation) -> Callable[[Callable[P, Coroutine[Any, Any, T]]
     return decorate
 
 
+def takes_owner(
+    what: str, instead: str = ""
+) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
+    """Let a verb say that only the owner of the tables can do it, where the database refuses it.
+
+    Args:
+        what: What the verb does, as the end of a sentence.
+        instead: Who else can.
+    """
+
+    def decorate(verb: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+        @wraps(verb)
+        async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                return await verb(*args, **kwargs)
+            except MissingRightError as error:
+                raise MissingRightError(
+                    f"The database's user {error.user or 'of this process'} may not {what} ({error.refusal}). Only the "
+                    f"owner of the tables{instead} can. Do it as the owner.",
+                    user=error.user,
+                    refusal=error.refusal,
+                ) from error
+
+        return run
+
+    return decorate
+
+
 def explained(
     error: MissingRightError, key: PromptKey, *operations: Operation, request_id: int | None = None
 ) -> MissingRightError:

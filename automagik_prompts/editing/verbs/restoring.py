@@ -8,8 +8,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from automagik_prompts.domain.edits import EditResult, RestorePlan
+from automagik_prompts.domain.keys import PromptKey
 from automagik_prompts.domain.policy import Operation
+from automagik_prompts.editing.review.rights import explained
 from automagik_prompts.editing.verbs.base import Verbs
+from automagik_prompts.exceptions import MissingRightError
 from automagik_prompts.later import Later
 
 if TYPE_CHECKING:
@@ -71,6 +74,7 @@ class RestoreVerbs(Verbs):
             PromptNotFoundError: A version was deleted meanwhile.
             ConflictError: Somebody else wrote first; agents before that one in the plan are back already, and a new
                 plan has the rest.
+            MissingRightError: The database's user may not; agents before that one in the plan are back already.
             DatabaseUnavailableError: The database cannot be written now.
         """
         intent = self._intent(author, note or f"as of {restoring.shown(plan.as_of)}", emergency=emergency)
@@ -88,9 +92,13 @@ class RestoreVerbs(Verbs):
         done: list[EditResult] = []
         for agent, steps in groupby(cleared, key=lambda one: one[0].agent):
             mine, exposed = list(steps), self._exposed(agent)
-            for change in await self._edit(
-                lambda database: restoring.restore_agent(database, mine, exposed)  # noqa: B023  # as above
-            ):
+            try:
+                changes = await self._edit(
+                    lambda database: restoring.restore_agent(database, mine, exposed)  # noqa: B023  # as above
+                )
+            except MissingRightError as error:
+                raise explained(error, PromptKey(agent, mine[0][0].status_key), Operation.ACTIVATE) from error
+            for change in changes:
                 if change.request is not None and change.is_new_request:
                     await self._announce(change.request)
                 done.append(change)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from automagik_prompts.domain.policy import NewToken, Operation, Token
 from automagik_prompts.domain.roles import ROLES, Roles, no_such_role
+from automagik_prompts.editing.review.rights import takes_owner
 from automagik_prompts.editing.verbs.base import Verbs
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.later import Later
@@ -21,6 +22,7 @@ else:
 class TokenVerbs(Verbs):
     """Making, listing and revoking tokens, for who may do that for all agents."""
 
+    @takes_owner("make tokens")
     async def create_token(
         self,
         name: str,
@@ -54,6 +56,7 @@ class TokenVerbs(Verbs):
         author = str(intent.actor) if intent.actor is not None else intent.author
         return await self._edit(lambda database: tokens.create(database, name, roles, agents, expires, author=author))
 
+    @takes_owner("list tokens", ", an editor or a publisher")
     async def tokens(self) -> tuple[Token, ...]:
         """Return all tokens, the newest first, also those that are revoked or have expired.
 
@@ -64,6 +67,7 @@ class TokenVerbs(Verbs):
         await self._allowed(self._intent(), Operation.TOKENS)
         return await self._read(lambda database: tokens.find_all(database))
 
+    @takes_owner("revoke tokens")
     async def revoke_token(self, token: int | str) -> Token:
         """Let a token let nobody in any more; every server obeys within a second.
 

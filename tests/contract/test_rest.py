@@ -193,7 +193,11 @@ def test_drafts(server: Served, client: httpx.Client) -> None:
     seen = {"If-Match": first.headers["etag"]}
     second = client.put(f"{NEW}/draft", json={"text": "Ask {{name}}"}, headers=seen)
     assert second.json()["counter"] == 2
-    said = problem(client.put(f"{NEW}/draft", json={"text": "Other"}, headers=seen), 412, "conflict")
+    late = client.put(f"{NEW}/draft", json={"text": "Other"}, headers=seen)
+    said = problem(late, 412, "conflict")
+    assert (late.headers["etag"], said["present"]["text"]) == (second.headers["etag"], "Ask {{name}}")
+    second = client.put(f"{NEW}/draft", json={"text": "Ask {{name}}"}, headers={"If-Match": "*"})
+    assert second.status_code == 200
     assert said["actual"] == 2
     with server.client("bea") as other:
         problem(other.get(f"{NEW}/draft"), 404, "not-found")

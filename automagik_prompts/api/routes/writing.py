@@ -180,8 +180,20 @@ async def save_draft(
     if_none_match: IfNoneMatch = None,
 ) -> DraftView:
     """Save one's own draft; `If-None-Match: *` for the first time."""
-    counter = expected_counter(if_match, if_none_match)
-    found = await who.service.save_draft(agent, status, counter=counter, **body.model_dump())
+    if if_match == "*":
+        before = await who.service.get_draft(agent, status)
+        counter = before.counter if before is not None else None
+    else:
+        counter = expected_counter(if_match, if_none_match)
+    try:
+        found = await who.service.save_draft(agent, status, counter=counter, **body.model_dump())
+    except ConflictError as error:
+        facts: dict[str, Any] = {"agent": error.agent, "expected": error.expected, "actual": error.actual}
+        tag = {}
+        if (now := await who.service.get_draft(agent, status)) is not None:
+            facts["present"] = DraftView.of(now).model_dump(mode="json")
+            tag["ETag"] = draft_tag(now)
+        raise ProblemError(412, "conflict", error.message, tag, **facts) from error
     response.headers["ETag"] = draft_tag(found)
     return DraftView.of(found)
 

@@ -84,6 +84,7 @@ class Editor:
         between = "" if not help or text.endswith("\n") else "\n"
         with os.fdopen(handle, "wb") as file:
             file.write("".join([text, between, *(f"{line}\n" for line in self._help)]).encode())
+        self._made = self.path.stat().st_mtime_ns
 
     def edit(self) -> str:
         """Open the editor, wait for it, and return the text.
@@ -95,15 +96,17 @@ class Editor:
             ConfigurationError: The editor cannot be started or fails.
             InvalidPromptError: Of the lines for the person some are left, so that it is not certain what is text.
         """
-        command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
         try:
-            subprocess.run([*command, str(self.path)], check=True)  # noqa: S603  # the person's own choice
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise ConfigurationError(
-                f"The editor {shlex.join(command)!r} did not work: {error}. Set EDITOR, or give the text with --file."
-            ) from error
+            code = subprocess.run([*shlex.split(editor), str(self.path)], check=False).returncode  # noqa: S603  # the person's own choice
+        except (OSError, ValueError) as error:  # it is not there, or its quotes are not closed
+            raise _unusable(editor, str(error).rstrip(".")) from error
+        if code != 0:
+            raise _unusable(editor, f"it ended with exit code {code}")
         try:
             text = self.path.read_bytes().decode()
+        except FileNotFoundError as error:
+            raise ConfigurationError("The editor has removed the file with the text. Nothing was done.") from error
         except UnicodeDecodeError as error:
             raise ConfigurationError(f"The editor saved {self.path} in another encoding. Save it as UTF-8.") from error
         text = self._without_help(text)
@@ -127,7 +130,12 @@ class Editor:
         return text
 
     def keep(self) -> None:
-        """Print where the text is, as it was not written."""
+        """Print where the text is, as it was not written; a file in which nothing was typed is removed."""
+        with suppress(OSError):
+            if self.path.stat().st_mtime_ns == self._made:
+                self.discard()
+        if not self.path.exists():
+            return
         with suppress(OSError, UnicodeDecodeError, InvalidPromptError):  # then it stays as it was saved
             self.path.write_bytes(self._without_help(self.path.read_bytes().decode()).encode())
         print_note(f"Your text is kept in {self.path}")
@@ -135,3 +143,7 @@ class Editor:
     def discard(self) -> None:
         """Remove the file."""
         self.path.unlink(missing_ok=True)
+
+
+def _unusable(editor: str, why: str) -> ConfigurationError:
+    return ConfigurationError(f"The editor {editor!r} did not work: {why}. Set EDITOR, or give the text with --file.")

@@ -74,3 +74,10 @@ def test_refusals(operator: Operator, arguments: str, code: int, words: str) -> 
     done = operator.run("preview", "seller", "NEW", *arguments.split())
     assert done.code == code
     assert words in done.err
+
+
+def test_a_format_without_a_text(operator: Operator) -> None:
+    """It is said what it goes with; a version is read as it was written."""
+    outcome = operator.run("preview", "seller", "NEW", "--format", "text")
+    assert outcome.code == 2
+    assert "--format goes with --file" in outcome.err

@@ -201,6 +201,27 @@ def test_a_text_that_was_not_changed_is_not_written(operator: Operator) -> None:
     assert latest(operator) == 2
 
 
+@pytest.mark.parametrize(
+    ("editor", "said"),
+    [
+        ("rm", "The editor has removed the file with the text. Nothing was done."),
+        ("vi 'x", "No closing quotation. Set EDITOR"),
+        ("false", "it ended with exit code 1. Set EDITOR"),
+    ],
+)
+def test_an_editor_that_does_not_work(operator: Operator, editor: str, said: str) -> None:
+    """It is said in a sentence, and no file is left where nothing was typed."""
+    folder = operator.folder / "temporary"
+    folder.mkdir()
+    environment: dict[str, str | None] = {"EDITOR": editor, "TMPDIR": str(folder)}
+    with operator.at_terminal("create", "agent_01", "APPROVED", environment=environment, columns=200) as terminal:
+        assert terminal.end() == 1
+        assert said in terminal.shown
+        assert "kept in" not in terminal.shown
+    assert not list(folder.iterdir())
+    assert latest(operator) == 2
+
+
 @pytest.mark.parametrize("plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_without_colour_differences_are_marked(operator: Operator, plain: dict[str, str | None]) -> None:
     """Where colours do not reach the reader, marks say what was taken away and what was put in."""

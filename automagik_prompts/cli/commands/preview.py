@@ -40,7 +40,9 @@ def preview(
         str | None,
         typer.Option("--file", metavar="PATH", help="A text that is no version yet; - reads it.", show_default=False),
     ] = None,
-    format: Annotated[TextFormat, typer.Option("--format", help="How that text is read.")] = TextFormat.HANDLEBARS,
+    format: Annotated[
+        TextFormat | None, typer.Option("--format", help="How that text is read.", show_default="handlebars")
+    ] = None,
     given: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,6 +63,8 @@ def preview(
     """
     if version is not None and file is not None:
         raise typer.BadParameter("give --version or --file, not both")
+    if format is not None and file is None:
+        raise typer.BadParameter("--format goes with --file; a version is read as it was written")
     known = {
         **_values_of(values),
     }
@@ -69,7 +73,7 @@ def preview(
     text = read_text(file) if file is not None else None
     done = session.run(
         lambda database: session.edits(database).preview(
-            agent, status, known, version=version, text=text, format=format.value
+            agent, status, known, version=version, text=text, format=(format or TextFormat.HANDLEBARS).value
         )
     )
     if session.json:

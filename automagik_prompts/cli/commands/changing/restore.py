@@ -158,7 +158,7 @@ def _report(session: Session, plan: RestorePlan, done: Sequence[EditResult], *, 
     if session.json:
         print_json(_output(plan, done))
     elif not plan.steps:
-        if plan.added and not can_ask():
+        if plan.added and not can_ask() and not dry_run:
             print_note(_left_alone(plan))
         print_line("Nothing has changed since.")
     elif dry_run:

@@ -213,10 +213,10 @@ async def test_offline_nobody_waits(
         Listener(),
     )
     await agent_of(listener, plugin).run("hi", message_history=history(ONE))
-    assert plugin.state is State.OFFLINE
     assert listener.last.system == ["Now, Ada."]
     assert len(late(plugin)) == 1
     assert not waits
+    await until(lambda: plugin.state is State.OFFLINE, "the database is known to be away")
 
 
 async def test_stale_nobody_waits(url: str, make_plugin: MakePlugin, gate: Gate, waits: list[str]) -> None:

@@ -26,6 +26,8 @@ class RunCounts:
         # What was said, whether or not it arrived; and what is known to have arrived.
         self._said: dict[tuple[date, int], int] = {}
         self._written: dict[tuple[date, int], int] = {}
+        # What was said before the last word.
+        self._before: dict[tuple[date, int], int] = {}
 
     def count(self, today: date) -> None:
         """Count what was sent since the last time, as sent today; forget what is too old to be said."""
@@ -42,8 +44,13 @@ class RunCounts:
 
     def say(self, counts: Iterable[DayCount]) -> None:
         """Take note that totals are about to be written."""
-        for one in counts:
-            self._said[one.day, one.prompt_id] = one.runs
+        totals = {(one.day, one.prompt_id): one.runs for one in counts}
+        self._before = {key: self._said.get(key, 0) for key in totals}
+        self._said.update(totals)
+
+    def unsay(self) -> None:
+        """Take note that the last word has certainly not arrived: there was no row for it."""
+        self._said.update(self._before)
 
     def written(self, counts: Iterable[DayCount], today: date) -> None:
         """Take note that they are; those of a day that is over are final."""
@@ -60,6 +67,7 @@ class RunCounts:
         )
         self._said.clear()
         self._written.clear()
+        self._before.clear()
 
     def _drop(self, key: tuple[date, int]) -> None:
         del self._totals[key]

@@ -242,6 +242,7 @@ class Heartbeat:
         self._failures, self._failure, self._last = 0, None, now
         if not is_there and not beat.is_first:
             # Somebody has taken this process for dead, as after a night of a laptop's.
+            self._counts.unsay()
             served = self._served
             self.begin_anew()
             self._served = served

@@ -80,3 +80,17 @@ def test_no_run_is_lost_while_many_threads_run() -> None:
         counts.count(TODAY)
     counts.count(TODAY)
     assert counts.unwritten() == (DayCount(1, TODAY, 40_000),)
+
+
+def test_a_word_that_found_no_row_is_said_again() -> None:
+    """What was sent since the last one that arrived is not lost, and that one does not count twice."""
+    queue, counts = counted(1)
+    first = counts.unwritten()
+    counts.say(first)
+    counts.written(first, TODAY)
+    queue.append(1)
+    counts.count(TODAY)
+    counts.say(counts.unwritten())  # into a row that is gone
+    counts.unsay()
+    counts.begin_anew()
+    assert counts.unwritten() == (DayCount(1, TODAY, 1),)

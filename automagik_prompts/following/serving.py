@@ -117,6 +117,7 @@ class RuntimeState:
         self._arrived = threading.Event()
         self._loaded = threading.Event()
         self._fallback: Snapshot | None = None
+        self._code: Snapshot | None = None
         self._overdue = False
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
@@ -124,6 +125,11 @@ class RuntimeState:
     def snapshot(self) -> Snapshot | None:
         """What is served; `None` before the first load has ended in one way or another."""
         return self.serving.snapshot
+
+    @property
+    def read(self) -> Snapshot | None:
+        """What was read, of the database or from disk; `None` also while the code's texts stand in for it."""
+        return None if self.snapshot is self._code else self.snapshot
 
     @property
     def status(self) -> FollowerStatus:
@@ -281,7 +287,8 @@ class RuntimeState:
             if self.snapshot is not None:
                 return self.snapshot
             fallback, status = self._fallback, self.serving.status
-            settled = fallback if fallback is not None else self._from_code()
+            if (settled := fallback) is None:
+                settled = self._code = self._from_code()
             if status.state is not State.STARTING:
                 self.serving = Serving(settled, status)
                 return settled

@@ -144,7 +144,7 @@ class Lifecycle:
             self._heartbeat,
             state.take,
             state.take_fallback,
-            state.snapshot,
+            state.read,
             self._read_ahead,
             lambda request: self.requests.call([request]),
             self._look,

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source, State
 from automagik_prompts.following.journal import Journal
 from automagik_prompts.following.memory.packing import texts_of
+from automagik_prompts.runtime import thread
 from automagik_prompts.schema.migrate import upgrade
 from automagik_prompts.settings import load_settings
 from automagik_prompts.storage.database import Database
@@ -300,6 +302,39 @@ async def test_fault_40_restart_while_the_file_is_away(
 def _restore(backup: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     backup.rename(folder)
+
+
+async def test_fault_40_a_run_before_the_thread_is_there(
+    database_url: str,
+    tmp_path: Path,
+    registry: Registry,
+    make_plugin: MakePlugin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is sent the code's text, which keeps nobody from the last known good one afterwards."""
+    registry.declare("a", {"default": CODE}, where="here")
+    first = make_plugin(database_url)
+    await first.create("a", "default", ACTIVE, activate=True)
+    first.close()
+    (path,) = (tmp_path / "cache").iterdir()
+    away = _url_of_nobody(tmp_path, database_url)
+    imported, gate = thread._import_all, threading.Event()
+
+    def late() -> None:
+        gate.wait(30)
+        imported()
+
+    monkeypatch.setattr(thread, "_import_all", late)
+    alone = make_plugin(away, startup_timeout=0)
+    assert await told(alone, "a") == CODE
+    _same_file(path, f"{away}2", tmp_path)
+    saved = make_plugin(f"{away}2", startup_timeout=0)
+    assert await told(saved, "a") == CODE
+    gate.set()
+    await until(lambda: alone.health().error and alone.state is State.OFFLINE, "nothing was ever read")
+    await until(lambda: saved.resolve("a").text == ACTIVE, "the last known good text is served")
+    assert saved.state is State.STALE
+    assert alone.state is State.OFFLINE
 
 
 async def test_fault_40_text_on_disk_that_this_code_cannot_serve(

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from automagik_prompts.runtime.thread import Worker
 
-_EXIT_SECONDS = 0.25
+_EXIT_SECONDS = 0.5
 _FORK_SECONDS = 8.0
 
 

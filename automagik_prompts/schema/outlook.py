@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import OperationalError
 
 from automagik_prompts.database_url import redacted_url
 from automagik_prompts.exceptions import DatabaseUnavailableError, PromptsError, SchemaError
@@ -66,7 +67,7 @@ async def look_ahead(database: Database, *, adopt: bool = False) -> Outlook:
             # It records its steps in the transaction that takes them: where the records are the same, so is the rest.
             try:
                 outlook = await _look_ahead(database, db, applied, adopt)
-            except PromptsError:
+            except (PromptsError, OperationalError):
                 if await read_applied(db) == applied:
                     raise
                 continue

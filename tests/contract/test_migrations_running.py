@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 from automagik_prompts.schema import migrate, migrations, outlook
+from automagik_prompts.schema.legacy.tables import TEXT_COLUMN
 from automagik_prompts.storage.database import Database
 from automagik_prompts.storage.dialects.base import DatabaseReader
-from tests.hosts import Host, downgrade, upgrade
+from tests.hosts import Host, downgrade, make_first_shape, upgrade
 
 STEP = 8
 
@@ -90,3 +92,27 @@ async def test_another_upgrade_between_two_looks(empty_url: str, monkeypatch: py
     async with Database(empty_url) as database:
         assert await outlook.look_ahead(database) == outlook.Outlook()
         assert await migrate.upgrade(database) == ()
+
+
+def test_a_column_that_goes_between_two_looks(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another process' upgrade drops in the middle of a look is no error of this one's."""
+    host = Host(empty_url)
+    make_first_shape(host)
+    upgrade(host.url)
+    downgrade(host.url, 2)
+    others = iter([Database(empty_url)])
+
+    async def overtaken(db: DatabaseReader) -> tuple[str, ...]:
+        for other in others:
+            async with other:
+                await migrate.upgrade(other)
+        await db.rows(f"SELECT {TEXT_COLUMN} FROM agents")
+        return ()
+
+    async def look() -> outlook.Outlook:
+        async with Database(empty_url) as database:
+            return await outlook.look_ahead(database)
+
+    monkeypatch.setattr(outlook, "texts_without_version", overtaken)
+    assert asyncio.run(look()) == outlook.Outlook()
+    assert not next(others, None)

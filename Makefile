@@ -17,7 +17,7 @@ demo: $(VENV)/.runtime ## Show the whole life of a prompt, offline, in a few sec
 	@$(BIN)/python examples/demo.py --keep build/demo
 
 test: $(VENV)/.dev ## Run all tests, on SQLite and on a real PostgreSQL
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(call pytest,$(BIN)/python,--dist worksteal)
 
 test-lowest: ## The unit and agent suites with the lowest libraries, the newest pydantic-ai and the newest harness
 	$(call suites,$(VENV)-lowest,$(PYTHON),$$($(PYTHON) .ci/lowest.py))
@@ -28,9 +28,16 @@ test-pythons: ## The unit and agent suites on other versions of Python, as far a
 	@$(PYTHON) .ci/pythons.py 3.12 3.13 | while read -r python; do \
 	  $(call suites,$(VENV)-$$(basename $$python),$$python,) || exit 1; done
 
+# Many tests start processes and wait for them, and a machine that stands still for a second makes one of thousands miss
+# it. What fails is named, and run once more with nothing beside it; then it has to pass: pytest(python,arguments).
+define pytest
+$(1) -m pytest --numprocesses 2 $(2) || { echo "Once more, by itself, what has failed above:"; \
+	  $(1) -m pytest --last-failed --last-failed-no-failures none $(2); }
+endef
+
 # In an environment of its own, with an interpreter and packages besides: suites(environment,python,packages).
 suites = $(2) .ci/prepare.py $(1) --group test --editable ".[postgres,console]" $(3) && \
-	  $(1)/bin/python -m pytest --numprocesses 2 -q $(SUITES)
+	  $(call pytest,$(1)/bin/python,-q $(SUITES))
 
 check: $(VENV)/.dev ## Lint, format check, strict types and the walls between packages
 	$(BIN)/ruff check .

@@ -94,6 +94,10 @@ class Member:
         """Wait until notifications are known to arrive and return when they were."""
         return self._until(lambda: self.plugin.health().listening, seconds)
 
+    def until_well(self, seconds: float = 30) -> float:
+        """Wait until nothing that failed is still to be tried again, and return when that was."""
+        return self._until(lambda: self.plugin.health().error is None, seconds)
+
     def resolve(self, agent: str, status_key: str | None = None) -> Served:
         """Return what is served."""
         served = self.plugin.resolve(agent, status_key)

@@ -70,7 +70,8 @@ def test_it_is_mounted(mount: Callable[[Any], Any], plugin: PromptPlugin) -> Non
         done = asking.post(f"{STATUS}/versions", json=body, headers={"If-Match": seen.headers["etag"]})
         assert done.status_code == 201, done.text
         with asking.stream("GET", "/events/stream", params={"last": 0}) as answer:
-            assert next(events(answer))[1]["agent"] == AGENT
+            told = events(answer)  # held, as the answer ends with what reads it
+            assert next(told)[1]["agent"] == AGENT
         document = asking.get("/openapi.json").json()
         assert "/api/v1/agents/{agent}" in document["paths"]
         missing = asking.get("/nothing")
@@ -104,7 +105,8 @@ def test_a_plugin_that_closes_during_a_stream(plugin: PromptPlugin) -> None:
     """The stream stays, or ends, without an error, and the server ends."""
     with served(plugin.api(identify=identify)) as address, client(address) as asking:
         with asking.stream("GET", "/events/stream", params={"last": 0}) as answer:
-            assert next(events(answer))[1]["agent"] == AGENT
+            told = events(answer)  # held, as the answer ends with what reads it
+            assert next(told)[1]["agent"] == AGENT
             plugin.close()
         assert asking.get("/agents").status_code == 503
 

@@ -259,7 +259,8 @@ def test_a_server_that_ends(database_url: str, make_plugin: MakePlugin, registry
     with ExitStack() as server, httpx.Client(headers=signed_in("ana"), timeout=PATIENCE) as asking:
         address = server.enter_context(served(app, timeout_graceful_shutdown=1))
         with asking.stream("GET", f"{address}/events/stream", params={"last": 0}) as answer:
-            assert next(events(answer))[1]["agent"] == AGENT
+            told = events(answer)  # held, as the answer ends with what reads it
+            assert next(told)[1]["agent"] == AGENT
             assert app.open == 1
             server.close()  # which makes sure that its thread has ended
     assert app.open == 0

@@ -315,8 +315,10 @@ def keys(windows: Windows, url: str) -> None:
         assert not window.messages
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("theme", "width"),
+    [("light", 390), ("dark", 390), ("dark", 768), ("light", 1280), ("dark", 1280), ("light", 1920)],
+)
 def test_every_page(plugin: PromptPlugin, browser: BrowserThread, theme: str, width: int) -> None:  # the fixture
     """Each page is quiet, can be used by everybody, and does not scroll sideways."""
     edits = plugin.acting_as(Actor("joao"))
@@ -340,3 +342,43 @@ def every_page(windows: Windows, url: str, theme: str, width: int) -> None:
         ):
             window.open(url + path)
             window.check()
+        refused_text(window, f"{url}{place}/edit")
+        refused_activation(window, f"{url}{place}/activate?version=1")
+        other_was_faster(window, tab(window.page.context), f"{url}{place}")
+
+
+def refused_text(window: Window, address: str) -> None:
+    """Look at the page that says what is wrong with a text."""
+    page = window.open(address)
+    page.locator(".cm-content").fill(WRONG)
+    page.get_by_label("What changed, and why").fill("Wrong")
+    page.get_by_role("button", name="Save version 3").click()
+    expect(page.get_by_role("alert")).to_contain_text("Your text is below as you typed it")
+    window.check()
+
+
+def refused_activation(window: Window, address: str) -> None:
+    """Look at the page that asks for a reason once more."""
+    page = window.open(address)
+    page.get_by_label("Reason").fill(" ")
+    page.get_by_role("button", name=re.compile("version 1$")).click()
+    expect(page.get_by_text("The reason is kept for good.").first).to_be_visible()
+    window.check()
+
+
+def other_was_faster(window: Window, other: Window, status: str) -> None:
+    """Look at the page after an activation, and at the one that brings two texts together."""
+    page = window.open(f"{status}/edit")
+    theirs = other.open(f"{status}/activate?version=1")
+    theirs.get_by_label("Reason").fill("Back to what it was")
+    theirs.get_by_role("button", name=re.compile("version 1$")).click()
+    expect(theirs.get_by_role("status").first).to_contain_text("Version 1")
+    other.check()
+    page.locator(".cm-content").fill(TEXT + "Be brief.\n")
+    page.get_by_label("What changed, and why").fill("Shorter")
+    page.get_by_role("button", name="Save version 3").click()
+    expect(page.get_by_role("alert")).to_contain_text("while you wrote")
+    window.check()
+    page.get_by_role("button", name="Bring both into my text").click()
+    expect(page.get_by_text("is in the text now")).to_be_visible()
+    window.check()

@@ -186,6 +186,7 @@ def two_tabs(windows: Windows, url: str, scripted: bool) -> None:  # a variant o
         theirs.get_by_label("Reason").fill("We have yeast now")
         theirs.get_by_role("button", name="Activate version 2").click()
         expect(theirs.get_by_role("status").first).to_contain_text("Version 2")
+        expect(theirs.locator("#followed")).to_have_text("It follows.", timeout=60_000)  # read again, with no reload
 
         mine = TEXT.replace("a price", "any price")
         type_text(page, mine, scripted=scripted)

@@ -48,9 +48,12 @@ async function follow() {
     try {
       const answer = await fetch(location.href, { redirect: "error" });
       if (!answer.ok) return;
-      const found = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-follow]");
-      const old = document.querySelector("[data-follow]");
-      if (found && !old.contains(document.activeElement)) old.replaceChildren(...found.childNodes);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const old of document.querySelectorAll("[data-follow]")) {
+        const found = page.getElementById(old.id);
+        const isSame = !found || found.innerHTML === old.innerHTML;
+        if (!isSame && !old.contains(document.activeElement)) old.replaceChildren(...found.childNodes);
+      }
     } catch {
       return;
     }

@@ -29,6 +29,7 @@ You sell flour to bakeries. You are talking to {{customer_name}}.
 Ask for the tax id before you quote a price.
 {{#if vip}}Offer to pass {{contact.name}} on.{{/if}}
 """
+LONG = "n" * 255
 VARIABLES = ["customer_name", "contact.name", "contact.city", "items[].name", "vip?"]
 WRONG = TEXT.replace("customer_name", "custmer_name").replace("tax id", "tax number")
 
@@ -321,14 +322,25 @@ def keys(windows: Windows, url: str) -> None:
     [("light", 390), ("dark", 390), ("dark", 768), ("light", 1280), ("dark", 1280), ("light", 1920)],
 )
 def test_every_page(plugin: PromptPlugin, browser: BrowserThread, theme: str, width: int) -> None:  # the fixture
-    """Each page is quiet, can be used by everybody, and does not scroll sideways."""
+    """Each page is quiet, can be used by everybody, and does not scroll sideways, however long names are."""
     edits = plugin.acting_as(Actor("joao"))
     asyncio.run(
         edits.create("seller", "NEW", WRONG.replace("custmer", "customer"), activate=True, note="Sales say so.")
     )
     asyncio.run(edits.create("seller", "APPROVED", TEXT + "Be brief.\n", activate=True, note="Shorter."))
+    asyncio.run(long_names(plugin))
     with served(plugin, "mounted") as url:
         browser.do(every_page, url, theme, width)
+
+
+async def long_names(plugin: PromptPlugin) -> None:
+    """Have an agent, a status, a person and a reason whose names are as long as they may be, without a blank."""
+    edits = plugin.acting_as(Actor("p" * 255))
+    made = await edits.create(LONG, LONG, "x" * 500, new_agent=True, new_status=True, note="y" * 500)
+    assert made.prompt is not None
+    await edits.activate(LONG, LONG, 1, note="z" * 500)
+    await edits.create(LONG, LONG, "x" * 501, note="y" * 500)
+    await edits.request(LONG, LONG, 2, note="y" * 500)
 
 
 def every_page(windows: Windows, url: str, theme: str, width: int) -> None:
@@ -339,10 +351,20 @@ def every_page(windows: Windows, url: str, theme: str, width: int) -> None:
             *("", "?q=tax", "?q=nothing+of+this", "events", "requests", "requests/1", "fleet", "nothing/of/this"),
             *("events/1", "events?format=nothing", f"{place}/problem", f"{place}?version=1", "requests/1/emergency"),
             *(place, f"{place}/edit", f"{place}/edit?from=1&beside=2", f"{place}/diff/1..2"),
+            *(f"agents/{LONG}/{LONG}", f"agents/{LONG}/{LONG}/edit", f"agents/{LONG}/{LONG}/diff/1..2"),
+            *(
+                f"agents/{LONG}/{LONG}/activate?version=2",
+                f"agents/{LONG}/{LONG}/problem",
+                "requests/2",
+                f"?q={'x' * 90}",
+            ),
             *(f"{place}/activate?version=1", f"{place}/activate?deactivate=yes", "agents/seller/APPROVED/edit"),
         ):
             window.open(url + path)
             window.check()
+        with windows.window("p" * 255, width=width, color_scheme=theme) as other:
+            other.open(url)
+            other.check()
         refused_text(window, f"{url}{place}/edit")
         refused_activation(window, f"{url}{place}/activate?version=1")
         other_was_faster(window, tab(window.page.context), f"{url}{place}")

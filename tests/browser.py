@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,11 +66,21 @@ class Window:
         self.page.goto(address, wait_until="load")
         return self.page
 
-    def check(self) -> None:
-        """Check that everybody can use the page, and that the browser does not complain about it."""
+    def check(self, widths: Sequence[int] = ()) -> None:
+        """Check that everybody can use the page, and that the browser does not complain about it.
+
+        Args:
+            widths: In how many pixels it must not scroll sideways, the first of them the present ones; it is looked at
+                in both themes then.
+        """
         assert not self.messages, self.messages
-        assert not (found := violations(self.page)), f"{self.page.url}: {found}"
-        assert not (wide := overflow(self.page)), f"{self.page.url} scrolls sideways: {wide}"
+        for theme in ("light", "dark") if widths else ("light",):
+            self.page.emulate_media(color_scheme=theme)
+            assert not (found := violations(self.page)), f"{self.page.url}, {theme}: {found}"
+        for width in (*widths[1:], *widths[:1]) or (None,):
+            if width is not None:
+                self.page.set_viewport_size({"width": width, "height": 900})
+            assert not (wide := overflow(self.page)), f"{self.page.url} scrolls sideways: {wide}"
 
 
 def violations(page: Page) -> list[str]:

@@ -10,10 +10,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from automagik_prompts._version import __version__
+from automagik_prompts.api.admission import Admission
 from automagik_prompts.api.document import PROBLEMS, describe
 from automagik_prompts.api.door import Door
 from automagik_prompts.api.guards import Guard, too_large
 from automagik_prompts.api.limits import Limiter
+from automagik_prompts.api.methods import Heads, allowed
 from automagik_prompts.api.present import present_state
 from automagik_prompts.api.problems import ProblemError, problem, problem_of
 from automagik_prompts.api.routes import looking, review, running, writing
@@ -39,10 +41,11 @@ def create_api(plugin: PromptPlugin, identify: Identify) -> ASGIApp:
         description="Prompts of agents: see, change, compare, check, approve and undo.",
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,
+        redirect_slashes=False,
         responses=PROBLEMS,
     )
-    app.state.door = Door(plugin, identify, Limiter(), Feed(plugin))
+    app.state.door = door = Door(plugin, identify, Limiter(), Feed(plugin))
     for module in (looking, writing, review, running):
         app.include_router(module.router, prefix="/api/v1")
     app.add_exception_handler(PromptsError, _refused)
@@ -50,8 +53,8 @@ def create_api(plugin: PromptPlugin, identify: Identify) -> ASGIApp:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
-    describe(app)
-    return Guard(Segments(app))
+    describe(app, "/api/v1/openapi.json")
+    return Guard(Heads(Admission(Segments(app), identify, door.limiter)))
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -79,15 +82,18 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     return problem(422, "invalid-request", "The request is not as the API describes it: see faults.", faults=faults)
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # as above
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        return problem(405, "method-not-allowed", "This cannot be done here.", headers)
+        headers["Allow"] = allowed(request)
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+        return problem(405, "method-not-allowed", f"This cannot be done here: it takes {headers['Allow']}.", headers)
     if error.status_code == 404:
         return problem(404, "not-found", "There is no such resource.", headers)
     if error.status_code == 413:
-        return await _problem(_request, too_large())
+        return await _problem(request, too_large())
     # What remains is a body that is no text.
     return problem(422, "invalid-request", str(error.detail), headers)
 

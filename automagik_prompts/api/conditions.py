@@ -91,6 +91,8 @@ def check_request(if_match: str | None, request: ApprovalRequest) -> None:
 def _number(tag: str | None, kinds: set[str]) -> int:
     if tag is None:
         raise _required()
+    if "," in tag:
+        raise ProblemError(422, "invalid-request", "If-Match takes one tag here: the ETag that reading it gave you.")
     found = _TAG.fullmatch(tag.strip())
     if found is None or (found[1] or "") not in kinds or int(found[2]) > MAX_VERSION:
         raise ProblemError(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
 from automagik_prompts.api.problems import MEDIA_TYPE, Problem
 
@@ -58,8 +60,13 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 """All that may go wrong; `describe` leaves to each operation what may go wrong there."""
 
 
-def describe(app: FastAPI) -> None:
-    """Have an application describe itself exactly."""
+def describe(app: FastAPI, path: str) -> None:
+    """Have an application describe itself exactly.
+
+    Args:
+        app: The application.
+        path: Where the document is.
+    """
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -69,7 +76,13 @@ def describe(app: FastAPI) -> None:
                 _complete(method, operation)
         return plain()
 
+    async def document(request: Request) -> JSONResponse:
+        # An application may be mounted more than once; each time the document says where it was asked for.
+        mount = quote(request.scope.get("root_path", "").rstrip("/"))
+        return JSONResponse({**app.openapi(), **({"servers": [{"url": mount}]} if mount else {})})
+
     app.openapi = openapi  # type: ignore[method-assign]  # this is how FastAPI wants it to be done
+    app.add_route(path, document, include_in_schema=False)
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

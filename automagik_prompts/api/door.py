@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,17 +12,19 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request, Response
 
+from automagik_prompts.api.admission import actor_of
 from automagik_prompts.api.conditions import status_tag
-from automagik_prompts.api.identity import identified
 from automagik_prompts.api.limits import Limiter
 from automagik_prompts.api.models.views import EditView
 from automagik_prompts.api.problems import ProblemError
+from automagik_prompts.api.segments import Number, named
 from automagik_prompts.api.stream import Feed
 from automagik_prompts.domain.edits import Answer, EditResult, RepeatKey
+from automagik_prompts.domain.policy import Actor
 from automagik_prompts.editing.access import repeating
 from automagik_prompts.editing.pages import MAX_PAGE
 from automagik_prompts.editing.service import EditService
-from automagik_prompts.exceptions import InvalidPromptError, PromptsError
+from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.runtime.doors import Identify
 
@@ -57,13 +61,13 @@ class Caller:
     """Who asks, and what does it for them.
 
     Attributes:
-        id: Who they are.
+        actor: Who they are.
         service: Does what they may do.
         door: The API.
         request: What they have sent.
     """
 
-    id: str
+    actor: Actor
     service: EditService
     door: Door
     request: Request
@@ -75,6 +79,7 @@ class Caller:
         *,
         created: bool = False,
         waits: bool = True,
+        wait: float | None = None,
         unless: Callable[[], Awaitable[None]] | None = None,
     ) -> Response:
         """Carry out a write, or give again what it was answered when it was sent with the same key before.
@@ -84,6 +89,7 @@ class Caller:
             write: What to do.
             created: Whether something new comes to be.
             waits: Whether it is what waits where a request for approval does.
+            wait: Seconds to wait until all processes follow, at most.
             unless: Raises where the write rests on something that is not so any more; not asked of a repeated one.
         """
 
@@ -97,8 +103,8 @@ class Caller:
         if key is None:
             if unless is not None:
                 await unless()
-            return _response(answer(await write(self.service)))
-        known = RepeatKey(self.id, key, await self._fingerprint())
+            return _response(answer(await self._followed(await write(self.service), wait)))
+        known = RepeatKey(self.actor.id, key, await self._fingerprint())
         if (before := await self._before(known)) is not None:
             return _response(before, repeated=True)
         try:
@@ -113,7 +119,14 @@ class Caller:
                 raise ProblemError(409, "conflict", "The same write is under way. Send it again.") from None
             raise
         await self.door.tidy()
-        return _response(answer(done))
+        return _response(answer(await self._followed(done, wait)))
+
+    async def _followed(self, done: EditResult, wait: float | None) -> EditResult:
+        """Wait until all processes follow; what is done is said also where the server ends or the client goes."""
+        try:
+            return await self.service.follow(done, wait, is_over=self.request.is_disconnected)
+        except asyncio.CancelledError:
+            return done
 
     async def _before(self, known: RepeatKey) -> Answer | None:
         """Return what a write was answered that is repeated.
@@ -127,7 +140,11 @@ class Caller:
             raise ProblemError(422, "key-reused", error.message) from None
 
     async def _fingerprint(self) -> str:
-        asked = f"{self.request.method} {self.request.url.path}?{self.request.url.query}\n".encode()
+        """Return what tells one write from another: what is done to what, wherever the API is mounted."""
+        route, given = self.request.scope["route"].path, self.request.path_params
+        # A status has one spelling, in whatever case it is asked for.
+        names = [named(value).casefold() if name == "status" else named(value) for name, value in given.items()]
+        asked = json.dumps([self.request.method, route, *names]).encode()
         return hashlib.sha256(asked + await self.request.body()).hexdigest()
 
 
@@ -140,18 +157,24 @@ async def caller(request: Request) -> Caller:
     """Return who asks.
 
     Raises:
-        ProblemError: Nobody is known, or they ask too much.
+        ProblemError: Nobody is known, they ask too much, or for what there is not.
     """
     door: Door = request.app.state.door
-    try:
-        actor = (await identified(request, door.identify)).actor
-    except InvalidPromptError as error:
-        raise ProblemError(401, "not-identified", error.message) from error
-    if (wait := door.limiter.take(actor.id)) > 0:
-        raise ProblemError(
-            429, "too-many", "You ask too much at once. Wait a little.", {"Retry-After": str(max(1, round(wait)))}
-        )
-    return Caller(actor.id, door.plugin.acting_as(actor), door, request)
+    actor = await actor_of(request, door.identify, door.limiter)
+    _check_query(request)
+    return Caller(actor, door.plugin.acting_as(actor), door, request)
+
+
+def _check_query(request: Request) -> None:
+    """Refuse what an address asks for and nobody would answer: a filter that is spelled wrong would show everything.
+
+    Raises:
+        ProblemError: There is such a parameter.
+    """
+    known = [one.alias for one in request.scope["route"].dependant.query_params]
+    if unknown := sorted(set(request.query_params) - set(known)):
+        takes = f"It takes {', '.join(known)}." if known else "It takes none."
+        raise ProblemError(422, "invalid-request", f"There is no parameter {unknown[0]:.40} here. {takes}")
 
 
 Who = Annotated[Caller, Depends(caller)]
@@ -166,4 +189,4 @@ Key = Annotated[
     ),
 ]
 After = Annotated[str | None, Query(description="The `next` of the page before.", max_length=1200)]
-Limit = Annotated[int, Query(description="How many, at most.", ge=1, le=MAX_PAGE)]
+Limit = Annotated[Number, Query(description="How many, at most.", ge=1, le=MAX_PAGE)]

@@ -8,12 +8,11 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from automagik_prompts.api.admission import SAFE
 from automagik_prompts.api.problems import ProblemError, problem
 
 MAX_BODY = 8_000_000
 """Bytes of a body, at most: the longest text with room for its escapes."""
-
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Guard:
@@ -36,7 +35,7 @@ class Guard:
             _check_site(headers)
             if b"%00" in scope.get("raw_path", b"") or b"%00" in scope.get("query_string", b""):
                 raise ProblemError(422, "invalid-request", "No name holds the character NUL.")
-            if scope["method"] not in _SAFE:
+            if scope["method"] not in SAFE:
                 _check_body(headers)
             await self._app(scope, _bounded(receive), send)
         except ProblemError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -10,6 +11,8 @@ from starlette.requests import Request
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.domain.policy import Identity
 from automagik_prompts.runtime.doors import Identify
+
+logger = logging.getLogger("automagik_prompts")
 
 
 async def identified(request: Request, identify: Identify) -> Identity:
@@ -23,6 +26,15 @@ async def identified(request: Request, identify: Identify) -> Identity:
     else:
         found = await run_in_threadpool(identify, request)
     who = await found if inspect.isawaitable(found) else found
-    if not isinstance(who, Identity):  # also what an application returns by mistake lets nobody in
-        raise ProblemError(401, "not-identified", "Nobody is signed in. Sign in, or send a token that is still good.")
-    return who
+    if isinstance(who, Identity):
+        return who
+    if who is not None:  # by mistake; it lets nobody in
+        logger.error(
+            "identify returned a %s, which lets nobody in: it returns Identity(Actor(...)), or None", type(who).__name__
+        )
+    raise ProblemError(
+        401,
+        "not-identified",
+        "Nobody is signed in. Sign in, or send a token that is still good.",
+        {"WWW-Authenticate": "Bearer"},
+    )

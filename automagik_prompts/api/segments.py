@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import unquote
 
 from fastapi import Path
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from automagik_prompts.domain.validation import MAX_NAME_LENGTH, MAX_VERSION
@@ -57,5 +57,27 @@ StatusName = Annotated[
     Path(alias="status", description="The status key, in any case.", min_length=1, max_length=MAX_NAME_LENGTH),
     AfterValidator(named),
 ]
-VersionNumber = Annotated[int, Path(alias="version", description="The version's number.", ge=1, le=MAX_VERSION)]
-RequestNumber = Annotated[int, Path(alias="number", description="The request's number.", ge=1, le=MAX_VERSION)]
+
+
+def _number(given: object) -> object:
+    """Refuse what is read as a number elsewhere: `1.0`, `+1`, `1_0`."""
+    if isinstance(given, str) and not (given.isascii() and given.isdigit()):
+        raise ValueError("it takes a number, such as 7")
+    return given
+
+
+def _flag(given: object) -> object:
+    """Refuse what is read as a boolean elsewhere: `1`, `on`, `yes`."""
+    if isinstance(given, str) and given not in {"true", "false"}:
+        raise ValueError("it takes true or false")
+    return given
+
+
+Number = Annotated[int, BeforeValidator(_number)]
+"""A number in an address."""
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+"""A boolean in an address."""
+
+VersionNumber = Annotated[Number, Path(alias="version", description="The version's number.", ge=1, le=MAX_VERSION)]
+RequestNumber = Annotated[Number, Path(alias="number", description="The request's number.", ge=1, le=MAX_VERSION)]

@@ -63,6 +63,8 @@ class _Application:
 
         async def receive_or_end() -> Message:
             nonlocal is_whole
+            if is_whole and self.ending.is_set():
+                return {"type": "http.disconnect"}
             if not is_whole:
                 message = await receive()
                 is_whole = message["type"] != "http.request" or not message.get("more_body", False)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
+from starlette.requests import Request
+
+from automagik_prompts.api.identity import identified
 from automagik_prompts.api.models.views import EventView
 from automagik_prompts.api.problems import ProblemError
+from automagik_prompts.domain.policy import Actor
 from automagik_prompts.domain.records import Event
 from automagik_prompts.editing.access import feeding
 from automagik_prompts.editing.access.feeding import Horizon
 from automagik_prompts.editing.service import EditService
-from automagik_prompts.exceptions import PromptsError
+from automagik_prompts.exceptions import DatabaseUnavailableError, PromptsError
+from automagik_prompts.runtime.doors import Identify
 
 LOOK = 0.5
 """Seconds between two looks while somebody listens; one look serves all of them."""
@@ -24,8 +31,11 @@ SILENCE = 15.0
 PATIENCE = 3.0
 """Seconds that a stream waits for transactions under way before it begins."""
 
+AGAIN = 1.0
+"""Seconds after which it is asked again who listens: a stream ends with the token, the session or their rights."""
+
 LONGEST = 600.0
-"""Seconds after which a stream ends; who comes back is asked again who they are."""
+"""Seconds after which a stream ends in any case."""
 
 PAGE = 200
 """Events that are read at once."""
@@ -142,42 +152,69 @@ async def read(service: EditService, last: int, until: int, limit: int) -> tuple
     return shown, last
 
 
-async def stream(
-    feed: Feed, service: EditService, last: int, actor: str, gone: Callable[[], Awaitable[bool]]
-) -> AsyncGenerator[str]:
+@dataclass(slots=True)
+class Listener:
+    """Somebody who listens to a stream.
+
+    Attributes:
+        actor: Who they are.
+        service: What they may see.
+        request: What they have sent.
+        identify: Tells who sends that.
+    """
+
+    actor: Actor
+    service: EditService
+    request: Request
+    identify: Identify
+    _asked: float = field(default_factory=time.monotonic)
+
+    async def is_there(self) -> bool:
+        """Return whether they still listen, and are who they were, with the same rights."""
+        if await self.request.is_disconnected():
+            return False
+        if time.monotonic() - self._asked < AGAIN:
+            return True
+        try:
+            is_same = (await identified(self.request, self.identify)).actor == self.actor
+        except ProblemError:
+            return False
+        except DatabaseUnavailableError:
+            return True  # it cannot be known now, and there is nothing to tell either
+        self._asked = time.monotonic()
+        return is_same
+
+
+async def stream(feed: Feed, listener: Listener, last: int) -> AsyncGenerator[str]:
     """Yield the events after one for as long as somebody listens, as text/event-stream; first of all nothing.
 
     Args:
         feed: What knows how far everything is there.
-        service: What the listener may see.
+        listener: Who listens.
         last: The event that they have.
-        actor: Who listens.
-        gone: Whether they have gone.
     """
-    with feed.listening(actor):
+    with feed.listening(listener.actor.id):
         yield ""
-        async for piece in _pieces(feed, service, last, gone):
+        async for piece in _pieces(feed, listener, last):
             yield piece
 
 
-async def _pieces(
-    feed: Feed, service: EditService, last: int, gone: Callable[[], Awaitable[bool]]
-) -> AsyncIterator[str]:
+async def _pieces(feed: Feed, listener: Listener, last: int) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     said = loop.time()
     end = said + LONGEST
     yield f"retry: 2000\nid: {last}\n\n"
-    while loop.time() < end and not await gone():
+    while loop.time() < end and await listener.is_there():
         try:
             until = await feed.settled(LOOK)
             if feed.is_lost(last):
                 return  # who comes back is told
-            events, reached = await read(service, last, until, PAGE) if until > last else ([], last)
+            events, reached = await read(listener.service, last, until, PAGE) if until > last else ([], last)
         except PromptsError:
             events, reached = [], last  # it is tried again; who listens learns nothing new meanwhile
-        for event in events:
-            yield f"id: {event.id}\nevent: {event.action.value}\ndata: {EventView.of(event).model_dump_json()}\n\n"
         if events:
+            # At once: between two pieces nobody would notice that the listener has gone.
+            yield "".join(map(_told, events))
             said = loop.time()
         elif loop.time() - said > SILENCE:
             said = loop.time()
@@ -185,3 +222,7 @@ async def _pieces(
         last = reached
         if not events:
             await asyncio.sleep(LOOK)
+
+
+def _told(event: Event) -> str:
+    return f"id: {event.id}\nevent: {event.action.value}\ndata: {EventView.of(event).model_dump_json()}\n\n"

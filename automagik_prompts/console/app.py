@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from automagik_prompts.api.limits import Limiter
+from automagik_prompts.api.methods import Heads
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.segments import Segments
 from automagik_prompts.console import faults
@@ -62,4 +63,4 @@ def create_console(
         request.scope["app"] = app
         return await faults.fault_page(request, error)
 
-    return Guard(Segments(app), refuse)
+    return Guard(Heads(Segments(app)), refuse)

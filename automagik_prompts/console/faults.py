@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from automagik_prompts.api.methods import allowed
 from automagik_prompts.api.problems import ProblemError, kind_of, told
 from automagik_prompts.console.guard import too_large
 from automagik_prompts.console.visitor import Console, show
@@ -109,9 +110,8 @@ async def of_http(request: Request, error: Exception) -> Response:
     if error.status_code == 413:
         return await fault_page(request, too_large())
     if error.status_code == 405:
-        return await fault_page(
-            request, ProblemError(405, "method-not-allowed", "This cannot be done here.", dict(error.headers or {}))
-        )
+        headers = {"Allow": allowed(request)}
+        return await fault_page(request, ProblemError(405, "method-not-allowed", "This cannot be done here.", headers))
     return await fault_page(request, ProblemError(error.status_code, "not-found", "The address leads nowhere."))
 
 

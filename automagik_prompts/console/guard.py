@@ -12,13 +12,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from automagik_prompts.api.admission import SAFE
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.console.links import own_path
 
 MAX_BODY = 8_000_000
 """Bytes of a form, at most: the longest text with room for its escapes."""
-
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _POLICY = (
     "default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self' 'nonce-{nonce}'; img-src 'self'; "
@@ -60,7 +59,7 @@ class Guard:
                 return
             if b"%00" in scope.get("raw_path", b"") or b"%00" in scope.get("query_string", b""):
                 raise ProblemError(404, "not-found", "No name holds the character NUL.")
-            if scope["method"] not in _SAFE:
+            if scope["method"] not in SAFE:
                 check_site(headers)
                 _check_length(headers)
             await self._app(scope, _bounded(receive), safely)

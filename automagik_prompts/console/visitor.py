@@ -8,9 +8,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from automagik_prompts.api.identity import identified
+from automagik_prompts.api.admission import admitted
 from automagik_prompts.api.limits import Limiter
-from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.console.entrance import Entrance
 from automagik_prompts.console.frame import Frame, bare_frame, frame_of
 from automagik_prompts.console.links import Links, Query
@@ -18,7 +17,7 @@ from automagik_prompts.console.rendering import edition, filled
 from automagik_prompts.domain.policy import Actor, Operation, TextState
 from automagik_prompts.editing.overall.overview import Counts
 from automagik_prompts.editing.service import EditService
-from automagik_prompts.exceptions import InvalidPromptError, NotAllowedError, PromptNotFoundError
+from automagik_prompts.exceptions import NotAllowedError, PromptNotFoundError
 from automagik_prompts.plugin import PromptPlugin
 from automagik_prompts.runtime.doors import Identify
 
@@ -141,14 +140,7 @@ async def visitor(request: Request) -> Visitor:
         ProblemError: Nobody is known, or they ask too much.
     """
     console: Console = request.app.state.console
-    try:
-        actor = (await identified(request, console.identify)).actor
-    except InvalidPromptError as error:
-        raise ProblemError(401, "not-identified", error.message) from error
-    if (wait := console.limiter.take(actor.id)) > 0:
-        raise ProblemError(
-            429, "too-many", "You ask too much at once. Wait a little.", {"Retry-After": str(max(1, round(wait)))}
-        )
+    actor = await admitted(request, console.identify, console.limiter)
     found = Visitor(actor, console.plugin.acting_as(actor), console, request, Links(request))
     request.state.visitor = found
     return found

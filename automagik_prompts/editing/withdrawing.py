@@ -64,16 +64,9 @@ async def withdraw(
     """
     known = await find_agent(database, agent)
     wanted = await find_version(database, known, status, version)
-    instead = await find_version(database, known, status, activate) if activate is not None else None
-    if instead is not None:
-        if instead.content_hash == wanted.content_hash:
-            raise InvalidPromptError(
-                f"Version {instead.version} of {agent}/{wanted.status_key} has the text that is to be withdrawn. Name "
-                "another one to take its place.",
-                agent=agent,
-                status_key=wanted.status_key,
-            )
-        check_servable(instead, known, exposed)
+    instead = await _find_instead(database, known, wanted, activate, exposed) if activate is not None else None
+    if instead is None and (done := await database.run(_is_done, known, wanted)) is not None:
+        return done
 
     async def write(db: Client) -> EditResult:
         locked = await lock_agent(db, known, intent, wanted.status_key)
@@ -154,6 +147,32 @@ def withdrawn_text_error(agent: str, status_key: str) -> InvalidPromptError:
         agent=agent,
         status_key=status_key,
     )
+
+
+async def _find_instead(
+    database: Database, agent: AgentInfo, wanted: Prompt, activate: int, exposed: Collection[str] | None
+) -> Prompt:
+    """Return the version that takes the place of one that is withdrawn."""
+    found = await find_version(database, agent, wanted.status_key, activate)
+    if found.content_hash == wanted.content_hash:
+        raise InvalidPromptError(
+            f"Version {found.version} of {agent.name}/{wanted.status_key} has the text that is to be withdrawn. Name "
+            "another one to take its place.",
+            agent=agent.name,
+            status_key=wanted.status_key,
+        )
+    check_servable(found, agent, exposed)
+    return found
+
+
+async def _is_done(db: Client, agent: AgentInfo, wanted: Prompt) -> EditResult | None:
+    """Return how it stands where a version is withdrawn already: nothing is written then."""
+    same = await repository.get_same_text(db, wanted)
+    if not {one.id for one in same} <= set(await repository.get_withdrawn(db, [agent.id])):
+        return None
+    active = await repository.get_active_prompt(db, agent.id, wanted.status_key)
+    done = result_of(agent, wanted.status_key, replace(wanted, is_withdrawn=True), active, active)
+    return replace(done, hints=("It was withdrawn already: nothing was changed, and no note is kept.",))
 
 
 async def _present(db: Client, agent: AgentInfo, wanted: Prompt) -> tuple[Prompt, list[Prompt]]:

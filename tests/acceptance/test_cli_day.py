@@ -102,6 +102,7 @@ def day(tmp_path: Path, empty_url: str) -> Day:
     return Day(operator)
 
 
+@pytest.mark.parametrize("empty_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.soak)], indirect=True)
 def test_a_day_of_an_operator(day: Day, tmp_path: Path) -> None:
     """See, change, compare, check, move and undo, from an empty database on; each result is what its model says."""
     run = day.run

@@ -51,6 +51,7 @@ def until_seen(operator: Operator, count: int) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.parametrize("empty_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.soak)], indirect=True)
 def test_an_operator_waits_for_the_fleet(operator: Operator, members: list[Child]) -> None:
     """All of them follow; one that is stopped is named, with exit code 3, and is listed as behind."""
     operator.do("create", "stan", "default", "--text", "Be brief.")

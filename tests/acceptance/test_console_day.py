@@ -30,6 +30,7 @@ Ask for the tax id before you quote a price.
 {{#if vip}}Offer to pass {{contact.name}} on.{{/if}}
 """
 LONG = "n" * 255
+BOTH = (1280, 390)
 VARIABLES = ["customer_name", "contact.name", "contact.city", "items[].name", "vip?"]
 WRONG = TEXT.replace("customer_name", "custmer_name").replace("tax id", "tax number")
 
@@ -317,11 +318,8 @@ def keys(windows: Windows, url: str) -> None:
         assert not window.messages
 
 
-@pytest.mark.parametrize(
-    ("theme", "width"),
-    [("light", 390), ("dark", 390), ("dark", 768), ("light", 1280), ("dark", 1280), ("light", 1920)],
-)
-def test_every_page(plugin: PromptPlugin, browser: BrowserThread, theme: str, width: int) -> None:  # the fixture
+@pytest.mark.parametrize("widths", [(390, 320), (1280, 768, 1920)], ids=["narrow", "wide"])
+def test_every_page(plugin: PromptPlugin, browser: BrowserThread, widths: tuple[int, ...]) -> None:
     """Each page is quiet, can be used by everybody, and does not scroll sideways, however long names are."""
     edits = plugin.acting_as(Actor("joao"))
     asyncio.run(
@@ -330,7 +328,7 @@ def test_every_page(plugin: PromptPlugin, browser: BrowserThread, theme: str, wi
     asyncio.run(edits.create("seller", "APPROVED", TEXT + "Be brief.\n", activate=True, note="Shorter."))
     asyncio.run(long_names(plugin))
     with served(plugin, "mounted") as url:
-        browser.do(every_page, url, theme, width)
+        browser.do(every_page, url, widths)
 
 
 async def long_names(plugin: PromptPlugin) -> None:
@@ -343,10 +341,10 @@ async def long_names(plugin: PromptPlugin) -> None:
     await edits.request(LONG, LONG, 2, note="y" * 500)
 
 
-def every_page(windows: Windows, url: str, theme: str, width: int) -> None:
-    """Look at each page."""
+def every_page(windows: Windows, url: str, widths: tuple[int, ...]) -> None:
+    """Look at each page, in both themes and at each width."""
     place = "agents/seller/NEW"
-    with windows.window("ana", width=width, color_scheme=theme) as window:
+    with windows.window("ana", width=widths[0]) as window:
         for path in (
             *("", "?q=tax", "?q=nothing+of+this", "events", "requests", "requests/1", "fleet", "nothing/of/this"),
             *("events/1", "events?format=nothing", f"{place}/problem", f"{place}?version=1", "requests/1/emergency"),
@@ -361,10 +359,10 @@ def every_page(windows: Windows, url: str, theme: str, width: int) -> None:
             *(f"{place}/activate?version=1", f"{place}/activate?deactivate=yes", "agents/seller/APPROVED/edit"),
         ):
             window.open(url + path)
-            window.check()
-        with windows.window("p" * 255, width=width, color_scheme=theme) as other:
+            window.check(widths)
+        with windows.window("p" * 255) as other:
             other.open(url)
-            other.check()
+            other.check(widths)
         refused_text(window, f"{url}{place}/edit")
         refused_activation(window, f"{url}{place}/activate?version=1")
         other_was_faster(window, tab(window.page.context), f"{url}{place}")
@@ -377,7 +375,7 @@ def refused_text(window: Window, address: str) -> None:
     page.get_by_label("What changed, and why").fill("Wrong")
     page.get_by_role("button", name="Save version 3").click()
     expect(page.get_by_role("alert")).to_contain_text("Your text is below as you typed it")
-    window.check()
+    window.check(BOTH)
 
 
 def refused_activation(window: Window, address: str) -> None:
@@ -386,7 +384,7 @@ def refused_activation(window: Window, address: str) -> None:
     page.get_by_label("Reason").fill(" ")
     page.get_by_role("button", name=re.compile("version 1$")).click()
     expect(page.get_by_text("The reason is kept for good.").first).to_be_visible()
-    window.check()
+    window.check(BOTH)
 
 
 def other_was_faster(window: Window, other: Window, status: str) -> None:
@@ -396,12 +394,12 @@ def other_was_faster(window: Window, other: Window, status: str) -> None:
     theirs.get_by_label("Reason").fill("Back to what it was")
     theirs.get_by_role("button", name=re.compile("version 1$")).click()
     expect(theirs.get_by_role("status").first).to_contain_text("Version 1")
-    other.check()
+    other.check(BOTH)
     page.locator(".cm-content").fill(TEXT + "Be brief.\n")
     page.get_by_label("What changed, and why").fill("Shorter")
     page.get_by_role("button", name="Save version 3").click()
     expect(page.get_by_role("alert")).to_contain_text("while you wrote")
-    window.check()
+    window.check(BOTH)
     page.get_by_role("button", name="Bring both into my text").click()
     expect(page.get_by_text("is in the text now")).to_be_visible()
-    window.check()
+    window.check(BOTH)

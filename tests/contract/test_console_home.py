@@ -37,7 +37,7 @@ class Town:
         """Return the statuses that a page shows."""
         page = client.get("", params=query)
         assert page.status_code == 200, page.text
-        return re.findall(r'aria-label="([^"]+?)(?:, primary status)?"><span class="mono">', page.text)
+        return re.findall(r'aria-label="([^"]+?)(?:, primary status)?"><span class="mono name">', page.text)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ async def test_pages_of_many(town: Town, monkeypatch: pytest.MonkeyPatch) -> Non
         seen: list[str] = []
         page = client.get("")
         while True:
-            seen += re.findall(r'aria-label="([^"]+?)(?:, primary status)?"><span class="mono">', page.text)
+            seen += re.findall(r'aria-label="([^"]+?)(?:, primary status)?"><span class="mono name">', page.text)
             more = re.search(r'href="([^"]+)">Next</a>', page.text)
             if more is None:
                 break

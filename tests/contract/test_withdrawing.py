@@ -77,8 +77,10 @@ async def test_the_active_one_is_replaced(database: Database, edits: DatabaseEdi
 
 async def test_it_is_taken_back(database: Database, edits: DatabaseEdits) -> None:
     """A withdrawal can be taken back once; nothing is activated by that."""
-    await edits.withdraw("stan", "NEW", 2)
-    assert (await edits.withdraw("stan", "NEW", 2)).active_version == 3  # said again, it stays so
+    done = await edits.withdraw("stan", "NEW", 2)
+    again = await edits.withdraw("stan", "NEW", 2)  # said again, it stays so
+    assert (again.active_version, again.agent.revision) == (3, done.agent.revision)
+    assert again.hints == ("It was withdrawn already: nothing was changed, and no note is kept.",)
     result = await edits.withdraw("stan", "NEW", 2, undo=True)
     assert result.active_version == 3
     with pytest.raises(InvalidPromptError, match="not withdrawn"):

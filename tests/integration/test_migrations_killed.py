@@ -62,7 +62,16 @@ def killed_at(launcher: Launcher, work: str, at: int, *urls: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("work", ["upgrade", "aerich upgrade"])
+@pytest.mark.parametrize(
+    ("copies", "work"),
+    [
+        ("sqlite", "upgrade"),
+        ("postgres", "upgrade"),
+        ("sqlite", "aerich upgrade"),
+        pytest.param("postgres", "aerich upgrade", marks=pytest.mark.soak),
+    ],
+    indirect=["copies"],
+)
 def test_upgrade_killed_anywhere(copies: Copies, launcher: Launcher, work: str) -> None:
     """Wherever an upgrade of a host's tables dies, the next one ends in the same state as an undisturbed one."""
     host = Host(copies("empty"))
@@ -73,7 +82,16 @@ def test_upgrade_killed_anywhere(copies: Copies, launcher: Launcher, work: str) 
     assert at > 40
 
 
-@pytest.mark.parametrize("work", ["downgrade", "aerich downgrade"])
+@pytest.mark.parametrize(
+    ("copies", "work"),
+    [
+        ("sqlite", "downgrade"),
+        pytest.param("postgres", "downgrade", marks=pytest.mark.soak),
+        pytest.param("sqlite", "aerich downgrade", marks=pytest.mark.soak),
+        ("postgres", "aerich downgrade"),
+    ],
+    indirect=["copies"],
+)
 def test_downgrade_killed_anywhere(copies: Copies, launcher: Launcher, work: str) -> None:
     """Wherever a downgrade dies, the next one ends in the same state as an undisturbed one, and the way up is open."""
     host = Host(copies("empty"))

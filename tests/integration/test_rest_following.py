@@ -58,7 +58,10 @@ class App:
     @property
     def open(self) -> int:
         """How many streams are open."""
-        feed: stream.Feed = self._api._app._app.state.door.feed
+        inner = self._api
+        while not hasattr(inner, "state"):
+            inner = inner._app
+        feed: stream.Feed = inner.state.door.feed
         return feed._open.total()
 
 

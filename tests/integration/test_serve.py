@@ -143,6 +143,41 @@ def test_a_stream_does_not_hold_up_the_end(operator: Operator) -> None:
     assert (code, said) == (0, "")
 
 
+def test_a_stream_ends_with_its_token(operator: Operator) -> None:
+    """Once a token is revoked, whoever listens by it hears no more."""
+    secret = secret_of(operator, "--role", "viewer")
+    with running(operator) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        connection.request("GET", "/api/v1/events/stream", headers={"Authorization": f"Bearer {secret}"})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        operator.do("token", "revoke", "ci")
+        answer.read()  # returns once the server has ended it
+        operator.do("create", "seller", "NEW", "--text", "Buy.")
+        assert server.refuses(secret)
+        connection.close()
+
+
+def test_the_end_while_somebody_waits(operator: Operator) -> None:
+    """Who waits for the processes to follow is told what was done, also where the server ends meanwhile."""
+    secret = secret_of(operator, "--role", "publisher")
+    operator.do("create", "seller", "NEW", "--text", "Buy.")
+    with running(operator) as server, running(operator) as other:
+        wait_until(lambda: len(operator.run("fleet", "--json").json["processes"]) == 2, "both say that they run")
+        other.process.send_signal(signal.SIGSTOP)  # it does not follow
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        headers = {"Authorization": f"Bearer {secret}", "If-Match": "*", "Content-Type": "application/json"}
+        body = json.dumps({"version": 2, "wait": 60})
+        connection.request("POST", "/api/v1/agents/seller/statuses/NEW/activate", body, headers)
+        wait_until(lambda: operator.run("show", "seller", "NEW", "--json").json["version"] == 2, "it is active")
+        code, said = server.end()
+        answer = connection.getresponse()
+        told = json.loads(answer.read())
+        connection.close()
+        other.process.send_signal(signal.SIGCONT)
+    assert (answer.status, told["active_version"], code, said) == (200, 2, 0, "")
+
+
 def test_it_does_not_start(operator: Operator, tmp_path: Path) -> None:
     """Where the port is taken, or the database is not there or not up to date, one line says so, and nothing runs."""
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -17,9 +17,9 @@ LONGEST_WAIT = 60
 
 
 class Body(BaseModel):
-    """Something that the API takes; what it does not know is refused."""
+    """Something that the API takes; what it does not know is refused, and a text is no number."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Reason(Body):
@@ -41,7 +41,8 @@ class Change(Switch):
         None,
         ge=0,
         le=LONGEST_WAIT,
-        description="Seconds to wait until every living process serves it, at most; `followers` says which do not.",
+        description="Seconds to wait until every living process serves it, at most; `followers` says which do not. A "
+        "process says how far it is within 5 seconds.",
     )
 
 

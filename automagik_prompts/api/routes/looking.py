@@ -14,7 +14,7 @@ from automagik_prompts.api.models.bodies import CheckBody, PreviewBody
 from automagik_prompts.api.models.pages import AgentPage, MatchPage, StatusPage, VersionPage
 from automagik_prompts.api.models.texts import CheckView, DiffView, LineView, MatchView, PreviewView
 from automagik_prompts.api.models.views import AgentView, StatusView, VersionText, VersionView
-from automagik_prompts.api.segments import AgentName, StatusName, VersionNumber
+from automagik_prompts.api.segments import AgentName, Flag, Number, StatusName, VersionNumber
 from automagik_prompts.domain.differences import compare
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.validation import MAX_VERSION
@@ -96,8 +96,8 @@ async def diff(
     who: Who,
     agent: AgentName,
     status: StatusName,
-    old: Annotated[int, Query(ge=1, le=MAX_VERSION)],
-    new: Annotated[int, Query(ge=1, le=MAX_VERSION)],
+    old: Annotated[Number, Query(ge=1, le=MAX_VERSION)],
+    new: Annotated[Number, Query(ge=1, le=MAX_VERSION)],
 ) -> DiffView:
     """Return how two versions differ: as a unified diff, and as people read it."""
     unified = await who.service.diff(agent, status, old, new)
@@ -130,8 +130,8 @@ async def search(
     who: Who,
     text: Annotated[str, Query(description="What to look for.", min_length=1, max_length=1000)],
     agent: Annotated[str | None, Query(description="Only this agent.")] = None,
-    every_version: Annotated[bool, Query(description="Whether to look at every version.")] = False,
-    match_case: Annotated[bool, Query(description="Whether upper and lower case are told apart.")] = False,
+    every_version: Annotated[Flag, Query(description="Whether to look at every version.")] = False,
+    match_case: Annotated[Flag, Query(description="Whether upper and lower case are told apart.")] = False,
     after: After = None,
     limit: Limit = 100,
 ) -> MatchPage:

@@ -19,7 +19,7 @@ from automagik_prompts.api.models.views import EditView, EventView, RequestView
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.api.routes.looking import STATUS
 from automagik_prompts.api.routes.writing import WAITS
-from automagik_prompts.api.segments import AgentName, RequestNumber, StatusName
+from automagik_prompts.api.segments import AgentName, Flag, Number, RequestNumber, StatusName
 from automagik_prompts.domain.records import Action
 from automagik_prompts.domain.validation import MAX_VERSION
 
@@ -44,7 +44,7 @@ async def requests(
     who: Who,
     agent: OnlyAgent = None,
     status_key: OnlyStatus = None,
-    waiting: Annotated[bool, Query(description="Only those that something can still become of.")] = True,
+    waiting: Annotated[Flag, Query(description="Only those that something can still become of.")] = True,
     after: After = None,
     limit: Limit = 100,
 ) -> RequestPage:
@@ -120,7 +120,7 @@ async def events(
     action: Annotated[list[Action] | None, Query(description="Only these.")] = None,
     author: Annotated[str | None, Query(description="Only by this person, by name or id.", max_length=255)] = None,
     since: Annotated[datetime | None, Query(description="Only what is not older; with its zone.")] = None,
-    request: Annotated[int | None, Query(ge=1, le=MAX_VERSION, description="Only of this request.")] = None,
+    request: Annotated[Number | None, Query(ge=1, le=MAX_VERSION, description="Only of this request.")] = None,
     after: After = None,
     limit: Limit = 100,
 ) -> EventPage:
@@ -154,7 +154,7 @@ def _in_utc(moment: datetime) -> datetime:
         raise ProblemError(422, "invalid-request", "since is before all time.") from None
 
 
-Last = Annotated[int, Query(ge=0, le=MAX_VERSION, description="The number of the event that you have.")]
+Last = Annotated[Number, Query(ge=0, le=MAX_VERSION, description="The number of the event that you have.")]
 
 
 @router.get("/events/feed", operation_id="readFeed", tags=["events"])
@@ -177,7 +177,7 @@ async def feed(who: Who, last: Last = 0, limit: Limit = 100) -> EventPage:
 )
 async def stream_events(
     who: Who,
-    last: Annotated[int | None, Query(ge=0, le=MAX_VERSION, description="Where to begin; by default now.")] = None,
+    last: Annotated[Number | None, Query(ge=0, le=MAX_VERSION, description="Where to begin; by default now.")] = None,
     last_event_id: Annotated[
         str | None, Header(alias="Last-Event-ID", pattern=r"^\d{1,10}$", description="Where the stream was cut off.")
     ] = None,
@@ -188,7 +188,8 @@ async def stream_events(
         given = await who.door.feed.now()
     else:
         await who.door.feed.follow(given)
-    body = stream.stream(who.door.feed, who.service, given, who.id, who.request.is_disconnected)
+    listener = stream.Listener(who.actor, who.service, who.request, who.door.identify)
+    body = stream.stream(who.door.feed, listener, given)
     await anext(body)  # refused here, while there is still a status to say so
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(body, media_type="text/event-stream", headers=headers)

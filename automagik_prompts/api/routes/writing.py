@@ -114,9 +114,9 @@ async def activate(
     who: Who, agent: AgentName, status: StatusName, body: Activation, key: Key = None, if_match: IfMatch = None
 ) -> EditView:
     """Make a version the active one; every process follows."""
-    revision, given = expected_revision(if_match), body.model_dump()
+    revision, given = expected_revision(if_match), body.model_dump(exclude={"wait"})
     return await who.write(  # type: ignore[return-value]  # as above
-        key, lambda service: service.activate(agent, status, **given, expected_revision=revision)
+        key, lambda service: service.activate(agent, status, **given, expected_revision=revision), wait=body.wait
     )
 
 
@@ -125,9 +125,9 @@ async def rollback(
     who: Who, agent: AgentName, status: StatusName, body: Change, key: Key = None, if_match: IfMatch = None
 ) -> EditView:
     """Go back to the version that was active before."""
-    revision, given = expected_revision(if_match), body.model_dump()
+    revision, given = expected_revision(if_match), body.model_dump(exclude={"wait"})
     return await who.write(  # type: ignore[return-value]  # as above
-        key, lambda service: service.rollback(agent, status, **given, expected_revision=revision)
+        key, lambda service: service.rollback(agent, status, **given, expected_revision=revision), wait=body.wait
     )
 
 
@@ -136,9 +136,9 @@ async def deactivate(
     who: Who, agent: AgentName, status: StatusName, body: Change, key: Key = None, if_match: IfMatch = None
 ) -> EditView:
     """Leave a status without an active version of its own."""
-    revision, given = expected_revision(if_match), body.model_dump()
+    revision, given = expected_revision(if_match), body.model_dump(exclude={"wait"})
     return await who.write(  # type: ignore[return-value]  # as above
-        key, lambda service: service.deactivate(agent, status, **given, expected_revision=revision)
+        key, lambda service: service.deactivate(agent, status, **given, expected_revision=revision), wait=body.wait
     )
 
 

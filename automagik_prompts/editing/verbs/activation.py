@@ -76,7 +76,7 @@ class ActivationVerbs(RunningVerbs):
         done = await self._switch(
             lambda database: commands.activate(database, agent, status_key, version, exposed=exposed, intent=intent)
         )
-        return await self._follow(done, wait)
+        return await self.follow(done, wait)
 
     @takes(Operation.ROLLBACK)
     async def rollback(
@@ -125,7 +125,7 @@ class ActivationVerbs(RunningVerbs):
         done = await self._switch(
             lambda database: commands.rollback(database, agent, status_key, exposed=exposed, intent=intent)
         )
-        return await self._follow(done, wait)
+        return await self.follow(done, wait)
 
     @takes(Operation.DEACTIVATE)
     async def deactivate(
@@ -172,7 +172,7 @@ class ActivationVerbs(RunningVerbs):
             lambda database: seeing.target(database, agent, status_key, None),
         )
         done = await self._switch(lambda database: commands.deactivate(database, agent, status_key, intent=intent))
-        return await self._follow(done, wait)
+        return await self.follow(done, wait)
 
     @takes(Operation.WITHDRAW)
     async def withdraw(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -87,8 +87,19 @@ class RunningVerbs(Verbs):
         found = await self._read(lambda database: usages.usage(database, [one.id for one in versions])) or {}
         return {(one.status_key, one.version): found.get(one.id, NEVER) for one in versions}
 
-    async def _follow(self, done: EditResult, wait: float | None) -> EditResult:
-        """Wait until every living process serves what an edit has made active, and say which ones do not in time."""
+    async def follow(
+        self, done: EditResult, wait: float | None, *, is_over: Callable[[], Awaitable[bool]] | None = None
+    ) -> EditResult:
+        """Wait until every living process serves what an edit has made active, and say which ones do not in time.
+
+        Args:
+            done: What was done.
+            wait: Seconds to wait, at most; `None` for not at all.
+            is_over: Says whether nobody waits any more.
+
+        Returns:
+            The same, with `followers`, unless nobody waits or it waits for approval.
+        """
         if wait is None or done.is_waiting:
             return done
         key, until = PromptKey(done.agent.name, done.status_key), time.monotonic() + wait
@@ -99,7 +110,7 @@ class RunningVerbs(Verbs):
                 # It is done. Whoever may activate may not be allowed to read that, or the connection is lost by now.
                 return replace(done, followers=Followers(*key, done.active_version, (), error=error.message))
             left = until - time.monotonic()
-            if not found.late or left <= 0:
+            if not found.late or left <= 0 or (is_over is not None and await is_over()):
                 return replace(done, followers=found)
             await asyncio.sleep(min(LOOK_AGAIN, left))
 

@@ -6,7 +6,8 @@ MINUTES ?= 5
 BENCH = .venv-bench
 
 # What shows whether the package gets on with other libraries and interpreters: fast, and on SQLite only.
-SUITES = tests/unit tests/integration tests/acceptance/test_readme.py -k "(unit or agent or readme) and not postgres"
+SUITES = tests/unit tests/integration tests/acceptance/test_readme.py tests/contract/test_rest_http.py \
+	  tests/contract/test_console.py -k "(unit or agent or readme or contract) and not postgres"
 
 .PHONY: help demo test test-lowest test-pythons check docs editor screenshots soak soak-tests bench format clean
 

@@ -198,8 +198,8 @@ async def save_draft(
     return DraftView.of(found)
 
 
-@router.delete(f"{STATUS}/draft", status_code=204, operation_id="discardDraft", tags=["drafts"])
-async def discard_draft(who: Who, agent: AgentName, status: StatusName, if_match: IfMatch = None) -> None:
+@router.delete(f"{STATUS}/draft", status_code=204, operation_id="discardDraft", tags=["drafts"], response_class=Response)
+async def discard_draft(who: Who, agent: AgentName, status: StatusName, if_match: IfMatch = None) -> Response:
     """Delete one's own draft; its text is lost."""
     if if_match != "*":
         counter = expected_counter(if_match, None)
@@ -207,3 +207,4 @@ async def discard_draft(who: Who, agent: AgentName, status: StatusName, if_match
         if found is None or found.counter != counter:
             raise ProblemError(412, "conflict", "The draft was saved or discarded since. Look at it and decide again.")
     await who.service.discard_draft(agent, status)
+    return Response(status_code=204)

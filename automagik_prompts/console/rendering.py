@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -63,7 +64,7 @@ def environment() -> Environment:
         brief=words.brief,
         beginning=words.beginning,
     )
-    made.filters.update(asks=asks, deed=deed, origin=origin)
+    made.filters.update(asks=asks, deed=deed, origin=origin, quoted=quote)
     made.globals.update(plural=words.plural)
     return made
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from automagik_prompts.domain.policy import ALLOW, SWITCHES, Actor, Decision, Operation, TextState, deny
 from automagik_prompts.domain.text import closest
 from automagik_prompts.exceptions import ConfigurationError
@@ -64,7 +66,7 @@ class Roles:
         words += "".join(no_such_role(role) for role in mine if role not in ROLES)
         if operation in SWITCHES and any(Operation.REQUEST in ROLES.get(role, ()) for role in mine):
             version = f" {after.version}" if after is not None and after.version is not None else " VERSION"
-            words += f" It can be requested: automagik-prompts request {agent} {status_key}"
+            words += f" It can be requested: automagik-prompts request {quote(agent)} {quote(status_key)}"
             words += " --deactivate" if operation is Operation.DEACTIVATE else version
         return deny(words)
 

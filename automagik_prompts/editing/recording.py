@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from shlex import quote
 from typing import Any
 
 from automagik_prompts.domain.edits import EditResult, Intent
@@ -117,7 +118,7 @@ async def set_active(
 
 def withdrawn_error(agent: str, prompt: Prompt) -> InvalidPromptError:
     """Return what to do about a version that is withdrawn."""
-    where = f"{agent} {prompt.status_key} {prompt.version}"
+    where = f"{quote(agent)} {quote(prompt.status_key)} {prompt.version}"
     return InvalidPromptError(
         f"Version {prompt.version} of {agent}/{prompt.status_key} is withdrawn. Use another one, or take that back: "
         f"automagik-prompts withdraw {where} --undo",

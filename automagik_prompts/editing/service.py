@@ -6,6 +6,7 @@ The plugin, the command line and every other front door inherit or use it, so th
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from automagik_prompts.declaring.declared import DeclaredAgent
@@ -124,7 +125,7 @@ class EditService(
                 await self._announce(item.request)
         if undecided := [item for item in done if item.outcome == "undecided"]:
             names = ", ".join(f"{item.agent}/{item.status_key}" for item in undecided)
-            first = f"{undecided[0].agent} {undecided[0].status_key}"
+            first = f"{quote(undecided[0].agent)} {quote(undecided[0].status_key)}"
             raise DriftError(
                 f"{names}: a person's version is active, and the code has changed since. All else was written. Keep "
                 f"the person's version (automagik-prompts keep {first}), activate the code's, or write one that has "

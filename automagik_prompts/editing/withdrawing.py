@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from shlex import quote
 
 from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent
 from automagik_prompts.domain.keys import Status
@@ -76,7 +77,8 @@ async def withdraw(
             same = "" if active.version == version else f", which has the same text as version {version},"
             raise InvalidPromptError(
                 f"Version {active.version} of {agent}/{wanted.status_key}{same} is active. Say which one takes its "
-                f"place: --activate N (activate=N); automagik-prompts history {agent} {wanted.status_key} lists them.",
+                f"place: --activate N (activate=N); automagik-prompts history "
+                f"{quote(known.name)} {quote(wanted.status_key)} lists them.",
                 agent=agent,
                 status_key=wanted.status_key,
             )
@@ -142,8 +144,8 @@ async def is_text_withdrawn(db: Client, agent: AgentInfo, status_key: str, text:
 def withdrawn_text_error(agent: str, status_key: str) -> InvalidPromptError:
     """Return what to do about a new text that is withdrawn."""
     return InvalidPromptError(
-        f"This text is withdrawn for {agent}/{status_key}, so it cannot be activated. Write another one, or "
-        f"take the withdrawal back: automagik-prompts history {agent} {status_key} says of which version.",
+        f"This text is withdrawn for {agent}/{status_key}, so it cannot be activated. Write another one, or take "
+        f"the withdrawal back: automagik-prompts history {quote(agent)} {quote(status_key)} says of which version.",
         agent=agent,
         status_key=status_key,
     )

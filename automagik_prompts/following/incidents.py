@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.domain.keys import SpellingClash
@@ -103,7 +104,8 @@ class IncidentLog:
             return
         logger.error(
             "%s/%s: version %s is active but cannot be served: %s Run: automagik-prompts rollback %s %s",
-            *(prompt.agent, prompt.status_key, prompt.version, problem.reason, prompt.agent, prompt.status_key),
+            *(prompt.agent, prompt.status_key, prompt.version, problem.reason),
+            *map(quote, (prompt.agent, prompt.status_key)),
         )
         await self.record(prompt.agent, prompt.status_key, prompt.prompt_id, prompt.version, problem.reason)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from shlex import quote
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.keys import PromptKey, SpellingClash
@@ -122,17 +123,18 @@ class CodeWriter:
             raise DatabaseUnavailableError("It took too long; it is tried again.") from None
         self.clashes = tuple(item.clash for item in done if item.clash is not None)
         for item in done:
+            names = quote(item.agent), quote(item.status_key)
             if item.outcome == "drift":
                 logger.warning(
                     "%s/%s: the code's text is version %s but was not activated, because a person decided otherwise. "
                     "Compare and activate it with: automagik-prompts activate %s %s %s",
-                    *(item.agent, item.status_key, item.version, item.agent, item.status_key, item.version),
+                    *(item.agent, item.status_key, item.version, *names, item.version),
                 )
             elif item.replaced is not None:
                 logger.warning(
                     "%s/%s: the code's text is version %s and took the place of version %s, by a person, as the code "
                     "wants it. Go back with: automagik-prompts rollback %s %s",
-                    *(item.agent, item.status_key, item.version, item.replaced, item.agent, item.status_key),
+                    *(item.agent, item.status_key, item.version, item.replaced, *names),
                 )
             elif item.outcome == "requested" and item.request is not None:
                 logger.warning(
@@ -146,7 +148,7 @@ class CodeWriter:
                 logger.warning(
                     "%s/%s: the code's text is version %s but was not activated, because its text is withdrawn. "
                     "Change the code, or take that back with: automagik-prompts withdraw %s %s %s --undo",
-                    *(item.agent, item.status_key, item.version, item.agent, item.status_key, item.version),
+                    *(item.agent, item.status_key, item.version, *names, item.version),
                 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from automagik_prompts.agent import plugins
@@ -55,7 +56,7 @@ class Reports:
         logger.error(
             "%s/%s: version %s could not be rendered, the code's text is served: %s "
             "Run: automagik-prompts rollback %s %s",
-            *(prompt.agent, prompt.status_key, prompt.version, error, prompt.agent, prompt.status_key),
+            *(prompt.agent, prompt.status_key, prompt.version, error, quote(prompt.agent), quote(prompt.status_key)),
         )
         worker = self._life.worker
         if worker is not None and prompt.prompt_id is not None:

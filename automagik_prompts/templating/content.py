@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from shlex import quote
 
 from automagik_prompts.domain.text import content_hash
 from automagik_prompts.domain.validation import check_format, check_text
@@ -44,7 +45,8 @@ class PromptContent:
             raise InvalidPromptError(
                 f"The text of version {version} of {agent}/{status_key} was changed in place: its hash is not the one "
                 "that it was written with. Put it back, or keep it as a new version (automagik-prompts copy "
-                f"{agent} {status_key} {agent} {status_key} --version {version} --activate).",
+                f"{quote(agent)} {quote(status_key)} {quote(agent)} {quote(status_key)} --version {version} "
+                "--activate).",
                 agent=agent,
                 status_key=status_key,
             )

@@ -30,6 +30,14 @@ from tests.tampering import tamper
 Trial = Callable[["Case"], None]
 TRIALS: list[tuple[str, Trial]] = []
 
+AGENT, STATUS = """it's "Big" $agent""", "not registered"
+"""Names that a shell would take apart."""
+
+NAMES = {"ann": AGENT, "NEW": STATUS}
+"""What stands for them in the lines below."""
+
+WORD = r"""(?:'[^']*'|"[^"]*"|[^\s'";,).])+"""
+
 
 class Case:
     """A person with a database of one agent, who reads what is said and does it.
@@ -55,7 +63,7 @@ class Case:
                 patch.setenv(name, value)
             patch.syspath_prepend(self.operator.environment["PYTHONPATH"])
             try:
-                done = run(list(arguments))
+                done = run([NAMES.get(word, word) for word in arguments])
             finally:
                 sys.path[:] = path
                 for name in {*sys.modules} - loaded:
@@ -74,7 +82,7 @@ class Case:
 
     def follow(self, command: str, by: str = "ana", code: int = 0, **filled: str) -> str:
         """Run the command that was named, as it stands there, with what a person has to fill in."""
-        pattern = re.escape(command).replace(r"\{\}", r"[^\s.;,)\"]+").replace("%s", r"\S+")
+        pattern = re.escape(command).replace(r"\{\}", WORD).replace("%s", WORD)
         found = re.search(f"automagik-prompts ({pattern})", re.sub(r"\s+", " ", self.said))
         assert found is not None, f"{command!r} is not named: {self.said}"
         words = [filled.get(word, word) for word in shlex.split(found[1])]
@@ -94,7 +102,11 @@ class Case:
 
     def code(self, *lines: str) -> None:
         """Have a module with prompts, which the commands find by a setting."""
-        (self.folder / "other.py").write_text("\n".join(["from automagik_prompts import prompt, prompts", *lines]))
+        (self.folder / "other.py").write_text(
+            "\n".join(
+                ["from automagik_prompts import prompt, prompts", f"AGENT, STATUS = {AGENT!r}, {STATUS!r}", *lines]
+            )
+        )
         self.operator.environment["AUTOMAGIK_PROMPTS_MODULES"] = "other"
 
     def command_of(self, kind: str, *arguments: str) -> None:
@@ -105,7 +117,7 @@ class Case:
     def serve(self, text: str) -> None:
         """Let a process start whose code has a text, and keep what it logs."""
         code, said = Registry(), list[str]()
-        code.declare("ann", {"NEW": text}, where="here")
+        code.declare(AGENT, {STATUS: text}, where="here")
         handler = logging.Handler()
         handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]  # all that it does
         logging.getLogger("automagik_prompts").addHandler(handler)
@@ -159,7 +171,7 @@ def _nothing_before(case: Case) -> None:
 @tries("activate {} {} {}")
 def _protected(case: Case) -> None:
     """What takes the place of a withdrawn version needs approval."""
-    case.code("prompt('code', agent='ann', status_key='NEW', protected=True)")
+    case.code("prompt('code', agent=AGENT, status_key=STATUS, protected=True)")
     case.do("sync")
     case.do("create ann NEW --text better")
     case.do("withdraw ann NEW 1 --activate 2 --note wrong", code=1)
@@ -172,7 +184,7 @@ def _protected(case: Case) -> None:
 def _unknown_status(case: Case) -> None:
     """A status is not in code."""
     case.start("one")
-    case.code("prompt('code', agent='ann', status_key='OTHER')")
+    case.code("prompt('code', agent=AGENT, status_key='OTHER')")
     case.do("doctor")
     assert "unknown-status" in case.follow("check")
 
@@ -231,13 +243,13 @@ def _no_such_request(case: Case) -> None:
 @tries("requests --show {}")
 def _code_waits(case: Case) -> None:
     """The code's new text waits for approval."""
-    case.code("prompt('code', agent='ann', status_key='NEW', protected=True, approve_code=True)")
+    case.code("prompt('code', agent=AGENT, status_key=STATUS, protected=True, approve_code=True)")
     case.do("sync")
     case.do("approve 1", by="bea")
-    case.code("prompt('changed', agent='ann', status_key='NEW', protected=True, approve_code=True)")
+    case.code("prompt('changed', agent=AGENT, status_key=STATUS, protected=True, approve_code=True)")
     case.do("sync")
     case.command_of("waiting")
-    assert "ann/NEW" in case.follow("requests --show {}")
+    assert f"{AGENT}/{STATUS}" in case.follow("requests --show {}")
     case.do("approve 2", by="bea")
     assert "waiting" not in case.do("check")
 
@@ -260,10 +272,10 @@ def _drift_decided(case: Case) -> None:
 
 
 def _drift(case: Case) -> None:
-    case.code("prompt('code', agent='ann', status_key='NEW')")
+    case.code("prompt('code', agent=AGENT, status_key=STATUS)")
     case.do("sync")
     case.do("create ann NEW --text mine --activate")
-    case.code("prompt('code, changed', agent='ann', status_key='NEW')")
+    case.code("prompt('code, changed', agent=AGENT, status_key=STATUS)")
     case.do("sync")
 
 
@@ -294,7 +306,7 @@ def _file_differs(case: Case) -> None:
     """A file is not what the database has."""
     case.start("one")
     case.do("export files")
-    path = case.folder / "files" / "ann" / "NEW.md"
+    (path,) = (case.folder / "files").rglob("*.md")
     path.write_text(path.read_text().replace("one", "two"))
     case.command_of("file-differs", "--files", "files")
     assert "Would" in case.follow("import --dry-run --activate DIR", DIR="files") or "would" in case.said
@@ -317,9 +329,9 @@ def _alike(case: Case) -> None:
     """Two statuses differ in case only."""
     case.start("one")
     case.do("create ann OTHER --text two --new-status")
-    case.sql("UPDATE prompts SET status_key = 'new' WHERE status_key = 'OTHER'")
+    case.sql("UPDATE prompts SET status_key = 'NOT REGISTERED' WHERE status_key = 'OTHER'")
     case.command_of("alike")
-    assert "new" in case.follow("list {}")
+    assert "NOT REGISTERED" in case.follow("list {}")
 
 
 @tries("migrate-legacy --dry-run")
@@ -395,7 +407,7 @@ def _not_there(case: Case) -> None:
     """An agent is in code only."""
     case.do("upgrade")
     assert "automagik-prompts sync" in case.do("list")
-    case.code("prompt('code', agent='ann', status_key='NEW')")
+    case.code("prompt('code', agent=AGENT, status_key=STATUS)")
     case.do("show ann NEW", code=1)
     case.follow("sync")
     case.do("show ann NEW")

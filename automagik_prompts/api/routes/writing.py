@@ -198,7 +198,9 @@ async def save_draft(
     return DraftView.of(found)
 
 
-@router.delete(f"{STATUS}/draft", status_code=204, operation_id="discardDraft", tags=["drafts"], response_class=Response)
+@router.delete(
+    f"{STATUS}/draft", status_code=204, operation_id="discardDraft", tags=["drafts"], response_class=Response
+)
 async def discard_draft(who: Who, agent: AgentName, status: StatusName, if_match: IfMatch = None) -> Response:
     """Delete one's own draft; its text is lost."""
     if if_match != "*":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from fnmatch import fnmatchcase
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -248,7 +249,7 @@ async def find_version(
         what = "no version from code" if code else "no active version"
         key = await queries.find_key(database, agent, status)
         raise PromptNotFoundError(
-            f"{key} has {what}. See: automagik-prompts history {key.agent} {key.status_key}",
+            f"{key} has {what}. See: automagik-prompts history {quote(key.agent)} {quote(key.status_key)}",
             agent=key.agent,
             status_key=key.status_key,
         )

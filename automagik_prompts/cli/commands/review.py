@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -261,7 +262,9 @@ def comment(
     if session.json:
         print_json(EditOutput.of(done))
         return
-    print_line(f"{done.agent.name}/{done.status_key}: it is kept. See: automagik-prompts events {done.agent.name}")
+    print_line(
+        f"{done.agent.name}/{done.status_key}: it is kept. See: automagik-prompts events {quote(done.agent.name)}"
+    )
 
 
 def _tell(session: Session, done: EditResult) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from shlex import quote
 
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import EditResult, Intent, RestorePlan, RestoreStep
@@ -40,7 +41,8 @@ async def plan_restore(
         later = await repository.get_agents_added_since(db, as_of)
         if one is not None and one.id in later:
             raise PromptNotFoundError(
-                f"The agent {one.name!r} was not there yet at {shown(as_of)}. See: automagik-prompts events {one.name}",
+                f"The agent {one.name!r} was not there yet at {shown(as_of)}. See: "
+                f"automagik-prompts events {quote(one.name)}",
                 agent=one.name,
             )
         was = await repository.get_active_at(db, as_of, only)

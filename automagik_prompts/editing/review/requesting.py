@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from shlex import quote
 
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent
@@ -237,8 +238,8 @@ async def _waiting(
     if found.state is RequestState.LAPSED:
         raise InvalidPromptError(
             f"Request {found.id}, to {found.what}, has lapsed: another version was activated since, or the version is "
-            f"not there any more. Look at the present state and ask again: automagik-prompts request {found.agent} "
-            f"{found.status_key} {found.version or ''}".rstrip(),
+            f"not there any more. Look at the present state and ask again: automagik-prompts request "
+            f"{quote(found.agent)} {quote(found.status_key)} {found.version or ''}".rstrip(),
             agent=found.agent,
             status_key=found.status_key,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from shlex import quote
 
 from automagik_prompts.domain.edits import EditResult, Intent
 from automagik_prompts.domain.policy import Operation
@@ -206,8 +207,8 @@ def refuse_unapproved(agent: AgentInfo, status_key: str, version: int, intent: I
         return
     raise InvalidPromptError(
         f"{agent.name}/{status_key} changes only with approval. Have version {version} activated first: "
-        f"automagik-prompts activate {agent.name} {status_key} {version}. Then do this; where it cannot wait, say so: "
-        "--emergency (emergency=True).",
+        f"automagik-prompts activate {quote(agent.name)} {quote(status_key)} {version}. Then do this; where it cannot "
+        "wait, say so: --emergency (emergency=True).",
         agent=agent.name,
         status_key=status_key,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from shlex import quote
 from types import MappingProxyType
 
 from automagik_prompts.declaring.declared import DeclaredAgent
@@ -197,7 +198,9 @@ def nothing_served(
     if is_left_out:
         hint = "This process follows the agents of its code and those that the setting only names: add it there."
     elif is_known:
-        hint = f"The agent has no active version. Activate one: automagik-prompts activate {agent} STATUS VERSION"
+        hint = (
+            f"The agent has no active version. Activate one: automagik-prompts activate {quote(agent)} STATUS VERSION"
+        )
     elif known:
         close = closest(agent, known)
         hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""

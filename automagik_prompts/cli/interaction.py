@@ -90,7 +90,7 @@ class Editor:
         """Open the editor, wait for it, and return the text.
 
         Most editors end a file with a line break. Where the text had none before, a single one is taken for the
-        editor's and left out.
+        editor's and left out. Some end each line with CR LF; where the text had no CR before, it gets none.
 
         Raises:
             ConfigurationError: The editor cannot be started or fails.
@@ -109,6 +109,8 @@ class Editor:
             raise ConfigurationError("The editor has removed the file with the text. Nothing was done.") from error
         except UnicodeDecodeError as error:
             raise ConfigurationError(f"The editor saved {self.path} in another encoding. Save it as UTF-8.") from error
+        if "\r" not in self._began:
+            text = text.replace("\r\n", "\n")
         text = self._without_help(text)
         if not self._began.endswith("\n") and text.endswith("\n") and not text.endswith("\n\n"):
             text = text.removesuffix("\n").removesuffix("\r")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from automagik_prompts.cli.completion import complete_agents, complete_statuses, complete_versions
+from automagik_prompts.cli.moments import seconds
 
 
 class TextFormat(StrEnum):
@@ -83,6 +84,7 @@ Wait = Annotated[
         metavar="[SECONDS]",
         min=0,
         max=3600,
+        callback=seconds,
         help="Wait until every living process serves it, 30 s by default; exit code 3 if one does not in time.",
         show_default=False,
     ),

@@ -8,7 +8,7 @@ from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.served import Gap
 from automagik_prompts.domain.summaries import Preview
 from automagik_prompts.domain.validation import Format
-from automagik_prompts.editing.finding import find_agent, find_target, find_version
+from automagik_prompts.editing.finding import find_agent, find_status, find_target, find_version
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -40,19 +40,19 @@ async def preview(
     known = await find_agent(database, agent)
     if text is None:
         if version is None:
-            target = await find_target(database, agent, status, statuses=statuses)
-            found = await database.run(repository.get_active_prompt, known.id, target.status_key)
+            key = await find_status(database, known, status)
+            found = await database.run(repository.get_active_prompt, known.id, key)
             if found is None:
                 raise PromptNotFoundError(
-                    f"{known.name}/{target.status_key} has no active version. Say which one to fill: --version N.",
+                    f"{known.name}/{key} has no active version. Say which one to fill: --version N (version=N).",
                     agent=known.name,
-                    status_key=target.status_key,
+                    status_key=key,
                 )
         else:
             found = await find_version(database, known, status, version)
         content, status_key, number = PromptContent(found.prompt_text, found.format), found.status_key, found.version
     else:
-        status_key = (await find_target(database, agent, status, statuses=statuses)).status_key
+        status_key = (await find_target(database, agent, status, new_status=True, statuses=statuses)).status_key
         content, number = PromptContent(text, format), None
     names = known.variables if exposed is None else exposed
     template = content.validate(names, agent=known.name, status_key=status_key)

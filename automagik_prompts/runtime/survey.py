@@ -55,6 +55,7 @@ class Survey:
     Attributes:
         agents: How many agents have something to serve.
         problems: The active versions that cannot be served here, and the statuses that the code spells otherwise.
+        idle: The agents of which no version is active and which no code here declares: nothing stands in for them.
         unknown: The statuses that only the database has, of agents that the code declares.
         declared: The agents of the code whose texts use variables.
         others: The agents besides whose texts use some.
@@ -62,6 +63,7 @@ class Survey:
 
     agents: int = 0
     problems: Kind = field(default_factory=Kind)
+    idle: Kind = field(default_factory=Kind)
     unknown: Kind = field(default_factory=Kind)
     declared: Kind = field(default_factory=Kind)
     others: Kind = field(default_factory=Kind)
@@ -105,6 +107,9 @@ def _look_at(found: Survey, registry: Registry, state: AgentState) -> None:
     name, declared = state.info.name, registry.agents.get(state.info.name)
     texts = compile_agent(name, declared, pack(state), Source.DATABASE)
     found.agents += bool(texts.chosen)
+    # An application's own agents, which never had a prompt, have no revision.
+    if declared is None and not texts.chosen and state.info.revision > 0:
+        found.idle.add(name)
     for fault in texts.faults:
         found.problems.add(f"{name}/{fault.prompt.status_key}, version {fault.prompt.version}: {fault.reason}")
     if declared is not None:

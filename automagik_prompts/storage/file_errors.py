@@ -47,4 +47,10 @@ def unopenable(path: Path, words: str = "unable to open database file") -> Datab
         return DatabaseUnavailableError(
             f"The database file {path} may not be read by this user. Let it be read; or name another file by {_BY}."
         )
+    if path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK):
+        # Who ends in order leaves no such file behind; reading one takes a file of its own beside it.
+        return DatabaseUnavailableError(
+            f"The database file {path} cannot be read: changes that are not in it yet stand in {path.name}-wal, and "
+            "reading those takes the right to write to its folder. Let this user write there, or look as one who may."
+        )
     return DatabaseUnavailableError(f"The database file {path} cannot be opened ({words}). {_NAME}.")

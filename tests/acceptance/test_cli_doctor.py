@@ -263,3 +263,29 @@ def test_doctor_and_upgrade_agree_on_a_locked_file(patient: Patient) -> None:
     with locked(patient.path):
         assert "is locked by another program" in agrees(patient)[-2]["message"]
     agrees(patient)
+
+
+def test_an_agent_of_which_nothing_is_active(patient: Patient) -> None:
+    """It is told where no code stands in for it; `check` names what to do, and with that all is well."""
+    patient.operator.do("deactivate", "ann", "NEW")
+    said = patient.run("doctor").out
+    assert "no version is active, and no code stands in: ann. See: automagik-prompts check" in " ".join(said.split())
+    patient.operator.do("activate", "ann", "NEW", "1")
+    assert "no version is active" not in patient.run("doctor").out
+
+
+def test_changes_beside_a_file_that_may_only_be_read(patient: Patient) -> None:
+    """What keeps it from being read is the folder, and that is said."""
+    with closing(sqlite3.connect(patient.path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute("UPDATE agents SET updated_at = '2026-01-01 00:00:00+00:00'")
+        connection.commit()
+        kept = {name: Path(f"{patient.path}{name}").read_bytes() for name in ("", "-wal")}
+    for name, content in kept.items():
+        Path(f"{patient.path}{name}").write_bytes(content)
+    assert kept["-wal"]
+    patient.path.parent.chmod(0o555)
+    patient.powerless = True
+    looked = patient.run("list")
+    assert (looked.code, "stand in prompts.db-wal, and reading those takes the right" in looked.err) == (1, True)

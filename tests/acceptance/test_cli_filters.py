@@ -61,7 +61,12 @@ def test_list(operator: Operator, arguments: str, found: list[str]) -> None:
     done = operator.run("list", *arguments.split(), "--json")
     assert [f"{line['agent']}/{line['status_key']}" for line in done.json["statuses"]] == found
     if not found:
-        assert operator.do("list", *arguments.split()) == "None of 8 statuses is so.\n"
+        assert operator.do("list", *arguments.split()) == "None of 4 statuses is so.\n"
+
+
+def test_a_pattern_that_fits_nothing(operator: Operator) -> None:
+    """It is told as such, and not as what there is none of."""
+    assert operator.do("list", "sup?ort", "--drift") == "No agent fits 'sup?ort'.\n"
 
 
 def test_events(operator: Operator) -> None:

@@ -48,6 +48,28 @@ def test_what_is_missing_is_named(operator: Operator) -> None:
     assert (shown.json["version"], shown.json["missing"], shown.json["variables"]) == (3, ["name"], ["name"])
 
 
+def test_what_a_value_does_not_do(operator: Operator, tmp_path: Path) -> None:
+    """A name that the text does not use, and a word that counts as true, are told; a list is said to take a file."""
+    done = operator.run(
+        "preview", "seller", "NEW", "--set", "nme=Ana", "--set", "vip=false", "--set", "contact.city=Faro"
+    )
+    assert "Welcome back." in done.out
+    assert "--set nme: the text does not use it. It uses: contact.city, items, items[].name, name, vip." in done.err
+    assert "--set vip=false is a text, which counts as true. For false give --values FILE, a JSON object." in done.err
+    assert "--set contact.city" not in done.err
+    assert "No value for items. Give one: --values FILE, with a list for items" in done.err
+    (tmp_path / "bom.json").write_text('\ufeff{"name": "Rui"}', encoding="utf-8")
+    assert operator.run("preview", "seller", "NEW", "--version", "3", "--values", "bom.json").out == "Bye Rui."
+
+
+def test_a_status_that_is_not_there(operator: Operator) -> None:
+    """The nearest one is named where a version is meant; a text may be meant for a new one."""
+    done = operator.run("preview", "seller", "NWE")
+    assert (done.code, "no prompts for the status 'NWE'. Did you mean" in done.err) == (1, True)
+    assert "--new-status" not in done.err
+    assert operator.run("preview", "seller", "LATE", "--file", "-", text="Bye.").out == "Bye."
+
+
 def test_a_text_that_is_no_version_yet(operator: Operator) -> None:
     """It is checked as if it were written, and nothing is."""
     done = operator.run("preview", "seller", "NEW", "--file", "-", "--set", "name=Ana", text="Dear {{name}}!")
@@ -64,6 +86,7 @@ def test_a_text_that_is_no_version_yet(operator: Operator) -> None:
         ("--set name", 2, "is not of the form NAME=VALUE"),
         ("--set .=x", 2, "is not of the form NAME=VALUE"),
         ("--set name=Ana --set name.first=Ana", 2, "leads into 'name', which has a value already"),
+        ("--set items[].name=x", 2, "a list takes --values FILE, with a JSON object"),
         ("--values nowhere.json", 1, "cannot be read"),
         ("--version 9", 1, "has no version 9"),
         ("--version 1 --file -", 2, "not both"),

@@ -71,6 +71,22 @@ def test_in_a_script(operator: Operator) -> None:
     assert done.err.startswith("seller/NEW stays as it is. Version 2 of seller/NEW is withdrawn.")
 
 
+def test_a_request_that_waits(operator: Operator) -> None:
+    """A dry run says of a protected status that it would ask for approval, and whether that waits already."""
+    (operator.folder / "shop.py").write_text(
+        "from automagik_prompts import prompt\n"
+        "prompt('We open at 9.', agent='seller', status_key='NEW', protected=True, approvals=1)\n"
+    )
+    operator.environment["AUTOMAGIK_PROMPTS_MODULES"] = "shop"
+    operator.do("sync")
+    then = moment()
+    operator.do("create", "seller", "NEW", "--text", "We open at 10.")
+    operator.do("activate", "seller", "NEW", "2", "--emergency", "--note", "early")
+    assert "asks for approval" in operator.run("restore", "--as-of", then, "--dry-run").out
+    assert operator.run("restore", "--as-of", then).code == 3
+    assert "waits for approval already" in operator.run("restore", "--as-of", then, "--dry-run").out
+
+
 def test_no_moment(operator: Operator) -> None:
     """A moment is asked for, and one that is none, or yet to come, or before the agent, is refused."""
     assert "'--as-of'" in operator.run("restore").err

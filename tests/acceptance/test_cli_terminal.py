@@ -192,13 +192,29 @@ def test_a_text_that_was_not_changed_is_not_written(operator: Operator) -> None:
     """Whoever leaves the editor without a change has written nothing, and is not asked."""
     with operator.at_terminal("create", "agent_01", "APPROVED", environment={"EDITOR": "true"}) as terminal:
         assert terminal.end() == 1
-        assert "The text is as it was." in terminal.shown
+        assert "The text is as it was: nothing was written." in terminal.shown
+    with operator.at_terminal(
+        "create", "agent_01", "LATE", "--new-status", environment={"EDITOR": "true"}
+    ) as terminal:  # of a status that has none yet, it is no text either
+        assert terminal.end() == 1
+        assert "The text is as it was: nothing was written." in terminal.shown
     with operator.at_terminal(
         "create", "agent_01", "APPROVED", environment={"EDITOR": "nowhere-to-be-found"}
     ) as terminal:
         assert terminal.end() == 1
         assert "The editor 'nowhere-to-be-found' did not work" in terminal.shown
     assert latest(operator) == 2
+
+
+def test_an_editor_of_another_system(operator: Operator) -> None:
+    """Where it ends each line with CR LF and the text had no CR, the version gets none."""
+    environment = editor(operator, "printf 'One.\\r\\nTwo.\\r\\n' >")
+    with operator.at_terminal("create", "agent_01", "APPROVED", environment=environment) as terminal:
+        terminal.until("Write it? [y/N]:")
+        terminal.type("y\n")
+        assert terminal.end() == 0
+    assert operator.do("show", "agent_01", "APPROVED", "--version", "3").splitlines() == ["One.", "Two."]
+    assert "\r" not in operator.run("show", "agent_01", "APPROVED", "--version", "3", "--json").json["text"]
 
 
 @pytest.mark.parametrize(

@@ -145,11 +145,11 @@ def list_prompts(
     if agent is not None and pattern is None:
         session.authorize([agent])
 
-    async def read(database: Database) -> tuple[list[StatusSummary], int, UsageByVersion | None]:
+    async def read(database: Database) -> tuple[list[StatusSummary], int, int, UsageByVersion | None]:
         shown = await session.edits(database).visible()
         found = await queries.summaries(database, agent if pattern is None else None)
         found = [one for one in found if one.agent in shown]
-        kept = [one for one in found if pattern is None or fnmatchcase(one.agent, pattern)]
+        kept = fitting = [one for one in found if pattern is None or fnmatchcase(one.agent, pattern)]
         if problem:
             findings = await checks.check_database(database, {}, {one.agent for one in kept})
             bad = {(one.agent, one.status_key) for one in findings if one.kind in _BROKEN}
@@ -159,14 +159,18 @@ def list_prompts(
         if since is not None:
             kept = [one for one in kept if one.active_since is not None and one.active_since >= since]
         kept = [one for one in kept if one.drift or not drift]
-        return kept, len(found), await usage(database, [one.active_id for one in kept if one.active_id is not None])
+        sent = await usage(database, [one.active_id for one in kept if one.active_id is not None])
+        return kept, len(fitting), len(found), sent
 
-    summaries, count, sent = session.run(read)
+    summaries, count, known, sent = session.run(read)
     if session.json:
         print_json(StatusList(statuses=[StatusLine.of(summary, sent) for summary in summaries]))
         return
     if not summaries and count:
         print_line(f"None of {plural(count, 'status', 'statuses')} is so.")
+        return
+    if not summaries and known:
+        print_line(f"No agent fits {agent!r}.")
         return
     if not summaries:
         session.authorize([""])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,9 +66,7 @@ def preview(
         raise typer.BadParameter("give --version or --file, not both")
     if format is not None and file is None:
         raise typer.BadParameter("--format goes with --file; a version is read as it was written")
-    known = {
-        **_values_of(values),
-    }
+    known = _values_of(values)
     for one in given or ():
         _set(known, one)
     text = read_text(file) if file is not None else None
@@ -83,7 +82,11 @@ def preview(
     if is_terminal():
         print_note("")
     for name in done.missing:
-        print_note(f"No value for {name}. Give one: --set {name}=...")
+        is_list = "[]" in name or any(one.startswith(f"{name}[]") for one in done.variables)
+        option = f"--values FILE, with a list for {name.partition('[')[0]}" if is_list else f"--set {name}=..."
+        print_note(f"No value for {name}. Give one: {option}")
+    for one in given or ():
+        _say_of_set(one, done.variables)
     print_note(
         f"{plural(len(done.text), 'character')}, about {plural(done.tokens, 'token')} (a rule of thumb); "
         f"{plural(done.units, 'unit')} of work, 20000 are allowed."
@@ -99,7 +102,7 @@ def _values_of(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        found = json.loads(read_text(str(path)))
+        found = json.loads(read_text(str(path)).removeprefix("\ufeff"))
     except ValueError as error:
         message = f"The file {path} is no JSON ({error}). Write an object with a value for each name."
         raise ConfigurationError(message) from error
@@ -108,10 +111,25 @@ def _values_of(path: Path | None) -> dict[str, Any]:
     return found
 
 
+def _say_of_set(given: str, variables: Collection[str]) -> None:
+    """Say what a value does not do: nothing where the text does not use it, and a text is true whatever it says."""
+    name, _, value = given.partition("=")
+    parts = {one.rstrip("?") for one in variables}
+    if not any(one == name or one.startswith((f"{name}.", f"{name}[")) for one in parts):
+        names = ", ".join(sorted(parts)) or "none"
+        print_note(f"--set {name}: the text does not use it. It uses: {names}.")
+    elif value.lower() in {"false", "no", "null", "none", "0"} and f"{name}?" in variables:
+        print_note(
+            f"--set {name}={value} is a text, which counts as true. For {value} give --values FILE, a JSON object."
+        )
+
+
 def _set(values: dict[str, Any], given: str) -> None:
     """Put one value where its name says; a dot leads into what a name stands for."""
     name, equals, value = given.partition("=")
     *path, last = name.split(".")
+    if "[" in name:
+        raise typer.BadParameter(f"--set {given!r}: a list takes --values FILE, with a JSON object")
     if not equals or not all((*path, last)):
         raise typer.BadParameter(f"--set {given!r} is not of the form NAME=VALUE, such as name=Ana")
     place = values

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from automagik_prompts.cli.live import following
+from automagik_prompts.cli.moments import seconds as as_seconds
 from automagik_prompts.cli.options import Modules, OptionalAgent
 from automagik_prompts.cli.output.served import ServedLine, Watched
 from automagik_prompts.cli.output.tables import columns, terminal_lines
@@ -49,7 +50,14 @@ def watch(
     agent: OptionalAgent = None,
     seconds: Annotated[
         float | None,
-        typer.Option("--for", metavar="SECONDS", min=0, help="End after so many seconds.", show_default=False),
+        typer.Option(
+            "--for",
+            metavar="SECONDS",
+            min=0,
+            callback=as_seconds,
+            help="End after so many seconds.",
+            show_default=False,
+        ),
     ] = None,
     module: Modules = None,
 ) -> None:

@@ -39,6 +39,9 @@ def served(session: Session) -> Iterator[Diagnosed]:
         if not (health.problems or found.problems.count):
             words = f"{plural(found.agents, 'agent')}, all can be served"
             yield Diagnosed(name="serving", outcome="ok", message=words)
+        if found.idle.count:
+            words = f"no version is active, and no code stands in: {found.idle}. See: automagik-prompts check"
+            yield Diagnosed(name="serving", outcome="warning", message=words)
         yield from _statuses(found)
         yield _notifications(plugin, session.settings)
 

@@ -200,8 +200,8 @@ def _edited(session: Session, editor: Editor, plan: CreatePlan, before: Before) 
             print_error(error.message)
             confirm("Edit it again?")
             continue
-        if before.active is not None and plan.text == before.active.prompt_text:
-            print_note("The text is as it was.")
+        if plan.text == (before.active.prompt_text if before.active is not None else ""):
+            print_note("The text is as it was: nothing was written.")
             editor.discard()
             raise typer.Exit(1)
         try:

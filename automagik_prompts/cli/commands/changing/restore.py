@@ -87,6 +87,7 @@ async def _show(database: Database, plan: RestorePlan, *, emergency: bool, stder
         print_note(_left_alone(plan))
     if not plan.steps:
         return
+    asked = {(one.agent, one.status_key, one.version) for one in await queries.requests(database)}
     protected = {
         (one.agent, one.status_key): one.protection
         for name in dict.fromkeys(step.agent for step in plan.steps)
@@ -100,7 +101,12 @@ async def _show(database: Database, plan: RestorePlan, *, emergency: bool, stder
                 step.status_key,
                 _number(step.active_version),
                 _number(step.version),
-                _words(step, is_protected=protected.get(step.key) is not None, emergency=emergency),
+                _words(
+                    step,
+                    is_protected=protected.get(step.key) is not None,
+                    is_asked=(*step.key, step.version) in asked,
+                    emergency=emergency,
+                ),
             )
             for step in plan.steps
         ],
@@ -117,11 +123,11 @@ def _left_alone(plan: RestorePlan) -> str:
     return f"Not there yet, and left alone: {', '.join(plan.added)}."
 
 
-def _words(step: RestoreStep, *, is_protected: bool, emergency: bool) -> str:
+def _words(step: RestoreStep, *, is_protected: bool, is_asked: bool, emergency: bool) -> str:
     if step.blocker is not None:
         return f"stays: {step.blocker}"
     if is_protected and not emergency:
-        return "asks for approval"
+        return "waits for approval already" if is_asked else "asks for approval"
     return "deactivated" if step.version is None else "activated"
 
 

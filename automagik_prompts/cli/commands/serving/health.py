@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from automagik_prompts.cli.moments import seconds
 from automagik_prompts.cli.output.serving import SeenHealth
 from automagik_prompts.cli.output.text import one_line, plural, print_json, print_line
 from automagik_prompts.cli.remote import Answer, ask
@@ -52,7 +53,10 @@ def health(
         ),
     ],
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600, help="Wait no longer than that.")
+        float,
+        typer.Option(
+            "--timeout", metavar="SECONDS", min=0.1, max=600, callback=seconds, help="Wait no longer than that."
+        ),
     ] = 5.0,
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001  # `app.run` looks for it

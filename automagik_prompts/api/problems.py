@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -62,6 +63,10 @@ _KINDS: tuple[tuple[type[PromptsError], int, str], ...] = (
     (DatabaseUnavailableError, 503, "database-unavailable"),
     (ConfigurationError, 503, "configuration"),
 )
+
+_OPTION = re.compile(r"--[a-z-]+(?: [A-Z]+)? \(([a-z_]+=[^)]+)\)")
+_IN_BRACKETS = re.compile(r" \(automagik-prompts [^)]*\)")
+_AT_THE_END = re.compile(r"(?:[.:;] See: |: |, or run: |; )automagik-prompts .*", re.DOTALL)
 
 _FACTS = ("agent", "status_key", "names", "expected", "actual", "actor", "operation", "roles")
 RETRY_AFTER = 2
@@ -142,11 +147,14 @@ def kind_of(error: PromptsError) -> tuple[int, str]:
 def told(error: PromptsError) -> str:
     """Return what somebody who came over the network is told of an error.
 
-    The names of other agents are left out: who asks may not be allowed to see them.
+    The names of other agents are left out: who asks may not be allowed to see them. So are commands, as they have no
+    command line; what an option is called for programs stays.
     """
     if isinstance(error, UnknownAgentError):
         return f"There is no agent {error.agent!r}."
-    return error.message
+    words = _OPTION.sub(r"\1", _IN_BRACKETS.sub("", error.message))
+    command = _AT_THE_END.search(words)
+    return f"{words[: command.start()]}." if command else words
 
 
 def problem_of(error: PromptsError, **facts: object) -> JSONResponse:

@@ -1,0 +1,1 @@
+"""Tests of `automagik_prompts.api`."""

@@ -12,7 +12,7 @@ import pytest
 from automagik_prompts.api.problems import told
 from automagik_prompts.domain.policy import Actor, Identity
 from automagik_prompts.domain.roles import Roles
-from automagik_prompts.exceptions import NotAllowedError
+from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.plugin import PromptPlugin
 from tests.acceptance import roles
 from tests.acceptance.roles import ACTIONS, PEOPLE, Action, Found, Seeded, Try
@@ -116,6 +116,6 @@ def test_it_comes_to_the_same(role: str, seed: Seeded, tmp_path: Path) -> None:
             continue
         in_python = asyncio.run(roles.try_in_python(actor, action, seed, tmp_path))
         found = asyncio.run(over_rest(actor, sent, seed, tmp_path))
-        said = told(NotAllowedError(in_python.said)) if in_python.said is not None else None
+        said = told(PromptsError(in_python.said)) if in_python.said is not None else None
         assert (found.found, found.said, found.written) == (in_python.found, said, in_python.written), sent
         assert found.unchanged or found.found is not Found.REFUSED, sent

@@ -12,16 +12,14 @@ from starlette.responses import Response
 
 from automagik_prompts.api.methods import allowed
 from automagik_prompts.api.problems import ProblemError, kind_of, told
+from automagik_prompts.console.forms import Form, form_of
 from automagik_prompts.console.guard import too_large
 from automagik_prompts.console.visitor import Console, show
 from automagik_prompts.exceptions import PromptsError
 
 logger = logging.getLogger("automagik_prompts")
 
-_AWAY = (
-    "Agents go on with what they served last. Nothing can be seen or changed here until it is back; a text that you "
-    "have just typed is on the page before."
-)
+_AWAY = "Agents go on with what they served last. Nothing can be seen or changed here until it is back."
 
 _HEADINGS = {
     "conflict": "Somebody else was faster",
@@ -36,6 +34,11 @@ _HEADINGS = {
     "internal": "Something unexpected happened",
     "configuration": "The console cannot work as it is set up",
 }
+_AGAIN = frozenset(
+    {"not-identified", "not-allowed", "too-many", "database-unavailable", "schema", "configuration", "internal"}
+)
+"""What may be over when the same form is sent again."""
+
 _OTHERWISE = "This cannot be done as it was asked"
 
 
@@ -49,6 +52,7 @@ class Fault:
         heading: What happened, in a few words.
         detail: What happened and what to do next.
         is_known: Whether it is known who asks, so that there are other pages to go to.
+        sent: The form that could not be taken, which can be sent again.
     """
 
     status: int
@@ -56,10 +60,11 @@ class Fault:
     heading: str
     detail: str
     is_known: bool
+    sent: Form | None
 
 
 async def fault_page(request: Request, error: ProblemError) -> Response:
-    """Return the page about a problem; nothing is looked up for it.
+    """Return the page about a problem; nothing is looked up for it, and what was typed stands there.
 
     Args:
         request: What was asked for.
@@ -70,7 +75,9 @@ async def fault_page(request: Request, error: ProblemError) -> Response:
     actor = visitor.actor if visitor is not None else None
     heading = _HEADINGS.get(error.kind, _OTHERWISE)
     detail = error.detail if error.kind != "not-identified" else _how_to_come_in(console)
-    fault = Fault(error.status, error.kind, heading, detail, actor is not None)
+    # A page of another site is given nothing back.
+    sent = await form_of(request) if error.kind in _AGAIN else None
+    fault = Fault(error.status, error.kind, heading, detail, actor is not None, sent)
     frame = console.frame(request, actor)
     response = show(request, frame, "fault.html", error.status, {"at": "", "fault": fault})
     response.headers.update(error.headers)

@@ -6,6 +6,8 @@ from typing import Annotated
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from automagik_prompts.api.problems import ProblemError
 
@@ -58,6 +60,7 @@ async def read_form(request: Request) -> Form:
     Raises:
         ProblemError: It is no form, or none that a page of the console sends.
     """
+    request.state.form = None  # it is being read, which can be done once
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
     if body and kind != "application/x-www-form-urlencoded":
@@ -69,7 +72,23 @@ async def read_form(request: Request) -> Form:
     except ValueError:
         raise ProblemError(422, "invalid-request", "The form is no text in UTF-8, or has too many fields.") from None
     # Browsers send each line's end as CR LF, whatever was typed or pasted.
-    return Form([(name, value.replace("\r\n", "\n")) for name, value in found])
+    request.state.form = form = Form([(name, value.replace("\r\n", "\n")) for name, value in found])
+    return form
+
+
+async def form_of(request: Request) -> Form | None:
+    """Return the form of a request that cannot be done, read or not yet; `None` where it has none that can be read.
+
+    Args:
+        request: The request.
+    """
+    if request.method != "POST":
+        return None
+    try:
+        found: Form | None = request.state.form if hasattr(request.state, "form") else await read_form(request)
+    except (ProblemError, HTTPException, ClientDisconnect):
+        return None
+    return found
 
 
 Sent = Annotated[Form, Depends(read_form)]

@@ -403,3 +403,26 @@ def other_was_faster(window: Window, other: Window, status: str) -> None:
     page.get_by_role("button", name="Bring both into my text").click()
     expect(page.get_by_text("is in the text now")).to_be_visible()
     window.check(BOTH)
+
+
+@pytest.mark.parametrize("scripted", [True, False], ids=["scripted", "without scripts"])
+def test_a_session_that_ends(plugin: PromptPlugin, browser: BrowserThread, scripted: bool) -> None:  # the fixture
+    """Who is not signed in any more sees what they typed, and sends it as it was once they are."""
+    with served(plugin, "mounted") as url:
+        browser.do(session_ends, url, scripted)
+
+
+def session_ends(windows: Windows, url: str, scripted: bool) -> None:  # a variant of the story
+    """Save without a session, and once more with one."""
+    with windows.window("ana", java_script_enabled=scripted) as window:
+        page = window.open(f"{url}agents/seller/NEW/edit")
+        type_text(page, f"{TEXT}Be brief.\n", scripted=scripted)
+        page.get_by_label("What changed, and why").fill("Shorter")
+        kept = page.context.cookies()
+        page.context.clear_cookies()
+        page.get_by_role("button", name="Save version 2").click()
+        expect(page.get_by_label("The text that you typed")).to_have_value(f"{TEXT}Be brief.\n")
+        check(window, scripted=scripted)
+        page.context.add_cookies([{"name": one["name"], "value": one["value"], "url": url} for one in kept])
+        page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_text("Version 2 is written.")).to_be_visible()

@@ -247,3 +247,32 @@ def test_who_may_not_write(database_url: str, make_plugin: MakePlugin, registry:
             form = {**opened(editor), "text": TEXT, "note": "Why", "then": "activate"}
             answer = editor.post(f"{NEW}/versions", data=form)
             assert re.search(r"/requests/\d+\?done=asked$", answer.headers["location"]), answer.text
+
+
+@pytest.mark.parametrize("what", ["the database", "the session", "the right"])
+def test_nothing_that_was_typed_is_lost(
+    database_url: str, make_plugin: MakePlugin, registry: Registry, what: str
+) -> None:
+    """Where it cannot be taken now, it stands on the page that says so, and can be sent again as it was."""
+    declare(registry)
+    plugin = make_plugin(database_url, policy=Roles(), **PATIENT)
+    with served_console(plugin) as running, running.client("ana admin") as client:
+        form = opened(client) | {"text": f"{TEXT}</textarea>Thanks & bye.\n", "note": "kinder"}
+        if what == "the database":
+            plugin.close()
+        elif what == "the session":
+            client.headers.pop("X-Actor")
+        else:
+            client.headers["X-Actor"] = "ana viewer"
+        answer = client.post(f"{NEW}/versions", data={**form, "note": "kinder"})
+        assert answer.status_code == {"the database": 503, "the session": 401, "the right": 403}[what]
+        shown = re.findall(r'<textarea [^>]*name="(\w+)" readonly[^>]*>\n(.*?)</textarea>', answer.text, re.DOTALL)
+        assert {name: html.unescape(value) for name, value in shown} == {"text": form["text"], "note": "kinder"}
+        for name in form.keys() - {"text", "note"}:
+            assert f'<input type="hidden" name="{name}" value="{html.escape(form[name])}">' in answer.text
+
+
+def test_a_page_of_another_site_gets_nothing_back(client: httpx.Client) -> None:
+    """What is refused for where it comes from is not repeated."""
+    answer = client.post(f"{NEW}/versions", data={"text": "Said elsewhere."}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert (answer.status_code, "Said elsewhere." in answer.text) == (403, False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -15,22 +14,9 @@ from automagik_prompts.declaring.registry import Registry
 from tests.api_server import PATIENT, Served, declare, identify, served, tag_of
 from tests.conftest import MakePlugin
 from tests.console_server import listening
-from tests.contract.test_rest import NEW, problem
+from tests.contract.test_rest import NEW, client, problem, server
 
-
-@pytest.fixture
-def server(database_url: str, make_plugin: MakePlugin, registry: Registry) -> Iterator[Served]:
-    """A server over a database with the schema, whose plugin nobody has started."""
-    declare(registry)
-    with served(make_plugin(database_url, **PATIENT)) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: Served) -> Iterator[httpx.Client]:
-    """A client of Ana's."""
-    with server.client() as client:
-        yield client
+__all__ = ["client", "server"]  # the fixtures
 
 
 def test_methods(client: httpx.Client) -> None:

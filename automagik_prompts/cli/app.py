@@ -49,7 +49,7 @@ class _Command(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-_SECONDS = re.compile(r"-?\d+(\.\d*)?")
+_SECONDS = re.compile(r"-?(\d+(\.\d*)?|nan|inf)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

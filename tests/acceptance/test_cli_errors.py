@@ -37,6 +37,11 @@ async def operator(tmp_path: Path, sqlite_url: str, launcher: Launcher) -> Opera
         ("create stan NEW --format jinja --text x", "'jinja' is not one of 'handlebars', 'simple', 'text'"),
         ("check --no-database", "leaves nothing to compare without --files DIR"),
         ("delete stan NEW 1", "say --yes to delete what cannot be brought back"),
+        ("activate stan NEW 1 --wait nan", "nan is no number of seconds"),
+        ("activate stan NEW 1 --wait inf", "inf is not in the range"),
+        ("watch --for nan", "nan is no number of seconds"),
+        ("health 127.0.0.1:1 --timeout nan", "nan is no number of seconds"),
+        ("token create ci --role viewer --expires 0d", "'0d' is no time at all"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(operator: Operator, arguments: str, words: str) -> None:
@@ -139,3 +144,11 @@ def test_the_author_is_found(operator: Operator) -> None:
     config = operator.folder / "home" / ".gitconfig"
     config.write_text("[user]\n\tname = Git User\n")
     assert author(environment=nobody) == "Git User"
+
+
+def test_lines_of_another_system(operator: Operator) -> None:
+    """A text in a file is kept byte for byte; that its lines end with CR LF is said where they did not before."""
+    (operator.folder / "new.txt").write_bytes(b"One.\r\nTwo.\r\n")
+    done = operator.run("create", "stan", "NEW", "--file", "new.txt")
+    assert "The text ends its lines with CR LF; it is kept byte for byte." in done.err
+    assert operator.run("show", "stan", "NEW", "--version", "2", "--json").json["text"] == "One.\r\nTwo.\r\n"

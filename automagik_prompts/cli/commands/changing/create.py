@@ -220,6 +220,8 @@ def _with_text(plan: CreatePlan, text: str) -> CreatePlan:
 def _finish(session: Session, plan: CreatePlan, before: Before, intent: Intent, *, dry_run: bool, yes: bool) -> None:
     """Show what is about to be written, ask, and write it."""
     old, old_label = _old(plan, before)
+    if "\r\n" in plan.text and "\r" not in old:
+        print_note("The text ends its lines with CR LF; it is kept byte for byte.")
     new_label = f"{plan.agent}/{plan.status_key} new"
     if dry_run:
         if session.json:

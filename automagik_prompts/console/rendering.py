@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,6 +12,7 @@ from starlette.responses import HTMLResponse
 
 from automagik_prompts.console import words
 from automagik_prompts.console.pages.deeds import asks, deed, origin
+from automagik_prompts.domain.text import word
 
 STATIC = Path(__file__).parent / "static"
 """The files that browsers keep."""
@@ -64,7 +64,7 @@ def environment() -> Environment:
         brief=words.brief,
         beginning=words.beginning,
     )
-    made.filters.update(asks=asks, deed=deed, origin=origin, quoted=quote)
+    made.filters.update(asks=asks, deed=deed, origin=origin, quoted=word)
     made.globals.update(plural=words.plural)
     return made
 

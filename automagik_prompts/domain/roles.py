@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
 from automagik_prompts.domain.policy import ALLOW, SWITCHES, Actor, Decision, Operation, TextState, deny
-from automagik_prompts.domain.text import closest
+from automagik_prompts.domain.text import closest, word
 from automagik_prompts.exceptions import ConfigurationError
 
 _LOOK = frozenset({Operation.VIEW})
@@ -66,8 +64,9 @@ class Roles:
         words += "".join(no_such_role(role) for role in mine if role not in ROLES)
         if operation in SWITCHES and any(Operation.REQUEST in ROLES.get(role, ()) for role in mine):
             version = f" {after.version}" if after is not None and after.version is not None else " VERSION"
-            words += f" It can be requested: automagik-prompts request {quote(agent)} {quote(status_key)}"
-            words += " --deactivate" if operation is Operation.DEACTIVATE else version
+            names = f"{word(agent)} {word(status_key)}"
+            what = f"--deactivate {names}" if operation is Operation.DEACTIVATE else f"{names}{version}"
+            words += f" It can be requested: automagik-prompts request {what}"
         return deny(words)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Iterable
+from shlex import quote
 
 
 def unified_diff(old: str, new: str, old_label: str, new_label: str) -> str:
@@ -23,6 +24,15 @@ def text_lines(text: str) -> list[str]:
 def content_hash(text: str) -> str:
     """Return the SHA-256 of a text's UTF-8 bytes, hexadecimal: what `sha256sum` prints for a file that holds it."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def word(name: str) -> str:
+    """Return a name as it stands in a command: a shell takes it for one word, and the command for no option.
+
+    Args:
+        name: The name; after one that begins with a dash no option can follow.
+    """
+    return f"-- {quote(name)}" if name.startswith("-") else quote(name)
 
 
 def nearest(name: str, known: Iterable[str], what: str) -> str:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from shlex import quote
 
 from automagik_prompts.declaring.declared import DeclaredAgent, DeclaredPrompt
 from automagik_prompts.declaring.locations import Place, place_of
 from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.domain.keys import PromptKey, SpellingClash, StatusKeys, spelt_alike
 from automagik_prompts.domain.records import AgentInfo, Prompt
-from automagik_prompts.domain.text import closest
+from automagik_prompts.domain.text import closest, word
 from automagik_prompts.editing import queries
 from automagik_prompts.editing.findings import Finding, Kind
 from automagik_prompts.editing.review.deciding import code_waiting, three_ways
@@ -99,7 +98,7 @@ def _inactive(summaries: Iterable[StatusSummary]) -> Iterator[Finding]:
                 f"{summary.agent}/{summary.status_key} has no active version; the latest is {summary.latest}.",
                 summary.agent,
                 summary.status_key,
-                command=f"automagik-prompts activate {quote(summary.agent)} {quote(summary.status_key)} VERSION",
+                command=f"automagik-prompts activate {word(summary.agent)} {word(summary.status_key)} VERSION",
             )
 
 
@@ -157,7 +156,7 @@ def _drift_in_database(summaries: Iterable[StatusSummary], declared: Agents) -> 
 
 
 def _drift(summary: StatusSummary, news: str, versions: str, place: Place | None) -> Finding:
-    where = f"{quote(summary.agent)} {quote(summary.status_key)}"
+    where = f"{word(summary.agent)} {word(summary.status_key)}"
     return Finding(
         Kind.DRIFT,
         f"{summary.agent}/{summary.status_key}: version {summary.active} by {summary.author or 'a person'} is "
@@ -199,7 +198,7 @@ def _orphans(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[F
             summary.agent,
             summary.status_key,
             summary.code_version,
-            command=f"automagik-prompts history {quote(summary.agent)} {quote(summary.status_key)}",
+            command=f"automagik-prompts history {word(summary.agent)} {word(summary.status_key)}",
         )
 
 
@@ -233,7 +232,7 @@ def _withdrawn(declared: Agents, withdrawn: Collection[tuple[str, ...]]) -> Iter
                     name,
                     status_key,
                     place=place_of(prompt),
-                    command=f"automagik-prompts history {quote(name)} {quote(status_key)}",
+                    command=f"automagik-prompts history {word(name)} {word(status_key)}",
                 )
 
 
@@ -249,7 +248,7 @@ def _alike(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[Fin
                     "Each is served to runs that spell it just so. Keep one.",
                     agent,
                     other,
-                    command=f"automagik-prompts list {quote(agent)}",
+                    command=f"automagik-prompts list {word(agent)}",
                 )
         for status_key, prompt in sorted(declared[agent].prompts.items()) if agent in declared else ():
             if (other := keys.find(status_key) or status_key) != status_key:
@@ -259,7 +258,7 @@ def _alike(summaries: Iterable[StatusSummary], declared: Agents) -> Iterator[Fin
                     agent,
                     status_key,
                     place=place_of(prompt),
-                    command=f"automagik-prompts history {quote(agent)} {quote(other)}",
+                    command=f"automagik-prompts history {word(agent)} {word(other)}",
                 )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from shlex import quote
 from typing import Any
 
 from automagik_prompts.domain.edits import EditResult, Intent
 from automagik_prompts.domain.keys import StatusKeys
 from automagik_prompts.domain.records import Action, AgentInfo, Approval, EventCreate, Prompt
+from automagik_prompts.domain.text import word
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, PromptNotFoundError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.connection import Client
@@ -118,10 +118,10 @@ async def set_active(
 
 def withdrawn_error(agent: str, prompt: Prompt) -> InvalidPromptError:
     """Return what to do about a version that is withdrawn."""
-    where = f"{quote(agent)} {quote(prompt.status_key)} {prompt.version}"
+    where = f"{word(agent)} {word(prompt.status_key)} {prompt.version}"
     return InvalidPromptError(
         f"Version {prompt.version} of {agent}/{prompt.status_key} is withdrawn. Use another one, or take that back: "
-        f"automagik-prompts withdraw {where} --undo",
+        f"automagik-prompts withdraw --undo {where}",
         agent=agent,
         status_key=prompt.status_key,
     )

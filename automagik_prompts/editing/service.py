@@ -6,13 +6,13 @@ The plugin, the command line and every other front door inherit or use it, so th
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import SyncResult
 from automagik_prompts.domain.policy import Actor, Operation, Policy, TextState
 from automagik_prompts.domain.review import ApprovalRequest
+from automagik_prompts.domain.text import word
 from automagik_prompts.editing.review.rights import takes
 from automagik_prompts.editing.verbs.activation import ActivationVerbs
 from automagik_prompts.editing.verbs.drafting import DraftVerbs
@@ -125,7 +125,7 @@ class EditService(
                 await self._announce(item.request)
         if undecided := [item for item in done if item.outcome == "undecided"]:
             names = ", ".join(f"{item.agent}/{item.status_key}" for item in undecided)
-            first = f"{quote(undecided[0].agent)} {quote(undecided[0].status_key)}"
+            first = f"{word(undecided[0].agent)} {word(undecided[0].status_key)}"
             raise DriftError(
                 f"{names}: a person's version is active, and the code has changed since. All else was written. Keep "
                 f"the person's version (automagik-prompts keep {first}), activate the code's, or write one that has "

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from shlex import quote
 
 from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.records import Action, AgentInfo, Prompt
-from automagik_prompts.domain.text import content_hash
+from automagik_prompts.domain.text import content_hash, word
 from automagik_prompts.editing.finding import find_agent, find_version
 from automagik_prompts.editing.recording import (
     check_servable,
@@ -78,7 +77,7 @@ async def withdraw(
             raise InvalidPromptError(
                 f"Version {active.version} of {agent}/{wanted.status_key}{same} is active. Say which one takes its "
                 f"place: --activate N (activate=N); automagik-prompts history "
-                f"{quote(known.name)} {quote(wanted.status_key)} lists them.",
+                f"{word(known.name)} {word(wanted.status_key)} lists them.",
                 agent=agent,
                 status_key=wanted.status_key,
             )
@@ -145,7 +144,7 @@ def withdrawn_text_error(agent: str, status_key: str) -> InvalidPromptError:
     """Return what to do about a new text that is withdrawn."""
     return InvalidPromptError(
         f"This text is withdrawn for {agent}/{status_key}, so it cannot be activated. Write another one, or take "
-        f"the withdrawal back: automagik-prompts history {quote(agent)} {quote(status_key)} says of which version.",
+        f"the withdrawal back: automagik-prompts history {word(agent)} {word(status_key)} says of which version.",
         agent=agent,
         status_key=status_key,
     )

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
-from shlex import quote
 
 from automagik_prompts.domain.invisible import described, suspicious
 from automagik_prompts.domain.keys import SpellingClash
 from automagik_prompts.domain.log import Lines, logger
 from automagik_prompts.domain.records import Action, EventCreate
+from automagik_prompts.domain.text import word
 from automagik_prompts.exceptions import PromptsError
 from automagik_prompts.following.memory.choosing import Problem
 from automagik_prompts.following.memory.packing import Packed, texts_of, unpack
@@ -105,7 +105,7 @@ class IncidentLog:
         logger.error(
             "%s/%s: version %s is active but cannot be served: %s Run: automagik-prompts rollback %s %s",
             *(prompt.agent, prompt.status_key, prompt.version, problem.reason),
-            *map(quote, (prompt.agent, prompt.status_key)),
+            *map(word, (prompt.agent, prompt.status_key)),
         )
         await self.record(prompt.agent, prompt.status_key, prompt.prompt_id, prompt.version, problem.reason)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from shlex import quote
 
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.keys import PromptKey, SpellingClash
 from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.review import ApprovalRequest
+from automagik_prompts.domain.text import word
 from automagik_prompts.editing import sync
 from automagik_prompts.editing.review.rights import explained
 from automagik_prompts.exceptions import DatabaseUnavailableError, MissingRightError, PromptsError
@@ -123,7 +123,7 @@ class CodeWriter:
             raise DatabaseUnavailableError("It took too long; it is tried again.") from None
         self.clashes = tuple(item.clash for item in done if item.clash is not None)
         for item in done:
-            names = quote(item.agent), quote(item.status_key)
+            names = word(item.agent), word(item.status_key)
             if item.outcome == "drift":
                 logger.warning(
                     "%s/%s: the code's text is version %s but was not activated, because a person decided otherwise. "
@@ -147,7 +147,7 @@ class CodeWriter:
             elif item.outcome == "withdrawn":
                 logger.warning(
                     "%s/%s: the code's text is version %s but was not activated, because its text is withdrawn. "
-                    "Change the code, or take that back with: automagik-prompts withdraw %s %s %s --undo",
+                    "Change the code, or take that back with: automagik-prompts withdraw --undo %s %s %s",
                     *(item.agent, item.status_key, item.version, *names, item.version),
                 )
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from automagik_prompts.agent import plugins
 from automagik_prompts.domain.keys import StatusKeys
 from automagik_prompts.domain.log import logger
 from automagik_prompts.domain.served import Gap, GapKind, MissingMode, ServedPrompt
-from automagik_prompts.domain.text import closest, nearest
+from automagik_prompts.domain.text import closest, nearest, word
 from automagik_prompts.later import Later
 from automagik_prompts.runtime.lifecycle import Lifecycle
 from automagik_prompts.runtime.notices import Notices
@@ -56,7 +55,14 @@ class Reports:
         logger.error(
             "%s/%s: version %s could not be rendered, the code's text is served: %s "
             "Run: automagik-prompts rollback %s %s",
-            *(prompt.agent, prompt.status_key, prompt.version, error, quote(prompt.agent), quote(prompt.status_key)),
+            *(
+                prompt.agent,
+                prompt.status_key,
+                prompt.version,
+                error,
+                word(prompt.agent),
+                word(prompt.status_key),
+            ),
         )
         worker = self._life.worker
         if worker is not None and prompt.prompt_id is not None:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from shlex import quote
 
-from automagik_prompts.domain.text import content_hash
+from automagik_prompts.domain.text import content_hash, word
 from automagik_prompts.domain.validation import check_format, check_text
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.templating.compiling import compile_template
@@ -45,8 +45,7 @@ class PromptContent:
             raise InvalidPromptError(
                 f"The text of version {version} of {agent}/{status_key} was changed in place: its hash is not the one "
                 "that it was written with. Put it back, or keep it as a new version (automagik-prompts copy "
-                f"{quote(agent)} {quote(status_key)} {quote(agent)} {quote(status_key)} --version {version} "
-                "--activate).",
+                f"--version {version} --activate {word(agent)} {word(status_key)} {quote(agent)} {quote(status_key)}).",
                 agent=agent,
                 status_key=status_key,
             )

@@ -36,7 +36,7 @@ AGENT, STATUS = """it's "Big" $agent""", "not registered"
 NAMES = {"ann": AGENT, "NEW": STATUS}
 """What stands for them in the lines below."""
 
-WORD = r"""(?:'[^']*'|"[^"]*"|[^\s'";,).])+"""
+WORD = r"""(?:-- )?(?:'[^']*'|"[^"]*"|[^\s'";,).])+"""
 
 
 class Case:
@@ -189,13 +189,13 @@ def _unknown_status(case: Case) -> None:
     assert "unknown-status" in case.follow("check")
 
 
-@tries("copy {} {} {} {} --version {} --activate")
+@tries("copy --version {} --activate {} {} {} {}")
 def _changed_in_place(case: Case) -> None:
     """SQL has written over a text."""
     case.start("one")
     case.sql("UPDATE prompts SET prompt_text = 'another'")
     case.do("activate ann NEW 1 --yes", code=1)
-    case.follow("copy {} {} {} {} --version {} --activate")
+    case.follow("copy --version {} --activate {} {} {} {}")
     case.do("check")
 
 
@@ -378,7 +378,7 @@ def _foreign(case: Case) -> None:
     assert "up to date" in case.do("doctor")
 
 
-@tries("request {} {}")
+@tries("request {}")
 def _no_role(case: Case) -> None:
     """The role lets one ask, and not do."""
     case.start("one", "two")
@@ -413,23 +413,23 @@ def _not_there(case: Case) -> None:
     case.do("show ann NEW")
 
 
-@tries("withdraw {} --undo")
+@tries("withdraw --undo {}")
 def _withdrawn(case: Case) -> None:
     """A version that is wanted is withdrawn."""
     case.start("one", "two")
     case.do("withdraw ann NEW 1 --note wrong")
     case.do("activate ann NEW 1", code=1)
-    case.follow("withdraw {} {} {} --undo")
+    case.follow("withdraw --undo {} {} {}")
     case.do("activate ann NEW 1")
 
 
-@tries("withdraw {} {} {} --undo")
+@tries("withdraw --undo {} {} {}")
 def _code_withdrawn(case: Case) -> None:
     """The code's new text is one that people have withdrawn."""
     case.start("bad", "good")
     case.do("withdraw ann NEW 1 --note wrong")
     case.serve("bad")
-    case.follow("withdraw {} {} {} --undo")
+    case.follow("withdraw --undo {} {} {}")
 
 
 @pytest.mark.parametrize(("command", "trial"), TRIALS, ids=lambda one: one if isinstance(one, str) else one.__name__)
@@ -457,3 +457,14 @@ def test_every_named_setting_is_there() -> None:
     """A variable that a message names is one that is read."""
     known = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields}
     assert named_settings() <= known
+
+
+def test_a_name_like_an_option(tmp_path: Path) -> None:
+    """What a message says of an agent whose name begins with a dash can be run as it stands there, too."""
+    case = Case(tmp_path)
+    case.run("create", "--text", "one", "--new-agent", "--new-status", "--", "-v", "on hold", code=0)
+    case.do("show -- -v 'on hold'", code=1)
+    case.follow("history {} {}")
+    case.do("explain -- -v", code=1)
+    case.follow("activate {} STATUS VERSION", STATUS="on hold", VERSION="1")
+    assert "version 1" in case.do("explain -- -v")

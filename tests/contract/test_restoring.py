@@ -135,7 +135,7 @@ async def test_what_cannot_come_back_is_said(edits: DatabaseEdits) -> None:
     withdrawn = "Version 2 of seller/NEW is withdrawn. Use another one, or take that back:"
     assert [(step.status_key, step.blocker) for step in plan.steps if step.agent == "seller"] == [
         ("APPROVED", "Version 2 of seller/APPROVED was deleted."),
-        ("NEW", f"{withdrawn} automagik-prompts withdraw seller NEW 2 --undo"),
+        ("NEW", f"{withdrawn} automagik-prompts withdraw --undo seller NEW 2"),
     ]
     assert [str(step.key) for step in plan.work] == ["billing/NEW"]
     assert [one.active_version for one in await edits.restore(plan)] == [2]

@@ -47,7 +47,7 @@ async def test_it_cannot_be_used(database: Database, edits: DatabaseEdits) -> No
     assert (result.active_version, result.previous_version) == (3, 3)
     assert result.prompt is not None
     assert result.prompt.version == 2
-    with pytest.raises(InvalidPromptError, match=r"Version 2 of stan/NEW is withdrawn.*withdraw stan NEW 2 --undo"):
+    with pytest.raises(InvalidPromptError, match=r"Version 2 of stan/NEW is withdrawn.*withdraw --undo stan NEW 2"):
         await edits.activate("stan", "NEW", 2)
     assert (await edits.rollback("stan", "NEW")).active_version == 1
     shown = await queries.versions(database, "stan")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from fnmatch import fnmatchcase
-from shlex import quote
 from typing import Annotated
 
 import typer
@@ -39,6 +38,7 @@ from automagik_prompts.cli.session import Session, command, looking
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.running.usage import UsageByVersion
 from automagik_prompts.domain.summaries import StatusSummary
+from automagik_prompts.domain.text import word
 from automagik_prompts.editing import checks, queries
 from automagik_prompts.editing.findings import Kind
 from automagik_prompts.editing.running.usage import usage
@@ -253,7 +253,7 @@ async def find_version(
         what = "no version from code" if code else "no active version"
         key = await queries.find_key(database, agent, status)
         raise PromptNotFoundError(
-            f"{key} has {what}. See: automagik-prompts history {quote(key.agent)} {quote(key.status_key)}",
+            f"{key} has {what}. See: automagik-prompts history {word(key.agent)} {word(key.status_key)}",
             agent=key.agent,
             status_key=key.status_key,
         )

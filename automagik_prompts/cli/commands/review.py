@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import Annotated
 
 import typer
@@ -28,6 +27,7 @@ from automagik_prompts.cli.writing import report
 from automagik_prompts.domain.edits import EditResult, Page
 from automagik_prompts.domain.records import Event
 from automagik_prompts.domain.review import ApprovalRequest
+from automagik_prompts.domain.text import word
 from automagik_prompts.editing import queries
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage.database import Database
@@ -263,7 +263,7 @@ def comment(
         print_json(EditOutput.of(done))
         return
     print_line(
-        f"{done.agent.name}/{done.status_key}: it is kept. See: automagik-prompts events {quote(done.agent.name)}"
+        f"{done.agent.name}/{done.status_key}: it is kept. See: automagik-prompts events {word(done.agent.name)}"
     )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.records import Action, AgentInfo, Prompt
+from automagik_prompts.domain.text import word
 from automagik_prompts.editing.finding import find_agent, find_status
 from automagik_prompts.exceptions import PromptNotFoundError
 from automagik_prompts.storage import repository
@@ -61,7 +60,7 @@ async def version_before(db: Client, agent: AgentInfo, status_key: str, present:
                 return earlier
     raise PromptNotFoundError(
         f"{agent.name}/{status_key} has no version that was active before. Activate one by its number: "
-        f"automagik-prompts activate {quote(agent.name)} {quote(status_key)} VERSION",
+        f"automagik-prompts activate {word(agent.name)} {word(status_key)} VERSION",
         agent=agent.name,
         status_key=status_key,
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from shlex import quote
 
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import EditResult, Intent, RestorePlan, RestoreStep
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.records import AgentInfo
+from automagik_prompts.domain.text import word
 from automagik_prompts.editing.finding import find_agent
 from automagik_prompts.editing.recording import check_servable, check_unchanged, lock_agent, withdrawn_error
 from automagik_prompts.editing.review.switching import switch
@@ -42,7 +42,7 @@ async def plan_restore(
         if one is not None and one.id in later:
             raise PromptNotFoundError(
                 f"The agent {one.name!r} was not there yet at {shown(as_of)}. See: "
-                f"automagik-prompts events {quote(one.name)}",
+                f"automagik-prompts events {word(one.name)}",
                 agent=one.name,
             )
         was = await repository.get_active_at(db, as_of, only)

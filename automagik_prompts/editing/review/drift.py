@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from shlex import quote
 
 from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent
 from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.records import Action, AgentInfo
 from automagik_prompts.domain.review import Drift
+from automagik_prompts.domain.text import word
 from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, MAX_VERSION
 from automagik_prompts.editing.finding import find_agent, find_status
 from automagik_prompts.editing.recording import lock_agent, record, result_of
@@ -80,7 +80,7 @@ async def base_of(db: Client, agent: AgentInfo, status_key: str, wanted: int | N
         if version is None or not version.is_default_from_code:
             raise InvalidPromptError(
                 f"Version {wanted!r:.40} of {agent.name}/{status_key} is no version of the code, so no text can be "
-                f"based on it. See: automagik-prompts history {quote(agent.name)} {quote(status_key)}",
+                f"based on it. See: automagik-prompts history {word(agent.name)} {word(status_key)}",
                 agent=agent.name,
                 status_key=status_key,
             )

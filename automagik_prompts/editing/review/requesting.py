@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from shlex import quote
 
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.domain.edits import NO_INTENT, EditResult, Intent
@@ -12,6 +11,7 @@ from automagik_prompts.domain.keys import Status, StatusKeys
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.records import Action, AgentInfo, Prompt
 from automagik_prompts.domain.review import WAITING, ApprovalRequest, RequestState
+from automagik_prompts.domain.text import word
 from automagik_prompts.domain.validation import MAX_VERSION, is_blank, normalized
 from automagik_prompts.editing.finding import find_agent, find_status, find_version
 from automagik_prompts.editing.recording import (
@@ -239,7 +239,7 @@ async def _waiting(
         raise InvalidPromptError(
             f"Request {found.id}, to {found.what}, has lapsed: another version was activated since, or the version is "
             f"not there any more. Look at the present state and ask again: automagik-prompts request "
-            f"{quote(found.agent)} {quote(found.status_key)} {found.version or ''}".rstrip(),
+            f"{word(found.agent)} {word(found.status_key)} {found.version or ''}".rstrip(),
             agent=found.agent,
             status_key=found.status_key,
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from shlex import quote
 
 from automagik_prompts.domain.edits import EditResult, Intent
 from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.records import Action, AgentInfo, Approval, Prompt
 from automagik_prompts.domain.review import WAITING, ApprovalRequest, RequestState
+from automagik_prompts.domain.text import word
 from automagik_prompts.editing.recording import record, remark, result_of, set_active, withdrawn_error
 from automagik_prompts.exceptions import InvalidPromptError, NotAllowedError, PromptNotFoundError
 from automagik_prompts.storage import repository
@@ -207,7 +207,7 @@ def refuse_unapproved(agent: AgentInfo, status_key: str, version: int, intent: I
         return
     raise InvalidPromptError(
         f"{agent.name}/{status_key} changes only with approval. Have version {version} activated first: "
-        f"automagik-prompts activate {quote(agent.name)} {quote(status_key)} {version}. Then do this; where it cannot "
+        f"automagik-prompts activate {word(agent.name)} {word(status_key)} {version}. Then do this; where it cannot "
         "wait, say so: --emergency (emergency=True).",
         agent=agent.name,
         status_key=status_key,

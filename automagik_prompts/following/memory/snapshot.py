@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from shlex import quote
 from types import MappingProxyType
 
 from automagik_prompts.declaring.declared import DeclaredAgent
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.keys import PromptKey, SpellingClash, Status, new_key
 from automagik_prompts.domain.served import Selection, ServedPrompt, Source
-from automagik_prompts.domain.text import closest
+from automagik_prompts.domain.text import closest, word
 from automagik_prompts.exceptions import NoActivePromptError
 from automagik_prompts.following.memory.agents import BUCKETS, AgentMap
 from automagik_prompts.following.memory.choosing import AgentTexts, Problem, agent_texts
@@ -198,9 +197,7 @@ def nothing_served(
     if is_left_out:
         hint = "This process follows the agents of its code and those that the setting only names: add it there."
     elif is_known:
-        hint = (
-            f"The agent has no active version. Activate one: automagik-prompts activate {quote(agent)} STATUS VERSION"
-        )
+        hint = f"The agent has no active version. Activate one: automagik-prompts activate {word(agent)} STATUS VERSION"
     elif known:
         close = closest(agent, known)
         hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""

@@ -388,7 +388,7 @@ def _no_role(case: Case) -> None:
     case.do("activate ann NEW 1", by="bob", code=1)
     case.follow("request {} {} {}", by="bob", code=3)
     case.do("deactivate ann NEW", by="bob", code=1)
-    case.follow("request {} {} --deactivate", by="bob", code=3)
+    case.follow("request --deactivate {} {}", by="bob", code=3)
 
 
 @tries("rollback {} {}")

@@ -79,6 +79,18 @@ export function edit(textarea, { nonce, names, changed, moved, save }) {
       view.dispatch({ changes: { from, to, insert: text }, selection: { anchor: from + text.length }, scrollIntoView: true });
       view.focus();
     },
+    // Put in a tag; one that opens and closes goes around what is selected, and one goes on writing between the two.
+    insert(text) {
+      const { from, to } = view.state.selection.main, close = text.lastIndexOf("{{/");
+      const head = close < 0 ? text : text.slice(0, close) + view.state.sliceDoc(from, to);
+      const insert = close < 0 ? text : head + text.slice(close);
+      view.dispatch({ changes: { from, to, insert }, selection: { anchor: from + head.length }, scrollIntoView: true });
+      view.focus();
+    },
+    before: () => view.state.sliceDoc(0, view.state.selection.main.head),
+    set(text) {
+      if (text !== view.state.doc.toString()) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });
+    },
     goTo(number) {
       const line = view.state.doc.line(Math.min(Math.max(1, number), view.state.doc.lines));
       view.dispatch({ selection: { anchor: line.from }, effects: EditorView.scrollIntoView(line.from, { y: "center" }) });

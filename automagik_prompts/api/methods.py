@@ -38,7 +38,8 @@ class Heads:
                 is_over = True
                 await send({"type": "http.response.body"})
 
-        await self._app({**scope, "method": "GET"}, receive_until_over, send_head)
+        state = {**scope.get("state", {}), "is_head": True}
+        await self._app({**scope, "method": "GET", "state": state}, receive_until_over, send_head)
 
 
 def allowed(request: Request) -> str:

@@ -14,6 +14,9 @@ from automagik_prompts.domain.validation import MAX_NAME_LENGTH, MAX_VERSION
 _SLASH = "\x1f"
 """Stands for a slash inside of a name while a path is taken apart; no name can hold it."""
 
+END = "\x1e"
+"""May stand behind a name in a path, for names that would be a way up there; no name can hold it either."""
+
 
 class Segments:
     """Has the slashes of names kept apart, as servers decode a path as a whole.
@@ -44,7 +47,7 @@ def _apart(path: str, raw: str) -> str:
 
 def named(segment: str) -> str:
     """Return the name that a part of a path is."""
-    return segment.replace(_SLASH, "/")
+    return segment.replace(_SLASH, "/").removesuffix(END)
 
 
 AgentName = Annotated[

@@ -107,7 +107,7 @@ async def invalid(request: Request, error: Exception) -> Response:
         return await fault_page(request, ProblemError(404, "not-found", "The address leads nowhere."))
     names = ", ".join(sorted({str(one["loc"][-1]) for one in error.errors()}))
     return await fault_page(
-        request, ProblemError(422, "invalid-request", f"What the address says of {names} is not understood.")
+        request, ProblemError(422, "invalid-request", f"The address holds something that is not understood: {names}.")
     )
 
 

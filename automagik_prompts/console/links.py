@@ -8,6 +8,8 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.types import Scope
 
+from automagik_prompts.api.segments import END, named
+
 Query = str | int | Iterable[str] | None
 """What stands behind a name in an address: nothing where it is `None` or empty."""
 
@@ -37,7 +39,7 @@ class Links:
             parts: The parts of the path; a slash inside of one stays inside.
             query: What stands behind the question mark; `from_` stands for `from`.
         """
-        path = "/".join(quote(str(part), safe="") for part in parts)
+        path = "/".join(_segment(str(part)) for part in parts)
         return f"{self._up}{path}{_query(query)}"
 
     def here(self, **query: Query) -> str:
@@ -57,7 +59,12 @@ class Links:
 
     def _own(self) -> list[str]:
         # A slash inside of a name stands as another character in the path.
-        return [part.replace("\x1f", "/") for part in self._path.lstrip("/").split("/")]
+        return [named(part) for part in self._path.lstrip("/").split("/")]
+
+
+def _segment(part: str) -> str:
+    # A browser would take these two for ways up, however they are spelled.
+    return quote(f"{part}{END}" if part in {".", ".."} else part, safe="")
 
 
 def _query(query: dict[str, Query]) -> str:

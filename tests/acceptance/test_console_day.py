@@ -426,3 +426,51 @@ def session_ends(windows: Windows, url: str, scripted: bool) -> None:  # a varia
         page.context.add_cookies([{"name": one["name"], "value": one["value"], "url": url} for one in kept])
         page.get_by_role("button", name="Try again").click()
         expect(page.get_by_text("Version 2 is written.")).to_be_visible()
+
+
+def test_what_is_shown_is_saved(plugin: PromptPlugin, browser: BrowserThread) -> None:
+    """After going back, or making the page anew at once, the editor shows the text that would be saved."""
+    with served(plugin, "mounted") as url:
+        browser.do(shown_and_saved, url)
+
+
+def shown_and_saved(windows: Windows, url: str) -> None:
+    """Go back after saving, and reload while the draft is on its way."""
+    with windows.window("ana") as window:
+        page = window.open(f"{url}agents/seller/NEW/edit")
+        page.locator(".cm-content").fill("First {{customer_name}}.")
+        page.get_by_label("What changed, and why").fill("Shorter")
+        page.get_by_role("button", name="Save version 2").click()
+        expect(page.get_by_text("Version 2 is written.")).to_be_visible()
+        page.go_back(wait_until="load")
+        shown = page.locator(".cm-content")
+        expect(shown).to_have_text(written(page).rstrip("\n").replace("\n", ""))
+        for text in ("Second {{customer_name}}.", "Third {{customer_name}}."):
+            shown.fill(text)
+            page.reload(wait_until="load")
+            expect(shown).to_have_text(text)
+            assert written(page) == text
+        assert not window.messages
+
+
+def test_the_palette(plugin: PromptPlugin, browser: BrowserThread) -> None:
+    """What it puts in can be served as it stands, and one goes on writing inside of it; what is wrong is said below."""
+    with served(plugin, "mounted") as url:
+        browser.do(palette, url)
+
+
+def palette(windows: Windows, url: str) -> None:
+    """Put in a part of a list and a condition, and break a tag."""
+    with windows.window("ana") as window:
+        page = window.open(f"{url}agents/seller/NEW/edit")
+        page.locator(".cm-content").fill("")
+        page.get_by_role("button", name="items[].name", exact=True).click()
+        page.keyboard.press("ControlOrMeta+End")
+        page.get_by_role("button", name="#if vip", exact=True).click()
+        page.keyboard.type("Hi!")
+        assert written(page) == "{{#each items}}{{name}}{{/each}}{{#if vip}}Hi!{{/if}}"
+        expect(page.locator("#told .prompt")).to_contain_text("Hi!")
+        expect(page.locator("#wrong")).to_be_hidden()
+        page.keyboard.type("{{nobody}}")
+        expect(page.locator("#wrong")).to_have_text("1 problem: look")
+        assert not window.messages

@@ -276,3 +276,16 @@ def test_a_page_of_another_site_gets_nothing_back(client: httpx.Client) -> None:
     """What is refused for where it comes from is not repeated."""
     answer = client.post(f"{NEW}/versions", data={"text": "Said elsewhere."}, headers={"Sec-Fetch-Site": "cross-site"})
     assert (answer.status_code, "Said elsewhere." in answer.text) == (403, False)
+
+
+def test_a_form_that_is_sent_twice(client: httpx.Client) -> None:
+    """What was done by it is shown, and not that it could not be done; it is done once."""
+    form = opened(client) | {"text": TEXT, "note": "kinder"}
+    first, again = (client.post(f"{NEW}/versions", data=form) for _ in range(2))
+    assert (first.status_code, again.status_code) == (303, 303)
+    assert first.headers["location"] == again.headers["location"]
+    switch = {"version": "2", "note": "kinder", "expected_revision": "2", "seen": "1"}
+    first, again = (client.post(f"{NEW}/activate", data=switch) for _ in range(2))
+    assert (first.status_code, again.status_code) == (303, 303)
+    assert first.headers["location"] == again.headers["location"]
+    assert client.get(f"{NEW}/activate?version=2").status_code == 303  # it is active already

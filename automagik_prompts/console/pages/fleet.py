@@ -9,9 +9,13 @@ from datetime import UTC, datetime
 
 from automagik_prompts.console.words import plural, span
 from automagik_prompts.domain.running.fleet import Fleet, FleetProcess, Standing
+from automagik_prompts.editing import queries
 from automagik_prompts.editing.running import fleet as fleets
 from automagik_prompts.editing.service import EditService
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
+
+GRACE = 10.0
+"""Seconds after a change within which a process that follows may not have said so yet: it speaks every five at most."""
 
 ROWS = 100
 """Processes of one page, at most."""
@@ -133,10 +137,21 @@ def is_late(process: FleetProcess) -> bool:
     return process.is_alive and (process.standing is not Standing.FOLLOWS or bool(process.problems))
 
 
-def glance(fleet: Fleet) -> FleetGlance | None:
-    """Return what of the fleet wants a look."""
+async def was_just_written(service: EditService) -> bool:
+    """Return whether something was written so lately that no process can have said yet that it follows."""
+    newest = await service.look(lambda database: queries.events(database, limit=1))
+    return bool(newest) and (datetime.now(UTC) - newest[0].created_at).total_seconds() < GRACE
+
+
+def glance(fleet: Fleet, *, just_written: bool) -> FleetGlance | None:
+    """Return what of the fleet wants a look.
+
+    Args:
+        fleet: The processes.
+        just_written: Whether those that are behind have had no time to follow.
+    """
     living = [one for one in fleet.processes if one.is_alive]
-    late = [one for one in living if is_late(one)]
+    late = [one for one in living if is_late(one) and not (just_written and one.standing is Standing.BEHIND)]
     if not late:
         return None
     are = "is" if len(late) == 1 else "are"
@@ -151,11 +166,12 @@ def glance(fleet: Fleet) -> FleetGlance | None:
     return FleetGlance(strong, f"{late[0].name}: {_serves(late[0])}.{others}")
 
 
-def fleet_page(fleet: Fleet, state: str, release: str | None, start: int) -> FleetPage:
+def fleet_page(fleet: Fleet, state: str, release: str | None, start: int, *, just_written: bool) -> FleetPage:
     """Return what the page shows.
 
     Args:
         fleet: The processes.
+        just_written: As for `glance`.
         state: `late` or `dead` to show these alone.
         release: Show this release alone, or this code.
         start: The place of the first process that is shown.
@@ -174,7 +190,7 @@ def fleet_page(fleet: Fleet, state: str, release: str | None, start: int) -> Fle
     cells, width, height = _cells(living)
     return FleetPage(
         _heading(following, len(living)),
-        glance(fleet),
+        glance(fleet, just_written=just_written),
         cells,
         width,
         height,

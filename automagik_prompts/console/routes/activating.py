@@ -36,6 +36,8 @@ async def ask(
     if (version is None) == (deactivate is None):
         raise ProblemError(422, "invalid-request", "The address does not say which version is to be active.")
     at = await situation(who.service, agent, status)
+    if version is not None and at.active is not None and version == at.active.version:
+        return who.go("agents", agent, status)  # it is active already
     page = await activate_page(who, at, version)
     return await who.page("activate.html", at="agents", page=page)
 
@@ -54,6 +56,9 @@ async def activate(who: Who, agent: AgentName, status: StatusName, form: SentFor
     try:
         done = await _switch(who, at, version, note, revision)
     except ConflictError:
+        now = await situation(who.service, agent, status)
+        if version is not None and now.active is not None and now.active.version == version:
+            return who.go("agents", agent, status, done=now.revision)  # the form was sent twice
         wanted = await _lost(who, at, version, note)
         return await conflict(who, agent, status, since=revision, seen=form.number("seen"), wanted=wanted)
     except InvalidPromptError as error:

@@ -98,9 +98,13 @@ async def save_draft(who: Who, agent: AgentName, status: StatusName, form: Sent)
             base_version=typed.base,
             counter=typed.counter,
         )
-    except ConflictError as error:
+    except ConflictError:
         if by_script:
-            return JSONResponse({"said": error.message}, 409)
+            draft = await who.service.get_draft(agent, status)
+            if draft is not None and (draft.text, draft.note or "") == (typed.text, typed.note):
+                return JSONResponse({"counter": draft.counter, "said": f"Draft saved {brief(draft.updated_at)}."})
+            said = "Your draft was saved in another window meanwhile. Press Save draft to see both."
+            return JSONResponse({"said": said}, 409)
         return await _draft_clash(who, agent, status, typed)
     except InvalidPromptError as error:
         if by_script:
@@ -197,9 +201,13 @@ def _faults(typed: Typed) -> dict[str, str]:
 
 
 async def _clash(who: Visitor, agent: str, status: str, typed: Typed) -> Response:
-    """Show who was faster, and the typed text on today's state."""
+    """Show who was faster, and the typed text on today's state; of a form that was sent twice, what it has done."""
     at = await situation(who.service, agent, status)
     clash = await clash_of(who, at, typed)
+    if clash.is_oneself and typed.seen == (at.active.version if at.active else None):
+        newest = await version_of(who.service, at, at.summary.latest)
+        if (newest.prompt_text, newest.note) == (typed.text, typed.note):
+            return who.go("agents", agent, status, done=at.revision)
     today = replace(typed, revision=at.revision, seen=at.active.version if at.active else None)
     return await _show(who, at, today, await draft_of(who, at), clash=clash, code=409)
 

@@ -27,6 +27,8 @@ def _entrance(request: Request) -> Entrance:
 async def enter(request: Request, code: Annotated[str, Query(max_length=100)] = "") -> Response:
     """Take a link that works once, and let its browser in."""
     entrance = _entrance(request)
+    if getattr(request.state, "is_head", False):
+        return Response()  # who only asks what there is uses nothing up
     if entrance.identify(request) is None:
         session = entrance.enter(code)
         if session is None:

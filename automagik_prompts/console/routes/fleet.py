@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from automagik_prompts.console.pages.fleet import fleet_page
+from automagik_prompts.console.pages.fleet import fleet_page, was_just_written
 from automagik_prompts.console.visitor import Who
 
 router = APIRouter()
@@ -21,5 +21,6 @@ async def fleet(
     start: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> Response:
     """Show which processes follow, and how far."""
-    page = fleet_page(await who.service.fleet(), state, release, start)
+    found, just_written = await who.service.fleet(), await was_just_written(who.service)
+    page = fleet_page(found, state, release, start, just_written=just_written)
     return await who.page("fleet.html", at="fleet", page=page)

@@ -8,7 +8,8 @@ const nonce = document.querySelector("script[nonce]")?.nonce;
 const kept = `prompts-samples ${location.pathname.split("/agents/")[0]} ${form.dataset.agent}`;
 const LOOK_AFTER = 400, SAVE_EVERY = 10_000, LARGEST_ON_LEAVING = 60_000;
 
-let asked = 0, isDirty = "unsaved" in form.dataset, isSending = false, isSaving = null, canSave = "autosave" in form.dataset;
+const isSent = "unsaved" in form.dataset;
+let asked = 0, isDirty = isSent, isSending = false, isSaving = null, canSave = "autosave" in form.dataset;
 
 const fields = () => new URLSearchParams(new FormData(form));
 
@@ -65,6 +66,9 @@ function put(old, made) {
 }
 
 function underline() {
+  const wrong = part("problems").querySelectorAll("li.err").length;
+  part("wrong").hidden = !wrong;
+  part("wrong").textContent = wrong === 1 ? "1 problem: look" : `${wrong} problems: look`;
   editor.show([...part("problems").querySelectorAll("[data-from]")].map((one) => {
     const from = Number(one.dataset.from), to = Number(one.dataset.to), fix = one.querySelector("[data-new]");
     return { from, to, message: one.querySelector("p").textContent,
@@ -84,7 +88,9 @@ part("problems").addEventListener("click", (event) => {
 
 for (const one of document.querySelectorAll("[data-insert]")) {
   one.addEventListener("click", () => {
-    editor.replace(one.dataset.insert);
+    const list = one.textContent.match(/^(.+?)\[\]/)?.[1], before = editor.before(), tag = one.dataset.insert;
+    const isInside = !list || before.lastIndexOf(`{{#each ${list}`) > before.lastIndexOf("{{/each}}");
+    editor.insert(isInside ? tag : `{{#each ${list}}}${tag}{{/each}}`);
     one.closest("details")?.removeAttribute("open");
   });
 }
@@ -117,13 +123,16 @@ async function save(leaving = false) {
   isSaving = fetch(form.dataset.drafts, { method: "POST", body, redirect: "error",
     keepalive: leaving && String(body).length < LARGEST_ON_LEAVING });
   try {
-    const answer = await isSaving, said = await answer.json();
+    const answer = await isSaving;
+    if (answer.status === 401) throw new Error("Nobody is signed in any more. Sign in in another tab, and stay here.");
+    const said = await answer.json();
     part("saved").textContent = answer.ok ? `${said.said} Only you see it.` : said.said;
     if (answer.ok) field("counter").value = said.counter;
     else canSave = answer.status !== 409;
-  } catch {
+  } catch (error) {
     isDirty = true;
-    part("saved").textContent = "The draft could not be saved; it is tried again.";
+    const isOurs = error.message.startsWith("Nobody");
+    part("saved").textContent = isOurs ? error.message : "The draft could not be saved; it is tried again.";
   } finally {
     isSaving = null;
   }
@@ -132,13 +141,29 @@ async function save(leaving = false) {
 field("note").addEventListener("input", () => { isDirty = true; });
 setInterval(save, SAVE_EVERY);
 document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && save(true));
-addEventListener("pagehide", () => save(true));
+// What is typed while a page is made anew would be one step behind: this tab knows it, too, for a minute.
+const typed = `prompts-typed ${location.pathname}`;
+addEventListener("pagehide", () => {
+  const left = { at: Date.now(), text: field("text").value, note: field("note").value };
+  if (isDirty && !isSending) sessionStorage.setItem(typed, JSON.stringify(left));
+  else if (isSending) sessionStorage.removeItem(typed);
+  save(true);
+});
+function bringBack() {
+  editor.set(field("text").value); // a browser that goes back fills in what stood there
+  const left = JSON.parse(sessionStorage.getItem(typed) || "null");
+  sessionStorage.removeItem(typed);
+  if (!left || Date.now() - left.at > 60_000 || isSent || left.text === field("text").value) return;
+  editor.set(left.text);
+  field("note").value = left.note;
+  part("saved").textContent = "What you typed last is here again.";
+}
 addEventListener("beforeunload", (event) => {
   const isTooLong = field("text").value.length > LARGEST_ON_LEAVING / 2;
   if (isDirty && !isSending && (!canSave || isTooLong)) event.preventDefault();
 });
 // A page from the browser's memory has an old counter; the server has the draft.
-addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+addEventListener("pageshow", (event) => event.persisted ? location.reload() : bringBack());
 form.addEventListener("submit", async (event) => {
   if (event.submitter?.getAttribute("formaction") === "edit" && !event.submitter.name) {
     event.preventDefault(); // "Fill again", and Enter in a field

@@ -91,6 +91,12 @@ class ActivatePage:
         return not self.may or (self.needs_approval and not is_approved)
 
 
+def _said_of(target: Prompt | None, at: Situation) -> str:
+    """Return what was said of a version that was just written: mostly that is why it is to be active, too."""
+    is_new = target is not None and target.version == at.summary.latest and not target.is_default_from_code
+    return (target.note or "") if target is not None and is_new else ""
+
+
 async def activate_page(who: Visitor, at: Situation, version: int | None, sent: Sent | None = None) -> ActivatePage:
     """Return what is shown before the active version changes.
 
@@ -143,7 +149,7 @@ async def activate_page(who: Visitor, at: Situation, version: int | None, sent: 
         may=may,
         needs_approval=at.protection is not None or needs_approval,
         may_request=await who.may(Operation.REQUEST, agent, status, TextState.of(target)),
-        sent=sent or Sent(),
+        sent=sent or Sent(_said_of(target, at)),
     )
 
 

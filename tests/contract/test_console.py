@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -109,3 +110,16 @@ def test_a_form_that_is_too_large(client: httpx.Client) -> None:
     assert client.post("theme", content=large, headers=kind).status_code == 413
     assert client.post("theme", content=iter([large]), headers=kind).status_code == 413
     assert client.post("theme", json={"theme": "dark"}).status_code == 415
+
+
+def test_names_that_would_lead_away(sqlite_url: str, make_plugin: MakePlugin) -> None:
+    """A browser can follow the links of an agent and a status whose names are ways up in a path."""
+    registry = Registry()
+    registry.declare("..", {".": "Ask."}, where="tests")
+    with served_console(make_plugin(sqlite_url, registry=registry, **PATIENT)) as running, running.client() as client:
+        (path,) = re.findall(r'href="(\./agents/[^"]+)"', client.get("").text)
+        page = client.get(path)
+        assert (page.status_code, "<h1>.. / ." in page.text) == (200, True)
+        edit = re.search(r'href="([^"]+/edit)"', page.text)
+        assert edit is not None
+        assert client.get(page.url.join(edit[1])).status_code == 200

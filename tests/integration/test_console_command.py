@@ -95,6 +95,7 @@ def test_a_life(operator: Operator) -> None:
     with running(operator, "--label", "Test") as console:
         with console.browser() as browser, console.browser() as other:
             assert other.get("/").status_code == 401
+            assert other.head(console.served.url).status_code == 200  # what looks ahead at links uses none up
             page = browser.get(console.served.url)
             assert (page.status_code, "What your agents say now" in page.text) == (200, True)
             assert '<span class="env">Test</span>' in page.text

@@ -62,7 +62,10 @@ async def read_form(request: Request) -> Form:
     """
     request.state.form = None  # it is being read, which can be done once
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await request.body()
+    try:
+        body = await request.body()
+    except ClientDisconnect:
+        raise ProblemError(422, "invalid-request", "The form was not sent whole.") from None
     if body and kind != "application/x-www-form-urlencoded":
         raise ProblemError(415, "invalid-request", "A page of the console sends its forms in another way.")
     try:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup, escape
 
+from automagik_prompts.domain.invisible import shown
+
 
 def local(moment: datetime) -> datetime:
     """Return a moment in the zone of this process; one without a zone is in UTC."""
@@ -68,7 +70,7 @@ _CODE = re.compile(r"(\{\{.*?\}\})")
 
 def beginning(text: str) -> Markup:
     """Return the first line of a text, with its variables marked."""
-    line = next((line for line in text.splitlines() if line.strip()), "").strip()
+    line = shown(next((line for line in text.splitlines() if line.strip()), "").strip())
     return Markup("").join(
         Markup("<var>{}</var>").format(part) if part.startswith("{{") else escape(part) for part in _CODE.split(line)
     )

@@ -289,3 +289,29 @@ def test_a_form_that_is_sent_twice(client: httpx.Client) -> None:
     assert (first.status_code, again.status_code) == (303, 303)
     assert first.headers["location"] == again.headers["location"]
     assert client.get(f"{NEW}/activate?version=2").status_code == 303  # it is active already
+
+
+def test_somebody_wrote_and_activated_nothing(console: ServedConsole) -> None:
+    """Whoever was too late sees that text as well, and can bring it into theirs."""
+    with console.client() as ana, console.client("joao") as joao:
+        mine = opened(ana) | {"note": "as it is"}
+        theirs = opened(joao) | {"text": "Ask {{name}} for the tax number.", "note": "plainer"}
+        assert joao.post(f"{NEW}/versions", data=theirs).status_code == 303
+        late = ana.post(f"{NEW}/versions", data=mine)
+        assert (late.status_code, "Version 2 by joao, not active yet" in late.text) == (409, True)
+        form = form_of(late.text)
+        assert form["text"] == mine["text"]
+        together = ana.post(f"{NEW}/edit", data={**form, "bring": "both"})
+        assert form_of(together.text)["text"] == theirs["text"]
+
+
+def test_addresses_of_forms(client: httpx.Client) -> None:
+    """A browser that comes back to where a form was sent, or to an agent, is led on."""
+    for path, leads in (
+        (f"{NEW}/versions", "stan/NEW/edit"),
+        (f"{NEW}/drafts", "stan/NEW/edit"),
+        ("agents/stan", "stan/NEW"),
+    ):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["location"].endswith(leads)) == (303, True)
+    assert client.get("agents/nobody").status_code == 404

@@ -88,7 +88,7 @@ async def problem_page(who: Visitor, agent: str, status: str) -> ProblemPage:
         raise PromptNotFoundError(f"No version of {at.name} is active.", agent=agent, status_key=at.status_key)
     reason, names, wrong = _fault(at.active, at)
     lines = at.active.prompt_text.split("\n")
-    known = await serving(who.service, at.agent.name, at.status_key)
+    known = await serving(who.service, at)
     return ProblemPage(
         at,
         reason,

@@ -20,6 +20,7 @@ from automagik_prompts.console.pages.editing.page import (
     looked_at,
     opened,
     sent,
+    theirs_of,
 )
 from automagik_prompts.console.rendering import filled
 from automagik_prompts.console.routes.statuses import STATUS, Number, revision_of
@@ -78,6 +79,13 @@ async def look(who: Who, agent: AgentName, status: StatusName, form: Sent) -> Re
     return filled(
         "parts/looked.html", {"look": await looked_at(at, typed), "place": at, "allowed": typed.allow_invisible}
     )
+
+
+@router.get(f"{STATUS}/drafts")
+@router.get(f"{STATUS}/versions")
+async def again(who: Who, agent: AgentName, status: StatusName) -> Response:
+    """Open the editor where a form was sent to: a browser may come back to that address."""
+    return who.go("agents", agent, status, "edit")
 
 
 @router.post(f"{STATUS}/drafts")
@@ -166,10 +174,12 @@ def _mended(typed: Typed, form: Form) -> Typed:
 async def _together(who: Visitor, at: Situation, typed: Typed) -> Response:
     """Show a text with what is active now brought into what was typed."""
     draft, before = await draft_of(who, at), await version_of(who.service, at, typed.base or 0)
-    if at.active is None:
+    theirs = await theirs_of(who, at, typed)
+    if theirs is None:
         return await _show(who, at, typed, draft)
-    typed, said = _brought(typed, before, at.active)
-    return await _show(who, at, replace(typed, base=at.active.version), draft, said=said)
+    typed, said = _brought(typed, before, theirs)
+    seen = at.active.version if at.active else None
+    return await _show(who, at, replace(typed, base=theirs.version, seen=seen), draft, said=said)
 
 
 def _brought(typed: Typed, before: Prompt, other: Prompt) -> tuple[Typed, str]:
@@ -208,7 +218,7 @@ async def _clash(who: Visitor, agent: str, status: str, typed: Typed) -> Respons
         newest = await version_of(who.service, at, at.summary.latest)
         if (newest.prompt_text, newest.note) == (typed.text, typed.note):
             return who.go("agents", agent, status, done=at.revision)
-    today = replace(typed, revision=at.revision, seen=at.active.version if at.active else None)
+    today = replace(typed, revision=at.revision)
     return await _show(who, at, today, await draft_of(who, at), clash=clash, code=409)
 
 

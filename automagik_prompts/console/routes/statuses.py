@@ -14,8 +14,10 @@ from automagik_prompts.console.pages.deciding.conflict import conflict
 from automagik_prompts.console.pages.deciding.situation import situation
 from automagik_prompts.console.pages.deciding.status import status_page
 from automagik_prompts.console.visitor import Who
+from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.validation import MAX_VERSION
-from automagik_prompts.exceptions import ConflictError
+from automagik_prompts.editing import queries
+from automagik_prompts.exceptions import ConflictError, PromptNotFoundError
 
 router = APIRouter()
 
@@ -35,6 +37,16 @@ def revision_of(form: Form) -> int:
     if revision is None:
         raise ProblemError(422, "invalid-request", "The form does not say on what state the decision rests.")
     return revision
+
+
+@router.get("/agents/{agent}")
+async def primary(who: Who, agent: AgentName) -> Response:
+    """Lead to an agent's primary status."""
+    await who.service.authorize(Operation.VIEW, agent)
+    found = await who.service.look(lambda database: queries.get_agent(database, agent))
+    if found is None:
+        raise PromptNotFoundError(f"There is no agent {agent!r}.", agent=agent)
+    return who.go("agents", found.name, found.default_status_key)
 
 
 @router.get(STATUS)

@@ -11,6 +11,11 @@ const LOOK_AFTER = 400, SAVE_EVERY = 10_000, LARGEST_ON_LEAVING = 60_000;
 const isSent = "unsaved" in form.dataset;
 let asked = 0, isDirty = isSent, isSending = false, isSaving = null, canSave = "autosave" in form.dataset;
 
+function touched() {
+  if (!isDirty && canSave) part("saved").textContent = "Not saved yet; it saves itself in a few seconds.";
+  isDirty = true;
+}
+
 const fields = () => new URLSearchParams(new FormData(form));
 
 const names = [...document.querySelectorAll("[data-insert]")].map((one) =>
@@ -19,7 +24,7 @@ const names = [...document.querySelectorAll("[data-insert]")].map((one) =>
 const editor = edit(field("text"), {
   nonce,
   names,
-  changed: () => { isDirty = true; lookSoon(); },
+  changed: () => { touched(); lookSoon(); },
   moved: (line, column) => { part("caret").textContent = `Line ${line}, column ${column}`; },
   save: () => part("draft")?.click(),
 });
@@ -128,7 +133,7 @@ async function save(leaving = false) {
     const said = await answer.json();
     part("saved").textContent = answer.ok ? `${said.said} Only you see it.` : said.said;
     if (answer.ok) field("counter").value = said.counter;
-    else canSave = answer.status !== 409;
+    else [isDirty, canSave] = [true, answer.status !== 409];
   } catch (error) {
     isDirty = true;
     const isOurs = error.message.startsWith("Nobody");
@@ -138,7 +143,7 @@ async function save(leaving = false) {
   }
 }
 
-field("note").addEventListener("input", () => { isDirty = true; });
+field("note").addEventListener("input", touched);
 setInterval(save, SAVE_EVERY);
 document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && save(true));
 // What is typed while a page is made anew would be one step behind: this tab knows it, too, for a minute.

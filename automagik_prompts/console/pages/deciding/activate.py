@@ -141,7 +141,7 @@ async def activate_page(who: Visitor, at: Situation, version: int | None, sent: 
         filled_before=filled_before,
         filled_after=filled_after,
         statuses=at.falling_back,
-        serving=await serving(service, agent, status),
+        serving=await serving(service, at),
         recent=used.recent if used is not None else 0,
         new_variables=tuple(sorted(new - old)),
         lost_variables=tuple(sorted(old - new)),

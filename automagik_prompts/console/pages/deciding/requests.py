@@ -175,7 +175,7 @@ async def request_page(who: Visitor, number: int, *, done: str | None = None, se
         ),
         filled=await filled(service, at.agent.name, target, named_values(at.agent.variables)) if target else None,
         talk=tuple(event for event in reversed(talk.items) if event.action is not Action.REQUESTED),
-        serving=await serving(service, request.agent, request.status_key),
+        serving=await serving(service, at),
         recent=used.recent if used is not None else 0,
         is_own=is_own,
         may_approve=not is_own and await may(Operation.APPROVE),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from automagik_prompts.console.pages.deciding.situation import Situation
+from automagik_prompts.console.pages.fleet import GRACE, was_just_written
 from automagik_prompts.domain.running.fleet import Following, FollowingProcess
 from automagik_prompts.editing.service import EditService
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
@@ -51,28 +54,31 @@ class Serving:
         return self.cells if len(self.cells) <= MOST_CELLS else ()
 
 
-async def serving(service: EditService, agent: str, status: str) -> Serving | None:
+async def serving(service: EditService, at: Situation) -> Serving | None:
     """Return how far the processes have followed; `None` where this database's user may not read that.
 
     Args:
         service: Does what somebody may do.
-        agent: The agent's name.
-        status: The status.
+        at: Where the status stands.
 
     Raises:
         PromptNotFoundError: There is no such agent.
         NotAllowedError: The policy does not show the agent.
     """
     try:
-        found = await service.followers(agent, status)
+        found = await service.followers(at.agent.name, at.status_key)
+        # What was just written may be no matter of this status: who is behind then serves what was active before.
+        since = at.summary.active_since
+        is_settled = since is not None and (datetime.now(UTC) - since).total_seconds() > GRACE
+        is_calm = is_settled and await was_just_written(service)
     except (DatabaseUnavailableError, SchemaError):
         return None  # the page says all the rest, or that the database is away
     wanted = [one for one in found.processes if one.following is not Following.APART]
-    late = found.late
+    late = [one for one in found.late if not (is_calm and one.following is Following.BEHIND)]
     return Serving(
         found.version,
-        tuple(one.following is Following.SERVES for one in wanted),
-        late[:MOST_NAMED],
+        tuple(one not in late and one.following is not Following.UNKNOWN for one in wanted),
+        tuple(late[:MOST_NAMED]),
         len(late[MOST_NAMED:]),
         tuple(one for one in late if one.following is Following.REFUSES),
         found.unknown,

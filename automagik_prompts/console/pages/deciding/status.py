@@ -185,7 +185,7 @@ async def status_page(
         earlier=await _earlier(who, at),
         drift=await _drift(who, at),
         waiting=tuple(one for one in requests if one.is_waiting),
-        serving=await serving(service, agent, status),
+        serving=await serving(service, at),
         usage=usage.get((shown.status_key, shown.version)) if shown is not None else None,
         may=may,
         done=_done(who, at, events.items, done, may),

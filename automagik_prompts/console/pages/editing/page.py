@@ -76,11 +76,13 @@ class Clash:
 
     Attributes:
         events: What they did, newest first.
-        ways: What the text was begun from, what is active now and what was written, where they differ.
+        theirs: The version that they made active, or else wrote.
+        ways: What the text was begun from, that version and what was written, where they differ.
         is_oneself: Whether it was the visitor, as in another tab.
     """
 
     events: tuple[Event, ...]
+    theirs: Prompt | None
     ways: ThreeWays | None
     is_oneself: bool
 
@@ -289,12 +291,20 @@ async def clash_of(who: Visitor, at: Situation, typed: Typed) -> Clash:
     """Return what was done while a text was written, and the three texts."""
     found = await who.service.events(at.agent.name, at.status_key, limit=EVENTS)
     events = tuple(event for event in found.items if event.revision > typed.revision)
-    before = await _version(who, at, typed.base)
+    before, theirs = await _version(who, at, typed.base), await theirs_of(who, at, typed)
     ways = None
-    if before is not None and at.active is not None and before.version != at.active.version:
-        ways = three_ways(before.prompt_text, at.active.prompt_text, typed.text)
+    if before is not None and theirs is not None and before.version != theirs.version:
+        ways = three_ways(before.prompt_text, theirs.prompt_text, typed.text)
     is_oneself = bool(events) and all(event.actor_id == who.actor.id for event in events)
-    return Clash(events, ways, is_oneself)
+    return Clash(events, theirs, ways, is_oneself)
+
+
+async def theirs_of(who: Visitor, at: Situation, typed: Typed) -> Prompt | None:
+    """Return what others have put beside a text: what is active now, or the newest version where that is as it was."""
+    if at.active is not None and at.active.version != typed.seen:
+        return at.active
+    newest = await _version(who, at, at.summary.latest)
+    return newest if newest is not None and newest.version > (typed.base or 0) else at.active
 
 
 async def draft_of(who: Visitor, at: Situation) -> Draft | None:

@@ -101,10 +101,11 @@ async def test_fault_29_activation_that_rolls_back(
     plugin.start()
     await until(lambda: plugin.state is State.LIVE and served, "it follows again")
     async with Database(database_url) as database:
+        agent = await database.run(repository.get_agent, "a")
+        assert agent is not None
 
         async def activate_and_fail(db: BaseDBAsyncClient) -> None:
-            agent = await repository.get_agent(db, "a")
-            assert agent is not None
+            # The first statement writes: SQLite lets nobody do so who has read what another one wrote to since.
             await repository.lock_agent(db, agent.id)
             second = await repository.get_version(db, agent.id, "default", 2)
             assert second is not None

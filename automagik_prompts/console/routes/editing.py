@@ -12,16 +12,9 @@ from automagik_prompts.api.segments import AgentName, StatusName
 from automagik_prompts.console.difference.merging import merged
 from automagik_prompts.console.forms import Form, Sent
 from automagik_prompts.console.pages.deciding.situation import Situation, situation, version_of
-from automagik_prompts.console.pages.editing.page import (
-    Typed,
-    clash_of,
-    draft_of,
-    edit_page,
-    looked_at,
-    opened,
-    sent,
-    theirs_of,
-)
+from automagik_prompts.console.pages.editing.clash import clash_of, theirs_of
+from automagik_prompts.console.pages.editing.page import draft_of, edit_page, looked_at, opened
+from automagik_prompts.console.pages.editing.typed import Typed, sent
 from automagik_prompts.console.rendering import filled
 from automagik_prompts.console.routes.statuses import STATUS, Number, revision_of
 from automagik_prompts.console.visitor import Visitor, Who

@@ -6,53 +6,19 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from automagik_prompts.console.difference.rows import Difference, difference
-from automagik_prompts.console.difference.threeways import ThreeWays, three_ways
-from automagik_prompts.console.forms import Form
-from automagik_prompts.console.pages.deciding.conflict import EVENTS
 from automagik_prompts.console.pages.deciding.situation import Situation, version_of
+from automagik_prompts.console.pages.editing.clash import Clash
 from automagik_prompts.console.pages.editing.looking import Look, look
 from automagik_prompts.console.pages.editing.problems import compiled
+from automagik_prompts.console.pages.editing.typed import Typed, find_or_none
 from automagik_prompts.console.pages.filled import bare_names
 from automagik_prompts.console.visitor import Visitor
 from automagik_prompts.domain.policy import Operation
-from automagik_prompts.domain.records import Event, Prompt
+from automagik_prompts.domain.records import Prompt
 from automagik_prompts.domain.review import Draft
-from automagik_prompts.domain.validation import Format, check_format
-from automagik_prompts.exceptions import InvalidPromptError, PromptNotFoundError
+from automagik_prompts.domain.validation import check_format
+from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.templating.access import BUILTINS
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """What stands in the form.
-
-    Attributes:
-        text: The text.
-        format: How it is read.
-        revision: The revision that it rests on.
-        note: What changed, and why.
-        base: The version that it was begun from.
-        counter: The counter of the draft that was seen last.
-        seen: The version that was active then.
-        based_on: The code's version that it was merged with, to end a drift.
-        beside: A version to look at beside it.
-        allow_invisible: Whether characters that nobody sees are to be kept.
-        values: The sample values, by variable.
-        ticks: Which conditions were shown, and whether they were ticked.
-    """
-
-    text: str = field(repr=False)
-    format: Format
-    revision: int
-    note: str = field(default="", repr=False)
-    base: int | None = None
-    counter: int | None = None
-    seen: int | None = None
-    based_on: int | None = None
-    beside: int | None = None
-    allow_invisible: bool = False
-    values: dict[str, str] = field(default_factory=dict, repr=False)
-    ticks: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +34,6 @@ class Beside:
     label: str
     text: str = field(repr=False)
     difference: Difference = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Clash:
-    """That somebody else was faster, while the text was written.
-
-    Attributes:
-        events: What they did, newest first.
-        theirs: The version that they made active, or else wrote.
-        ways: What the text was begun from, that version and what was written, where they differ.
-        is_oneself: Whether it was the visitor, as in another tab.
-    """
-
-    events: tuple[Event, ...]
-    theirs: Prompt | None
-    ways: ThreeWays | None
-    is_oneself: bool
-
-    @property
-    def who(self) -> str:
-        """Who was faster."""
-        return "You" if self.is_oneself else next((one.author for one in self.events if one.author), None) or "Somebody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,30 +137,6 @@ async def opened(
     return replace(typed, beside=beside or based_on, based_on=based_on), draft
 
 
-def sent(form: Form, revision: int) -> Typed:
-    """Return what a form has sent.
-
-    Raises:
-        InvalidPromptError: It names a format that there is not.
-        ProblemError: A field holds something else than a number.
-    """
-    shown = {name for known, name in form.fields if known == "shown"}
-    return Typed(
-        form.text("text"),
-        check_format(form.text("format", "handlebars")),
-        revision,
-        form.text("note").strip(),
-        form.number("base"),
-        form.number("counter"),
-        form.number("seen"),
-        form.number("based_on"),
-        form.number("beside"),
-        allow_invisible="allow_invisible" in form,
-        values=form.under("value:"),
-        ticks={name: f"on:{name}" in form for name in shown},
-    )
-
-
 async def looked_at(at: Situation, typed: Typed) -> Look:
     """Return what a text comes to, off the event loop: a long one takes a while."""
     before: tuple[str, ...] = ()
@@ -262,11 +182,11 @@ async def edit_page(
         is_sent: Whether the text was sent, and is kept nowhere yet.
     """
     agent, status = at.agent.name, at.status_key
-    base = await _version(who, at, typed.base)
+    base = await find_or_none(who, at, typed.base)
     aside: Beside | None = None
     if other is not None:
         aside = _beside("Your draft as it was saved elsewhere", other.text, typed)
-    elif typed.beside is not None and (found := await _version(who, at, typed.beside)) is not None:
+    elif typed.beside is not None and (found := await find_or_none(who, at, typed.beside)) is not None:
         aside = _beside(f"Version {found.version}", found.prompt_text, typed)
     may_draft = await who.may(Operation.DRAFT, agent, status)
     return EditPage(
@@ -287,38 +207,11 @@ async def edit_page(
     )
 
 
-async def clash_of(who: Visitor, at: Situation, typed: Typed) -> Clash:
-    """Return what was done while a text was written, and the three texts."""
-    found = await who.service.events(at.agent.name, at.status_key, limit=EVENTS)
-    events = tuple(event for event in found.items if event.revision > typed.revision)
-    before, theirs = await _version(who, at, typed.base), await theirs_of(who, at, typed)
-    ways = None
-    if before is not None and theirs is not None and before.version != theirs.version:
-        ways = three_ways(before.prompt_text, theirs.prompt_text, typed.text)
-    is_oneself = bool(events) and all(event.actor_id == who.actor.id for event in events)
-    return Clash(events, theirs, ways, is_oneself)
-
-
-async def theirs_of(who: Visitor, at: Situation, typed: Typed) -> Prompt | None:
-    """Return what others have put beside a text: what is active now, or the newest version where that is as it was."""
-    if at.active is not None and at.active.version != typed.seen:
-        return at.active
-    newest = await _version(who, at, at.summary.latest)
-    return newest if newest is not None and newest.version > (typed.base or 0) else at.active
-
-
 async def draft_of(who: Visitor, at: Situation) -> Draft | None:
     """Return one's own draft, where drafts are allowed."""
     if not await who.may(Operation.DRAFT, at.agent.name, at.status_key):
         return None
     return await who.service.get_draft(at.agent.name, at.status_key)
-
-
-async def _version(who: Visitor, at: Situation, version: int | None) -> Prompt | None:
-    try:
-        return await version_of(who.service, at, version) if version is not None else None
-    except PromptNotFoundError:
-        return None  # deleted meanwhile
 
 
 def _beside(label: str, text: str, typed: Typed) -> Beside:

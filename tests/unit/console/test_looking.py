@@ -89,3 +89,17 @@ def test_samples_need_no_order() -> None:
     samples = samples_of("", {"contact?", "contact.name", "today", "tags[]", "tags?"}, {"tags[]": "a\nb"}, {})
     assert [one.name for one in samples.fields] == ["contact.name", "tags[]"]
     assert samples.values == {"contact": {"name": "Name"}, "tags": ["a", "b"]}
+
+
+def test_a_list_is_no_value() -> None:
+    """Whoever puts in a list as a value is told how it is gone through, and not what they wrote already."""
+    (problem,) = looked("Buy {{items}}.").problems
+    assert problem.title == "items is a list."
+    assert problem.detail == "Write what is said of each item between {{#each items}} and {{/each}}."
+    assert problem.fix is None
+
+
+def test_advice_that_cannot_be_followed_here() -> None:
+    """The page offers no formats, so no problem names one."""
+    (problem,) = looked("Hi {{#if vip}}you.").problems
+    assert "format" not in problem.title

@@ -12,6 +12,7 @@ from automagik_prompts.domain.invisible import suspicious
 from automagik_prompts.domain.text import closest
 from automagik_prompts.exceptions import InvalidPromptError
 from automagik_prompts.templating.access import BUILTINS
+from automagik_prompts.templating.compiling import VERBATIM
 from automagik_prompts.templating.content import PromptContent
 from automagik_prompts.templating.exposure import is_exposed
 from automagik_prompts.templating.limits import BUDGET
@@ -105,11 +106,13 @@ def problems_of(
 
 
 def _unreadable(text: str, error: InvalidPromptError) -> Problem:
-    place = _PLACE.search(error.message)
+    # Which format a text has is no matter of this page.
+    message = error.message.replace(f" {VERBATIM}", "")
+    place = _PLACE.search(message)
     if place is None:
-        return Problem("error", error.message)
+        return Problem("error", message)
     start = _offset(text, int(place[1]), int(place[2] or 1))
-    return _at(text, "error", error.message, "", start, min(len(text), start + 2))
+    return _at(text, "error", message, "", start, min(len(text), start + 2))
 
 
 def _unknown(text: str, template: Template, exposed: Collection[str]) -> Iterator[Problem]:
@@ -121,6 +124,9 @@ def _unknown(text: str, template: Template, exposed: Collection[str]) -> Iterato
         title = f"{name} is not exposed by the code."
         near = next(iter(closest(name, known)), None)
         detail = f"Did you mean {near}?" if near else "Use one of the variables above, or expose it in code."
+        if any(one.startswith(f"{name}[]") for one in exposed):
+            title, near = f"{name} is a list.", None
+            detail = f"Write what is said of each item between {{{{#each {name}}}}} and {{{{/each}}}}."
         # Inside of a loop or of `with` a tag names the last part alone.
         written = [one for one in (name, name.rpartition(".")[2]) if one]
         places = next((found for one in dict.fromkeys(written) if (found := list(_places(text, one)))), [])

@@ -220,7 +220,7 @@ def _with_text(plan: CreatePlan, text: str) -> CreatePlan:
 def _finish(session: Session, plan: CreatePlan, before: Before, intent: Intent, *, dry_run: bool, yes: bool) -> None:
     """Show what is about to be written, ask, and write it."""
     old, old_label = _old(plan, before)
-    if "\r\n" in plan.text and "\r" not in old:
+    if before.active is not None and "\r\n" in plan.text and "\r" not in old:
         print_note("The text ends its lines with CR LF; it is kept byte for byte.")
     new_label = f"{plan.agent}/{plan.status_key} new"
     if dry_run:

@@ -32,8 +32,8 @@ test-pythons: ## The unit and agent suites on other versions of Python, as far a
 # Many tests start processes and wait for them, and a machine that stands still for a second makes one of thousands miss
 # it. What fails is named, and run once more with nothing beside it; then it has to pass: pytest(python,arguments).
 define pytest
-$(1) -m pytest --numprocesses 2 $(2) || { echo "Once more, by itself, what has failed above:"; \
-	  $(1) -m pytest --last-failed --last-failed-no-failures none $(2); }
+{ $(1) -m pytest --numprocesses 2 $(2) || { echo "Once more, by itself, what has failed above:"; \
+	  $(1) -m pytest --last-failed --last-failed-no-failures none $(2); }; }
 endef
 
 # In an environment of its own, with an interpreter and packages besides: suites(environment,python,packages).

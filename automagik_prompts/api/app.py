@@ -54,7 +54,8 @@ def create_api(plugin: PromptPlugin, identify: Identify) -> ASGIApp:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
     describe(app, "/api/v1/openapi.json")
-    return Guard(Heads(Admission(Segments(app), identify, door.limiter)))
+    app.add_middleware(Admission, identify=identify, limiter=door.limiter)
+    return Guard(Heads(Segments(app)))
 
 
 async def _refused(request: Request, error: Exception) -> Response:

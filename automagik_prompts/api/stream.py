@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from automagik_prompts.api.identity import identified
+from automagik_prompts.api.admission import identified
 from automagik_prompts.api.models.views import EventView
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.domain.policy import Actor
@@ -31,7 +31,7 @@ SILENCE = 15.0
 PATIENCE = 3.0
 """Seconds that a stream waits for transactions under way before it begins."""
 
-AGAIN = 1.0
+AGAIN = 0.5
 """Seconds after which it is asked again who listens: a stream ends with the token, the session or their rights."""
 
 LONGEST = 600.0

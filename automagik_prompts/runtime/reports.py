@@ -55,14 +55,8 @@ class Reports:
         logger.error(
             "%s/%s: version %s could not be rendered, the code's text is served: %s "
             "Run: automagik-prompts rollback %s %s",
-            *(
-                prompt.agent,
-                prompt.status_key,
-                prompt.version,
-                error,
-                word(prompt.agent),
-                word(prompt.status_key),
-            ),
+            *(prompt.agent, prompt.status_key, prompt.version, error),
+            *map(word, (prompt.agent, prompt.status_key)),
         )
         worker = self._life.worker
         if worker is not None and prompt.prompt_id is not None:

@@ -315,3 +315,21 @@ def test_addresses_of_forms(client: httpx.Client) -> None:
         answer = client.get(path)
         assert (answer.status_code, answer.headers["location"].endswith(leads)) == (303, True)
     assert client.get("agents/nobody").status_code == 404
+
+
+def test_the_reason_is_proposed(client: httpx.Client) -> None:
+    """What was said of a new version stands in the field for the reason of its activation."""
+    form = opened(client) | {"text": TEXT, "note": "Sales & co. say so", "then": "activate"}
+    asked = client.post(f"{NEW}/versions", data=form)
+    page = client.get(httpx.URL(str(asked.request.url)).join(asked.headers["location"]))
+    assert ">Sales &amp; co. say so</textarea>" in page.text
+
+
+def test_another_one_who_activated_the_same(console: ServedConsole) -> None:
+    """Whoever wanted the same and was too late is told who did it, and keeps their reason."""
+    with console.client() as ana, console.client("joao") as joao:
+        ana.post(f"{NEW}/versions", data=opened(ana) | {"text": TEXT, "note": "kinder"})
+        switch = {"version": "2", "expected_revision": "2", "seen": "1"}
+        assert joao.post(f"{NEW}/activate", data={**switch, "note": "kinder"}).status_code == 303
+        late = ana.post(f"{NEW}/activate", data={**switch, "note": "My own reason"})
+        assert (late.status_code, "My own reason" in late.text) == (409, True)

@@ -8,9 +8,11 @@ import socket
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.routing import Mount
 
 from automagik_prompts.declaring.registry import Registry
+from automagik_prompts.domain.policy import Identity
 from tests.api_server import PATIENT, Served, declare, identify, served, tag_of
 from tests.conftest import MakePlugin
 from tests.console_server import listening
@@ -115,3 +117,19 @@ def test_several_mounts(sqlite_url: str, make_plugin: MakePlugin, registry: Regi
             done = client.post(f"{base}/agents/stan/statuses/{status}/versions", json={"text": "Hi."}, headers=keyed)
             assert (done.status_code, done.headers.get("idempotency-replayed")) == (201, replayed), done.text
             assert client.get(f"{base}/openapi.json").json()["servers"] == [{"url": f"/{mount}"}]
+
+
+def test_identify_sees_one_application(sqlite_url: str, make_plugin: MakePlugin, registry: Registry) -> None:
+    """Whoever identifies finds the same `request.app` for reads and for writes, and is asked once for each."""
+    declare(registry)
+    seen: list[object] = []
+
+    def noting(request: Request) -> Identity | None:
+        seen.append(request.app)
+        return identify(request)
+
+    with served(make_plugin(sqlite_url, **PATIENT), identify=noting) as running, running.client() as client:
+        client.get(NEW)
+        client.post(f"{NEW}/check", json={"text": "Ask."})
+    assert len(seen) == 2
+    assert seen[0] is seen[1]

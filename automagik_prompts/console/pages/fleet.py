@@ -17,6 +17,9 @@ from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
 GRACE = 10.0
 """Seconds after a change within which a process that follows may not have said so yet: it speaks every five at most."""
 
+QUIET = 75.0
+"""Seconds after which a process has not said for too long that it is there, to be excused: it does so each minute."""
+
 ROWS = 100
 """Processes of one page, at most."""
 
@@ -137,21 +140,35 @@ def is_late(process: FleetProcess) -> bool:
     return process.is_alive and (process.standing is not Standing.FOLLOWS or bool(process.problems))
 
 
-async def was_just_written(service: EditService) -> bool:
-    """Return whether something was written so lately that no process can have said yet that it follows."""
+async def newest_write(service: EditService) -> datetime | None:
+    """Return when something was done last; `None` where nothing ever was."""
     newest = await service.look(lambda database: queries.events(database, limit=1))
-    return bool(newest) and (datetime.now(UTC) - newest[0].created_at).total_seconds() < GRACE
+    return newest[0].created_at if newest else None
 
 
-def glance(fleet: Fleet, *, just_written: bool) -> FleetGlance | None:
+def had_no_time(process: FleetProcess, newest: datetime | None) -> bool:
+    """Return whether a process may be behind for no other reason than that something was just written.
+
+    Args:
+        process: The process.
+        newest: When something was done last.
+    """
+    now = datetime.now(UTC)
+    is_new = newest is not None and (now - newest).total_seconds() < GRACE
+    return is_new and (now - process.seen_at).total_seconds() < QUIET
+
+
+def glance(fleet: Fleet, newest: datetime | None) -> FleetGlance | None:
     """Return what of the fleet wants a look.
 
     Args:
         fleet: The processes.
-        just_written: Whether those that are behind have had no time to follow.
+        newest: When something was done last.
     """
     living = [one for one in fleet.processes if one.is_alive]
-    late = [one for one in living if is_late(one) and not (just_written and one.standing is Standing.BEHIND)]
+    late = [
+        one for one in living if is_late(one) and not (one.standing is Standing.BEHIND and had_no_time(one, newest))
+    ]
     if not late:
         return None
     are = "is" if len(late) == 1 else "are"
@@ -166,12 +183,12 @@ def glance(fleet: Fleet, *, just_written: bool) -> FleetGlance | None:
     return FleetGlance(strong, f"{late[0].name}: {_serves(late[0])}.{others}")
 
 
-def fleet_page(fleet: Fleet, state: str, release: str | None, start: int, *, just_written: bool) -> FleetPage:
+def fleet_page(fleet: Fleet, newest: datetime | None, state: str, release: str | None, start: int) -> FleetPage:
     """Return what the page shows.
 
     Args:
         fleet: The processes.
-        just_written: As for `glance`.
+        newest: When something was done last.
         state: `late` or `dead` to show these alone.
         release: Show this release alone, or this code.
         start: The place of the first process that is shown.
@@ -190,7 +207,7 @@ def fleet_page(fleet: Fleet, state: str, release: str | None, start: int, *, jus
     cells, width, height = _cells(living)
     return FleetPage(
         _heading(following, len(living)),
-        glance(fleet, just_written=just_written),
+        glance(fleet, newest),
         cells,
         width,
         height,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from automagik_prompts.console.pages.fleet import FleetGlance, glance, read_fleet, was_just_written
+from automagik_prompts.console.pages.fleet import FleetGlance, glance, newest_write, read_fleet
 from automagik_prompts.console.words import plural
 from automagik_prompts.domain.policy import Actor
 from automagik_prompts.domain.running.fleet import Fleet
@@ -115,7 +115,7 @@ async def home_page(
         tuple([group for group in groups if await service.may_see(group.agent)]),
         page.next,
         after is None,
-        glance(fleet, just_written=await was_just_written(service)) if sees_all and fleet is not None else None,
+        glance(fleet, await newest_write(service)) if sees_all and fleet is not None else None,
     )
 
 

@@ -14,6 +14,7 @@ from automagik_prompts.console.forms import Sent as SentForm
 from automagik_prompts.console.pages.deciding.activate import Sent, activate_page, operation_for
 from automagik_prompts.console.pages.deciding.conflict import Wanted, conflict
 from automagik_prompts.console.pages.deciding.situation import Situation, situation, version_of
+from automagik_prompts.console.pages.deciding.timeline import SWITCHING
 from automagik_prompts.console.routes.statuses import STATUS, Number, revision_of
 from automagik_prompts.console.visitor import Visitor, Who
 from automagik_prompts.domain.edits import EditResult
@@ -56,9 +57,9 @@ async def activate(who: Who, agent: AgentName, status: StatusName, form: SentFor
     try:
         done = await _switch(who, at, version, note, revision)
     except ConflictError:
-        now = await situation(who.service, agent, status)
-        if version is not None and now.active is not None and now.active.version == version:
-            return who.go("agents", agent, status, done=now.revision)  # the form was sent twice
+        (newest,) = (await who.service.events(agent, status, limit=1)).items
+        if newest.action in SWITCHING and (newest.version, newest.actor_id) == (version, who.actor.id):
+            return who.go("agents", agent, status, done=newest.revision)  # the form was sent twice
         wanted = await _lost(who, at, version, note)
         return await conflict(who, agent, status, since=revision, seen=form.number("seen"), wanted=wanted)
     except InvalidPromptError as error:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from automagik_prompts.console.pages.fleet import fleet_page, was_just_written
+from automagik_prompts.console.pages.fleet import fleet_page, newest_write
 from automagik_prompts.console.visitor import Who
 
 router = APIRouter()
@@ -21,6 +21,5 @@ async def fleet(
     start: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> Response:
     """Show which processes follow, and how far."""
-    found, just_written = await who.service.fleet(), await was_just_written(who.service)
-    page = fleet_page(found, state, release, start, just_written=just_written)
+    page = fleet_page(await who.service.fleet(), await newest_write(who.service), state, release, start)
     return await who.page("fleet.html", at="fleet", page=page)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from automagik_prompts.console.pages.deciding.situation import Situation
-from automagik_prompts.console.pages.fleet import GRACE, was_just_written
+from automagik_prompts.console.pages.fleet import GRACE, had_no_time, newest_write
 from automagik_prompts.domain.running.fleet import Following, FollowingProcess
 from automagik_prompts.editing.service import EditService
 from automagik_prompts.exceptions import DatabaseUnavailableError, SchemaError
@@ -67,18 +67,23 @@ async def serving(service: EditService, at: Situation) -> Serving | None:
     """
     try:
         found = await service.followers(at.agent.name, at.status_key)
-        # What was just written may be no matter of this status: who is behind then serves what was active before.
-        since = at.summary.active_since
-        is_settled = since is not None and (datetime.now(UTC) - since).total_seconds() > GRACE
-        is_calm = is_settled and await was_just_written(service)
+        newest = await newest_write(service)
     except (DatabaseUnavailableError, SchemaError):
         return None  # the page says all the rest, or that the database is away
     wanted = [one for one in found.processes if one.following is not Following.APART]
-    late = [one for one in found.late if not (is_calm and one.following is Following.BEHIND)]
+    since = at.summary.active_since
+    is_settled = since is not None and (datetime.now(UTC) - since).total_seconds() > GRACE
+
+    def serves(one: FollowingProcess) -> bool:
+        # What was just written may be no matter of this status: who is behind for it serves what was active before.
+        is_excused = is_settled and one.following is Following.BEHIND and had_no_time(one.process, newest)
+        return one.following is Following.SERVES or is_excused
+
+    late = tuple(one for one in found.late if not serves(one))
     return Serving(
         found.version,
-        tuple(one not in late and one.following is not Following.UNKNOWN for one in wanted),
-        tuple(late[:MOST_NAMED]),
+        tuple(map(serves, wanted)),
+        late[:MOST_NAMED],
         len(late[MOST_NAMED:]),
         tuple(one for one in late if one.following is Following.REFUSES),
         found.unknown,

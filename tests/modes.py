@@ -5,7 +5,7 @@ Before 2.64 a system prompt cannot be appended: `ActivePrompt` refuses that, whi
 
 from __future__ import annotations
 
-from automagik_prompts.agent.features import APPENDS_SYSTEM_PROMPTS
+from automagik_prompts.agent.history.features import APPENDS_SYSTEM_PROMPTS
 from automagik_prompts.agent.run import Inject, OnChange
 
 MODES: list[tuple[Inject, OnChange]] = [

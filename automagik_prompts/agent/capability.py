@@ -10,15 +10,13 @@ history came in. The snapshot is pinned when the run begins, so a deploy does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 from weakref import ref
 
-from opentelemetry.trace import get_current_span
 from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering, durable_operation
 from pydantic_ai.tools import AgentDepsT, RunContext
 
@@ -26,15 +24,15 @@ from automagik_prompts.agent import durable, dynamic, overrides, pinning, plugin
 from automagik_prompts.agent import run as runs
 from automagik_prompts.agent.carrying import carrying
 from automagik_prompts.agent.durable import RecordedChoice, RecordedPrompt, RecordedRun
-from automagik_prompts.agent.history.messages import put_right, without_declared
+from automagik_prompts.agent.history.messages import put_right
 from automagik_prompts.agent.history.others import drop_others
-from automagik_prompts.agent.history.provenance import last_used, record_provenance
-from automagik_prompts.agent.history.signing import entry_of
+from automagik_prompts.agent.history.provenance import last_used
 from automagik_prompts.agent.history.used import UsedPrompt
 from automagik_prompts.agent.options import PromptOptions
 from automagik_prompts.agent.rendering import RenderCache, RenderedPrompt, fill
 from automagik_prompts.agent.run import MemoryRun, Run
 from automagik_prompts.agent.selection import choose, read_status, wait_for_database
+from automagik_prompts.agent.usual import Plan
 from automagik_prompts.declaring import sandbox
 from automagik_prompts.declaring.registry import registry
 from automagik_prompts.domain.validation import normalized
@@ -56,6 +54,11 @@ if TYPE_CHECKING:
 _NONE = frozenset[str]()
 
 
+def _no_plan() -> Plan | None:
+    """Return nothing; a default in the class would be looked at in each run as well."""
+    return None
+
+
 @dataclass
 class ActivePrompt(PromptOptions[AgentDepsT]):
     """Sends the model the active prompt for an agent's present status, on every request.
@@ -65,6 +68,8 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
     """
 
     _memory: RenderCache = field(default_factory=RenderCache, init=False, repr=False, compare=False)
+    _plan: Plan | None = field(default_factory=_no_plan, init=False, repr=False, compare=False)
+    _is_installed: bool = field(default_factory=bool, init=False, repr=False, compare=False)
     _has_engine: bool = field(default=False, init=False, repr=False, compare=False)
     _alone_in: ref[AbstractCapability[AgentDepsT]] | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -100,6 +105,7 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
             bound.id = self.id  # by which a durable engine may know it already
             if bound.inject == "system_prompt" and rivals[0] is self:
                 dynamic.register_system_prompt(bound, agent)
+        bound._is_installed = bool(self._suffix)  # noqa: SLF001  # its own copy
         bound._has_engine = any(map(durable.is_engine, found))  # noqa: SLF001  # its own copy
         plugins.bind(bound.name, self.plugin)
         if self.plugin is None and not sandbox.is_inside():
@@ -125,35 +131,44 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
 
     async def wrap_run(self, ctx: RunContext[AgentDepsT], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
         """Keep to one snapshot for the run; only the first run of a process may have to wait for it."""
-        name = self.name
-        if self._suffix and self._is_replaced(ctx):
+        if self._is_installed and self._is_replaced(ctx):
             return await handler()
-        run = await self.begin(ctx)
-        if self.pin == "conversation":
-            run.pinned = last_used(ctx.messages, name)
-        elif self.pin is not None and isinstance(run, MemoryRun):
-            await pinning.ask(ctx, self.pin, run)
+        plan = self._plan
+        run: Run | None = plan.begin() if plan is not None else None
+        is_new = run is None
+        if run is None:
+            run = await self.begin(ctx)
+            if self.pin == "conversation":
+                run.pinned = last_used(ctx.messages, self.name)
+            elif self.pin is not None and isinstance(run, MemoryRun):
+                await pinning.ask(ctx, self.pin, run)
         if ctx.messages:
             run.look_back(ctx.messages, leading=self.adopt == "leading")
             if isinstance(run, MemoryRun):
                 run.believe(ctx.messages, ctx.conversation_id)
-        runs.begin(ctx, name, run)
+        runs.begin(ctx, plan.name if plan is not None else self.name, run)
         try:
             return await handler()
         finally:
-            runs.end(name, run)
-            if name not in plugins.ran and isinstance(run, MemoryRun):
-                plugins.ran.add(name)
+            runs.end(run)
+            if is_new and self.name not in plugins.ran and isinstance(run, MemoryRun):
+                plugins.ran.add(self.name)
                 run.reader.report_first_run()
 
     async def before_model_request(
         self, ctx: RunContext[AgentDepsT], request_context: ModelRequestContext
     ) -> ModelRequestContext:
         """Put the messages right: this agent's active prompt once, everything else as it was."""
-        name = self.name
-        run = runs.find(ctx, name) or await self.begin(ctx)
+        plan = self._plan
+        if plan is None or not plan.has_sent(ctx, request_context):
+            await self._put_right(ctx, request_context)
+        return request_context
+
+    async def _put_right(self, ctx: RunContext[AgentDepsT], request_context: ModelRequestContext) -> None:
+        """Put the messages of any request right."""
+        run = runs.find(ctx, self.name) or await self.begin(ctx)
         if run.capability is not self:
-            return request_context
+            return
         rendered = run.take(ctx.run_step)
         is_system_prompt = self.inject == "system_prompt"
         if rendered is None and is_system_prompt:
@@ -167,37 +182,18 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         if rendered is None or not is_told:
             # The agent's instructions were overridden for this run, the prompt with them; or an answer goes on under
             # what it was sent before, of which the history tells already.
-            return request_context
-        if (sent := rendered.used.prompt_id) is not None and sent not in run.counted:
-            run.count(sent)
-        if not is_system_prompt or request_context.model_request_parameters.instruction_parts:
-            self._instruct(request_context, rendered.text, run.texts)
-        entry, rules = rendered.entry, run.rules
-        if rules is not None and not rules.is_plain:
-            entry = entry_of(rendered.used, rules, ctx.conversation_id)
-        record_provenance(entry, name, ctx.run_id, request_context.messages, ctx.messages)
-        if run.span is not None:
-            run.trace(rendered.used)
-        return request_context
-
-    def _instruct(self, request_context: ModelRequestContext, text: str, declared: frozenset[str]) -> None:
-        """Take the agent's texts out of what its code gives as instructions, and see that the prompt is among them."""
-        parameters = request_context.model_request_parameters
-        parts = list(parameters.instruction_parts or ())
-        if dynamic.is_all(parts, text):
             return
-        kept = without_declared(parts, declared)
-        if self.inject == "instructions" and not dynamic.is_among(kept, self.id):
-            # A hook has made the instructions anew.
-            kept.append(dynamic.instruction(text, self.id, self.on_change))
-        if kept != parts:
-            request_context.model_request_parameters = replace(parameters, instruction_parts=kept)
+        if not is_system_prompt or request_context.model_request_parameters.instruction_parts:
+            dynamic.instruct(request_context, self, rendered.text, run.texts)
+        run.record(rendered, ctx, request_context.messages)
 
     async def wrap_tool_execute(
         self, ctx: RunContext[AgentDepsT], *, args: ValidatedToolArgs, handler: WrapToolExecuteHandler, **_call: Any
     ) -> Any:
         """Name the prompt on the span of a tool call, and on whatever the tool calls."""
-        with self._traced(ctx):
+        if (attributes := self._traced(ctx)) is None:
+            return await handler(args)
+        with telemetry.named(*attributes):
             return await handler(args)
 
     async def wrap_output_process(
@@ -209,26 +205,23 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         handler: WrapOutputProcessHandler,
     ) -> Any:
         """Name the prompt on the span of an output function, and on whatever that calls."""
-        if not output_context.has_function:
-            return await handler(output)  # there is no span for it
-        with self._traced(ctx):
+        # Without a function there is no span for it.
+        if not output_context.has_function or (attributes := self._traced(ctx)) is None:
+            return await handler(output)
+        with telemetry.named(*attributes):
             return await handler(output)
 
-    @contextmanager
-    def _traced(self, ctx: RunContext[AgentDepsT]) -> Iterator[None]:
-        """Name the prompt on the present span, and on whatever begins inside."""
+    def _traced(self, ctx: RunContext[AgentDepsT]) -> tuple[telemetry.Attributes, bool] | None:
+        """Return what spans say about the latest request, and whether it is carried as baggage; mostly nothing."""
         run = runs.find(ctx, self.name)
-        if run is None or run.capability is not self or run.attributes is None or run.lead is not None:
-            yield
-            return
-        get_current_span().set_attributes(run.attributes)
-        with telemetry.baggage_set(run.attributes) if run.rules is not None and run.rules.baggage else nullcontext():
-            yield
+        if run is None or run.attributes is None or run.capability is not self or run.lead is not None:
+            return None
+        return run.attributes, run.rules is not None and run.rules.baggage
 
     async def render(self, ctx: RunContext[AgentDepsT], run: Run) -> RenderedPrompt:
         """Return the text for the present status, filled."""
         if not isinstance(run, MemoryRun):
-            return await run.render(partial(self._record, ctx))
+            return await run.render(partial(self._found_out, ctx))
         status = run.status
         if status is not None and type(status) is not str:
             status = await read_status(ctx, status)
@@ -236,7 +229,9 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         if run.is_plain and self.variables is None and (status is None or type(status) is str):
             known = memory.entries.get(status)
             is_present = known is not None and known.snapshot is run.snapshot and known.is_own
-            if known is not None and is_present and (found := known.plain(ctx.deps, run.reader)) is not None:
+            if known is not None and is_present and (found := known.plain(ctx.deps)) is not None:
+                if run.plan is not None and not callable(run.status):
+                    run.plan.settle(known)
                 return found
         name = self.name
         if not run.snapshot.is_loaded and (run.is_plain or run.goes_on) and not run.snapshot.knows(name):
@@ -246,7 +241,7 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         return await fill(ctx, run.snapshot, selection, status_key, run.reader, self.variables, self.expose, memory)
 
     @durable_operation(name="prompt")
-    async def _record(
+    async def _found_out(
         self,
         ctx: RunContext[AgentDepsT],
         choices: list[RecordedChoice],
@@ -296,14 +291,18 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         if self._has_engine and ctx is not None and durable.is_replayable(ctx):
             declarations = self.plugin.registry if self.plugin is not None else registry
             return RecordedRun(self, declarations.texts(self.name), None)
-        reader, name = self.reader, self.name
+        turn, reader, name = plugins.turn, self.reader, self.name
         snapshot = reader.snapshot() or await reader.ready()
-        code, status, others = snapshot.code(name), self.status, overrides.in_force()
+        agents, status, others = snapshot.registry.agents, self.status, overrides.in_force()
+        code = agents.get(name)
         if status is None and code is not None:
             status = code.status
         texts = code.texts if code is not None else _NONE
         run = MemoryRun(self, texts, reader.history, reader, snapshot, status, others)
         run.is_plain = not others and self.version is None and self.pin is None
+        if run.is_plain and not self._has_engine:
+            run.is_usual = (self.inject, self.on_change, self.others) == ("system_prompt", "rewrite", "keep")
+            self._plan = Plan.of(run, turn, agents)
         return run
 
 

@@ -195,9 +195,9 @@ def resume(run: MemoryRun, choices: Sequence[RecordedChoice]) -> None:
         except NoActivePromptError:
             known = []  # it is gone by now, and the run goes on with it all the same
         prompt, code = choice.prompt.served(run.snapshot, known), choice.code
-        run.selections[choice.asked] = Selection(
-            prompt, (Reason(ReasonCode.RECORDED),), code.served(run.snapshot, known) if code is not None else None
-        )
+        instead = code.served(run.snapshot, known) if code is not None else None
+        chosen = Selection(prompt, (Reason(ReasonCode.RECORDED),), instead)
+        run.selections = {**run.selections, choice.asked: chosen}
 
 
 def recorded(

@@ -11,12 +11,14 @@ from pydantic_ai.capabilities import AbstractCapability, WrapperCapability
 from pydantic_ai.messages import CapabilityInstructionSource, InstructionId, InstructionPart, ModelRequest
 from pydantic_ai.tools import RunContext
 
-from automagik_prompts.agent import features
 from automagik_prompts.agent import run as runs
+from automagik_prompts.agent.history import features
+from automagik_prompts.agent.history.instructions import without_declared
 from automagik_prompts.agent.run import RunCapability
 
 if TYPE_CHECKING:
     from pydantic_ai.agent import AbstractAgent
+    from pydantic_ai.models import ModelRequestContext
 
 _INSTRUCTION = "prompt"
 
@@ -32,18 +34,21 @@ def register_system_prompt(capability: RunCapability, agent: AbstractAgent[Any, 
         if run is None:
             # In a run without this prompt, the agent's capabilities were overridden, this one with them.
             return "" if ctx.run_id is not None else (await capability.render(ctx, await capability.begin(ctx))).text
+        if (fixed := run.fixed) is not None:
+            return fixed.text  # as it mostly is
         if run.capability.inject != "system_prompt":
             return ""  # a capability for this run only has taken over, and puts it elsewhere
         if ctx.run_id is None:
             # `Agent.system_prompt_parts()` in the middle of a run: the step it gives is not true.
-            own = replace(ctx, run_id=run.run_id, conversation_id=run.conversation_id)
+            own = replace(ctx, run_id=run.key[0], conversation_id=run.began.conversation_id if run.began else None)
             found = run.prepared or await run.capability.render(own, run)
             if ctx.messages and isinstance(ctx.messages[-1], ModelRequest):
                 run.prepare(found, None)  # it is asked for the request that is about to be sent
             return found.text
         rendered = run.prepared_for(ctx.run_step)
         if rendered is None:
-            rendered = run.prepare(await run.capability.render(ctx, run), ctx.run_step)
+            rendered = run.entry.plain(ctx.deps) if run.entry is not None else None
+            rendered = run.prepare(rendered or await run.capability.render(ctx, run), ctx.run_step)
         return rendered.text
 
     system_prompt.__qualname__ = capability.ref
@@ -55,9 +60,10 @@ def instructions_of(capability: RunCapability) -> Callable[[RunContext[Any]], An
 
     async def active_prompt(ctx: RunContext[Any]) -> InstructionPart:
         run = runs.find(ctx, capability.name) or await capability.begin(ctx)
-        rendered = run.prepared_for(ctx.run_step)
+        rendered = run.fixed or run.prepared_for(ctx.run_step)
         if rendered is None:
-            rendered = run.prepare(await capability.render(ctx, run), ctx.run_step)
+            rendered = run.entry.plain(ctx.deps) if run.entry is not None else None
+            rendered = run.prepare(rendered or await capability.render(ctx, run), ctx.run_step)
         return InstructionPart(rendered.text, name=_INSTRUCTION, dynamic=True, on_change=capability.on_change)
 
     # Pydantic AI looks for it in each run, and takes long to find it out.
@@ -65,20 +71,34 @@ def instructions_of(capability: RunCapability) -> Callable[[RunContext[Any]], An
     return active_prompt
 
 
-def instruction(text: str, capability_id: str | None, on_change: Any) -> InstructionPart:
+def instruct(request: ModelRequestContext, capability: RunCapability, text: str, declared: frozenset[str]) -> None:
+    """Take the agent's texts out of what its code gives as instructions, and see that the prompt is among them."""
+    parameters = request.model_request_parameters
+    parts = list(parameters.instruction_parts or ())
+    if _is_all(parts, text):
+        return
+    kept = without_declared(parts, declared)
+    if capability.inject == "instructions" and not _is_among(kept, capability.id):
+        # A hook has made the instructions anew.
+        kept.append(_instruction(text, capability.id, capability.on_change))
+    if kept != parts:
+        request.model_request_parameters = replace(parameters, instruction_parts=kept)
+
+
+def _instruction(text: str, capability_id: str | None, on_change: Any) -> InstructionPart:
     """Return the prompt as a part of the instructions."""
     return InstructionPart(
         text, name=_INSTRUCTION, id=_instruction_id(capability_id), dynamic=True, on_change=on_change
     )
 
 
-def is_among(parts: Sequence[InstructionPart], capability_id: str | None) -> bool:
+def _is_among(parts: Sequence[InstructionPart], capability_id: str | None) -> bool:
     """Return whether the prompt is among the instructions."""
     wanted = _instruction_id(capability_id)
     return any(part.name == _INSTRUCTION and part.id == wanted for part in parts)
 
 
-def is_all(parts: Sequence[InstructionPart], text: str) -> bool:
+def _is_all(parts: Sequence[InstructionPart], text: str) -> bool:
     """Return whether instructions are the prompt and nothing else, as they mostly are."""
     return len(parts) == 1 and parts[0].name == _INSTRUCTION and parts[0].dynamic and parts[0].content == text
 

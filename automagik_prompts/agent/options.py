@@ -12,7 +12,8 @@ from urllib.parse import quote
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.tools import AgentDepsT, RunContext
 
-from automagik_prompts.agent import features, overrides, plugins
+from automagik_prompts.agent import overrides, plugins
+from automagik_prompts.agent.history import features
 from automagik_prompts.agent.history.messages import REF
 from automagik_prompts.agent.history.used import UsedPrompt
 from automagik_prompts.agent.run import Adopt, Inject, OnChange, Others

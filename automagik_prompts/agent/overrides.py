@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from automagik_prompts.agent import plugins
 from automagik_prompts.domain.keys import DEFAULT_STATUS_KEY, StatusKeys
 from automagik_prompts.domain.protocols import PromptSource, SnapshotReader
 from automagik_prompts.domain.served import Reason, ReasonCode, Selection, ServedPrompt
@@ -103,12 +104,14 @@ def stand_in(plugin: PromptSource) -> PromptSource:
 
 
 @contextmanager
-def standing_in(by: PromptSource, *plugins: PromptSource) -> Iterator[None]:
+def standing_in(by: PromptSource, *replaced: PromptSource) -> Iterator[None]:
     """Have a plugin read instead of others, in the whole process."""
     saved = dict(_stand_ins)
-    _stand_ins.update({id(plugin): by for plugin in plugins})
+    _stand_ins.update({id(plugin): by for plugin in replaced})
+    plugins.changed()
     try:
         yield
     finally:
         _stand_ins.clear()
         _stand_ins.update(saved)
+        plugins.changed()

@@ -26,6 +26,9 @@ _closed: DefaultPlugin | None = None
 """The default that was closed last: agents go on with what it served, until another plugin takes its place."""
 
 
+turn = object()
+"""Another object after each change of which plugin is read: what was found out before it may hold no more."""
+
 bound: dict[str, set[int]] = {}
 """The names whose prompts an agent of this process was given, with the plugins that were named (0 for none)."""
 
@@ -81,6 +84,7 @@ def read() -> DefaultPlugin:
             return _closed
         if plugin is _default:
             _read = plugin
+            changed()
     return plugin
 
 
@@ -119,6 +123,7 @@ def claim(plugin: DefaultPlugin) -> None:
         if present is not None and present.is_started and not plugin.is_chosen:
             return
         _default, _closed = plugin, None
+        changed()
 
 
 def offer(plugin: DefaultPlugin) -> None:
@@ -135,6 +140,7 @@ def release(plugin: DefaultPlugin) -> None:
         if _default is plugin:
             _closed = plugin if _read is plugin else None
             _default = _read = None
+            changed()
 
 
 def forget() -> None:
@@ -142,6 +148,13 @@ def forget() -> None:
     global _default, _read, _closed
     with _lock:
         _default = _read = _closed = None
+        changed()
+
+
+def changed() -> None:
+    """Say that another plugin is read from now on."""
+    global turn
+    turn = object()
 
 
 def current() -> DefaultPlugin | None:
@@ -156,11 +169,13 @@ def replaced(plugin: DefaultPlugin) -> Iterator[DefaultPlugin | None]:
     with _lock:
         saved = _default, _read, _closed
         _default, _read, _closed = plugin, plugin, None
+        changed()
     try:
         yield saved[0]
     finally:
         with _lock:
             _default, _read, _closed = saved
+            changed()
 
 
 def renew_lock() -> None:

@@ -14,14 +14,14 @@ from pydantic_ai.tools import RunContext
 from automagik_prompts.agent.filling import fill_text, names_of
 from automagik_prompts.agent.history.used import ProvenanceEntry, UsedPrompt
 from automagik_prompts.domain.protocols import PromptReader, SnapshotReader, Values, VariablesFunction
-from automagik_prompts.domain.served import Selection
+from automagik_prompts.domain.served import Limits, Selection
 from automagik_prompts.exceptions import InvalidPromptError, RenderError
 from automagik_prompts.templating.access import ABSENT, BUILTINS, builtin_value, get, names_in
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class RenderedPrompt:
-    """A filled text.
+    """A filled text; each run with variables makes one, and a frozen one takes three times as long.
 
     Attributes:
         text: The text, filled.
@@ -44,6 +44,7 @@ class CacheEntry:
         used: What identifies the chosen prompt, for the status that it was chosen for.
         entry: What histories say about it, as above.
         rendered: What is sent, if no value goes into it.
+        limits: How large values may be.
         is_own: Whether it is a text of the status' own, of an agent that the code declares: what stands in for one may
             change with the code.
     """
@@ -53,13 +54,14 @@ class CacheEntry:
     used: UsedPrompt
     entry: ProvenanceEntry
     rendered: RenderedPrompt | None
+    limits: Limits
     is_own: bool
 
-    def plain(self, deps: object, reader: PromptReader) -> RenderedPrompt | None:
+    def plain(self, deps: object) -> RenderedPrompt | None:
         """Return what is sent where that takes no more than a look at `deps`, as it mostly does; else `None`."""
         if self.rendered is not None:
             return self.rendered
-        text = self.selection.prompt.template.joined(deps, reader.limits)
+        text = self.selection.prompt.template.joined(deps, self.limits)
         return RenderedPrompt(text, self.used, self.entry) if text is not None else None
 
 
@@ -92,7 +94,7 @@ class RenderCache:
         if len(self.entries) >= _REMEMBERED:
             self.entries.clear()  # a status function can return anything
         is_own = not selection.reasons and snapshot.code(prompt.agent) is not None
-        self.entries[status_key] = made = CacheEntry(snapshot, selection, used, entry, rendered, is_own)
+        self.entries[status_key] = made = CacheEntry(snapshot, selection, used, entry, rendered, reader.limits, is_own)
         return made
 
 

@@ -14,11 +14,16 @@ from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent import telemetry
 from automagik_prompts.agent.history.messages import leading_prompt
-from automagik_prompts.agent.history.provenance import last_used, signed_texts
+from automagik_prompts.agent.history.provenance import last_used, record_provenance, signed_texts
+from automagik_prompts.agent.history.signing import entry_of
 from automagik_prompts.agent.history.used import UsedPrompt
-from automagik_prompts.agent.rendering import RenderedPrompt
+from automagik_prompts.agent.rendering import CacheEntry, RenderedPrompt
 from automagik_prompts.domain.history import HistoryRules
-from automagik_prompts.domain.protocols import PromptReader, SnapshotReader, StatusFunction
+from automagik_prompts.domain.protocols import (
+    PromptReader,
+    SnapshotReader,
+    StatusFunction,
+)
 from automagik_prompts.domain.served import Selection, ServedPrompt
 
 Inject = Literal["system_prompt", "instructions"]
@@ -62,6 +67,17 @@ class RunCapability(Protocol):
         """Begin a run, waiting for the first load if need be."""
 
 
+class RunPlan(Protocol):
+    """What a run tells those that come after it."""
+
+    def settle(self, entry: CacheEntry) -> None:
+        """Take what was made for the one status of all runs, for the next ones."""
+
+
+def _nothing() -> None:
+    """Return nothing, as a default."""
+
+
 @dataclass(eq=False)
 class Run:
     """One run of one agent, as far as one prompt is concerned.
@@ -75,13 +91,15 @@ class Run:
         is_vouched: Whether the application has said so itself, and not a history.
         prepared: What the next request sends, if that was found out before the request.
         prepared_at: The step of the run at which it was found out; `None` if that is not known.
-        run_id: The id of the run.
-        conversation_id: The id of its conversation.
-        deps: The run's dependencies.
+        began: The context of the run's beginning.
         span: The span of the agent's run, if there is one that records.
         lead: The run of the agent's first prompt, for another one of the same agent.
         labels: What was sent so far, in the order of first use.
         attributes: What spans say about the latest request.
+        is_usual: Whether it sends a system prompt in the plain way.
+        fixed: What all its requests send, where that is known: neither the status nor the text can change.
+        entry: What was made of the choice for its status, where the status cannot change.
+        key: Under what it is known while it lasts.
         sent: The filled texts that it has sent, where they stay in the history (`on_change="append"`).
         counted: The ids of the versions that it was sent, each of which counts once; a text without one does not count.
     """
@@ -89,21 +107,24 @@ class Run:
     capability: RunCapability
     texts: frozenset[str]
     rules: HistoryRules | None
-    # The rest stands in the class until it is set, which keeps beginning a run cheap.
+    # What every run looks at has no default in the class: the interpreter would look there each time as well.
+    is_usual: bool = field(default_factory=bool, init=False)
+    prepared: RenderedPrompt | None = field(default_factory=_nothing, init=False)
+    prepared_at: int | None = field(default_factory=int, init=False)
+    fixed: RenderedPrompt | None = field(default_factory=_nothing, init=False)
+    entry: CacheEntry | None = field(default_factory=_nothing, init=False)
+    key: tuple[str | None, str] = field(default_factory=lambda: (None, ""), init=False)
+    began: RunContext[Any] | None = field(default_factory=_nothing, init=False)
+    span: Span | None = field(default_factory=_nothing, init=False)
+    counted: tuple[int, ...] = field(default_factory=tuple, init=False)
+    # The rest stands in the class until it is set.
     is_plain: bool = field(default=False, init=False)
     pinned: UsedPrompt | None = field(default=None, init=False)
     is_vouched: bool = field(default=False, init=False)
-    prepared: RenderedPrompt | None = field(default=None, init=False)
-    prepared_at: int | None = field(default=-1, init=False)
-    run_id: str | None = field(default=None, init=False)
-    conversation_id: str | None = field(default=None, init=False)
-    deps: object = field(default=None, init=False)
-    span: Span | None = field(default=None, init=False)
     lead: Run | None = field(default=None, init=False)
     labels: tuple[str, ...] = field(default=(), init=False)
     attributes: telemetry.Attributes | None = field(default=None, init=False)
     sent: frozenset[str | None] = field(default=frozenset(), init=False)
-    counted: tuple[int, ...] = field(default=(), init=False)
 
     def count(self, prompt_id: int) -> None:
         """Count that this run is sent a version; what is recorded is counted where it is found out."""
@@ -148,10 +169,21 @@ class Run:
 
     def take(self, step: int) -> RenderedPrompt | None:
         """Return what was found out for a step, once: the next request finds it out anew."""
-        if self.prepared is None:
-            return None
+        if self.fixed is not None or self.prepared is None:
+            return self.fixed
         found, self.prepared = self.prepared_for(step), None
         return found
+
+    def record(self, rendered: RenderedPrompt, ctx: RunContext[Any], sent: Sequence[ModelMessage]) -> None:
+        """Take note of what a request sends: where it is counted, in the history and on the present span."""
+        used, entry, rules = rendered.used, rendered.entry, self.rules
+        if (prompt_id := used.prompt_id) is not None and prompt_id not in self.counted:
+            self.count(prompt_id)
+        if rules is not None and not rules.is_plain:
+            entry = entry_of(used, rules, ctx.conversation_id)
+        record_provenance(entry, self.key[1], self.key[0], sent, ctx.messages)
+        if self.span is not None:
+            self.trace(used)
 
     def trace(self, used: UsedPrompt) -> None:
         """Write on the present span, that of a model request, what is sent."""
@@ -172,6 +204,7 @@ class MemoryRun(Run):
         snapshot: What the plugin served when the run began; a deploy in the middle changes nothing.
         status: The present status, or the function that tells it; `None` for the primary one.
         overrides: The prompts in force in the context that began the run.
+        plan: What tells the runs after it what was found out.
         goes_on: Whether it goes on with what a durable run was sent before.
         selections: What was chosen for each status, so that a status that comes back finds the same text.
         history: The messages that it begins with, and the id of their conversation.
@@ -182,8 +215,9 @@ class MemoryRun(Run):
     snapshot: SnapshotReader
     status: str | Enum | StatusFunction | None
     overrides: tuple[ServedPrompt, ...]
+    plan: RunPlan | None = field(default=None, init=False)
     goes_on: bool = field(default=False, init=False)
-    selections: dict[str | None, Selection] = field(default_factory=dict, init=False)
+    selections: Mapping[str | None, Selection] = field(default_factory=dict, init=False)  # replaced, never changed
     history: tuple[Sequence[ModelMessage], str | None] = field(default=((), None), init=False)
     signed: frozenset[tuple[str, str]] | None = field(default=None, init=False)
 
@@ -212,7 +246,7 @@ class MemoryRun(Run):
 
 
 # By run id and name of the prompts. Not in a context variable: a run may be driven from several tasks.
-_runs: dict[tuple[str, str], Run] = {}
+running: dict[tuple[str | None, str], Run] = {}
 
 # For what happens in the middle of a run without saying which run. Set in the task of the run's hooks, whose context
 # Pydantic AI gives to the run and takes away again, so nothing is reset here.
@@ -222,32 +256,31 @@ _ambient: ContextVar[Mapping[str, Run]] = ContextVar("automagik_prompts_runs", d
 def begin(ctx: RunContext[Any], name: str, run: Run) -> None:
     """Make a run known, until it is ended."""
     run_id = ctx.run_id
-    run.run_id, run.conversation_id, run.deps = run_id, ctx.conversation_id, ctx.deps
+    run.began, run.key = ctx, (run_id, name)
     # Only a span of Pydantic AI's own is written to, and only if it records anything.
     tracer = ctx.tracer
     is_silent = type(tracer) is NoOpTracer or isinstance(tracer, NoOpTracer)
     if not is_silent and (span := get_current_span()).is_recording():
         run.span = span
-    _runs[run_id or "", name] = run
+    running[run.key] = run
     ambient = {name: run}
     if others := _ambient.get():
-        run.lead = next((other.lead or other for other in others.values() if other.run_id == run_id), None)
+        run.lead = next((other.lead or other for other in others.values() if other.key[0] == run_id), None)
         ambient = {**others, name: run}
     _ambient.set(ambient)
 
 
-def end(name: str, run: Run) -> None:
+def end(run: Run) -> None:
     """Forget a run, and write on its span what it sent."""
-    key = (run.run_id or "", name)
-    if _runs.get(key) is run:
-        del _runs[key]
+    if running.get(run.key) is run:
+        del running[run.key]
     if run.span is not None and run.attributes is not None and run.lead is None:
         run.span.set_attributes({**run.attributes, telemetry.PROMPTS: run.labels})
 
 
 def find(ctx: RunContext[Any], name: str) -> Run | None:
     """Return the run that a context belongs to."""
-    if ctx.run_id is not None:
-        return _runs.get((ctx.run_id, name))
+    if (run_id := ctx.run_id) is not None:
+        return running.get((run_id, name))
     run = _ambient.get().get(name)
-    return run if run is not None and run.deps is ctx.deps else None
+    return run if run is not None and run.began is not None and run.began.deps is ctx.deps else None

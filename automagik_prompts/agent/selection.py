@@ -47,7 +47,8 @@ async def choose(ctx: RunContext[Any], run: MemoryRun, name: str, status_key: st
         return known
     version, pinned = run.capability.version, run.pinned
     if version is None and pinned is None and not run.overrides:
-        selection = run.selections[status_key] = await _select(run, name, status_key)
+        selection = await _select(run, name, status_key)
+        run.selections = {**run.selections, status_key: selection}
         if status_key is not None and selection.prompt.status_key != status_key:
             run.reader.report_fallback(name, status_key)
         return selection
@@ -63,7 +64,7 @@ async def choose(ctx: RunContext[Any], run: MemoryRun, name: str, status_key: st
             selection = await pinning.choose(run, pinned, asked, selection, ctx.conversation_id)
         else:
             run.pinned = None  # the status has changed: from here on, what is active
-    run.selections[status_key] = selection
+    run.selections = {**run.selections, status_key: selection}
     return selection
 
 

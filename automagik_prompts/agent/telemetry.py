@@ -7,9 +7,10 @@ that belong to the application are never written to.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from opentelemetry import baggage, context
+from opentelemetry.trace import get_current_span
 
 from automagik_prompts.agent.history.used import UsedPrompt
 
@@ -49,6 +50,14 @@ def label_of(used: UsedPrompt) -> str:
     """Return a prompt as one word."""
     which = used.version if used.version is not None else used.source.value
     return f"{used.agent}/{used.status_key}@{which}"
+
+
+@contextmanager
+def named(attributes: Attributes, is_baggage: bool) -> Iterator[None]:  # as `_traced` gives both
+    """Name a prompt on the present span, and carry it as baggage if that is asked for."""
+    get_current_span().set_attributes(attributes)
+    with baggage_set(attributes) if is_baggage else nullcontext():
+        yield
 
 
 @contextmanager

@@ -40,8 +40,30 @@ class Declared(Protocol):
         ...
 
 
+class Declarations(Protocol):
+    """What code says about agents, as far as a capability asks or adds to it."""
+
+    @property
+    def agents(self) -> Mapping[str, Declared]:
+        """What is declared now, by agent name; a mapping that never changes, and another one after each change."""
+        ...
+
+    def texts(self, agent: str) -> frozenset[str]:
+        """Return the agent's texts as the code declares them."""
+        ...
+
+    def expose(self, agent: str, names: Collection[str]) -> None:
+        """Let the texts of an agent use further names."""
+        ...
+
+
 class SnapshotReader(Protocol):
     """What an agent run may read of a snapshot: memory only."""
+
+    @property
+    def registry(self) -> Declarations:
+        """The declarations that it was made with."""
+        ...
 
     @property
     def is_loaded(self) -> bool:
@@ -73,8 +95,36 @@ class TextMatcher(Protocol):
         ...
 
 
+class PresentReader(Protocol):
+    """What is served at present, and when word of it is due again."""
+
+    @property
+    def snapshot(self) -> SnapshotReader | None:
+        """What is served; `None` before the first load has ended in one way or another."""
+        ...
+
+    @property
+    def due(self) -> float:
+        """When the next report is due at the latest, on the monotonic clock; long ago if nothing is followed."""
+        ...
+
+
+class StateReader(Protocol):
+    """Where what is served at present stands."""
+
+    @property
+    def serving(self) -> PresentReader:
+        """What is served at present: another object after each report."""
+        ...
+
+
 class PromptReader(Protocol):
     """What `ActivePrompt` reads of a plugin."""
+
+    @property
+    def state(self) -> StateReader:
+        """Where what is served stands, for who would look without asking."""
+        ...
 
     @property
     def missing(self) -> MissingMode:
@@ -163,18 +213,6 @@ class PromptReader(Protocol):
 
     def report_render_failure(self, prompt: ServedPrompt, error: Exception) -> None:
         """Take note that a version could not be rendered; returns at once and never raises."""
-        ...
-
-
-class Declarations(Protocol):
-    """What code says about agents, as far as a capability asks or adds to it."""
-
-    def texts(self, agent: str) -> frozenset[str]:
-        """Return the agent's texts as the code declares them."""
-        ...
-
-    def expose(self, agent: str, names: Collection[str]) -> None:
-        """Let the texts of an agent use further names."""
         ...
 
 

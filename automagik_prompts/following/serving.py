@@ -75,14 +75,17 @@ class Serving:
         snapshot: What is served; `None` before the first load has ended in one way or another.
         status: How the follower fares.
         found: What was read of the snapshot before.
+        due: When the next report is due at the latest, on the monotonic clock; long ago if that is not known.
     """
 
     snapshot: Snapshot | None
     status: FollowerStatus
     found: Mapping[str, Mapping[Status | None, ServedPrompt]] = field(init=False, repr=False, compare=False)
+    due: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "found", self.snapshot.found if self.snapshot is not None else {})
+        object.__setattr__(self, "due", self.status.due or 0.0)
 
 
 class RuntimeState:

@@ -35,11 +35,13 @@ class Reader(Reports):
     Attributes:
         limits: How large the values of a run may be.
         history: What is written into histories, and what is believed of them.
+        state: What is served at present.
     """
 
     def __init__(self, plugin: DefaultPlugin, life: Lifecycle) -> None:
         super().__init__(plugin, life)
         self.history = life.settings.history
+        self.state = life.state
         plugins.carries_baggage |= self.history.baggage
         self.limits = Limits(life.settings.max_value_length, life.settings.max_items)
         self._asking = Asking(life)

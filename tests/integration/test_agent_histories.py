@@ -25,7 +25,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import ModelRequestContext
 
 from automagik_prompts import ActivePrompt
-from automagik_prompts.agent.features import APPENDS_SYSTEM_PROMPTS
+from automagik_prompts.agent.history.features import APPENDS_SYSTEM_PROMPTS
 from automagik_prompts.agent.run import Inject, OnChange
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin

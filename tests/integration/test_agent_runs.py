@@ -109,7 +109,7 @@ async def test_a_status_function_that_raises_ends_the_run(plugin: PromptPlugin) 
 
     with pytest.raises(ConnectionError, match="the registry is down"):
         await agent_of(Listener(), plugin, status=status).run("hi", deps=Contact())
-    assert not runs._runs
+    assert not runs.running
 
 
 @pytest.mark.parametrize("inject", ["system_prompt", "instructions"])
@@ -221,7 +221,7 @@ async def test_what_is_not_declared_anywhere(registry: Registry, make_plugin: Ma
     agent = Agent(TestModel(), capabilities=[ActivePrompt("sten", plugin=make_plugin(MEMORY))])
     with pytest.raises(NoActivePromptError, match="Did you mean 'stan'"):
         await agent.run("hi")
-    assert not runs._runs
+    assert not runs.running
 
 
 async def values_later(ctx: RunContext[Contact]) -> dict[str, object]:
@@ -289,7 +289,7 @@ async def test_a_missing_value_that_is_an_error(registry: Registry, make_plugin:
     agent = agent_of(Listener(), make_plugin(MEMORY, missing="error"), status=None)
     with pytest.raises(RenderError, match=r"^stan/OLD, version 1: .* no data for name"):
         await agent.run("hi")
-    assert not runs._runs
+    assert not runs.running
 
 
 async def test_a_version_that_cannot_be_filled_gives_way_to_the_codes(
@@ -493,7 +493,7 @@ async def test_runs_that_fail_leave_nothing_behind(plugin: PromptPlugin) -> None
 
         with pytest.raises(RuntimeError, match="no"):
             await agent.run("hi", deps=Contact())
-        assert not runs._runs
+        assert not runs.running
 
 
 async def test_cancelled_runs_leave_nothing_behind(plugin: PromptPlugin) -> None:
@@ -516,11 +516,11 @@ async def test_cancelled_runs_leave_nothing_behind(plugin: PromptPlugin) -> None
         begun.clear()
         task = asyncio.create_task(drive(agent_of(Listener(before=hang), plugin)))
         await begun.wait()
-        assert len(runs._runs) == 1
+        assert len(runs.running) == 1
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert not runs._runs
+        assert not runs.running
 
 
 async def test_runs_left_in_the_middle_leave_nothing_behind(plugin: PromptPlugin) -> None:
@@ -528,8 +528,8 @@ async def test_runs_left_in_the_middle_leave_nothing_behind(plugin: PromptPlugin
     agent = agent_of(Listener(call("look"), "done"), plugin)
     async with agent.iter("hi", deps=Contact()) as run:
         await run.next(run.next_node)  # type: ignore[arg-type]  # the first node is never the end
-        assert len(runs._runs) == 1
-    assert not runs._runs
+        assert len(runs.running) == 1
+    assert not runs.running
 
 
 def test_abandoned_runs_leave_nothing_behind(plugin_in_thread: PromptPlugin) -> None:
@@ -542,12 +542,12 @@ def test_abandoned_runs_leave_nothing_behind(plugin_in_thread: PromptPlugin) -> 
         driven = agent.iter("hi", deps=Contact())
         run = await driven.__aenter__()
         await run.next(run.next_node)  # type: ignore[arg-type]  # the first node is never the end
-        assert len(runs._runs) == 1
+        assert len(runs.running) == 1
 
     with suppress(asyncio.CancelledError):
         asyncio.run(abandon())
     gc.collect()
-    assert not runs._runs
+    assert not runs.running
 
 
 async def test_runs_driven_from_two_tasks(plugin: PromptPlugin) -> None:
@@ -565,7 +565,7 @@ async def test_runs_driven_from_two_tasks(plugin: PromptPlugin) -> None:
         while not isinstance(node, _end()):
             node = await asyncio.create_task(_step(run, node))
     assert [heard.system for heard in listener.heard] == [["Old, Ada."], ["New, Ada."]]
-    assert not runs._runs
+    assert not runs.running
 
 
 def test_synchronous_runs_in_threads(plugin_in_thread: PromptPlugin) -> None:
@@ -590,7 +590,7 @@ def test_synchronous_runs_in_threads(plugin_in_thread: PromptPlugin) -> None:
         thread.join(30)
     assert len(heard) == 16
     assert all(system == [text] for text, system in heard.items())
-    assert not runs._runs
+    assert not runs.running
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pydantic_ai.messages import (
 )
 
 from automagik_prompts import ActivePrompt, prompt_used
-from automagik_prompts.agent.features import APPENDS_SYSTEM_PROMPTS
+from automagik_prompts.agent.history.features import APPENDS_SYSTEM_PROMPTS
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
 from tests.conftest import MakePlugin

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import is_
 from typing import TYPE_CHECKING, TypeGuard
 
-from pydantic_ai.messages import InstructionPart, ModelMessage, ModelRequest, ModelRequestPart, SystemPromptPart
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelRequestPart,
+    SystemPromptPart,
+    UserPromptPart,
+)
 
-from automagik_prompts.agent.features import context
+from automagik_prompts.agent.history.features import APPENDS_SYSTEM_PROMPTS, context
 
 if TYPE_CHECKING:
     from pydantic_ai.models import ModelRequestContext
@@ -18,6 +24,8 @@ if TYPE_CHECKING:
 
 Known = tuple[Callable[[str, str | None], bool], str]
 """What tells whether a text may be sent again, as one of a status or of any (`None`), and the present status."""
+
+_PROMPT_AND_QUESTION = 2
 
 REF = "automagik_prompts."
 """What histories call a prompt of this library begins so; the name of the prompts follows."""
@@ -184,6 +192,29 @@ def is_own(part: SystemPromptPart, ref: str, declared: frozenset[str], context_i
     return part.content in declared or (context_id is not None and getattr(part, "context_id", None) == context_id)
 
 
+def is_opening(sent: Sequence[ModelMessage], kept: Sequence[ModelMessage], ref: str, text: str) -> bool:
+    """Return whether a conversation begins with a prompt and one part of the user's, as Pydantic AI has just built it.
+
+    It is the short way of `is_placed`, for requests as they mostly are, where changes are written over the old text.
+    """
+    if (
+        len(sent) != 1
+        or len(kept) != 1
+        or sent[0] is not kept[0]
+        or len(parts := sent[0].parts) != _PROMPT_AND_QUESTION
+    ):
+        return False
+    part, question = parts
+    return (
+        type(question) is UserPromptPart
+        and type(part) is SystemPromptPart
+        and part.content is text
+        and part.dynamic_ref == ref
+        and part.scope == "conversation"
+        and not (APPENDS_SYSTEM_PROMPTS and part.context_id)
+    )
+
+
 def is_placed(
     messages: Sequence[ModelMessage],
     ref: str,
@@ -215,37 +246,6 @@ def is_placed(
                 stated = True
         at_head = False
     return stated
-
-
-def without_declared(parts: Sequence[InstructionPart], declared: Collection[str]) -> list[InstructionPart]:
-    """Return an agent's instructions without the texts that its code declares, which the active prompt replaces.
-
-    Pydantic AI strips literal instructions and joins them by blank lines, so a text may be one block among others.
-    """
-    if all(part.dynamic for part in parts):
-        return list(parts)
-    texts = {stripped for text in declared if (stripped := text.strip())}
-    kept: list[InstructionPart] = []
-    for part in parts:
-        content = part.content
-        if not part.dynamic:
-            for text in texts:
-                content = _without_block(content, text)
-        if content == part.content:
-            kept.append(part)
-        elif content:
-            kept.append(replace(part, content=content))
-    return kept
-
-
-def _without_block(content: str, text: str) -> str:
-    """Remove a text where it is the whole content, or set apart from the rest by blank lines."""
-    if text not in content:
-        return content
-    framed = f"\n\n{content}\n\n"
-    while (block := f"\n\n{text}\n\n") in framed:
-        framed = framed.replace(block, "\n\n", 1)
-    return framed.strip("\n") if framed.strip("\n") != content.strip("\n") else content
 
 
 def put_right(

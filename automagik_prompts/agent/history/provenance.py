@@ -126,25 +126,27 @@ def signed_texts(
 
 
 def record_provenance(
-    entry: ProvenanceEntry | None, agent: str, run_id: str | None, *histories: Sequence[ModelMessage]
+    entry: ProvenanceEntry | None,
+    agent: str,
+    run_id: str | None,
+    sent: Sequence[ModelMessage],
+    kept: Sequence[ModelMessage],
 ) -> None:
-    """Write on the request that is being sent, in each list of messages that ends with it, what it sends.
+    """Write on the request that is being sent, in both lists of messages that end with it, what it sends.
 
     Where nothing is to be written, what another run wrote there goes.
 
     Pydantic AI makes this request anew for each step of a run and records on it in the same way. Its metadata may still
     be the caller's, so that is replaced and not written into.
     """
-    written: ModelRequest | None = None
-    for messages in histories:
-        request = messages[-1] if messages else None
-        if isinstance(request, ModelRequest) and request is not written:
+    last, other = sent[-1] if sent else None, kept[-1] if kept else None
+    for request in (last,) if other is last else (last, other):
+        if isinstance(request, ModelRequest):
             if entry is not None:
                 made, known = {**entry, "run_id": run_id}, request.metadata
                 request.metadata = _with_entry(known, made) if known else {METADATA_KEY: {agent: made}}
             elif request.metadata and METADATA_KEY in request.metadata:
                 request.metadata = _without_entry(request.metadata, agent)
-            written = request
 
 
 def _with_entry(metadata: Mapping[str, Any], entry: ProvenanceEntry) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pydantic_ai.models.test import TestModel
 from pydantic_ai.usage import RunUsage
 
 from automagik_prompts import ActivePrompt, DeclarationError, InvalidPromptError
-from automagik_prompts.agent import features
+from automagik_prompts.agent.history import features
 from automagik_prompts.agent.run import Inject, OnChange, Pin
 
 

@@ -18,8 +18,9 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from automagik_prompts.agent.features import APPENDS_SYSTEM_PROMPTS
-from automagik_prompts.agent.history.messages import Placement, is_placed, without_declared
+from automagik_prompts.agent.history.features import APPENDS_SYSTEM_PROMPTS
+from automagik_prompts.agent.history.instructions import without_declared
+from automagik_prompts.agent.history.messages import Placement, is_placed
 
 REF, ADA = "automagik_prompts.stan", "automagik_prompts.ada"
 TEXT, OLD, DECLARED = "The active text.", "An old text.", "A declared text."

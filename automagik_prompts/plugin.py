@@ -76,7 +76,7 @@ class PromptPlugin(Doors):
     """
 
     _look: Look | None = None
-    """What is looked at by who only looks."""
+    """What a plugin that only looks is given to look at."""
 
     def __init__(
         self,

@@ -86,6 +86,7 @@ def make_agents(plugin: PromptPlugin, *, managed: bool = False) -> dict[str, Age
             agents[f"static/{count}{control}"] = Agent(model, system_prompt=filled(count))
             agents[f"empty/{count}{control}"] = Agent(model, system_prompt=filled(count), capabilities=[Empty()])
         agents[f"hooks/{count}"] = _hooked(model, filled(count))
+        agents[f"hooks-instructions/{count}"] = Agent(model, capabilities=[Instructed(text=filled(count))])
         name = f"agent-{count}"
         agents[f"system_prompt/{count}"] = Agent(model, capabilities=[ActivePrompt(name, plugin=plugin)])
         agents[f"instructions/{count}"] = Agent(
@@ -144,6 +145,21 @@ def _hooked(model: TestModel, text: str) -> Agent[Any, str]:
 
     agent.system_prompt(dynamic=True)(system_prompt)
     return agent
+
+
+@dataclass
+class Instructed(Hooked):
+    """The same with a function for instructions."""
+
+    text: str = ""
+
+    def get_instructions(self) -> Any:
+        """Give a function that returns a text."""
+
+        async def instructions(_ctx: Any) -> str:
+            return self.text
+
+        return instructions
 
 
 async def measure(names: Sequence[str], rounds: int, seed: int, *, spans: bool = True) -> Samples:

@@ -37,7 +37,7 @@ class Guard:
                 raise ProblemError(422, "invalid-request", "No name holds the character NUL.")
             if scope["method"] not in SAFE:
                 _check_body(headers)
-            await self._app(scope, _bounded(receive), send)
+            await self._app(scope, bounded(receive), send)
         except ProblemError as error:
             await problem(error.status, error.kind, error.detail, error.headers)(scope, receive, send)
 
@@ -62,20 +62,26 @@ def _check_body(headers: Headers) -> None:
     Raises:
         ProblemError: It is refused.
     """
-    length = headers.get("content-length")
-    if length is not None and length.isdecimal() and int(length) > MAX_BODY:
+    if says_too_large(headers):
         raise too_large()
+    length = headers.get("content-length")
     has_body = length not in {None, "0"} or "transfer-encoding" in headers
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if has_body and kind != "application/json":
         raise ProblemError(415, "unsupported-media-type", "Send the body as JSON, with Content-Type: application/json.")
 
 
-def _bounded(receive: Receive) -> Receive:
+def says_too_large(headers: Headers) -> bool:
+    """Return whether a body says itself that it is too large."""
+    length = headers.get("content-length")
+    return length is not None and length.isdecimal() and int(length) > MAX_BODY
+
+
+def bounded(receive: Receive) -> Receive:
     """Return what receives a body and gives up where it is too large."""
     left = MAX_BODY
 
-    async def bounded() -> Message:
+    async def receive_bounded() -> Message:
         nonlocal left
         message = await receive()
         left -= len(message.get("body", b""))
@@ -84,7 +90,7 @@ def _bounded(receive: Receive) -> Receive:
             raise HTTPException(413)
         return message
 
-    return bounded
+    return receive_bounded
 
 
 def too_large() -> ProblemError:

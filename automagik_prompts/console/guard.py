@@ -1,4 +1,4 @@
-"""What stands before every page: forms of other sites and bodies that are too large are refused, headers are set."""
+"""What stands before every page: forms of other sites (CSRF) and too large bodies are refused, headers are set."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from automagik_prompts.api.admission import SAFE
+from automagik_prompts.api.guards import MAX_BODY, bounded, says_too_large
 from automagik_prompts.api.problems import ProblemError
 from automagik_prompts.console.links import own_path
-
-MAX_BODY = 8_000_000
-"""Bytes of a form, at most: the longest text with room for its escapes."""
 
 _POLICY = (
     "default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self' 'nonce-{nonce}'; img-src 'self'; "
@@ -61,8 +58,9 @@ class Guard:
                 raise ProblemError(404, "not-found", "No name holds the character NUL.")
             if scope["method"] not in SAFE:
                 check_site(headers)
-                _check_length(headers)
-            await self._app(scope, _bounded(receive), safely)
+                if says_too_large(headers):
+                    raise too_large()
+            await self._app(scope, bounded(receive), safely)
         except ProblemError as error:
             response = await self._refuse(Request(scope), error)
             await response(scope, receive, safely)
@@ -92,27 +90,6 @@ def check_site(headers: Headers) -> None:
         is_own = origin is not None and urlsplit(origin).netloc in hosts
     if not is_own:
         raise ProblemError(403, "cross-site", "This form was sent by a page of another site. Nothing was changed.")
-
-
-def _check_length(headers: Headers) -> None:
-    length = headers.get("content-length")
-    if length is not None and length.isdecimal() and int(length) > MAX_BODY:
-        raise too_large()
-
-
-def _bounded(receive: Receive) -> Receive:
-    """Return what receives a form and gives up where it is too large."""
-    left = MAX_BODY
-
-    async def bounded() -> Message:
-        nonlocal left
-        message = await receive()
-        left -= len(message.get("body", b""))
-        if left < 0:
-            raise HTTPException(413)
-        return message
-
-    return bounded
 
 
 def too_large() -> ProblemError:

@@ -39,6 +39,10 @@ class Action(StrEnum):
     RENDER_FAILED = "render_failed"
 
 
+SWITCHING = (Action.ACTIVATED, Action.ROLLED_BACK, Action.DEACTIVATED)
+"""What changes the active version."""
+
+
 Approval = Literal["approved", "emergency", "code"]
 """What let a protected status change: another person, an emergency, or the review of the code."""
 

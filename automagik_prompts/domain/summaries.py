@@ -1,4 +1,4 @@
-"""What the queries give besides the values of `types`."""
+"""What the queries give besides the values of `records`."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from automagik_prompts.domain.invisible import invisible_names
 from automagik_prompts.exceptions import InvalidPromptError
@@ -104,6 +104,11 @@ def check_name(name: object, what: str, *, limit: int = MAX_NAME_LENGTH) -> str:
 def normalized(name: str) -> str:
     """Return a name in the one form of its characters in which names are kept (NFC), as a plain string."""
     return (name if name.isascii() else unicodedata.normalize("NFC", name))[:]
+
+
+def is_number(value: object) -> TypeGuard[int]:
+    """Return whether a value is the number of a version, a request or a draft that could exist."""
+    return type(value) is int and 0 < value <= MAX_VERSION
 
 
 def check_optional(value: str | None, what: str, *, limit: int = MAX_NAME_LENGTH) -> str | None:

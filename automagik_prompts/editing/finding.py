@@ -8,7 +8,7 @@ from automagik_prompts.domain.edits import Target
 from automagik_prompts.domain.keys import Status, StatusKeys, new_key
 from automagik_prompts.domain.records import AgentInfo, Prompt
 from automagik_prompts.domain.text import nearest
-from automagik_prompts.domain.validation import MAX_VERSION, check_name, normalized
+from automagik_prompts.domain.validation import check_name, is_number, normalized
 from automagik_prompts.exceptions import PromptNotFoundError, UnknownAgentError
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -61,7 +61,7 @@ async def find_version(database: Database, agent: AgentInfo, status: Status, ver
     """
     status_key = await find_status(database, agent, status)
     found = None
-    if type(version) is int and 0 < version <= MAX_VERSION:  # what is beyond is none, and more than a database takes
+    if is_number(version):  # what is beyond is none, and more than a database takes
         found = await database.run(repository.get_version, agent.id, status_key, version)
     if found is None:
         latest = await database.run(repository.get_latest_version_for_status, agent.id, status_key)
@@ -76,7 +76,7 @@ async def find_named(database: Database, agent: str, status: Status, version: in
     Raises:
         PromptNotFoundError: There is none; the message says which there are.
     """
-    if type(status) is str and type(version) is int and 0 < version <= MAX_VERSION:
+    if type(status) is str and is_number(version):
         found = await database.run(repository.find_named, agent, status, version)
         if found is not None:
             return found

@@ -59,7 +59,7 @@ class Follower:
         snapshot: What is served already, in a forked child.
         read_ahead: Reads what else must be at hand before a snapshot is published.
         requested: Called with what the code asks approval for.
-        look: What is looked at by who only looks; `None` for who serves.
+        look: What a plugin that only looks is given to look at; `None` for one that serves.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ class OpenDatabase:
         url: The database URL.
         must_exist: Returns whether a missing file is not to be made anew.
         seconds: Seconds that one statement may take.
-        look: What is looked at by who only looks; `None` for who serves.
+        look: What a plugin that only looks is given to look at; `None` for one that serves.
 
     Attributes:
         gate: Entered by whoever uses the database; shut before a fork.

@@ -27,7 +27,7 @@ class SavedTexts:
     Args:
         settings: The plugin's settings.
         registry: What the code declares.
-        look: What is looked at by who keeps nothing; `None` for who does.
+        look: What a plugin that only looks is given, which keeps nothing on disk; `None` for one that serves.
 
     Attributes:
         snapshot: The last known good texts, once they were read and if there are any.

@@ -24,7 +24,7 @@ WRITE_RETRY = 10.0
 """Seconds after which what the code declares is tried to be written again, where something blocked it."""
 
 OPERATIONS = 12
-"""How many times as long as a look writing may take: it asks dozens of times, and each answer may take its time. On a
+"""Writing may take this many times as long as one look, as it asks dozens of questions, each of which takes time. On a
 server a statement that is not answered ends it sooner."""
 
 UPGRADE_TIMEOUT = 60.0

@@ -70,7 +70,7 @@ class Lifecycle:
     Args:
         settings: The plugin's settings.
         registry: What the code declares.
-        look: What is looked at by who only looks; `None` for who serves.
+        look: What a plugin that only looks is given to look at; `None` for one that serves.
 
     Attributes:
         settings: The plugin's settings.

@@ -1,4 +1,4 @@
-"""All that is active, looked through piece by piece: what of it could not be served here, and what else strikes.
+"""All active versions, piece by piece: which could not be served here, and what else is worth telling.
 
 At any size it takes no more memory than one piece: of what was looked at, only what is worth telling is kept.
 """
@@ -12,6 +12,7 @@ from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.domain.served import Source
 from automagik_prompts.domain.summaries import AgentState
 from automagik_prompts.following.memory.compiling import compile_agent
+from automagik_prompts.following.memory.doubt import BEFORE_ALL
 from automagik_prompts.following.memory.packing import pack
 from automagik_prompts.storage import repository
 from automagik_prompts.storage.database import Database
@@ -21,8 +22,6 @@ SHOWN = 20
 
 _PIECE = 1_000_000
 """Characters of text in one piece, about."""
-
-_BEFORE_ALL = 1 - 2**63
 
 
 @dataclass(slots=True)
@@ -95,7 +94,7 @@ async def _named(database: Database, names: set[str]) -> AsyncIterator[AgentStat
 
 
 async def _all(database: Database) -> AsyncIterator[AgentState]:
-    after, limit = _BEFORE_ALL, 10
+    after, limit = BEFORE_ALL, 10
     while states := await database.run(repository.get_states_after, after, limit):
         for state in states:
             yield state

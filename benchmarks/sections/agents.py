@@ -43,20 +43,27 @@ class _Race:
     static: str | None = None
     arguments: tuple[str, ...] = ()
 
-    def run(self, bench: Bench) -> Samples:
-        """Measure it, in several processes one after the other."""
-        cases = ",".join(filter(None, (self.case, self.empty, self.empty + AGAIN, self.static)))
+    def run(self, bench: Bench, other: str) -> Samples:
+        """Measure it beside another case, in several processes one after the other."""
         bench.progress(f"agent runs: {self.title.replace('*', '')}")
-        parts = [
-            sampled("benchmarks.runs", bench.times(_ROUNDS), seed, "--cases", cases, *self.arguments)
-            for seed in range(_PROCESSES)
-        ]
-        return pooled(parts)
+        return pooled(
+            [
+                sampled(
+                    "benchmarks.runs", bench.times(_ROUNDS), seed, "--cases", f"{self.case},{other}", *self.arguments
+                )
+                for seed in range(_PROCESSES)
+            ]
+        )
 
 
 def _races() -> list[_Race]:
-    races = [_Race("the hooks of ActivePrompt and a dynamic text, doing nothing", "hooks/0", "empty/0")]
+    nothing = "the hooks of ActivePrompt and a {}, doing nothing"
+    races = [
+        _Race(nothing.format("dynamic text"), "hooks/0", "empty/0"),
+        _Race(nothing.format("function for instructions"), "hooks-instructions/0", "empty/0"),
+    ]
     for count in COUNTS:
+        races.append(_Race(f"an empty capability again, {count} variables", f"empty/{count}{AGAIN}", f"empty/{count}"))
         label, static = f"{count} variables", f"static/{count}"
         for kind, title in _OURS.items():
             empty = f"{'empty-named' if kind == 'installed' else 'empty'}/{count}"
@@ -81,13 +88,15 @@ def agent_runs(bench: Bench) -> Section:
     verdicts: list[Verdict] = []
     more: dict[str, float] = {}
     for race in _races():
-        samples = race.run(bench)
+        samples = race.run(bench, race.empty)
         own, empty = samples[race.case], samples[race.empty]
         name = race.title.replace("*", "")
         data |= {f"{name}: {case}": taken for case, taken in samples.items()}
-        noise.append(ratio(samples[race.empty + AGAIN], empty).value)
+        if AGAIN in race.case:
+            noise.append(ratio(own, empty).value)
         if race.static is not None:
-            more[name] = added(own, samples[race.static])
+            samples = race.run(bench, race.static)
+            more[name] = added(samples[race.case], samples[race.static])
             bars.append((name, more[name] * 1e6, us(more[name])))
         told = us(more[name]) if race.static is not None else ""
         rows.append((race.title, *times(own), us(spread(empty).median), str(ratio(own, empty)), told))
@@ -111,10 +120,11 @@ def agent_runs(bench: Bench) -> Section:
             "`await agent.run(...)` with Pydantic AI's `TestModel`, and with a scripted model for ten requests and for "
             "streaming: a whole run without a model's latency, so what is added shows as large as it ever will. It "
             "waits for nothing, so the time is that of the processor for its process. Each line is a race of its own, "
-            f"{_PROCESSES} processes one after the other: the agent, one with the same text and an empty capability, "
-            f"that one again, and one with a static prompt take turns in random order, {bench.times(_ROUNDS)} times "
-            "each. (With all agents in one process, those of which there is one kind only are up to 1 % slower: the "
-            "interpreter adapts Pydantic AI's code to the capabilities that it mostly meets.) Ratios are the median "
+            f"{_PROCESSES} processes one after the other, in which the agent and one with the same text and an empty "
+            f"capability take turns in random order, {bench.times(_ROUNDS)} times each; what is added to a static "
+            "prompt is from a race with that. (With more agents in a process, those of which there is one kind only "
+            "are up to 1 % slower: the interpreter adapts Pydantic AI's code to the capabilities that it mostly meets, "
+            "and an application has agents of one kind.) Ratios are the median "
             "over the rounds of the one's time divided by the other's in the same round, with the 95 % confidence "
             "interval of that median. ManagedPrompt reads Logfire's local provider and exports nothing. "
             "The last line is for Pydantic AI: `capabilities/combined.py` copies the run context by `copy.copy` for "
@@ -125,7 +135,7 @@ def agent_runs(bench: Bench) -> Section:
         head=("agent", "median", "quartiles", "empty capability", "ratio", "added to static"),
         rows=tuple(rows),
         verdicts=tuple(verdicts),
-        noise=f"the agent with an empty capability twice, in each race: {min(noise):.3f} to {max(noise):.3f}",
+        noise=f"the agent with an empty capability against itself: {min(noise):.3f} to {max(noise):.3f}",
         charts=(
             Chart(
                 "performance-runs",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from automagik_prompts.console.guard import MAX_BODY
+from automagik_prompts.api.guards import MAX_BODY
 from automagik_prompts.declaring.registry import Registry
 from tests.api_server import PATIENT, declare
 from tests.conftest import MakePlugin

@@ -10,11 +10,10 @@ from functools import cached_property
 from typing import Any, Self
 
 from automagik_prompts.domain.policy import Operation
-from automagik_prompts.domain.records import Action, AgentInfo, Event, Prompt
+from automagik_prompts.domain.records import SWITCHING, Action, AgentInfo, Event, Prompt
 from automagik_prompts.domain.review import WAITING, ApprovalRequest, RequestState
 from automagik_prompts.editing import finding, queries, sync
 from automagik_prompts.storage.database import Database
-from automagik_prompts.storage.repository import SWITCHING
 from tests.contract.history import REMARKS, events_of, rows
 from tests.contract.reviewers import CAST, DRAFT_MARK, PROTECTED, STATUSES, VERBS, Report, Saved, code
 from tests.processes import Launcher

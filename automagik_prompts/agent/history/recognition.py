@@ -1,4 +1,4 @@
-"""Telling whether a plain system prompt, from the time before this library, is a text of an agent's, filled or not.
+"""Telling whether a system prompt from before this library is one of an agent's texts, filled or not.
 
 Exact texts are known by their hash. A filled one is known by the literal pieces of its template, which must all be
 there in their order: enough of them, and most of the prompt, so that nobody else's prompt is taken for ours. Templates

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from automagik_prompts.domain.served import ServedPrompt, Source
-from automagik_prompts.domain.validation import MAX_VERSION
+from automagik_prompts.domain.validation import is_number
 
 ProvenanceEntry = Mapping[str, Any]
 """What a history says about a prompt that was sent, as plain values for JSON; the run is added where it is written."""
@@ -109,7 +109,7 @@ class UsedPrompt:
         return cls(
             agent=agent,
             status_key=str(status_key) if is_told else "",
-            version=version if type(version) is int and 0 < version <= MAX_VERSION else None,
+            version=version if is_number(version) else None,
             prompt_id=prompt_id if type(prompt_id) is int else None,
             source=Source(source),
             content_hash=str(digest) if is_told else "",

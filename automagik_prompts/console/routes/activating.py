@@ -14,11 +14,11 @@ from automagik_prompts.console.forms import Sent as SentForm
 from automagik_prompts.console.pages.deciding.activate import Sent, activate_page, operation_for
 from automagik_prompts.console.pages.deciding.conflict import Wanted, conflict
 from automagik_prompts.console.pages.deciding.situation import Situation, situation, version_of
-from automagik_prompts.console.pages.deciding.timeline import SWITCHING
 from automagik_prompts.console.routes.statuses import STATUS, Number, revision_of
 from automagik_prompts.console.visitor import Visitor, Who
 from automagik_prompts.domain.edits import EditResult
 from automagik_prompts.domain.policy import Operation, TextState
+from automagik_prompts.domain.records import SWITCHING
 from automagik_prompts.domain.validation import MAX_VERSION, is_blank
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError
 

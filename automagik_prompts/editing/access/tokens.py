@@ -18,9 +18,6 @@ from automagik_prompts.storage.database import Database
 PREFIX = "amp_"
 """What each secret begins with, so that people and programs that look for leaked ones recognise it."""
 
-LIFETIME = timedelta(days=90)
-"""How long a token holds where nobody says otherwise."""
-
 LONGEST_LIFETIME = timedelta(days=3650)
 """How long a token may hold, if not for ever."""
 

@@ -1,4 +1,4 @@
-"""Prompts as files: one Markdown file for each, with a YAML front matter, stable and made for git.
+"""Prompts as files in a folder: one Markdown file for each, with a YAML front matter, stable and made for git.
 
 The front matter is a small, strict part of YAML: one `key: value` on each line, values as JSON or as plain words. The
 file is the front matter, an empty line, the text byte for byte, and one line feed. So every text, with or without a
@@ -98,7 +98,7 @@ def read_folder(folder: Path) -> tuple[list[FoundFile], list[Path]]:
 
 
 def find_files(folder: Path) -> list[Path]:
-    """Return the Markdown files in a folder and below, sorted; hidden folders are passed over.
+    """Return the files of prompts in a folder and below, sorted; hidden folders are passed over.
 
     Raises:
         InvalidPromptError: There is no such folder.

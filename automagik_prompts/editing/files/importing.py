@@ -1,4 +1,4 @@
-"""Between database and files: which files an export writes, and which versions an import creates."""
+"""Which versions an import of files creates."""
 
 from __future__ import annotations
 

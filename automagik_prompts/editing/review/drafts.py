@@ -10,11 +10,11 @@ from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.review import Draft
 from automagik_prompts.domain.validation import (
     MAX_NOTE_LENGTH,
-    MAX_VERSION,
     Format,
     check_format,
     check_optional,
     check_text,
+    is_number,
 )
 from automagik_prompts.editing.finding import find_agent, find_target
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError, NotAllowedError, PromptNotFoundError
@@ -44,7 +44,7 @@ async def save(
     check_text(text, agent=agent, status_key=status_key, may_be_blank=True)
     check_optional(note, "note", limit=MAX_NOTE_LENGTH)
     for number in (base_version, counter):
-        if number is not None and not (type(number) is int and 0 < number <= MAX_VERSION):
+        if number is not None and not is_number(number):
             raise InvalidPromptError(f"{number!r:.40} is no number of a version, or of a draft.", agent=agent)
     wanted = Draft(
         agent=known.name,

@@ -9,7 +9,7 @@ from automagik_prompts.domain.keys import Status
 from automagik_prompts.domain.records import Action, AgentInfo
 from automagik_prompts.domain.review import Drift
 from automagik_prompts.domain.text import word
-from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, MAX_VERSION
+from automagik_prompts.domain.validation import MAX_NOTE_LENGTH, is_number
 from automagik_prompts.editing.finding import find_agent, find_status
 from automagik_prompts.editing.recording import lock_agent, record, result_of
 from automagik_prompts.exceptions import ConflictError, InvalidPromptError
@@ -75,8 +75,7 @@ async def base_of(db: Client, agent: AgentInfo, status_key: str, wanted: int | N
         InvalidPromptError: What is wanted is no version of the code.
     """
     if wanted is not None:
-        is_number = type(wanted) is int and 0 < wanted <= MAX_VERSION
-        version = await repository.get_version(db, agent.id, status_key, wanted) if is_number else None
+        version = await repository.get_version(db, agent.id, status_key, wanted) if is_number(wanted) else None
         if version is None or not version.is_default_from_code:
             raise InvalidPromptError(
                 f"Version {wanted!r:.40} of {agent.name}/{status_key} is no version of the code, so no text can be "

@@ -12,7 +12,7 @@ from automagik_prompts.domain.policy import Operation
 from automagik_prompts.domain.records import Action, AgentInfo, Prompt
 from automagik_prompts.domain.review import WAITING, ApprovalRequest, RequestState
 from automagik_prompts.domain.text import word
-from automagik_prompts.domain.validation import MAX_VERSION, is_blank, normalized
+from automagik_prompts.domain.validation import is_blank, is_number, normalized
 from automagik_prompts.editing.finding import find_agent, find_status, find_version
 from automagik_prompts.editing.recording import (
     check_seen,
@@ -43,8 +43,7 @@ async def find_request(database: Database, request_id: int) -> ApprovalRequest:
         PromptNotFoundError: There is none with this number.
         DatabaseUnavailableError: The database cannot be read now.
     """
-    is_number = type(request_id) is int and 0 < request_id <= MAX_VERSION
-    found = await database.run(repository.get_request, request_id) if is_number else None
+    found = await database.run(repository.get_request, request_id) if is_number(request_id) else None
     if found is None:
         raise PromptNotFoundError(f"There is no request {request_id!r:.40}. See: automagik-prompts requests")
     return found

@@ -1,4 +1,4 @@
-"""Changing the active version: at once, or where it needs approval as a request, an approved one, or an emergency."""
+"""Changing the active version: at once or, where that needs approval, as a request, an approved one or an emergency."""
 
 from __future__ import annotations
 

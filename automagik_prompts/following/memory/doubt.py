@@ -1,4 +1,4 @@
-"""How far all agents were compared with what was read, a few with each look: for what the log does not tell."""
+"""How far all agents have been compared with the database, a few with each look: the log may not tell everything."""
 
 from __future__ import annotations
 

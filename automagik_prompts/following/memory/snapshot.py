@@ -23,7 +23,7 @@ from automagik_prompts.following.memory.compiling import compile_agent
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is looked at by who only looks: nothing is written, neither to the database nor to the disk.
+    """What a plugin that only looks is given to look at: nothing is written, neither to the database nor to the disk.
 
     Attributes:
         names: The agents; `None` for all that a process would follow.

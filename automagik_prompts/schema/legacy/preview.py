@@ -47,7 +47,7 @@ class Preview:
 
 
 async def preview(database_url: str) -> Preview:
-    """Return what `migrations.upgrade` would do to a database, without writing anything.
+    """Return what `migrate.upgrade` would do to a database, without writing anything.
 
     Raises:
         DatabaseUnavailableError: The database cannot be read.

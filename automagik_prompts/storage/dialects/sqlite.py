@@ -1,4 +1,4 @@
-"""SQLite: an embedded file, its client, its catalogue, and names that do not tell upper and lower case apart."""
+"""SQLite: an embedded file, its catalogue, and names that do not tell upper and lower case apart."""
 
 from __future__ import annotations
 

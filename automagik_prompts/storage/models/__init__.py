@@ -1,4 +1,4 @@
-"""The tables, as Tortoise ORM models. Only `repository` and `migrations` look at them."""
+"""The tables, as Tortoise ORM models. Only `storage.repository` and `schema` look at them."""
 
 from automagik_prompts.storage.models.access import IdempotencyRow, TokenRow
 from automagik_prompts.storage.models.base import APP_LABEL, UtcField

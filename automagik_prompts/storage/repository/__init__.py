@@ -39,7 +39,6 @@ from automagik_prompts.storage.repository.answers import claim_key, find_answer,
 from automagik_prompts.storage.repository.bases import get_bases, get_drift_states, set_base
 from automagik_prompts.storage.repository.drafts import add_draft, discard_draft, get_draft, get_drafts, save_draft
 from automagik_prompts.storage.repository.events import (
-    SWITCHING,
     add_events,
     get_activated_versions,
     get_deleted_versions,
@@ -112,7 +111,6 @@ from automagik_prompts.storage.repository.withdrawals import (
 __all__ = [
     "CHANNEL",
     "SLICE",
-    "SWITCHING",
     "AgentState",
     "Changes",
     "CodeVersion",

@@ -9,7 +9,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import Q
 
 from automagik_prompts.domain.edits import EventHorizon
-from automagik_prompts.domain.records import Action, Approval, Event, EventCreate
+from automagik_prompts.domain.records import SWITCHING, Action, Approval, Event, EventCreate
 from automagik_prompts.storage.connection import Connection, engine_of
 from automagik_prompts.storage.models import EventRow
 from automagik_prompts.storage.repository.mapping import chunks, current_time, event_value, numbers
@@ -17,11 +17,8 @@ from automagik_prompts.storage.repository.mapping import chunks, current_time, e
 _FACTS = tuple(name for name in EventCreate.__slots__ if name != "action")
 _APPEND = f"INSERT INTO prompt_events (created_at, action, {', '.join(_FACTS)}) VALUES (?, ?{', ?' * len(_FACTS)})"
 
-SWITCHING = (Action.ACTIVATED, Action.ROLLED_BACK, Action.DEACTIVATED)
-"""What changes the active version."""
-
 SWITCHED = ", ".join(f"'{action.value}'" for action in SWITCHING)
-"""The same, as a statement has it."""
+"""What changes the active version, as a statement has it."""
 
 
 async def add_events(db: BaseDBAsyncClient, events: Sequence[EventCreate]) -> None:

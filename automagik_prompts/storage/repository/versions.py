@@ -1,4 +1,4 @@
-"""The queries of `prompts`: writing versions, finding them, making one the active one."""
+"""The queries of `prompts`: writing versions and finding them."""
 
 from __future__ import annotations
 

@@ -9,11 +9,11 @@ from automagik_prompts.console.difference.pieces import Piece, pieces_of
 from automagik_prompts.console.difference.rows import difference
 from automagik_prompts.console.pages.deciding.serving import Serving, serving
 from automagik_prompts.console.pages.deciding.situation import Situation, version_of
-from automagik_prompts.console.pages.deciding.timeline import SWITCHING, Entry, Period, periods_of, timeline
+from automagik_prompts.console.pages.deciding.timeline import Entry, Period, periods_of, timeline
 from automagik_prompts.console.pages.filled import Filled, bare_names, filled, named_values
 from automagik_prompts.console.visitor import Visitor
 from automagik_prompts.domain.policy import Operation, TextState
-from automagik_prompts.domain.records import Action, Event, Prompt
+from automagik_prompts.domain.records import SWITCHING, Action, Event, Prompt
 from automagik_prompts.domain.review import ApprovalRequest, Drift
 from automagik_prompts.domain.running.usage import Usage
 from automagik_prompts.editing import queries

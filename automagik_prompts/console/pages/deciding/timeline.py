@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from automagik_prompts.console.words import local, span
-from automagik_prompts.domain.records import Action, Event, Prompt
+from automagik_prompts.domain.records import SWITCHING, Action, Event, Prompt
 from automagik_prompts.domain.review import ApprovalRequest
-
-SWITCHING = (Action.ACTIVATED, Action.ROLLED_BACK, Action.DEACTIVATED)
-"""What changes the active version."""
 
 
 @dataclass(frozen=True, slots=True)

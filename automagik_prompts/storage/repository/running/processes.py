@@ -17,7 +17,7 @@ GONE = 3600.0
 """Seconds for which a process that is dead is still shown; a living one that comes back later begins anew."""
 
 PATIENCE = 50
-"""Milliseconds that saying so may wait for what others have locked: whoever says it follows, too."""
+"""Milliseconds that a sign of life may wait for a lock: meanwhile its process follows nothing."""
 
 _TIME = UtcField()
 

@@ -7,7 +7,10 @@ BENCH = .venv-bench
 
 # What shows whether the package gets on with other libraries and interpreters: fast, and on SQLite only.
 SUITES = tests/unit tests/integration tests/acceptance/test_readme.py tests/contract/test_rest_http.py \
-	  tests/contract/test_console.py -k "(unit or agent or readme or contract) and not postgres"
+	  tests/contract/test_console.py -k "(unit or agent or readme or contract) and not postgres and not architecture"
+
+# What of it has to do with Pydantic AI.
+AGENTS = tests/unit/agent tests/integration tests/acceptance/test_readme.py -k "(agent or readme) and not postgres"
 
 .PHONY: help demo test test-lowest test-pythons check docs editor screenshots soak soak-tests bench format clean
 
@@ -20,14 +23,14 @@ demo: $(VENV)/.runtime ## Show the whole life of a prompt, offline, in a few sec
 test: $(VENV)/.dev ## Run all tests, on SQLite and on a real PostgreSQL
 	$(call pytest,$(BIN)/python,--dist worksteal)
 
-test-lowest: ## The unit and agent suites with the lowest libraries, the newest pydantic-ai and the newest harness
-	$(call suites,$(VENV)-lowest,$(PYTHON),$$($(PYTHON) .ci/lowest.py))
-	$(call suites,$(VENV)-ai,$(PYTHON),pydantic-ai)
-	$(call suites,$(VENV)-harness,$(PYTHON),pydantic-ai-harness)
+test-lowest: ## The unit and agent suites with the lowest libraries; the agent suites with all of pydantic-ai, and harness
+	$(call suites,$(VENV)-lowest,$(PYTHON),$$($(PYTHON) .ci/lowest.py),$(SUITES))
+	$(call suites,$(VENV)-ai,$(PYTHON),pydantic-ai,$(AGENTS))
+	$(call suites,$(VENV)-harness,$(PYTHON),pydantic-ai-harness,$(AGENTS))
 
 test-pythons: ## The unit and agent suites on other versions of Python, as far as they are installed
 	@$(PYTHON) .ci/pythons.py 3.12 3.13 | while read -r python; do \
-	  $(call suites,$(VENV)-$$(basename $$python),$$python,) || exit 1; done
+	  $(call suites,$(VENV)-$$(basename $$python),$$python,,$(SUITES)) || exit 1; done
 
 # Many tests start processes and wait for them, and a machine that stands still for a second makes one of thousands miss
 # it. What fails is named, and run once more with nothing beside it; then it has to pass: pytest(python,arguments).
@@ -36,9 +39,9 @@ define pytest
 	  $(1) -m pytest --last-failed --last-failed-no-failures none $(2); }; }
 endef
 
-# In an environment of its own, with an interpreter and packages besides: suites(environment,python,packages).
+# In an environment of its own, with an interpreter and packages besides: suites(environment,python,packages,tests).
 suites = $(2) .ci/prepare.py $(1) --group test --editable ".[postgres,console]" $(3) && \
-	  $(call pytest,$(1)/bin/python,-q $(SUITES))
+	  $(call pytest,$(1)/bin/python,-q $(4))
 
 check: $(VENV)/.dev ## Lint, format check, strict types and the walls between packages
 	$(BIN)/ruff check .

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 _REASONS = {
     "run": (
-        "Under a profiler that counts instructions (`valgrind --tool=cachegrind`) a run of 11.3 million takes 1.2 % "
-        "more than with an empty capability; the rest of the ratio is the processor's caches, which code that runs "
-        "once in a while does not find warm. Half a per cent is Pydantic AI's own: see *the hooks of ActivePrompt and "
-        "a dynamic text, doing nothing*. (Instructions from a function cost more: their runner and its signature are "
-        "made anew in each run.) By leaving parts out in turn, beginning a run costs 0.6 % (the snapshot, what the "
-        "code says, what is in force, the run's own object), filling in the text 0.2 %, making sure that it is in the "
-        "messages exactly once 0.3 %, and writing the provenance 0.2 %. *What a run calls*, below, counts it. "
-        "`TestModel` answers in no time; beside a real model's second all of it is one part in twenty thousand."
+        "Pydantic AI's own share is in the table: *the hooks of ActivePrompt*, doing nothing, with a dynamic text and "
+        "with a function for instructions, whose runner and signature it makes anew in each run; that alone is more "
+        "than the bar for instructions without variables. What is ours is 29 calls (*What a run calls*, below), of 42 "
+        "before: a run begins with what the run before found out, and a request that is right is not taken apart. By "
+        "the clock, beginning and ending a run is about two fifths of it, giving the text a tenth, and finding the "
+        "request right, counting it and writing the provenance the rest. Code that runs once in a while is not in the "
+        "processor's caches, which is most of its time: each step is a few dozen instructions of the interpreter. With "
+        "variables, values are read and joined anew for each request. `TestModel` answers in no time; beside a real "
+        "model's second all of it is one part in twenty thousand."
     ),
     "managed": "ManagedPrompt's added cost is the difference of two medians too, so the ratio is as noisy as both.",
     "read": "A read is two looks into dictionaries and one for overrides; see the table for what the machine gives.",

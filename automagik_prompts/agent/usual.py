@@ -1,7 +1,7 @@
 """The usual run: what it begins with was found out by the run before, and its requests are right as they are.
 
-Beside a real model a run costs nothing here, whichever way it goes; this way it costs a third. Code that runs now and
-then is slow by itself, so this is as little of it as can be.
+Beside a real model a run costs next to nothing, whichever way it goes; this way is a third shorter. Code that runs now
+and then is slow by itself, so this is as little of it as can be.
 """
 
 from __future__ import annotations

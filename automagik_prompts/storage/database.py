@@ -114,7 +114,6 @@ class Database:
         self._looking = looking
         self._command_timeout = command_timeout
         self._alias = f"{APP_LABEL}_{self.dialect}"
-        self._tortoise: TortoiseContext | None = None
         self._client: BaseDBAsyncClient | None = None
         self._context: contextvars.Context | None = None
         self._inode: tuple[int, int] | None = None
@@ -166,13 +165,14 @@ class Database:
             self._client.log = _Silent(__name__)
             # Tortoise keeps the active context and its connections in context variables.
             self._context = contextvars.copy_context()
-        self._tortoise = tortoise
 
     async def close(self) -> None:
         """Close all connections; a second call does nothing."""
-        tortoise, self._tortoise, self._client = self._tortoise, None, None
-        if tortoise is not None and self._context is not None:
-            await asyncio.get_running_loop().create_task(tortoise.close_connections(), context=self._context.copy())
+        client, self._client = self._client, None
+        if client is not None:
+            # Not by Tortoise's context, for which it would take a task: one that is cancelled before it begins closes
+            # nothing, and the thread of an SQLite connection then keeps the process from ending.
+            await client.close()
 
     async def __aenter__(self) -> Self:
         return await self.open()

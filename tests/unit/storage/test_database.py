@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -230,3 +231,28 @@ for _ in range(2):
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_whoever_is_cancelled_twice_has_closed_it(tmp_path: Path, steps: int) -> None:
+    """Where closing is cut short by the end of the event loop, no thread is left that would keep the process there."""
+
+    async def use(database: Database) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await database.close()
+
+    async def main() -> None:
+        task = asyncio.create_task(use(await Database(f"sqlite://{tmp_path / 'prompts.db'}").open()))
+        await asyncio.sleep(0)
+        task.cancel()
+        for _ in range(steps):
+            await asyncio.sleep(0)  # and the runner cancels what is left
+
+    before = set(threading.enumerate())
+    with asyncio.Runner() as runner:
+        runner.run(main())
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()

@@ -221,7 +221,7 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
     async def render(self, ctx: RunContext[AgentDepsT], run: Run) -> RenderedPrompt:
         """Return the text for the present status, filled."""
         if not isinstance(run, MemoryRun):
-            return await run.render(partial(self._found_out, ctx))
+            return await run.render(partial(self._record, ctx))
         status = run.status
         if status is not None and type(status) is not str:
             status = await read_status(ctx, status)
@@ -241,7 +241,7 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         return await fill(ctx, run.snapshot, selection, status_key, run.reader, self.variables, self.expose, memory)
 
     @durable_operation(name="prompt")
-    async def _found_out(
+    async def _record(
         self,
         ctx: RunContext[AgentDepsT],
         choices: list[RecordedChoice],

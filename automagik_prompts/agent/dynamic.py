@@ -34,8 +34,8 @@ def register_system_prompt(capability: RunCapability, agent: AbstractAgent[Any, 
         if run is None:
             # In a run without this prompt, the agent's capabilities were overridden, this one with them.
             return "" if ctx.run_id is not None else (await capability.render(ctx, await capability.begin(ctx))).text
-        if (fixed := run.fixed) is not None:
-            return fixed.text  # as it mostly is
+        if run.is_usual and run.fixed is not None:
+            return run.fixed.text  # as it mostly is
         if run.capability.inject != "system_prompt":
             return ""  # a capability for this run only has taken over, and puts it elsewhere
         if ctx.run_id is None:

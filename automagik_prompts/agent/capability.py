@@ -134,7 +134,7 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         if self._is_installed and self._is_replaced(ctx):
             return await handler()
         plan = self._plan
-        run: Run | None = plan.begin() if plan is not None else None
+        run: Run | None = plan.begin(self) if plan is not None else None
         is_new = run is None
         if run is None:
             run = await self.begin(ctx)

@@ -60,7 +60,7 @@ def instructions_of(capability: RunCapability) -> Callable[[RunContext[Any]], An
 
     async def active_prompt(ctx: RunContext[Any]) -> InstructionPart:
         run = runs.find(ctx, capability.name) or await capability.begin(ctx)
-        rendered = run.fixed or run.prepared_for(ctx.run_step)
+        rendered = run.prepared_for(ctx.run_step)
         if rendered is None:
             rendered = run.entry.plain(ctx.deps) if run.entry is not None else None
             rendered = run.prepare(rendered or await capability.render(ctx, run), ctx.run_step)

@@ -169,8 +169,10 @@ class Run:
 
     def take(self, step: int) -> RenderedPrompt | None:
         """Return what was found out for a step, once: the next request finds it out anew."""
-        if self.fixed is not None or self.prepared is None:
+        if self.is_usual and self.fixed is not None:
             return self.fixed
+        if self.prepared is None:
+            return None  # of instructions: nobody has asked for them
         found, self.prepared = self.prepared_for(step), None
         return found
 
@@ -181,7 +183,7 @@ class Run:
             self.count(prompt_id)
         if rules is not None and not rules.is_plain:
             entry = entry_of(used, rules, ctx.conversation_id)
-        record_provenance(entry, self.key[1], self.key[0], sent, ctx.messages)
+        record_provenance(entry, self.capability.name, ctx.run_id, sent, ctx.messages)
         if self.span is not None:
             self.trace(used)
 

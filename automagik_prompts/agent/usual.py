@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_ai.tools import RunContext
 
 from automagik_prompts.agent import overrides, plugins
-from automagik_prompts.agent.history.messages import is_opening, is_placed
+from automagik_prompts.agent.history.messages import are_same, is_opening, is_placed
 from automagik_prompts.agent.rendering import CacheEntry
 from automagik_prompts.agent.run import MemoryRun, RunCapability, running
 from automagik_prompts.domain.protocols import Declarations, Declared, SnapshotReader, StateReader
@@ -64,11 +64,12 @@ class Plan:
         """Take what was made for the one status of all runs, for the next ones."""
         self.start["entry"], self.start["fixed"] = entry, entry.rendered
 
-    def begin(self) -> MemoryRun | None:
+    def begin(self, capability: RunCapability) -> MemoryRun | None:
         """Begin a run; `None` if that takes another look, or if the plugin's thread has to be looked after."""
         serving = self.state.serving
         if (
             serving.snapshot is not self.snapshot
+            or capability is not self.capability  # it is a copy
             or monotonic() > serving.due
             or self.registry.agents is not self.agents
             or self.turn is not plugins.turn
@@ -89,7 +90,8 @@ class Plan:
             return False
         sent, kept, text = request.messages, ctx.messages, rendered.text
         if request.model_request_parameters.instruction_parts or not (
-            is_opening(sent, kept, self.ref, text) or (is_placed(sent, self.ref, text, run.texts) and sent == kept)
+            is_opening(sent, kept, self.ref, text)
+            or (are_same(sent, kept) and is_placed(sent, self.ref, text, run.texts))
         ):
             return False
         run.prepared = None

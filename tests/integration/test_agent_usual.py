@@ -12,12 +12,22 @@ from typing import Any
 
 import pytest
 from pydantic_ai import Agent
-from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.messages import ModelRequest, SystemPromptPart, UserPromptPart
+from pydantic_ai.capabilities import AbstractCapability, WrapperCapability
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    SystemPromptPart,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
 from pydantic_ai.models import ModelRequestContext
 
 from automagik_prompts import ActivePrompt, prompt_used
 from automagik_prompts.agent import plugins
+from automagik_prompts.agent.history.messages import Placement, put_right
 from automagik_prompts.agent.usual import Plan
 from automagik_prompts.declaring.registry import Registry
 from automagik_prompts.plugin import PromptPlugin
@@ -69,7 +79,7 @@ async def usual(plugin: PromptPlugin, registry: Registry, text: str = "Stan.", *
     for _ in range(3):
         await stan.told(deps=SimpleNamespace(name="Ada"))
     assert stan.plan is not None
-    assert stan.plan.begin() is not None
+    assert stan.plan.begin(stan.plan.capability) is not None
     return stan
 
 
@@ -141,7 +151,7 @@ async def test_a_closed_plugin(stan: Stan) -> None:
     """What was served last is sent after the end, and a plugin that is started again is followed again."""
     stan.plugin.close()
     assert stan.plan is not None
-    assert stan.plan.begin() is None  # whether the thread is there is looked at
+    assert stan.plan.begin(stan.plan.capability) is None  # whether the thread is there is looked at
     assert await stan.told() == ["Stan."]
     stan.plugin.start()
     assert await stan.told() == ["Stan."]
@@ -162,7 +172,7 @@ async def test_a_forked_child_looks_for_its_thread(stan: Stan) -> None:
     """What the parent has found out is no reason for a child to go without a thread of its own."""
     stan.plugin._life.resume_child()
     assert stan.plan is not None
-    assert stan.plan.begin() is None
+    assert stan.plan.begin(stan.plan.capability) is None
     assert await stan.told() == ["Stan."]
     await until(lambda: stan.plugin.health().state == "live", "it is live")
 
@@ -223,3 +233,88 @@ async def test_messages_that_another_hook_has_changed(
         assert next(part for part in heard.last.parts() if part.part_kind != "system-prompt") not in parts
         assert heard.last.parts().index(own[0]) < len(parts)
         assert prompt_used(result).last is not None
+
+
+async def test_instructions_that_are_overridden(make_plugin: MakePlugin, registry: Registry) -> None:
+    """Whoever overrides the instructions of a run replaces the prompt with them, however many runs there were."""
+    stan = await usual(make_plugin(MEMORY), registry, inject="instructions")
+    for _ in range(3):
+        with stan.agent.override(instructions="Mine."):
+            result = await stan.agent.run("hi")
+        assert stan.heard.last.instructions == "Mine."
+        assert prompt_used(result).last is None
+        await stan.agent.run("hi")
+        assert stan.heard.last.instructions == "Stan."
+
+
+async def test_instructions_of_an_answer_that_goes_on(make_plugin: MakePlugin, registry: Registry) -> None:
+    """An answer in the middle of which the provider paused goes on under what it was sent."""
+    stan = await usual(make_plugin(MEMORY), registry, inject="instructions")
+    first = await stan.agent.run("hi")
+    answer = ModelResponse(parts=[TextPart("I am")], state="suspended")
+    await stan.plugin.create("stan", "default", "Another.", activate=True)
+    for _ in range(3):
+        paused = [copy.deepcopy(first.all_messages()[0]), answer]
+        result = await stan.agent.run(message_history=paused)
+        assert stan.heard.last.instructions == "Stan."
+        used = prompt_used(result).last
+        assert used is not None
+        assert used.version == 1
+        await stan.agent.run("hi")
+        assert stan.heard.last.instructions == "Another."
+
+
+async def test_a_run_in_a_run_of_the_same_id(stan: Stan) -> None:
+    """Both say under their name what they were sent, although one of them ends first."""
+    asks = ModelResponse(parts=[ToolCallPart("ask", {})])
+    outer = Agent(Listener(asks, "done").model, capabilities=[ActivePrompt("stan", plugin=stan.plugin)])
+
+    @outer.tool_plain
+    async def ask() -> str:
+        await stan.agent.run("inner", run_id="R")
+        return "asked"
+
+    result = await outer.run("outer", run_id="R")
+    used = prompt_used(result)
+    assert [[(one.agent, one.run_id) for one in sent] for sent in used.requests] == [[("stan", "R")]] * 2
+
+
+async def test_a_copy_of_the_capability(stan: Stan) -> None:
+    """A copy that somebody makes of a capability, after its runs have become usual ones, begins runs of its own."""
+    runs = 0
+
+    @dataclass
+    class Copying(WrapperCapability[Any]):
+        async def for_run(self, ctx: Any) -> AbstractCapability[Any]:  # noqa: ARG002  # as it is called
+            nonlocal runs
+            runs += 1
+            return self if runs <= 2 else replace(self, wrapped=copy.copy(self.wrapped))
+
+    heard = Listener()
+    own = Copying(ActivePrompt("stan", plugin=stan.plugin))
+    agent = Agent(heard.model, capabilities=[own])
+    history: list[ModelMessage] = [ModelRequest(parts=[UserPromptPart("a")]), ModelResponse(parts=[TextPart("b")])]
+    for _ in range(4):
+        await agent.run("hi", message_history=history)
+        assert heard.last.system == ["Stan."]
+
+
+class Undecided:
+    """A value that does not say whether it equals another, as arrays do."""
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("The truth value of an array is ambiguous.")
+
+
+def test_messages_are_not_compared() -> None:
+    """What a tool returns need not be comparable."""
+    place = Placement("automagik_prompts.stan", "Stan.")
+    request = ModelRequest(parts=[SystemPromptPart("Stan.", dynamic_ref="automagik_prompts.stan")])
+    sent, kept = ([request, ModelRequest(parts=[ToolReturnPart("look", Undecided(), "1")])] for _ in range(2))
+    context = SimpleNamespace(messages=sent)
+
+    assert place.apply(sent) is None
+    known = (lambda _content, _status: True), "default"
+    assert put_right(context, kept, place.ref, place.text, frozenset(), None, known)  # type: ignore[arg-type]  # all it reads

@@ -274,7 +274,7 @@ def put_right(
     sent = request.messages
     # Mostly both lists hold the same messages, and those are right already.
     if is_placed(sent, ref, text, declared, context_id) and (
-        sent == kept or is_placed(kept, ref, text, declared, context_id)
+        are_same(sent, kept) or is_placed(kept, ref, text, declared, context_id)
     ):
         return True
     is_paused = bool(sent) and not isinstance(sent[-1], ModelRequest)

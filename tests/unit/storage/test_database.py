@@ -14,6 +14,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.router import router
 
 from automagik_prompts.exceptions import ConfigurationError, DatabaseUnavailableError, PromptNotFoundError, SchemaError
+from automagik_prompts.runtime.thread import _Loop
 from automagik_prompts.storage import database as db_module
 from automagik_prompts.storage.database import Database, tortoise_config
 from automagik_prompts.storage.dialects.postgres import POOL_SIZE
@@ -251,7 +252,9 @@ def test_whoever_is_cancelled_twice_has_closed_it(tmp_path: Path, steps: int) ->
             await asyncio.sleep(0)  # and the runner cancels what is left
 
     before = set(threading.enumerate())
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(
+        loop_factory=_Loop
+    ) as runner:  # the plugin's: the driver's thread may tell it something too late
         runner.run(main())
     for thread in set(threading.enumerate()) - before:
         thread.join(10)

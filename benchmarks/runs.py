@@ -82,8 +82,8 @@ def make_agents(plugin: PromptPlugin, *, managed: bool = False) -> dict[str, Age
     """
     model, agents = TestModel(), {}
     for count in COUNTS:
+        agents[f"static/{count}"] = Agent(model, system_prompt=filled(count))
         for control in ("", AGAIN):
-            agents[f"static/{count}{control}"] = Agent(model, system_prompt=filled(count))
             agents[f"empty/{count}{control}"] = Agent(model, system_prompt=filled(count), capabilities=[Empty()])
         agents[f"hooks/{count}"] = _hooked(model, filled(count))
         agents[f"hooks-instructions/{count}"] = Agent(model, capabilities=[Instructed(text=filled(count))])
@@ -95,18 +95,13 @@ def make_agents(plugin: PromptPlugin, *, managed: bool = False) -> dict[str, Age
         plugin.install()
         agents[f"installed/{count}"] = Agent(model, name=name)
         plugin.uninstall()
-        for control in ("", AGAIN):  # the name saves Pydantic AI the search for one in each run
-            agents[f"empty-named/{count}{control}"] = Agent(
-                model, name=name, system_prompt=filled(count), capabilities=[Empty()]
-            )
+        # The name saves Pydantic AI the search for one in each run.
+        agents[f"empty-named/{count}"] = Agent(model, name=name, system_prompt=filled(count), capabilities=[Empty()])
         if managed:
             prompt = peers.managed_prompt(f"agent_{count}", render=count > 0)
             agents[f"managed/{count}"] = Agent(model, capabilities=[prompt])
     talking = FunctionModel(_talking, stream_function=_streaming)
-    for control in ("", AGAIN):
-        agents[f"empty-ten/0{control}"] = _busy(
-            Agent(talking, system_prompt=filled(0), capabilities=[Empty()]),
-        )
+    agents["empty-ten/0"] = _busy(Agent(talking, system_prompt=filled(0), capabilities=[Empty()]))
     agents["system_prompt-ten/0"] = _busy(Agent(talking, capabilities=[ActivePrompt("agent-0", plugin=plugin)]))
     return agents
 

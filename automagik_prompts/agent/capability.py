@@ -191,9 +191,9 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         self, ctx: RunContext[AgentDepsT], *, args: ValidatedToolArgs, handler: WrapToolExecuteHandler, **_call: Any
     ) -> Any:
         """Name the prompt on the span of a tool call, and on whatever the tool calls."""
-        if (attributes := self._traced(ctx)) is None:
+        if (traced := self._traced(ctx)) is None:
             return await handler(args)
-        with telemetry.named(*attributes):
+        with telemetry.named(*traced):
             return await handler(args)
 
     async def wrap_output_process(
@@ -206,9 +206,9 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
     ) -> Any:
         """Name the prompt on the span of an output function, and on whatever that calls."""
         # Without a function there is no span for it.
-        if not output_context.has_function or (attributes := self._traced(ctx)) is None:
+        if not output_context.has_function or (traced := self._traced(ctx)) is None:
             return await handler(output)
-        with telemetry.named(*attributes):
+        with telemetry.named(*traced):
             return await handler(output)
 
     def _traced(self, ctx: RunContext[AgentDepsT]) -> tuple[telemetry.Attributes, bool] | None:
@@ -300,7 +300,7 @@ class ActivePrompt(PromptOptions[AgentDepsT]):
         texts = code.texts if code is not None else _NONE
         run = MemoryRun(self, texts, reader.history, reader, snapshot, status, others)
         run.is_plain = not others and self.version is None and self.pin is None
-        if run.is_plain and not self._has_engine:
+        if run.is_plain and not self._has_engine and name in plugins.ran:  # the first run is looked at in full
             run.is_usual = (self.inject, self.on_change, self.others) == ("system_prompt", "rewrite", "keep")
             self._plan = Plan.of(run, turn, agents)
         return run

@@ -14,6 +14,7 @@ from pydantic_ai.tools import RunContext
 from automagik_prompts.agent import run as runs
 from automagik_prompts.agent.history import features
 from automagik_prompts.agent.history.instructions import without_declared
+from automagik_prompts.agent.rendering import RenderedPrompt
 from automagik_prompts.agent.run import RunCapability
 
 if TYPE_CHECKING:
@@ -45,10 +46,9 @@ def register_system_prompt(capability: RunCapability, agent: AbstractAgent[Any, 
             if ctx.messages and isinstance(ctx.messages[-1], ModelRequest):
                 run.prepare(found, None)  # it is asked for the request that is about to be sent
             return found.text
-        rendered = run.prepared_for(ctx.run_step)
+        rendered = _at_hand(run, ctx)
         if rendered is None:
-            rendered = run.entry.plain(ctx.deps) if run.entry is not None else None
-            rendered = run.prepare(rendered or await run.capability.render(ctx, run), ctx.run_step)
+            rendered = run.prepare(await run.capability.render(ctx, run), ctx.run_step)
         return rendered.text
 
     system_prompt.__qualname__ = capability.ref
@@ -60,15 +60,22 @@ def instructions_of(capability: RunCapability) -> Callable[[RunContext[Any]], An
 
     async def active_prompt(ctx: RunContext[Any]) -> InstructionPart:
         run = runs.find(ctx, capability.name) or await capability.begin(ctx)
-        rendered = run.prepared_for(ctx.run_step)
+        rendered = _at_hand(run, ctx)
         if rendered is None:
-            rendered = run.entry.plain(ctx.deps) if run.entry is not None else None
-            rendered = run.prepare(rendered or await capability.render(ctx, run), ctx.run_step)
+            rendered = run.prepare(await capability.render(ctx, run), ctx.run_step)
         return InstructionPart(rendered.text, name=_INSTRUCTION, dynamic=True, on_change=capability.on_change)
 
     # Pydantic AI looks for it in each run, and takes long to find it out.
     active_prompt.__signature__ = signature(active_prompt)  # type: ignore[attr-defined]  # `inspect` knows it
     return active_prompt
+
+
+def _at_hand(run: runs.Run, ctx: RunContext[Any]) -> RenderedPrompt | None:
+    """Return what a step sends, if it was found out already or takes no more than a look at `deps`."""
+    found = run.prepared_for(ctx.run_step)
+    if found is None and run.entry is not None and (found := run.entry.plain(ctx.deps)) is not None:
+        run.prepare(found, ctx.run_step)
+    return found
 
 
 def instruct(request: ModelRequestContext, capability: RunCapability, text: str, declared: frozenset[str]) -> None:

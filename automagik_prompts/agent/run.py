@@ -19,11 +19,7 @@ from automagik_prompts.agent.history.signing import entry_of
 from automagik_prompts.agent.history.used import UsedPrompt
 from automagik_prompts.agent.rendering import CacheEntry, RenderedPrompt
 from automagik_prompts.domain.history import HistoryRules
-from automagik_prompts.domain.protocols import (
-    PromptReader,
-    SnapshotReader,
-    StatusFunction,
-)
+from automagik_prompts.domain.protocols import PromptReader, SnapshotReader, StatusFunction
 from automagik_prompts.domain.served import Selection, ServedPrompt
 
 Inject = Literal["system_prompt", "instructions"]

@@ -53,7 +53,7 @@ def label_of(used: UsedPrompt) -> str:
 
 
 @contextmanager
-def named(attributes: Attributes, is_baggage: bool) -> Iterator[None]:  # as `_traced` gives both
+def named(attributes: Attributes, is_baggage: bool) -> Iterator[None]:
     """Name a prompt on the present span, and carry it as baggage if that is asked for."""
     get_current_span().set_attributes(attributes)
     with baggage_set(attributes) if is_baggage else nullcontext():

@@ -101,6 +101,22 @@ async def test_nothing_is_looked_up_again(stan: Stan) -> None:
     assert used.run_id == result.run_id
 
 
+async def test_who_only_asks_for_the_parts_is_no_run(
+    make_plugin: MakePlugin, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first run says which prompts no agent was given, although the agent's system prompt was asked for before."""
+    registry.declare("stan", {"default": "Stan."}, where="here")
+    registry.declare("lost", {"default": "Lost."}, where="here")
+    plugin = make_plugin(MEMORY)
+    await plugin.ready()
+    agent: Agent[None, str] = Agent(Listener().model, capabilities=[ActivePrompt("stan", plugin=plugin)])
+    for _ in range(3):
+        assert [part.content for part in await agent.system_prompt_parts()] == ["Stan."]
+    assert "no agent of this process" not in caplog.text
+    await agent.run("hi")
+    assert "The prompts of 'lost' are declared, and no agent of this process was given them" in caplog.text
+
+
 async def test_another_version_is_activated(stan: Stan) -> None:
     """The run after an activation sends what was activated."""
     await stan.plugin.create("stan", "default", "Another.", activate=True)
